@@ -1,0 +1,44 @@
+# `make run` and `make test` need nothing but Python 3.11 to 3.13, pip and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# CPU work of a size where the start-up chatter of TensorFlow hides the results.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_ENABLE_ONEDNN_OPTS ?= 1
+
+.PHONY: help run test check viz lock clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+run: $(INSTALLED) ## Run everything on the made-up store, and show what each model recommends
+	$(BIN)/kedro run
+
+test: $(INSTALLED) check ## Check style and types, run the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+viz: $(INSTALLED) ## Browse the lineage at http://127.0.0.1:4141
+	$(BIN)/kedro viz run
+
+lock: $(INSTALLED) ## Pin every dependency anew in requirements.lock (needs uv)
+	uv pip compile --universal --python-version 3.11 --extra dev --no-header --annotation-style line pyproject.toml \
+	  | sed -E '/^(nvidia-|cuda-|triton)/d; s/^torch==([0-9.]+)[^#]*(  #.*)/torch==\1\2/' | uniq > requirements.lock
+
+clean: ## Remove the environment
+	rm -rf $(VENV)
+
+# Made anew when the lock file or the project's own metadata changes, and only then.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "Bazar needs Python 3.11, 3.12 or 3.13, found " + sys.version.split()[0] + ": set PYTHON, as in make run PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(INSTALLED)

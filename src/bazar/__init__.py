@@ -1,0 +1,3 @@
+"""Next-purchase recommendation for an online store."""
+
+__version__ = "0.1.0"

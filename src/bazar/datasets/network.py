@@ -1,0 +1,31 @@
+"""Trained networks as ``.keras`` files."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import keras
+from kedro.io import AbstractDataset
+
+from bazar.datasets.atomic import AtomicSave
+
+
+class _NetworkFile(AbstractDataset):
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = PurePosixPath(filepath)
+        self.metadata = metadata
+
+    def load(self) -> keras.Model:
+        return keras.models.load_model(str(self._filepath), compile=False, safe_mode=True)
+
+    def save(self, data: keras.Model) -> None:
+        data.save(str(self._filepath))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+    def _exists(self) -> bool:
+        return Path(self._filepath).is_file()
+
+
+class NetworkDataset(AtomicSave, _NetworkFile):
+    """A Keras network in a ``.keras`` file, loaded in safe mode and without its optimizer."""

@@ -1,0 +1,77 @@
+"""What happens around every run: parameters are checked before it, results are told after it."""
+
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from pydantic import ValidationError
+
+from bazar.errors import InputError
+from bazar.options import Parameters
+
+
+class ParameterCheck:
+    """Refuses a wrong or unknown parameter before any work starts."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check the whole of the parameters, whichever pipeline is to run."""
+        check_parameters(context.config_loader["parameters"])
+
+
+class RunSummary:
+    """Says at the end where the results are, and what to look at next."""
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Print the metrics and an example, if the run made them, or the files it wrote."""
+        # Rich tables are for the end of a run: commands that do not run start without them.
+        from bazar.console import print_outputs, print_summary  # noqa: PLC0415
+        from bazar.report import examples_from_json  # noqa: PLC0415
+
+        files = {
+            name: Path(catalog.get(name)._filepath)
+            for name in sorted(pipeline.outputs() | pipeline.all_outputs())
+            if hasattr(catalog.get(name), "_filepath")
+        }
+        if "report" in files:
+            examples = examples_from_json(catalog.load("example_customers"))
+            print_summary(catalog.load("metrics"), examples[0], files["report"])
+        else:
+            print_outputs(files)
+
+
+def check_parameters(parameters: dict[str, Any]) -> Parameters:
+    """Check parameters against their types.
+
+    Args:
+        parameters: the merged content of the parameters files and ``--params``.
+
+    Raises:
+        InputError: naming each wrong key, what was expected and what was found.
+    """
+    try:
+        return Parameters.model_validate(parameters)
+    except ValidationError as error:
+        lines = [
+            f"  {_key(problem['loc'])}: {_told(problem)}" for problem in error.errors()
+        ]
+        raise InputError(
+            "wrong parameters (conf/<env>/globals.yml, conf/<env>/parameters_*.yml or --params):\n"
+            + "\n".join(lines)
+        ) from error
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _told(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "there is no such parameter"
+    if problem["type"] == "missing":
+        return "is missing"
+    return f"{problem['msg']}, found {problem['input']!r}"

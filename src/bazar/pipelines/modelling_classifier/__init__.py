@@ -1,0 +1,5 @@
+"""Model I: item ids to the next item."""
+
+from bazar.pipelines.modelling_classifier.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

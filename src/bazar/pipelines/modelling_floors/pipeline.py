@@ -1,0 +1,21 @@
+"""The graph of the floors."""
+
+from kedro.pipeline import Pipeline
+
+from bazar.pipelines.modelling import evaluation_pipeline
+from bazar.pipelines.modelling_floors.nodes import (
+    recommend_by_cooccurrence,
+    recommend_by_popularity,
+    recommend_by_title,
+)
+
+
+def create_pipeline() -> Pipeline:
+    """Recommend by each floor, measure."""
+    return (
+        evaluation_pipeline("popularity", recommend_by_popularity, reads=["training_counts"])
+        + evaluation_pipeline(
+            "last_item_cooccurrence", recommend_by_cooccurrence, reads=["train", "training_counts"]
+        )
+        + evaluation_pipeline("title_neighbours", recommend_by_title, reads=["item_vectors"])
+    )

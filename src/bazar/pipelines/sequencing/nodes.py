@@ -1,0 +1,56 @@
+"""Nodes of the sequencing pipeline."""
+
+import logging
+
+import ibis.expr.types as ir
+import numpy as np
+
+from bazar import sequences as ordering
+from bazar import windows
+from bazar.options import SequencingOptions, Split
+
+logger = logging.getLogger(__name__)
+
+
+def index_items(products: ir.Table) -> ir.Table:
+    """Number the products; 0 is padding."""
+    return ordering.index_items(products)
+
+
+def order_sequences(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
+    """Put each user's interactions in chronological order."""
+    return ordering.order_interactions(interactions, item_index)
+
+
+def split_sequences(
+    sequences: ir.Table, item_index: ir.Table, split: Split, options: SequencingOptions
+) -> tuple[windows.Windows, windows.Windows, windows.Windows, np.ndarray]:
+    """Make the rows to learn from, to choose by and to measure on.
+
+    Returns:
+        Training, validation and test rows, and how often each item index stands in training.
+    """
+    ordered = sequences.select("user_id", "position", "item_index").order_by(
+        "user_id", "position"
+    )
+    in_memory = windows.Sequences.from_table(ordered.to_pyarrow())
+    n_items = int(item_index.count().to_pyarrow().as_py())
+    if split == "leave_one_out":
+        parts = windows.leave_one_out(in_memory, n_items, options.history_length)
+    else:
+        parts = windows.paper_windows(
+            in_memory,
+            n_items,
+            options.window_length,
+            options.test_share,
+            options.validation_share,
+            options.seed,
+        )
+    logger.info(
+        "%s: %d training, %d validation, %d test rows",
+        split,
+        len(parts.train),
+        len(parts.validation),
+        len(parts.test),
+    )
+    return parts.train, parts.validation, parts.test, parts.training_counts

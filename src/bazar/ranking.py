@@ -1,0 +1,205 @@
+"""Ranking the full catalogue for rows of any number, a batch at a time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from bazar.metrics import summarise, target_ranks
+from bazar.recommenders import NearestTitles, Recommender
+from bazar.windows import Windows
+
+HISTORIES = ("masked", "unmasked")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a model makes of the test rows, under one treatment of the history.
+
+    Attributes:
+        ranks: shape (rows,), float64, rank of each row's target.
+        items: shape (rows, k), int64, recommended item indices in order, 0 where there are
+            no more.
+        scores: shape (rows, k), float32.
+    """
+
+    ranks: np.ndarray
+    items: np.ndarray
+    scores: np.ndarray
+
+
+def rank_catalogue(
+    recommender: Recommender, windows: Windows, k: int, batch_size: int
+) -> dict[str, Ranking]:
+    """Rank the full catalogue for each row, with the history masked and not.
+
+    Masked: everything that the user bought before the target is put last, in both the
+    ranks and the recommendations. A target that was bought before is then a miss.
+
+    Args:
+        recommender: the model.
+        windows: rows with ``seen``.
+        k: recommendations per row.
+        batch_size: rows scored at a time; bounds the memory to this times the catalogue.
+
+    Returns:
+        A :class:`Ranking` for ``masked`` and one for ``unmasked``.
+    """
+    parts: dict[str, list[Ranking]] = {history: [] for history in HISTORIES}
+    for start in tqdm(range(0, len(windows), batch_size), desc="ranking", unit="batch", mininterval=1):
+        batch = windows.rows(start, min(start + batch_size, len(windows)))
+        scores = recommender.score(batch)
+        parts["unmasked"].append(_ranking(recommender, batch, scores, k, masked=False))
+        rows, items = batch.seen_pairs()
+        scores[rows, items] = -np.inf
+        parts["masked"].append(_ranking(recommender, batch, scores, k, masked=True))
+    return {
+        history: Ranking(
+            *(
+                np.concatenate([getattr(part, field) for part in parts[history]])
+                for field in ("ranks", "items", "scores")
+            )
+        )
+        for history in HISTORIES
+    }
+
+
+def _ranking(
+    recommender: Recommender, windows: Windows, scores: np.ndarray, k: int, masked: bool
+) -> Ranking:
+    ranks = target_ranks(scores, windows.targets)
+    if isinstance(recommender, NearestTitles):
+        return Ranking(ranks, *_nearest(recommender, windows, k, masked))
+    return Ranking(ranks, *_top(scores, k))
+
+
+def _top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k best columns but 0, equal scores in order of their index."""
+    items = scores[:, 1:]
+    k_here = min(k, items.shape[1])
+    threshold = np.partition(items, -k_here, axis=1)[:, -k_here, None]
+    # Everything at or above the k-th score: ties at the edge are cut by index, always the same.
+    best = np.empty((len(items), k_here), np.int64)
+    for row, keep in enumerate(items >= threshold):
+        candidates = np.flatnonzero(keep)
+        best[row] = candidates[np.argsort(-items[row, candidates], kind="stable")[:k_here]]
+    values = np.take_along_axis(items, best, axis=1)
+    return _padded(np.where(np.isneginf(values), 0, best + 1), values, k)
+
+
+def _nearest(
+    model: NearestTitles, windows: Windows, k: int, masked: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest products in the index; when masked, of those not seen."""
+    rows, items = windows.seen_pairs()
+    extra = int(np.bincount(rows, minlength=1).max()) if masked and len(rows) else 0
+    n_items = len(model.item_vectors) - 1
+    found, cosines = model.nearest(model.point(windows), min(k + extra, n_items))
+    if not masked:
+        return _padded(found, cosines, k)
+    seen = np.zeros((len(windows), n_items + 1), bool)
+    seen[rows, items] = True
+    drop = np.take_along_axis(seen, found, axis=1) | (found == 0)
+    order = np.argsort(drop, axis=1, kind="stable")
+    kept = np.take_along_axis(np.where(drop, 0, found), order, axis=1)
+    values = np.take_along_axis(cosines, order, axis=1)
+    return _padded(kept, values, k)
+
+
+def _padded(items: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    missing = max(0, k - items.shape[1])
+    items = np.pad(items[:, :k], ((0, 0), (0, missing)))
+    scores = np.pad(scores[:, :k], ((0, 0), (0, missing)), constant_values=-np.inf)
+    return items, np.where(items == 0, -np.inf, scores).astype(np.float32)
+
+
+def ranks_table(
+    rankings: dict[str, Ranking], windows: Windows, item_ids: np.ndarray
+) -> pd.DataFrame:
+    """Rank of the target of each test row.
+
+    Args:
+        rankings: what :func:`rank_catalogue` gave.
+        windows: the rows that were ranked.
+        item_ids: shape (items + 1,), external ids by item index.
+
+    Returns:
+        Columns ``row, user_id, item_id`` (the target), ``history_length, rank_masked,
+        rank_unmasked``.
+    """
+    return pd.DataFrame(
+        {
+            "row": np.arange(len(windows)),
+            "user_id": windows.user_ids.to_pandas(),
+            "item_id": item_ids[windows.targets],
+            "history_length": windows.seen.value_lengths().to_numpy(zero_copy_only=False),
+            "rank_masked": rankings["masked"].ranks,
+            "rank_unmasked": rankings["unmasked"].ranks,
+        }
+    )
+
+
+def recommendations_table(
+    rankings: dict[str, Ranking], windows: Windows, item_ids: np.ndarray
+) -> pd.DataFrame:
+    """Recommendations of each test row, one line each.
+
+    Args:
+        rankings: what :func:`rank_catalogue` gave.
+        windows: the rows that were ranked.
+        item_ids: shape (items + 1,), external ids by item index.
+
+    Returns:
+        Columns ``row, user_id, history`` (``masked`` or ``unmasked``), ``rank`` (from 1),
+        ``item_id, score``.
+    """
+    users = windows.user_ids.to_pandas()
+    tables = []
+    for history, ranking in rankings.items():
+        rows, places = np.nonzero(ranking.items)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "row": rows,
+                    "user_id": users.to_numpy()[rows],
+                    "history": history,
+                    "rank": places + 1,
+                    "item_id": item_ids[ranking.items[rows, places]],
+                    "score": ranking.scores[rows, places],
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def measure(
+    ranks: pd.DataFrame,
+    recommendations: pd.DataFrame,
+    n_items: int,
+    bootstrap_resamples: int,
+    seed: int,
+) -> dict[str, dict[str, float | list[float]]]:
+    """Metrics of one model from its two tables.
+
+    Args:
+        ranks: what :func:`ranks_table` gave.
+        recommendations: what :func:`recommendations_table` gave.
+        n_items: size of the catalogue.
+        bootstrap_resamples: samples for the 95% intervals.
+        seed: seed of the bootstrap.
+
+    Returns:
+        ``masked`` and ``unmasked``, each as :func:`bazar.metrics.summarise` gives it.
+    """
+    return {
+        history: summarise(
+            ranks[f"rank_{history}"].to_numpy(),
+            ranks["user_id"].to_numpy(),
+            recommendations[recommendations["history"] == history],
+            n_items,
+            bootstrap_resamples,
+            seed,
+        )
+        for history in HISTORIES
+    }

