@@ -88,9 +88,7 @@ def test_every_parameter_of_a_node_exists(catalog: DataCatalog) -> None:
 
 
 def test_data_flows_in_one_direction() -> None:
-    made_by = {
-        name: pipeline for pipeline in ORDER for name in pipelines[pipeline].all_outputs()
-    }
+    made_by = {name: pipeline for pipeline in ORDER for name in pipelines[pipeline].all_outputs()}
     for place, pipeline in enumerate(ORDER):
         for name in pipelines[pipeline].all_inputs():
             if name in made_by:

@@ -17,9 +17,7 @@ N_ITEMS = 12
 
 def cycle_split(users: int = 120, length: int = 10) -> Split:
     """Everybody walks the same cycle of items, from a start of their own."""
-    lists = [
-        [(user + step) % N_ITEMS + 1 for step in range(length)] for user in range(users)
-    ]
+    lists = [[(user + step) % N_ITEMS + 1 for step in range(length)] for user in range(users)]
     return leave_one_out(sequences_of(lists), N_ITEMS, history_length=8)
 
 
@@ -86,27 +84,24 @@ def test_history_and_facts() -> None:
 def test_the_best_epoch_is_kept(patience: int | None) -> None:
     # A rate far too high: the loss goes up and down, and later epochs are not better ones.
     split = cycle_split(users=40)
-    options = small(
-        "classifier", epochs=6, learning_rate=0.2, early_stopping_patience=patience
-    )
+    options = small("classifier", epochs=6, learning_rate=0.2, early_stopping_patience=patience)
     trained = train("classifier", split, options)
     losses = trained.history["val_loss"]
     assert losses.idxmin() != len(losses) - 1
     if patience is None:
         assert len(losses) == 6
     trained.network.compile(loss="sparse_categorical_crossentropy")
-    validation = Batches(split.validation, 256, None, False, None)
-    assert trained.network.evaluate(validation, verbose=0, return_dict=True)["loss"] == pytest.approx(
-        losses.min(), rel=1e-4
-    )
+    validation = Batches(split.validation, 256, None, False, None).dataset()
+    assert trained.network.evaluate(validation, verbose=0, return_dict=True)[
+        "loss"
+    ] == pytest.approx(losses.min(), rel=1e-4)
 
 
 def test_batches_hold_every_row_once_and_no_needless_padding() -> None:
     split = cycle_split(users=23)
     batches = Batches(split.train, 16, None, False, seed=1)
-    first = [batches[place] for place in range(len(batches))]
-    batches.on_epoch_end()
-    second = [batches[place] for place in range(len(batches))]
+    first, second = list(batches), list(batches)
+    assert len(first) == len(second) == len(batches)
     for epoch in (first, second):
         rows = sorted(
             (tuple(history[history > 0]), target)
@@ -118,9 +113,7 @@ def test_batches_hold_every_row_once_and_no_needless_padding() -> None:
             for history, target in zip(split.train.histories, split.train.targets, strict=True)
         )
         assert all(histories[:, 0].any() for histories, _ in epoch)
-    assert [targets.tolist() for _, targets in first] != [
-        targets.tolist() for _, targets in second
-    ]
+    assert [targets.tolist() for _, targets in first] != [targets.tolist() for _, targets in second]
 
 
 def test_targets_without_title_are_not_learned_from() -> None:

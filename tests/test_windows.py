@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -55,7 +57,7 @@ def test_paper_windows_by_hand() -> None:
     )
     parts = [rows_of(part) for part in (split.train, split.validation, split.test)]
     assert [len(part) for part in parts] == [1, 2, 1]
-    assert sorted(sum(parts, [])) == [
+    assert sorted(itertools.chain(*parts)) == [
         ("u000", [1, 2], 3),
         ("u000", [2, 3], 4),
         ("u000", [3, 4], 5),
@@ -108,7 +110,7 @@ def test_windows_are_slices_of_their_sequence(lists: list[list[int]], window: in
         return
     split = paper_windows(*arguments)
     parts = [rows_of(part) for part in (split.train, split.validation, split.test)]
-    assert sorted(sum(parts, [])) == expected
+    assert sorted(itertools.chain(*parts)) == expected
 
 
 def test_paper_windows_are_shuffled_by_the_seed() -> None:

@@ -42,5 +42,5 @@ def cli() -> None:
 
 
 run = copy.copy(kedro_run)
-run.callback = told_in_short(kedro_run.callback)
+run.callback = told_in_short(run.callback)  # type: ignore[arg-type]
 cli.add_command(run)

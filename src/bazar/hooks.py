@@ -33,9 +33,9 @@ class RunSummary:
         from bazar.report import examples_from_json  # noqa: PLC0415
 
         files = {
-            name: Path(catalog.get(name)._filepath)
-            for name in sorted(pipeline.outputs() | pipeline.all_outputs())
-            if hasattr(catalog.get(name), "_filepath")
+            name: Path(path)
+            for name in sorted(pipeline.all_outputs())
+            if (path := getattr(catalog.get(name), "_filepath", None)) is not None
         }
         if "report" in files:
             examples = examples_from_json(catalog.load("example_customers"))
@@ -56,9 +56,7 @@ def check_parameters(parameters: dict[str, Any]) -> Parameters:
     try:
         return Parameters.model_validate(parameters)
     except ValidationError as error:
-        lines = [
-            f"  {_key(problem['loc'])}: {_told(problem)}" for problem in error.errors()
-        ]
+        lines = [f"  {_key(problem['loc'])}: {_told(problem)}" for problem in error.errors()]
         raise InputError(
             "wrong parameters (conf/<env>/globals.yml, conf/<env>/parameters_*.yml or --params):\n"
             + "\n".join(lines)

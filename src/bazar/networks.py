@@ -35,9 +35,8 @@ def build_network(
     Raises:
         ValueError: if ``vector_dimension`` is needed and missing.
     """
-    if "title" in (options.item, options.head) or options.head == "vector":
-        if vector_dimension is None:
-            raise ValueError("item: title and head: vector need the dimension of the vectors")
+    if vector_dimension is None and (options.item == "title" or options.head == "vector"):
+        raise ValueError("item: title and head: vector need the dimension of the vectors")
     if options.item == "id":
         history = keras.Input((None,), dtype="int32", name="history")
         states = keras.layers.Embedding(n_items + 1, options.item_dimension, mask_zero=True)(
@@ -48,9 +47,7 @@ def build_network(
         states = keras.layers.Masking(0.0)(history)
 
     last_recurrent = max(
-        place
-        for place, layer in enumerate(options.layers)
-        if isinstance(layer, RecurrentLayer)
+        place for place, layer in enumerate(options.layers) if isinstance(layer, RecurrentLayer)
     )
     for place, layer in enumerate(options.layers):
         match layer:

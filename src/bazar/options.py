@@ -7,8 +7,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bazar.ingestion_options import IngestionOptions, JoiningOptions
-
 Split = Literal["leave_one_out", "paper_windows"]
 
 
@@ -16,6 +14,62 @@ class Options(BaseModel):
     """A block of parameters: unknown keys are refused, values cannot change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InteractionSource(Options):
+    """Where the purchases are, and what their columns are called."""
+
+    file: str = Field(min_length=1)
+    format: Literal["jsonl", "csv", "parquet"]
+    columns: dict[Literal["user_id", "item_id", "timestamp", "position", "rating"], str]
+    """What each of our columns is called in the file."""
+    timestamp_unit: Literal["ms", "s", "iso"] | None = None
+    """Milliseconds or seconds since 1970, or ISO 8601 text; both in UTC unless the text says."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if missing := {"user_id", "item_id"} - set(self.columns):
+            raise ValueError(f"columns must map {' and '.join(sorted(missing))}")
+        if not {"timestamp", "position"} & set(self.columns):
+            raise ValueError(
+                "columns must map timestamp, or position where the file keeps a user's order alone"
+            )
+        if ("timestamp" in self.columns) != (self.timestamp_unit is not None):
+            raise ValueError("timestamp_unit goes with columns.timestamp, and with it alone")
+        return self
+
+
+class ProductSource(Options):
+    """Where the products are, and what their columns are called."""
+
+    file: str = Field(min_length=1)
+    format: Literal["jsonl", "csv", "parquet"]
+    columns: dict[Literal["item_id", "title"], str]
+    """What each of our columns is called in the file."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if missing := {"item_id", "title"} - set(self.columns):
+            raise ValueError(f"columns must map {' and '.join(sorted(missing))}")
+        return self
+
+
+class IngestionOptions(Options):
+    """The raw files, and how much of them may be unusable."""
+
+    interactions: InteractionSource
+    products: ProductSource
+    max_reject_share: float = Field(ge=0, le=1)
+    """Share of a file's rows that may be rejected before the run stops."""
+
+
+class JoiningOptions(Options):
+    """What is kept after titles were joined."""
+
+    min_interactions: int = Field(ge=2)
+    """Users with fewer are left out: there is nothing to predict from one purchase."""
+    keep_unsold_products: bool
+    """Whether titled products that nobody has bought stay in the catalogue."""
 
 
 class SequencingOptions(Options):
@@ -71,7 +125,7 @@ class NetworkOptions(Options):
     """A network from the item representation to the head."""
 
     item: Literal["id", "title"]
-    """What stands for an item of the history: a learned embedding of its id, or its title vector."""
+    """What stands for an item of a history: a learned embedding of its id, or its title vector."""
     item_dimension: int | None = Field(default=None, ge=1)
     """Size of the learned embedding; title vectors bring their own."""
     layers: tuple[Layer, ...]

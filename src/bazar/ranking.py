@@ -47,7 +47,9 @@ def rank_catalogue(
         A :class:`Ranking` for ``masked`` and one for ``unmasked``.
     """
     parts: dict[str, list[Ranking]] = {history: [] for history in HISTORIES}
-    for start in tqdm(range(0, len(windows), batch_size), desc="ranking", unit="batch", mininterval=1):
+    for start in tqdm(
+        range(0, len(windows), batch_size), desc="ranking", unit="batch", mininterval=1
+    ):
         batch = windows.rows(start, min(start + batch_size, len(windows)))
         scores = recommender.score(batch)
         parts["unmasked"].append(_ranking(recommender, batch, scores, k, masked=False))

@@ -34,9 +34,7 @@ class NetworkClassifier:
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return probabilities; see :meth:`Recommender.score`."""
-        return keras.ops.convert_to_numpy(
-            self._network(trim(windows), training=False)
-        )
+        return keras.ops.convert_to_numpy(self._network(trim(windows), training=False))
 
 
 class NearestTitles:
@@ -52,7 +50,7 @@ class NearestTitles:
     def __init__(self, item_vectors: np.ndarray) -> None:
         self.item_vectors = item_vectors
         self._distinct, self._place = np.unique(item_vectors, axis=0, return_inverse=True)
-        self._titled = item_vectors.any(axis=1)
+        self._titled = np.count_nonzero(item_vectors, axis=1) > 0
         self._items = np.flatnonzero(self._titled)
         self._index = faiss.IndexFlatIP(item_vectors.shape[1])
         self._index.add(np.ascontiguousarray(item_vectors[self._items]))
@@ -131,7 +129,10 @@ class LastItemCooccurrence:
         targets = np.broadcast_to(train.targets[:, None], train.histories.shape)
         inside = train.histories > 0
         pairs = sparse.coo_array(
-            (np.ones(np.count_nonzero(inside), np.float32), (train.histories[inside], targets[inside])),
+            (
+                np.ones(np.count_nonzero(inside), np.float32),
+                (train.histories[inside], targets[inside]),
+            ),
             shape=(size, size),
         ).tocsr()
         self._pairs = pairs + pairs.T

@@ -86,9 +86,7 @@ def find_encoder(name: str, sha256: str | None) -> Encoder:
     return Encoder(source=str(folder), identity=f"{name}@{found[:16]}")
 
 
-def embed_titles(
-    titles: list[str], known: pa.Table, encoder: Encoder, batch_size: int
-) -> pa.Table:
+def embed_titles(titles: list[str], known: pa.Table, encoder: Encoder, batch_size: int) -> pa.Table:
     """Embed the titles that are not known yet.
 
     Args:
@@ -155,7 +153,7 @@ def vectors_of(titles: list[str | None], known: pa.Table, encoder: Encoder) -> n
     return vectors
 
 
-def _load(encoder: Encoder):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _load(encoder: Encoder):  # type: ignore[no-untyped-def]
     # torch takes seconds to import: only a run that embeds pays for it.
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
 

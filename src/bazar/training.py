@@ -3,11 +3,13 @@
 import logging
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from tqdm import tqdm
 
 from bazar.errors import InputError
@@ -35,11 +37,11 @@ class TrainedNetwork:
     facts: dict[str, float]
 
 
-class Batches(keras.utils.PyDataset):
+class Batches:
     """Rows in batches of similar history length, without the padding they do not need.
 
     Padding on the left is masked, so that cutting it changes no result and saves the
-    steps. Each epoch shuffles the rows anew from the seed.
+    steps. Each pass over the batches shuffles the rows anew.
     """
 
     def __init__(
@@ -60,36 +62,43 @@ class Batches(keras.utils.PyDataset):
             targets_are_vectors: whether targets are given as vectors, too.
             seed: seed of the shuffles; None keeps one order.
         """
-        super().__init__()
         self._windows = windows
         self._lengths = windows.lengths
         self._batch_size = batch_size
         self._item_vectors = item_vectors
         self._targets_are_vectors = targets_are_vectors
         self._generator = None if seed is None else np.random.default_rng(seed)
-        self._batches = self._make_batches()
 
     def __len__(self) -> int:
         return math.ceil(len(self._windows) / self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self._batches[index]
-        longest = max(1, int(self._lengths[rows].max()))
-        histories = self._windows.histories[rows, -longest:]
-        targets = self._windows.targets[rows]
-        if self._item_vectors is None:
-            return histories, targets
-        return (
-            self._item_vectors[histories],
-            self._item_vectors[targets] if self._targets_are_vectors else targets,
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for rows in self._order():
+            longest = max(1, int(self._lengths[rows].max()))
+            histories = self._windows.histories[rows, -longest:]
+            targets = self._windows.targets[rows]
+            if self._item_vectors is None:
+                yield histories, targets
+            elif self._targets_are_vectors:
+                yield self._item_vectors[histories], self._item_vectors[targets]
+            else:
+                yield self._item_vectors[histories], targets
+
+    def dataset(self) -> tf.data.Dataset:
+        """Return the batches as Keras takes them; every epoch is a pass of its own."""
+        history: tf.TensorSpec = tf.TensorSpec((None, None), tf.int32)
+        target: tf.TensorSpec = tf.TensorSpec((None,), tf.int32)
+        if self._item_vectors is not None:
+            dimension = self._item_vectors.shape[1]
+            history = tf.TensorSpec((None, None, dimension), tf.float32)
+            if self._targets_are_vectors:
+                target = tf.TensorSpec((None, dimension), tf.float32)
+        batches = tf.data.Dataset.from_generator(
+            lambda: iter(self), output_signature=(history, target)
         )
+        return batches.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(1)
 
-    def on_epoch_end(self) -> None:
-        """Shuffle for the next epoch."""
-        if self._generator is not None:
-            self._batches = self._make_batches()
-
-    def _make_batches(self) -> list[np.ndarray]:
+    def _order(self) -> list[np.ndarray]:
         rows = np.arange(len(self._windows))
         if self._generator is not None:
             self._generator.shuffle(rows)
@@ -98,10 +107,9 @@ class Batches(keras.utils.PyDataset):
             rows[start : start + self._batch_size]
             for start in range(0, len(rows), self._batch_size)
         ]
-        if self._generator is not None:
-            order = self._generator.permutation(len(batches))
-            batches = [batches[place] for place in order]
-        return batches
+        if self._generator is None:
+            return batches
+        return [batches[place] for place in self._generator.permutation(len(batches))]
 
 
 def train_network(
@@ -127,7 +135,7 @@ def train_network(
     """
     targets_are_vectors = options.network.head == "vector"
     if targets_are_vectors and item_vectors is not None:
-        has_vector = item_vectors.any(axis=1)
+        has_vector = np.count_nonzero(item_vectors, axis=1) > 0
         train = train.where(has_vector[train.targets])
         validation = validation.where(has_vector[validation.targets])
     if len(train) == 0 or len(validation) == 0:
@@ -158,11 +166,10 @@ def train_network(
         restore_best_weights=True,
     )
     network.fit(
-        Batches(train, size, vectors, targets_are_vectors, options.training.seed),
-        validation_data=Batches(validation, max(size, 256), vectors, targets_are_vectors, None),
+        Batches(train, size, vectors, targets_are_vectors, options.training.seed).dataset(),
+        validation_data=Batches(validation, 256, vectors, targets_are_vectors, None).dataset(),
         epochs=options.training.epochs,
         callbacks=[progress, stop],
-        shuffle=False,
         verbose=0,
     )
     history = pd.DataFrame(progress.epochs)
@@ -174,7 +181,7 @@ def train_network(
     facts = {
         "seconds_training": round(progress.seconds, 2),
         "n_parameters": sum(math.prod(weight.shape) for weight in network.trainable_weights),
-        "best_epoch": int(history["epoch"][history["val_loss"].idxmin()]),
+        "best_epoch": int(history["epoch"].iloc[int(history["val_loss"].argmin())]),
         "training_rows": len(train),
     }
     logger.info(
@@ -205,7 +212,10 @@ class _Progress(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._started = time.perf_counter()
         self._bar = tqdm(
-            total=self._steps, desc=f"epoch {epoch + 1}/{self._n_epochs}", unit="batch", mininterval=1
+            total=self._steps,
+            desc=f"epoch {epoch + 1}/{self._n_epochs}",
+            unit="batch",
+            mininterval=1,
         )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:

@@ -197,9 +197,7 @@ def paper_windows(
     Raises:
         InputError: if no sequence is as long as a window.
     """
-    position = np.arange(len(sequences.items)) - np.repeat(
-        sequences.starts[:-1], sequences.lengths
-    )
+    position = np.arange(len(sequences.items)) - np.repeat(sequences.starts[:-1], sequences.lengths)
     targets = np.flatnonzero(position >= window_length - 1)
     if len(targets) < 3:
         raise InputError(
@@ -252,5 +250,3 @@ def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
         return column.chunk(0)
     combined = column.combine_chunks()
     return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined
-
-

@@ -57,9 +57,7 @@ def test_arrays_run_no_code(tmp_path: Path) -> None:
 def test_no_title_vectors_yet(tmp_path: Path) -> None:
     entry = TitleVectorsDataset(filepath=str(tmp_path / "title_vectors.parquet"))
     assert entry.load().equals(EMPTY)
-    rows = pa.table(
-        {"encoder": ["e"], "title": ["t"], "vector": [[0.5, 1.0]]}, schema=EMPTY.schema
-    )
+    rows = pa.table({"encoder": ["e"], "title": ["t"], "vector": [[0.5, 1.0]]}, schema=EMPTY.schema)
     entry.save(rows)
     assert entry.load().equals(rows)
 
@@ -79,7 +77,7 @@ def test_a_network_that_carries_code_is_refused(tmp_path: Path) -> None:
     network = keras.Model(history, keras.layers.Lambda(lambda x: x)(history))
     path = tmp_path / "model.keras"
     network.save(path)
-    with pytest.raises(DatasetError, match="safe_mode|Lambda|lambda"):
+    with pytest.raises(DatasetError, match=r"safe_mode|Lambda|lambda"):
         NetworkDataset(filepath=str(path)).load()
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from kedro.io import AbstractDataset, DatasetError
 
-from bazar.datasets.atomic import atomic_path
 from bazar.datasets.arrays import ArrayDataset
+from bazar.datasets.atomic import atomic_path
 from bazar.datasets.files import CSVDataset, FigureDataset, JSONDataset, ParquetDataset, TextDataset
 
 

@@ -32,6 +32,4 @@ def recommend_by_regressor(
     item_vectors: np.ndarray,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rank the catalogue by nearness to the predicted vector."""
-    return recommend_to_rows(
-        NetworkRegressor(network, item_vectors), test, item_index, evaluation
-    )
+    return recommend_to_rows(NetworkRegressor(network, item_vectors), test, item_index, evaluation)

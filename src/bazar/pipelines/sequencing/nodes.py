@@ -30,9 +30,7 @@ def split_sequences(
     Returns:
         Training, validation and test rows, and how often each item index stands in training.
     """
-    ordered = sequences.select("user_id", "position", "item_index").order_by(
-        "user_id", "position"
-    )
+    ordered = sequences.select("user_id", "position", "item_index").order_by("user_id", "position")
     in_memory = windows.Sequences.from_table(ordered.to_pyarrow())
     n_items = int(item_index.count().to_pyarrow().as_py())
     if split == "leave_one_out":

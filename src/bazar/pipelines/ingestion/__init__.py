@@ -1,0 +1,5 @@
+"""Read, type, accept or reject with a reason."""
+
+from bazar.pipelines.ingestion.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]
