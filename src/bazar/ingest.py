@@ -115,8 +115,8 @@ def count_rows(typed: ir.Table) -> ir.Table:
     """Count rows per source file: ``source_file, rows_read, rows_kept, rows_rejected``."""
     return typed.group_by("source_file").aggregate(
         rows_read=typed.count(),
-        rows_kept=typed.reason.isnull().sum().cast("int64"),
-        rows_rejected=typed.reason.notnull().sum().cast("int64"),
+        rows_kept=typed.count(where=typed.reason.isnull()),
+        rows_rejected=typed.count(where=typed.reason.notnull()),
     )
 
 

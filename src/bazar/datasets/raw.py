@@ -101,10 +101,11 @@ class RawTableDataset(ConnectionMixin, AbstractDataset[None, ir.Table]):
                 max_line_size = {_LONGEST_LINE}, buffer_size = {2 * _LONGEST_LINE})
         """
         records = f"SELECT * FROM ({lines}) WHERE trim(line) <> ''"
-        objects = f"SELECT line FROM ({records}) WHERE json_valid(line) LIMIT {_KEYS_FROM}"
+        first = f"SELECT line FROM ({records}) LIMIT {_KEYS_FROM}"
+        valid = f"SELECT CASE WHEN json_valid(line) THEN line END AS json FROM ({first})"
         keys = self._query(
-            f"SELECT DISTINCT unnest(json_keys(line)) AS name FROM ({objects}) "
-            "WHERE json_type(line) = 'OBJECT' ORDER BY name"
+            "SELECT DISTINCT unnest(CASE WHEN json_type(json) = 'OBJECT' THEN json_keys(json) END) "
+            f"AS name FROM ({valid}) ORDER BY name"
         )
         if not keys:
             some = self._query(f"SELECT line[:80] AS line FROM ({records}) LIMIT 1")
@@ -120,15 +121,16 @@ class RawTableDataset(ConnectionMixin, AbstractDataset[None, ir.Table]):
             f"CASE WHEN whole THEN fields[{place + 1}] END AS {ours}"
             for place, ours in enumerate(self._columns)
         )
+        # Whether a line is JSON is settled before it is taken apart: that fails on one that is not.
         return self.connection.sql(f"""
             SELECT {_text(path.name)} AS source_file, row_number, line[:{_EXAMPLE_LENGTH}] AS raw,
-                CASE WHEN NOT valid THEN 'broken JSON' WHEN NOT whole THEN 'not a JSON object' END
-                    AS problem,
+                CASE WHEN json IS NULL THEN 'broken JSON'
+                     WHEN NOT whole THEN 'not a JSON object' END AS problem,
                 {fields}
             FROM (
-                SELECT *, valid AND json_type(line) = 'OBJECT' AS whole,
-                    CASE WHEN valid THEN json_extract_string(line, [{paths}]) END AS fields
-                FROM (SELECT *, json_valid(line) AS valid FROM ({records}))
+                SELECT *, json_type(json) = 'OBJECT' AS whole,
+                    json_extract_string(json, [{paths}]) AS fields
+                FROM (SELECT *, CASE WHEN json_valid(line) THEN line END AS json FROM ({records}))
             )
         """)
 
