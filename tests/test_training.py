@@ -28,7 +28,8 @@ def vectors() -> np.ndarray:
 def small(model: str, **training: object) -> ModelOptions:
     """The model as configured, trained for longer on tiny data."""
     options = options_of(model).model_dump()
-    options["training"] |= {"epochs": 30, "batch_size": 16, "early_stopping_patience": 4}
+    options["training"] |= {"learning_rate": 0.001, "early_stopping_patience": 4}
+    options["training"] |= {"epochs": 30, "batch_size": 16}
     options["training"] |= training
     return ModelOptions.model_validate(options)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -10,7 +11,7 @@ from rich.table import Table
 from bazar.names import MODEL_NAMES, NO_TITLE
 from bazar.report import ExampleCustomer
 
-_SHOWN = ("hr@1", "hr@10", "ndcg@10", "mrr@20", "coverage@10")
+_SHOWN = ("hr@1", "ndcg@10", "mrr@20", "hr@10")
 _LAST_PURCHASES = 8
 
 
@@ -70,14 +71,15 @@ def print_outputs(files: dict[str, Path], console: Console | None = None) -> Non
 
 def _metrics_table(metrics: dict[str, Any]) -> Table:
     table = Table(
-        title=f"{metrics['dataset']}, {metrics['protocol']}: {metrics['n_test_rows']:,} test rows, "
-        f"{metrics['n_items']:,} items, history masked",
+        title=f"{metrics['dataset']}, {metrics['protocol']}, history masked: "
+        f"{metrics['n_test_rows']:,} test rows, {metrics['n_items']:,} items",
         title_justify="left",
+        box=box.SIMPLE,
     )
-    table.add_column("model")
+    table.add_column("model", no_wrap=True)
     for column in _SHOWN:
-        table.add_column(column.upper().replace("COVERAGE", "cover."), justify="right")
-    table.add_column("95% of HR@10", justify="right")
+        table.add_column(column.upper(), justify="right", no_wrap=True)
+    table.add_column("95% interval", justify="right", no_wrap=True)
     for model, figures in metrics["models"].items():
         masked = figures["masked"]
         low, high = masked["hr@10_ci95"]
@@ -94,7 +96,7 @@ def _recommendations_table(example: ExampleCustomer, model: str) -> Table:
         title=f"{MODEL_NAMES[model]} recommends (true next product at rank "
         f"{example.target_rank[model]:g})",
         title_justify="left",
-        show_lines=False,
+        box=box.SIMPLE,
     )
     table.add_column("", justify="right")
     table.add_column("product", overflow="fold")

@@ -1,5 +1,6 @@
 """Ranking the full catalogue for rows of any number, a batch at a time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,11 +52,13 @@ def rank_catalogue(
         range(0, len(windows), batch_size), desc="ranking", unit="batch", mininterval=1
     ):
         batch = windows.rows(start, min(start + batch_size, len(windows)))
-        scores = recommender.score(batch)
-        parts["unmasked"].append(_ranking(recommender, batch, scores, k, masked=False))
+        scores, top = _score(recommender, batch, k)
         rows, items = batch.seen_pairs()
-        scores[rows, items] = -np.inf
-        parts["masked"].append(_ranking(recommender, batch, scores, k, masked=True))
+        for history in ("unmasked", "masked"):
+            if history == "masked":
+                scores[rows, items] = -np.inf
+            found = top(scores, history == "masked")
+            parts[history].append(Ranking(target_ranks(scores, batch.targets), *found))
     return {
         history: Ranking(
             *(
@@ -67,13 +70,16 @@ def rank_catalogue(
     }
 
 
-def _ranking(
-    recommender: Recommender, windows: Windows, scores: np.ndarray, k: int, masked: bool
-) -> Ranking:
-    ranks = target_ranks(scores, windows.targets)
+def _score(
+    recommender: Recommender, windows: Windows, k: int
+) -> tuple[np.ndarray, Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray]]]:
+    """Scores of all items, and how the k best are found: in the index, or among the scores."""
     if isinstance(recommender, NearestTitles):
-        return Ranking(ranks, *_nearest(recommender, windows, k, masked))
-    return Ranking(ranks, *_top(scores, k))
+        points = recommender.point(windows)
+        return recommender.cosines(points), lambda _, masked: _nearest(
+            recommender, points, windows, k, masked
+        )
+    return recommender.score(windows), lambda scores, _: _top(scores, k)
 
 
 def _top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -91,13 +97,13 @@ def _top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _nearest(
-    model: NearestTitles, windows: Windows, k: int, masked: bool
+    model: NearestTitles, points: np.ndarray, windows: Windows, k: int, masked: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest products in the index; when masked, of those not seen."""
     rows, items = windows.seen_pairs()
     extra = int(np.bincount(rows, minlength=1).max()) if masked and len(rows) else 0
     n_items = len(model.item_vectors) - 1
-    found, cosines = model.nearest(model.point(windows), min(k + extra, n_items))
+    found, cosines = model.nearest(points, min(k + extra, n_items))
     if not masked:
         return _padded(found, cosines, k)
     seen = np.zeros((len(windows), n_items + 1), bool)

@@ -34,7 +34,7 @@ class NetworkClassifier:
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return probabilities; see :meth:`Recommender.score`."""
-        return keras.ops.convert_to_numpy(self._network(trim(windows), training=False))
+        return self._network.predict_on_batch(trim(windows))
 
 
 class NearestTitles:
@@ -61,8 +61,11 @@ class NearestTitles:
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return cosines; see :meth:`Recommender.score`."""
-        cosines = self.point(windows) @ self._distinct.T
-        scores = cosines[:, self._place]
+        return self.cosines(self.point(windows))
+
+    def cosines(self, points: np.ndarray) -> np.ndarray:
+        """Return the cosine of every item to points of shape (rows, dimension)."""
+        scores = (points @ self._distinct.T)[:, self._place]
         scores[:, ~self._titled] = -np.inf
         return scores
 
@@ -89,8 +92,7 @@ class NetworkRegressor(NearestTitles):
 
     def point(self, windows: Windows) -> np.ndarray:
         """Return the predicted vector, scaled to unit length."""
-        predicted = self._network(self.item_vectors[trim(windows)], training=False)
-        return _unit(keras.ops.convert_to_numpy(predicted))
+        return _unit(self._network.predict_on_batch(self.item_vectors[trim(windows)]))
 
 
 class TitleNeighbours(NearestTitles):
