@@ -190,9 +190,15 @@ def _number(text: ir.StringValue) -> ir.FloatingValue:
 def _milliseconds(text: ir.StringValue, unit: str | None) -> ir.IntegerValue:
     """UTC milliseconds, null where the text is not a time."""
     if unit == "iso":
-        time = text.try_cast("timestamp")
-        return time.epoch_seconds().cast("int64") * 1000 + time.millisecond().cast("int64")
+        # Cast to a plain timestamp, an offset from UTC would be lost without a word.
+        has_offset = text.re_search(r"\d:\d\d.*(Z|[+-]\d\d(:?\d\d)?)\s*$")
+        in_utc, at_offset = text.try_cast("timestamp"), text.try_cast("timestamp('UTC')")
+        return has_offset.ifelse(_epoch_ms(at_offset), _epoch_ms(in_utc))
     return _whole(_number(text) * (1000 if unit == "s" else 1))
+
+
+def _epoch_ms(time: ir.TimestampValue) -> ir.IntegerValue:
+    return time.epoch_seconds().cast("int64") * 1000 + time.millisecond().cast("int64")
 
 
 def _whole(number: ir.FloatingValue) -> ir.IntegerValue:

@@ -1,5 +1,7 @@
 """Raw files as the source gave them: every record becomes a row, broken ones included."""
 
+import csv
+import gzip
 import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -135,9 +137,14 @@ class RawTableDataset(ConnectionMixin, AbstractDataset[None, ir.Table]):
         """)
 
     def _csv(self, path: Path) -> ir.Table:
-        options = "header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"'"
-        columns = self._describe_source(path, f"read_csv({_text(path)}, {options})")
+        columns = _csv_header(path)
         self._check_columns(path, columns)
+        # The header settles the columns: a guess from the first rows fails on a dirty file.
+        types = ", ".join(f"{_text(column)}: 'VARCHAR'" for column in columns)
+        options = (
+            f"columns = {{{types}}}, auto_detect = false, header = true, delim = ',', "
+            "quote = '\"', escape = '\"'"
+        )
         # Lines that do not fit the header are not given as rows but listed: one pass to list
         # them, so that each is rejected by name and none is lost.
         bad = f"rejects_{zlib.crc32(str(path).encode())}"
@@ -259,6 +266,18 @@ def _check_gzip(path: Path) -> None:
             raise InputError(f"{path} is not a whole gzip file: {error}; fetch it again") from error
     if not member.eof:
         raise InputError(f"{path} is cut: its gzip stream has no end; fetch it again")
+
+
+def _csv_header(path: Path) -> list[str]:
+    """Column names of a CSV file."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+        header = next(csv.reader(file), [])
+    if not header:
+        raise InputError(f"{path} is empty: it holds no header")
+    if len(set(header)) < len(header):
+        raise InputError(f"{path}: two columns have one name\n  found {', '.join(header)}")
+    return header
 
 
 def _text(value: Path | str) -> str:

@@ -1,0 +1,202 @@
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from kedro.io import DatasetError
+
+from bazar.datasets.raw import RawTableDataset
+from bazar.errors import InputError
+
+CONNECTION = {"backend": "duckdb", "database": ":memory:"}
+COLUMNS = {"user_id": "user", "item_id": "asin", "timestamp": "time"}
+
+
+def raw(path: Path, columns: dict[str, str] = COLUMNS, file_format: str = "") -> RawTableDataset:
+    name = path.name.removesuffix(".gz")
+    return RawTableDataset(
+        filepath=str(path),
+        file_format=file_format or name.rsplit(".", 1)[1],
+        columns=columns,
+        mapping="interactions",
+        connection=CONNECTION,
+    )
+
+
+def rows(path: Path, **arguments: Any) -> list[dict[str, Any]]:
+    return raw(path, **arguments).load().order_by("row_number").to_pyarrow().to_pylist()
+
+
+def fails(path: Path, **arguments: Any) -> str:
+    with pytest.raises(DatasetError) as error:
+        raw(path, **arguments).load()
+    assert isinstance(error.value.__cause__, InputError)
+    return str(error.value.__cause__)
+
+
+def line(**fields: Any) -> str:
+    return json.dumps({"user": "u", "asin": "a", "time": 1} | fields) + "\n"
+
+
+def test_every_json_line_is_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.jsonl.gz"
+    text = (
+        line(user='a, "b"', asin="0205616461", time=1577836800123)
+        + "\n"
+        + '{"user": "cut'
+        + "\n[1, 2]\n"
+        + line(asin=205616461, time=None)
+        + '{"asin": "x"}\n'
+        + "plain words"
+    )
+    path.write_bytes(gzip.compress(text.encode()))
+    found = rows(path)
+    assert [row["row_number"] for row in found] == [1, 3, 4, 5, 6, 7]
+    assert [row["problem"] for row in found] == [
+        None, "broken JSON", "not a JSON object", None, None, "broken JSON",
+    ]  # fmt: skip
+    assert [row["user_id"] for row in found] == ['a, "b"', None, None, "u", None, None]
+    assert [row["item_id"] for row in found] == ["0205616461", None, None, "205616461", "x", None]
+    assert [row["timestamp"] for row in found] == ["1577836800123", None, None, None, None, None]
+    assert found[1]["raw"] == '{"user": "cut'
+    assert {row["source_file"] for row in found} == {"reviews.jsonl.gz"}
+
+
+def test_ids_of_digits_keep_their_zeros_in_csv(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text('user,asin,time\n007,0205616461,1.0\n"8, 9",205616461,\n')
+    found = rows(path)
+    assert [row["user_id"] for row in found] == ["007", "8, 9"]
+    assert [row["item_id"] for row in found] == ["0205616461", "205616461"]
+    assert [row["timestamp"] for row in found] == ["1.0", None]
+
+
+@pytest.mark.parametrize("name", ["shop.csv", "shop.csv.gz"])
+def test_csv_lines_that_do_not_fit_are_rows_too(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    good = "".join(f"u{number},a,1\n" for number in range(500))
+    text = "user,asin,time\n" + good + "only one\nu,a,1,too,many\n" + good
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    found = rows(path)
+    assert len(found) == 1002
+    bad = [row for row in found if row["problem"]]
+    assert [row["raw"] for row in bad] == ["only one", "u,a,1,too,many"]
+    assert {row["problem"] for row in bad} == {"wrong number of columns, or broken quotes"}
+    assert all(row["user_id"] is None for row in bad)
+
+
+@pytest.mark.parametrize("name", ["shop.csv", "shop.csv.gz", "shop.jsonl", "shop.jsonl.gz"])
+def test_rows_are_numbered_in_the_order_of_the_file(tmp_path: Path, name: str) -> None:
+    path, count = tmp_path / name, 300_000
+    if "csv" in name:
+        text = "user,asin,time\n" + "".join(f"u,a,{number}\n" for number in range(count))
+    else:
+        text = "".join(
+            f'{{"user": "u", "asin": "a", "time": {number}}}\n' for number in range(count)
+        )
+    path.write_bytes(gzip.compress(text.encode(), 1) if name.endswith(".gz") else text.encode())
+    table = raw(path).load()
+    wrong = table.filter(table.timestamp.cast("int64") + 1 != table.row_number)
+    assert table.count().execute() == count
+    assert wrong.count().execute() == 0
+
+
+def test_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "shop.parquet"
+    table = {"user": ["1", "2"], "asin": ["0a", None], "time": [5, 6], "other": [1.0, 2.0]}
+    pq.write_table(pa.table(table), path)
+    assert [
+        (row["row_number"], row["user_id"], row["item_id"], row["timestamp"]) for row in rows(path)
+    ] == [(1, "1", "0a", "5"), (2, "2", None, "6")]
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").touch()
+    told = fails(tmp_path / "shop.csv")
+    assert f"no file {tmp_path / 'shop.csv'}" in told
+    assert "it holds other.csv" in told
+    assert "--params raw_dir=PATH" in told
+    assert "interactions.file" in told
+    assert "is empty or not there" in fails(tmp_path / "nowhere" / "shop.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("shop.csv", b""),
+        ("shop.csv", b"user,asin,time\n"),
+        ("shop.jsonl", b""),
+        ("shop.jsonl", b"\n \n"),
+        ("shop.jsonl.gz", gzip.compress(b"")),
+        ("shop.csv.gz", gzip.compress(b"user,asin,time\n")),
+    ],
+)
+def test_an_empty_file(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert "is empty" in fails(tmp_path / name)
+
+
+@pytest.mark.parametrize("missing", [1, 4, 8, 9, 500, 5000])
+def test_a_cut_gzip(tmp_path: Path, missing: int) -> None:
+    path = tmp_path / "shop.jsonl.gz"
+    text = "".join(line(user=str(number**3)) for number in range(3000))
+    whole = gzip.compress(text.encode())
+    path.write_bytes(whole)
+    assert len(rows(path)) == 3000
+    path.write_bytes(whole[:-missing])
+    assert "is cut" in fails(path)
+
+
+def test_a_gzip_of_several_members_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl.gz"
+    one = gzip.compress(line().encode())
+    path.write_bytes(one + one + one)
+    assert len(rows(path)) == 3
+    path.write_bytes(one + one + one[:-3])
+    assert "is cut" in fails(path)
+
+
+def test_what_is_not_gzip(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl.gz"
+    path.write_text(line())
+    assert "is not a whole gzip file" in fails(path)
+
+
+@pytest.mark.parametrize("name", ["shop.csv", "shop.jsonl", "shop.parquet"])
+def test_a_missing_column(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "shop.csv":
+        path.write_text("customer,asin,time\n1,2,3\n")
+    elif name == "shop.jsonl":
+        path.write_text('{"customer": 1, "asin": "2", "time": 3}\n')
+    else:
+        pq.write_table(pa.table({"customer": [1], "asin": ["2"], "time": [3]}), path)
+    told = fails(path)
+    assert "has no column 'user'" in told
+    assert "customer" in told
+    assert "interactions.columns.user_id" in told
+
+
+def test_a_file_of_another_format(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl"
+    path.write_text("user,asin,time\n1,2,3\n")
+    told = fails(path)
+    assert "no line is a JSON object" in told
+    assert "interactions.format" in told
+    assert "cannot be read as parquet" in fails(path, file_format="parquet")
+
+
+def test_preview(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl"
+    path.write_text(line(user="1") + line(user="2"))
+    assert raw(path).preview(nrows=1) == {
+        "index": [0], "columns": ["user_id", "item_id", "timestamp"], "data": [["1", "a", "1"]],
+    }  # fmt: skip
+
+
+def test_raw_files_are_never_written(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError):
+        raw(tmp_path / "shop.csv").save(1)  # type: ignore[arg-type]

@@ -1,0 +1,193 @@
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bazar.errors import InputError
+from bazar.ingest import (
+    accept,
+    collect_rejects,
+    count_rows,
+    read_once,
+    type_interactions,
+    type_products,
+)
+from bazar.options import InteractionSource
+
+NOW = 1_700_000_000_000
+GOOD = {
+    "user_id": "u",
+    "item_id": "i",
+    "timestamp": "1600000000000",
+    "rating": "5",
+    "problem": None,
+}
+
+
+def source(unit: str | None = "ms", **columns: str) -> InteractionSource:
+    mapped = columns or {"user_id": "u", "item_id": "i", "timestamp": "t", "rating": "r"}
+    return InteractionSource(file="f", format="csv", columns=mapped, timestamp_unit=unit)  # type: ignore[arg-type]
+
+
+def table(rows: list[dict[str, Any]], names: tuple[str, ...] = tuple(GOOD)) -> ir.Table:
+    full = [
+        {
+            "source_file": "shop.csv",
+            "row_number": number + 1,
+            "raw": f"row {number + 1}",
+            **{name: (GOOD | row)[name] for name in names},
+        }
+        for number, row in enumerate(rows)
+    ]
+    types = {"source_file": "string", "row_number": "int64", "raw": "string"}
+    return ibis.memtable(full, schema=types | dict.fromkeys(names, "string"))
+
+
+def typed(*rows: dict[str, Any], unit: str = "ms") -> list[dict[str, Any]]:
+    result = type_interactions(table(list(rows)), source(unit), NOW)
+    return result.order_by("source_order").to_pyarrow().to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({}, None),
+        ({"problem": "broken JSON"}, "broken JSON"),
+        ({"user_id": None}, "missing user_id"),
+        ({"user_id": "  "}, "missing user_id"),
+        ({"item_id": ""}, "missing item_id"),
+        ({"user_id": None, "timestamp": None}, "missing user_id"),
+        ({"timestamp": None}, "missing timestamp"),
+        ({"timestamp": "yesterday"}, "timestamp is not a time"),
+        ({"timestamp": "nan"}, "timestamp is not a time"),
+        ({"timestamp": "1e400"}, "timestamp is not a time"),
+        ({"timestamp": "0"}, "impossible timestamp"),
+        ({"timestamp": "-1600000000000"}, "impossible timestamp"),
+        ({"timestamp": "1e300"}, "impossible timestamp"),
+        ({"timestamp": "6942672000000"}, "impossible timestamp"),
+        ({"timestamp": str(NOW + 2 * 86_400_000)}, "impossible timestamp"),
+        ({"timestamp": str(NOW + 1000)}, None),
+        ({"timestamp": "1600000000"}, "impossible timestamp"),  # seconds taken for milliseconds
+        ({"rating": "none"}, None),
+    ],
+)
+def test_reasons(row: dict[str, Any], reason: str | None) -> None:
+    (found,) = typed(row)
+    assert found["reason"] == reason
+    assert (found["raw"] is None) == (reason is None)
+
+
+def test_values_are_typed() -> None:
+    good, spaced, unrated = typed(
+        {"item_id": "0205616461"}, {"user_id": " u 1 "}, {"rating": "inf", "timestamp": "1.6e12"}
+    )
+    assert good["item_id"] == "0205616461"
+    assert good["timestamp"] == 1_600_000_000_000
+    assert good["rating"] == 5.0
+    assert good["source_order"] == 1
+    assert spaced["user_id"] == "u 1"
+    assert unrated["rating"] is None
+    assert unrated["timestamp"] == 1_600_000_000_000
+
+
+def test_units_of_time() -> None:
+    assert typed({"timestamp": "1600000000"}, unit="s")[0]["timestamp"] == 1_600_000_000_000
+    for text, milliseconds in (
+        ("2020-09-13T12:26:40", 1_600_000_000_000),
+        ("2020-09-13 12:26:40.250", 1_600_000_000_250),
+        ("2020-09-13T14:26:40+02:00", 1_600_000_000_000),
+        ("2020-09-13", 1_599_955_200_000),
+    ):
+        assert typed({"timestamp": text}, unit="iso")[0]["timestamp"] == milliseconds
+    assert typed({"timestamp": "13.09.20"}, unit="iso")[0]["reason"] == "timestamp is not a time"
+
+
+def test_an_order_without_a_clock() -> None:
+    names = ("user_id", "item_id", "position", "problem")
+    rows = [{"position": "2"}, {"position": None}, {"position": "two"}]
+    mapped = source(None, user_id="u", item_id="i", position="p")
+    found = type_interactions(table(rows, names), mapped, NOW).order_by("source_order")
+    assert [
+        (row["position"], row["timestamp"], row["reason"]) for row in found.to_pyarrow().to_pylist()
+    ] == [
+        (2, None, None), (None, None, "missing position"), (None, None, "position is not a number"),
+    ]  # fmt: skip
+
+
+def test_products() -> None:
+    names = ("item_id", "title", "problem")
+    rows = [
+        {"item_id": "01", "title": "  Rose \t Toner\n200 ml "},
+        {"item_id": "02", "title": "   "},
+        {"item_id": "03", "title": None},
+        {"item_id": None, "title": "Rose"},
+    ]
+    found = type_products(table(rows, names)).order_by("source_order").to_pyarrow().to_pylist()
+    assert [(row["item_id"], row["title"], row["reason"]) for row in found] == [
+        ("01", "Rose Toner 200 ml", None),
+        ("02", None, None),
+        ("03", None, None),
+        (None, "Rose", "missing item_id"),
+    ]
+
+
+row_strategy = st.fixed_dictionaries(
+    {
+        "user_id": st.sampled_from(["u", "", None, "0"]),
+        "item_id": st.sampled_from(["i", " ", None]),
+        "timestamp": st.sampled_from(["1600000000000", "0", "x", None, "-1", "nan"]),
+        "problem": st.sampled_from([None, None, "broken JSON"]),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(row_strategy, min_size=1, max_size=12))
+def test_every_row_read_is_kept_or_rejected(rows: list[dict[str, Any]]) -> None:
+    kept_by_hand = sum(
+        bool(row["problem"] is None and row["user_id"] and (row["item_id"] or "").strip())
+        and row["timestamp"] == "1600000000000"
+        for row in rows
+    )
+    result = read_once(type_interactions(table(rows), source(), NOW))
+    (counts,) = count_rows(result).to_pyarrow().to_pylist()
+    rejects = collect_rejects(result).to_pyarrow().to_pylist()
+    assert counts["rows_read"] == len(rows)
+    assert counts["rows_kept"] == kept_by_hand
+    assert counts["rows_kept"] + counts["rows_rejected"] == counts["rows_read"]
+    assert sum(row["count"] for row in rejects) == counts["rows_rejected"]
+    if kept_by_hand:
+        accepted = accept(result, 1.0).to_pyarrow().to_pylist()
+        assert len(accepted) == kept_by_hand
+        assert "reason" not in accepted[0]
+
+
+def test_rejects_keep_twenty_examples_in_order() -> None:
+    rows = [{"user_id": None}] * 30 + [{"item_id": ""}] * 2
+    found = collect_rejects(type_interactions(table(rows), source(), NOW)).to_pyarrow().to_pylist()
+    assert [(row["reason"], row["count"], len(row["examples"])) for row in found] == [
+        ("missing item_id", 2, 2),
+        ("missing user_id", 30, 20),
+    ]
+    assert found[1]["examples"] == [f"row {number}" for number in range(1, 21)]
+
+
+def test_too_many_rejects_stop_the_run() -> None:
+    rows = [{}] * 18 + [{"user_id": None}, {"timestamp": "x"}]
+    result = type_interactions(table(rows), source(), NOW)
+    assert accept(result, 0.10).count().execute() == 18
+    with pytest.raises(InputError) as error:
+        accept(result, 0.05)
+    told = str(error.value)
+    assert "shop.csv: 2 of 20 rows (10.0%)" in told
+    assert "ingestion.max_reject_share allows 5.0%" in told
+    assert "1 x missing user_id, such as: row 19" in told
+    assert "1 x timestamp is not a time, such as: row 20" in told
+
+
+def test_nothing_kept_stops_the_run() -> None:
+    with pytest.raises(InputError, match="1 of 1 rows"):
+        accept(type_interactions(table([{"user_id": None}]), source(), NOW), 1.0)
