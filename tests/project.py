@@ -15,7 +15,7 @@ def copy_project(folder: Path) -> Path:
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "conf", folder / "conf")
     shutil.copytree(ROOT / "data" / "01_raw" / "sample", folder / "data" / "01_raw" / "sample")
-    (folder / "src").symlink_to(ROOT / "src")
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 

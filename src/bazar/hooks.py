@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from bazar.errors import InputError
 from bazar.options import Parameters
+from bazar.title_vectors import find_encoder
 
 
 class ParameterCheck:
@@ -20,6 +21,13 @@ class ParameterCheck:
     def after_context_created(self, context: KedroContext) -> None:
         """Check the whole of the parameters, whichever pipeline is to run."""
         check_parameters(context.config_loader["parameters"])
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Look for the encoder before the work that comes before it."""
+        if any(node.name == "embed_titles" for node in pipeline.nodes):
+            options = catalog.load("params:embedding")
+            find_encoder(options.encoder, options.sha256)
 
 
 class RunSummary:

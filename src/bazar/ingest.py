@@ -17,6 +17,8 @@ EXAMPLES = 20
 _FIRST_MS = 788_918_400_000
 """1995-01-01: before the first online stores."""
 _DAY_MS = 86_400_000
+_OFFSET = r"(\d:\d\d[^Zz+-]*)([Zz]|[+-]\d\d(?::?\d\d)?)\s*$"
+"""The end of an ISO 8601 time that says its offset from UTC."""
 
 
 def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> ir.Table:
@@ -190,15 +192,18 @@ def _number(text: ir.StringValue) -> ir.FloatingValue:
 def _milliseconds(text: ir.StringValue, unit: str | None) -> ir.IntegerValue:
     """UTC milliseconds, null where the text is not a time."""
     if unit == "iso":
-        # Cast to a plain timestamp, an offset from UTC would be lost without a word.
-        has_offset = text.re_search(r"\d:\d\d.*(Z|[+-]\d\d(:?\d\d)?)\s*$")
-        in_utc, at_offset = text.try_cast("timestamp"), text.try_cast("timestamp('UTC')")
-        return has_offset.ifelse(_epoch_ms(at_offset), _epoch_ms(in_utc))
+        # A cast would lose the offset from UTC, or take that of the machine: it is read here.
+        offset = text.re_extract(_OFFSET, 2).replace(":", "")
+        time = text.re_replace(_OFFSET, r"\1").try_cast("timestamp")
+        hours = offset.substr(1, 2).try_cast("int64").fill_null(0)
+        minutes = hours * 60 + offset.substr(3, 2).try_cast("int64").fill_null(0)
+        sign = offset.startswith("-").ifelse(-1, 1)
+        return (
+            time.epoch_seconds().cast("int64") * 1000
+            + time.millisecond().cast("int64")
+            - sign * minutes * 60_000
+        )
     return _whole(_number(text) * (1000 if unit == "s" else 1))
-
-
-def _epoch_ms(time: ir.TimestampValue) -> ir.IntegerValue:
-    return time.epoch_seconds().cast("int64") * 1000 + time.millisecond().cast("int64")
 
 
 def _whole(number: ir.FloatingValue) -> ir.IntegerValue:

@@ -53,6 +53,8 @@ def drop_short(interactions: ir.Table, min_interactions: int) -> ir.Table:
 def join_titles(interactions: ir.Table, titles: ir.Table) -> ir.Table:
     """Put the title onto each purchase; it stays, without one, if there is none.
 
+    Rows are put in order, so that the same input gives the same file.
+
     Returns:
         ``user_id, item_id, timestamp, position, source_order, rating, title, title_source``.
     """
@@ -66,7 +68,7 @@ def join_titles(interactions: ir.Table, titles: ir.Table) -> ir.Table:
         "rating",
         "title",
         "title_source",
-    )
+    ).order_by("user_id", "timestamp", "position", "source_order")
 
 
 def list_products(interactions: ir.Table, titles: ir.Table, keep_unsold: bool) -> ir.Table:

@@ -3,6 +3,8 @@
 https://docs.kedro.org/en/stable/configure/project_settings/
 """
 
+import warnings
+
 from kedro.config import OmegaConfigLoader
 
 from bazar.hooks import ParameterCheck, RunSummary
@@ -12,6 +14,10 @@ def results_folder(dataset: str, split: str) -> str:
     """Folder of what depends on the split: the default split owns the data set's own folder."""
     return dataset if split == "leave_one_out" else f"{dataset}/{split}"
 
+
+# Reporting reads across the models' namespaces, classifier.metrics beside regressor.metrics: that
+# is what the dots are for.
+warnings.filterwarnings("ignore", message="One or more dataset names contain '.'")
 
 HOOKS = (ParameterCheck(), RunSummary())
 

@@ -170,6 +170,7 @@ def train_network(
         validation_data=Batches(validation, 256, vectors, targets_are_vectors, None).dataset(),
         epochs=options.training.epochs,
         callbacks=[progress, stop],
+        shuffle=False,
         verbose=0,
     )
     history = pd.DataFrame(progress.epochs)

@@ -1,0 +1,275 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from bazar.console import print_outputs, print_summary
+from bazar.figures import hit_rate_bars, loss_curves, to_svg
+from bazar.report import (
+    ExampleCustomer,
+    Purchase,
+    Recommendation,
+    ReportData,
+    choose_rows,
+    example_customers,
+    examples_from_json,
+    examples_to_json,
+    findings,
+    render_report,
+)
+
+MODELS = ["classifier", "regressor", "popularity", "last_item_cooccurrence", "title_neighbours"]
+EVIL = "<script>alert(1)</script> & Rose [red]"
+
+
+def metrics(protocol: str = "leave_one_out", **hit_rates: float) -> dict[str, Any]:
+    rates = dict(zip(MODELS, (0.30, 0.20, 0.02, 0.25, 0.10), strict=True)) | hit_rates
+
+    def figures(rate: float) -> dict[str, Any]:
+        names = ("hr@1", "hr@5", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20", "coverage@10")
+        return {
+            **dict.fromkeys(names, rate / 2),
+            "hr@10": rate,
+            "hr@10_ci95": [rate - 0.01, rate + 0.01],
+            "ndcg@10_ci95": [rate / 2 - 0.01, rate / 2 + 0.01],
+        }
+
+    return {
+        "dataset": "shop", "protocol": protocol, "n_users": 1200, "n_items": 345,
+        "n_interactions": 6789, "n_test_rows": 1100,
+        "models": {
+            model: {
+                "masked": figures(rate),
+                "unmasked": figures(rate / 2),
+                "seconds_training": 61.4 if place < 2 else None,
+                "n_parameters": 12345 if place < 2 else 0,
+            }
+            for place, (model, rate) in enumerate(rates.items())
+        },
+    }  # fmt: skip
+
+
+def example() -> ExampleCustomer:
+    item = Recommendation(1, "0205", EVIL, 0.75, is_target=True)
+    other = Recommendation(2, "0206", None, 0.25, is_target=False)
+    return ExampleCustomer(
+        user_id="U1",
+        purchases=[Purchase("01", "Oat Cleanser", 1_600_000_000_000), Purchase("02", None, None)],
+        target=Purchase("0205", EVIL, None),
+        target_rank={"classifier": 1.0, "regressor": 17.5},
+        recommendations={"classifier": [item, other], "regressor": [other]},
+    )
+
+
+def page(**changes: Any) -> str:
+    history = pd.DataFrame({"epoch": [1, 2], "loss": [2.0, 1.0], "val_loss": [1.5, 1.7]})
+    content: dict[str, Any] = {
+        "metrics": metrics(),
+        "histories": {"classifier": history, "regressor": history},
+        "title_coverage": pd.DataFrame(
+            {"title_source": ["meta", "missing"], "products": [340, 5], "interactions": [6700, 89]}
+        ),
+        "rejects": pd.DataFrame(
+            {
+                "source_file": ["reviews"],
+                "reason": ["broken JSON"],
+                "count": [14],
+                "examples": [[EVIL]],
+            }
+        ),
+        "ingestion_counts": pd.DataFrame(
+            {
+                "source_file": ["reviews"],
+                "rows_read": [7000],
+                "rows_kept": [6986],
+                "rows_rejected": [14],
+            }
+        ),
+        "joining_counts": pd.DataFrame(
+            {"step": ["accepted"], "interactions": [6986], "users": [1300]}
+        ),
+        "examples": [example()],
+        "settings": {"encoder": "some-encoder"},
+    }
+    return render_report(ReportData(**content | changes))
+
+
+class Page(HTMLParser):
+    """Text, tags and ids of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text, self.tags, self.ids, self.loads = "", list[str](), list[str](), list[str]()
+        self.rows = list[list[str]]()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        for name, value in attrs:
+            if name == "id" and value:
+                self.ids.append(value)
+            if name in ("src", "href", "xlink:href") and value:
+                self.loads.append(value)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self.rows and self.rows[-1]:
+            self.rows[-1][-1] += " " + " ".join(data.split())
+
+
+def test_the_page_shows_every_figure() -> None:
+    shown = Page(page())
+    rows = {row[0].strip(): [cell.strip() for cell in row] for row in shown.rows if row}
+    masked = next(row for row in shown.rows if row and "Model I ·" in row[0])
+    cells = [cell.split()[0] if cell.split() else "" for cell in masked[1:]]
+    assert cells == [
+        "0.1500", "0.1500", "0.3000", "0.1500", "0.1500", "0.1500", "0.1500", "0.1500", "0.1500",
+        "61", "12,345",
+    ]  # fmt: skip
+    assert "0.2900 \N{EN DASH} 0.3100" in masked[3]
+    reviews = [[cell.strip() for cell in row] for row in shown.rows if row[0].strip() == "reviews"]
+    assert ["reviews", "7,000", "6,986", "14"] in reviews
+    assert any(row[:3] == ["reviews", "broken JSON", "14"] for row in reviews)
+    assert rows["missing"][1:] == ["5", "89"]
+    for text in ("1,200", "345", "6,789", "some-encoder", "leave_one_out", "2020-09-13", "17.5"):
+        assert text in shown.text
+    assert "(no title)" in shown.text
+
+
+def test_the_page_is_self_contained_and_inert() -> None:
+    html = page()
+    shown = Page(html)
+    assert "script" not in shown.tags
+    assert EVIL in shown.text
+    assert all(load.startswith("#") for load in shown.loads)
+    assert not re.search(r"url\((?!#)", html)
+    assert "@import" not in html
+    assert len(shown.ids) == len(set(shown.ids)) > 20
+    assert shown.tags.count("svg") == 3
+
+
+def test_leaky_windows_are_marked() -> None:
+    assert "A leaky protocol" in page(metrics=metrics("paper_windows"))
+    assert "leaky" not in page()
+
+
+def test_nothing_rejected_is_said() -> None:
+    rejects = pd.DataFrame({"source_file": [], "reason": [], "count": [], "examples": []})
+    assert "Nothing was rejected" in page(rejects=rejects)
+
+
+def test_findings_say_no_more_than_the_numbers() -> None:
+    first, one, two = findings(metrics())
+    assert first.startswith("Model I · classifier has the highest HR@10")
+    assert "0.3000 (95% interval 0.2900 to 0.3100)" in first
+    assert one == (
+        "Model I · classifier beats popularity and beats the best floor (last-item co-occurrence)."
+    )
+    assert "beats popularity and does not beat, and is worse than, the best floor" in two
+    _, one, two = findings(metrics(classifier=0.26, regressor=0.03))
+    assert "cannot be told from the best floor" in one
+    assert "cannot be told from popularity" in two
+    (_, one, _) = findings(metrics(popularity=0.5))
+    assert one.count("popularity") == 1
+
+
+def test_loss_curves_draw_the_history() -> None:
+    history = pd.DataFrame(
+        {"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "val_loss": [3.1, 2.5, 2.9]}
+    )
+    lines = {line.get_label(): line for line in loss_curves(history, "Model").axes[0].lines}
+    assert list(lines["training"].get_ydata()) == [3.0, 2.0, 1.0]
+    assert list(lines["validation"].get_ydata()) == [3.1, 2.5, 2.9]
+    assert list(lines["kept: epoch 2"].get_xdata()) == [2, 2]
+
+
+def test_bars_are_in_order_of_hit_rate() -> None:
+    axes = hit_rate_bars(metrics(), "masked").axes[0]
+    assert [round(patch.get_width(), 3) for patch in axes.patches] == [0.02, 0.1, 0.2, 0.25, 0.3]
+    assert [round(value, 3) for value in axes.lines[-1].get_xdata()] == [0.29, 0.31]
+    assert axes.get_yticklabels()[-1].get_text() == "Model I · classifier"
+
+
+def test_drawings_are_the_same_every_time() -> None:
+    assert to_svg(hit_rate_bars(metrics(), "masked"), "a") == to_svg(
+        hit_rate_bars(metrics(), "masked"), "a"
+    )
+
+
+def test_rows_are_chosen_by_length_alone() -> None:
+    ranks = pd.DataFrame({"row": range(100), "history_length": [row % 50 for row in range(100)]})
+    rows = choose_rows(ranks, 10, seed=1)
+    lengths = [row % 50 for row in rows]
+    assert len(set(rows)) == 10
+    assert lengths == sorted(lengths)
+    assert lengths[0] < 5
+    assert lengths[-1] >= 45
+    assert choose_rows(ranks, 10, seed=1) == rows != choose_rows(ranks, 10, seed=2)
+    assert choose_rows(ranks.head(3), 10, seed=1) == [0, 1, 2]
+
+
+def test_examples_are_gathered() -> None:
+    purchases = pd.DataFrame(
+        {"row": [4, 4, 7], "item_id": ["01", "02", "01"], "timestamp": [5, None, 6]}
+    )
+    ranks = {"classifier": pd.DataFrame({"row": [4], "user_id": ["u"], "rank_masked": [2.0]})}
+    lists = pd.DataFrame(
+        {
+            "row": [4, 4, 4, 7],
+            "history": ["masked", "masked", "unmasked", "masked"],
+            "rank": [2, 1, 1, 1],
+            "item_id": ["02", "03", "04", "05"],
+            "score": [0.25, 0.5, 0.9, 0.9],
+        }
+    )
+    (found,) = example_customers([4], purchases, ranks, {"classifier": lists}, {"01": "Rose"})
+    assert found == ExampleCustomer(
+        "u",
+        [Purchase("01", "Rose", 5)],
+        Purchase("02", None, None),
+        {"classifier": 2.0},
+        {
+            "classifier": [
+                Recommendation(1, "03", None, 0.5, is_target=False),
+                Recommendation(2, "02", None, 0.25, is_target=True),
+            ]
+        },
+    )
+    assert examples_from_json(examples_to_json([found])) == [found]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_summary_fits_a_terminal(width: int) -> None:
+    console = Console(record=True, width=width, force_terminal=False)
+    print_summary(metrics(), example(), Path("/data/08_reporting/shop/report.html"), console)
+    text = console.export_text()
+    assert "Model I · classifier" in text
+    assert "0.2900-0.3100" in text
+    assert "0.3000" in text
+    assert "Oat Cleanser" in text
+    assert "(no title)" in text
+    assert "[red]" in text
+    assert "<- bought next" in text
+    assert "/data/08_reporting/shop/report.html" in text
+    assert "leaky" not in text
+    assert max(len(line) for line in text.splitlines()) <= width
+
+
+def test_the_summary_marks_leaky_windows() -> None:
+    console = Console(record=True, width=100)
+    print_summary(metrics("paper_windows"), example(), Path("report.html"), console)
+    assert "paper_windows is leaky" in console.export_text()
+
+
+def test_written_files_are_told() -> None:
+    console = Console(record=True, width=40)
+    print_outputs({"sequences": Path("/a/long/path/to/a/file/sequences.parquet")}, console)
+    assert "sequences: /a/long/path/to/a/file/sequences.parquet" in console.export_text()

@@ -1,0 +1,314 @@
+"""Real runs of the real pipelines, on a small made-up shop, as a user starts them."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from bazar.sample_store import StoreOptions, StoreSummary, generate
+from tests.project import copy_project, kedro, kedro_command
+
+SMALL_STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=3)
+QUICK = {
+    "classifier": {"training": {"epochs": 8, "batch_size": 16}},
+    "regressor": {"training": {"epochs": 4, "batch_size": 16}},
+    "evaluation": {"bootstrap_resamples": 100},
+}
+MODELS = ["classifier", "regressor", "popularity", "last_item_cooccurrence", "title_neighbours"]
+
+
+def quick_project(folder: Path) -> tuple[Path, StoreSummary]:
+    """A copy of the project with a small store and short training."""
+    project = copy_project(folder)
+    quick = project / "conf" / "quick"
+    quick.mkdir()
+    (quick / "parameters.yml").write_text(yaml.safe_dump(QUICK))
+    return project, generate(project / "data" / "01_raw" / "sample", SMALL_STORE)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StoreSummary, str]:
+    """The project after a whole run, and what the run printed."""
+    project, summary = quick_project(tmp_path_factory.mktemp("project"))
+    run = kedro(project, "run", "--env", "quick")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    return project, summary, run.stdout
+
+
+def snapshot(project: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(project)): path.read_bytes()
+        for path in sorted((project / "data").rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_metrics(ran: tuple[Path, StoreSummary, str]) -> None:
+    project = ran[0]
+    metrics = json.loads((project / "data/08_reporting/sample/metrics.json").read_text())
+    sequences = pd.read_parquet(project / "data/04_feature/sample/sequences.parquet")
+    assert metrics["dataset"] == "sample"
+    assert metrics["protocol"] == "leave_one_out"
+    assert metrics["n_users"] == metrics["n_test_rows"] == sequences["user_id"].nunique()
+    assert metrics["n_items"] == 80
+    assert metrics["n_interactions"] == len(sequences)
+    assert list(metrics["models"]) == MODELS
+    for model, figures in metrics["models"].items():
+        for history in ("masked", "unmasked"):
+            measured = figures[history]
+            low, high = measured["hr@10_ci95"]
+            assert 0 <= low <= measured["hr@10"] <= high <= 1
+            assert measured["hr@1"] <= measured["hr@5"] <= measured["hr@10"] <= measured["hr@20"]
+            assert measured["ndcg@10"] <= measured["hr@10"]
+            assert 0 < measured["coverage@10"] <= 1
+        assert (figures["n_parameters"] > 0) == (model in ("classifier", "regressor"))
+
+
+def test_both_models_beat_popularity(ran: tuple[Path, StoreSummary, str]) -> None:
+    metrics = json.loads((ran[0] / "data/08_reporting/sample/metrics.json").read_text())
+    popular = metrics["models"]["popularity"]["masked"]["hr@10"]
+    for model in ("classifier", "regressor"):
+        assert metrics["models"][model]["masked"]["hr@10"] > 1.1 * popular
+
+
+def test_the_dirt_is_rejected_and_nothing_else(ran: tuple[Path, StoreSummary, str]) -> None:
+    project, summary, _ = ran
+    rejects = pd.read_parquet(project / "data/02_intermediate/sample/rejects.parquet")
+    counts = pd.read_parquet(project / "data/02_intermediate/sample/ingestion_counts.parquet")
+    by_file = counts.set_index("source_file")
+    assert (counts["rows_read"] == counts["rows_kept"] + counts["rows_rejected"]).all()
+    dirt = summary.review_dirt
+    doubled = dirt.get("duplicate", 0)
+    assert by_file.loc["All_Beauty.jsonl.gz", "rows_read"] == 2_500 + sum(dirt.values())
+    assert by_file.loc["All_Beauty.jsonl.gz", "rows_kept"] == 2_500 + doubled
+    found = rejects[rejects["source_file"] == "All_Beauty.jsonl.gz"]
+    assert found.set_index("reason")["count"].to_dict() == {
+        "broken JSON": dirt["broken line"] + dirt["not JSON"],
+        "missing user_id": dirt["null user_id"],
+        "missing item_id": dirt["empty parent_asin"] + dirt["no parent_asin"],
+        "impossible timestamp": sum(
+            dirt[kind] for kind in ("timestamp 0", "negative timestamp", "timestamp in 2190")
+        ),
+    }
+    steps = pd.read_parquet(project / "data/03_primary/sample/joining_counts.parquet")
+    assert steps["interactions"].tolist()[:2] == [2_500 + doubled, 2_500]
+
+
+def test_products_that_nobody_bought_are_in_the_catalogue(
+    ran: tuple[Path, StoreSummary, str],
+) -> None:
+    project, summary, _ = ran
+    index = pd.read_parquet(project / "data/04_feature/sample/item_index.parquet")
+    counts = np.load(project / "data/05_model_input/sample/training_counts.npy")
+    vectors = np.load(project / "data/04_feature/sample/item_vectors.npy")
+    unsold = index[index["item_id"].isin(summary.unsold)]
+    assert len(unsold) == len(summary.unsold) > 0
+    assert (counts[unsold["item_index"]] == 0).all()
+    assert vectors.shape == (81, 384)
+    assert not vectors[0].any()
+
+
+def test_what_is_recommended(ran: tuple[Path, StoreSummary, str]) -> None:
+    folder = ran[0] / "data/07_model_output/sample"
+    sequences = pd.read_parquet(ran[0] / "data/04_feature/sample/sequences.parquet")
+    last = sequences.sort_values("position").groupby("user_id")["item_id"].last()
+    before = sequences.merge(last.rename("target"), left_on="user_id", right_index=True)
+    for model in MODELS:
+        ranks = pd.read_parquet(folder / f"{model}_ranks.parquet")
+        assert (ranks.set_index("user_id")["item_id"] == last.loc[ranks["user_id"]]).all()
+        lists = pd.read_parquet(folder / f"{model}_recommendations.parquet")
+        masked = lists[lists["history"] == "masked"]
+        assert (masked.groupby("row").size() == 20).mean() > 0.95
+        assert masked.groupby("row")["score"].apply(lambda s: s.is_monotonic_decreasing).all()
+        longest = before["position"].max()
+        seen = before[before["position"] < before.groupby("user_id")["position"].transform("max")]
+        assert longest > 5
+        both = masked.merge(seen[["user_id", "item_id"]], on=["user_id", "item_id"])
+        assert both.empty
+
+
+def test_the_run_says_where_things_are(ran: tuple[Path, StoreSummary, str]) -> None:
+    project, _, printed = ran
+    report = project / "data/08_reporting/sample/report.html"
+    assert str(report) in printed.replace("\n", "")
+    assert "Model I · classifier recommends" in printed
+    assert "Model II · regressor recommends" in printed
+    assert "<!doctype html>" in report.read_text()
+    assert report.with_name("classifier_loss.png").stat().st_size > 5_000
+    history = pd.read_csv(project / "data/06_models/sample/classifier_history.csv")
+    assert history["epoch"].tolist() == list(range(1, len(history) + 1))
+
+
+def test_each_pipeline_runs_alone(ran: tuple[Path, StoreSummary, str]) -> None:
+    project = ran[0]
+    for pipeline in ("ingestion", "joining", "sequencing", "embedding", "modelling_floors"):
+        run = kedro(project, "run", "--env", "quick", "--pipelines", pipeline)
+        assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+        assert "Written:" in run.stdout
+        if pipeline == "embedding":
+            assert "0 to embed" in " ".join(run.stdout.split())
+
+
+def test_a_second_run_gives_the_same(ran: tuple[Path, StoreSummary, str]) -> None:
+    project = ran[0]
+    before = snapshot(project)
+    run = kedro(project, "run", "--env", "quick")
+    assert run.returncode == 0
+    after = snapshot(project)
+    assert set(before) == set(after)
+    timed = ("training.json", "history.csv", "metrics.json", "report.html", ".keras", "loss.png")
+    for name, content in before.items():
+        if not name.endswith(timed):
+            assert content == after[name], name
+    one, two = (
+        json.loads(files["data/08_reporting/sample/metrics.json"]) for files in (before, after)
+    )
+    for model in MODELS:
+        assert one["models"][model]["masked"] == two["models"][model]["masked"]
+
+
+def test_paper_windows_stand_beside_leave_one_out(ran: tuple[Path, StoreSummary, str]) -> None:
+    project = ran[0]
+    before = (project / "data/08_reporting/sample/metrics.json").read_bytes()
+    run = kedro(
+        project, "run", "--env", "quick",
+        "--params", "split=paper_windows,sequencing.window_length=4,classifier.training.epochs=1,"
+        "regressor.training.epochs=1",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+    assert "paper_windows is leaky" in run.stdout
+    folder = project / "data/08_reporting/sample/paper_windows"
+    assert json.loads((folder / "metrics.json").read_text())["protocol"] == "paper_windows"
+    assert "A leaky protocol" in (folder / "report.html").read_text()
+    assert (project / "data/08_reporting/sample/metrics.json").read_bytes() == before
+    lengths = pd.read_parquet(project / "data/04_feature/sample/sequences.parquet")
+    per_user = lengths.groupby("user_id").size()
+    windows = int((per_user - 3).clip(lower=0).sum())
+    with pa.memory_map(
+        str(project / "data/05_model_input/sample/paper_windows/test.arrow")
+    ) as file:
+        test = pa.ipc.open_file(file).read_all()
+    assert test.num_rows == round(windows * 0.2 + 0.4999)
+    assert test.schema.field("history").type.list_size == 3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ("raw_dir=no/such/folder", ["no file", "no/such/folder/All_Beauty.jsonl.gz"]),
+        ("splitt=leave_one_out", ["splitt: there is no such parameter"]),
+        ("split=by_chance", ["split:", "leave_one_out", "found 'by_chance'"]),
+        ("embedding.encoder=./no-encoder", ["embedding.encoder: no folder ./no-encoder"]),
+        ("embedding.sha256=" + "f" * 64, ["embedding.sha256", "expected fff", "found    53aa"]),
+        ("ingestion.max_reject_share=0.0001", ["max_reject_share allows", "broken JSON"]),
+    ],
+)
+def test_what_a_user_can_mend_is_told_in_a_few_lines(
+    ran: tuple[Path, StoreSummary, str], parameters: str, told: list[str]
+) -> None:
+    project = ran[0]
+    before = snapshot(project)
+    run = kedro(project, "run", "--env", "quick", "--params", parameters)
+    assert run.returncode != 0
+    message = run.stderr[run.stderr.index("Error:") :]
+    for part in told:
+        assert part in message
+    assert len(message.splitlines()) <= 12
+    assert "Traceback" not in run.stdout + run.stderr
+    outputs = {name: content for name, content in before.items() if "02_" not in name}
+    after = snapshot(project)
+    assert all(after[name] == content for name, content in outputs.items())
+    assert set(after) == set(before)
+
+
+def test_a_run_killed_in_training_breaks_nothing(ran: tuple[Path, StoreSummary, str]) -> None:
+    project = ran[0]
+    before = snapshot(project)
+    with (project / "killed.log").open("w") as log:
+        process = subprocess.Popen(
+            kedro_command(
+                "run", "--env", "quick", "--pipelines", "modelling_classifier",
+                "--params", "classifier.training.epochs=500",
+            ),
+            cwd=project, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while "epoch 3/500" not in (project / "killed.log").read_text():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    (project / "killed.log").unlink()
+    assert snapshot(project) == before
+
+    again = kedro(project, "run", "--env", "quick", "--pipelines", "modelling_classifier")
+    assert again.returncode == 0
+    ranks = "data/07_model_output/sample/classifier_ranks.parquet"
+    assert snapshot(project)[ranks] == before[ranks]
+
+
+OWN_SHOP = """
+dataset: my_shop
+raw_dir: data/01_raw/my_shop
+interactions:
+  file: orders.csv
+  format: csv
+  columns: {user_id: customer, item_id: sku, timestamp: ordered_at}
+  timestamp_unit: iso
+products:
+  file: orders.csv
+  format: csv
+  columns: {item_id: sku, title: product}
+"""
+
+
+def test_a_shop_of_ones_own(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    (project / "conf" / "my_shop").mkdir()
+    (project / "conf" / "my_shop" / "globals.yml").write_text(OWN_SHOP)
+    folder = project / "data" / "01_raw" / "my_shop"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    products = [f"Rose {kind} {size} ml" for kind in ("Soap", "Oil", "Gel") for size in (50, 90)]
+    lines = ["customer,sku,product,ordered_at"]
+    for customer in range(40):
+        for day in range(5):
+            item = int(rng.integers(0, 6))
+            title = "" if item == 5 else f'"{products[item]}"'
+            lines.append(f"{customer:04d},00{item},{title},2024-03-0{day + 1}T10:00:00")
+    (folder / "orders.csv").write_text("\n".join(lines))
+
+    run = kedro(
+        project, "run", "--env", "my_shop",
+        "--pipelines", "ingestion,joining,sequencing,embedding",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+    sequences = pd.read_parquet(project / "data/04_feature/my_shop/sequences.parquet")
+    assert len(sequences) == 200
+    assert set(sequences["item_id"]) == {f"00{item}" for item in range(6)}
+    assert sequences["user_id"].iloc[0] == "0000"
+    coverage = pq.read_table(project / "data/03_primary/my_shop/title_coverage.parquet")
+    assert {row["title_source"]: row["products"] for row in coverage.to_pylist()} == {
+        "orders.csv": 5,
+        "missing": 1,
+    }
+
+    globals_file = project / "conf" / "my_shop" / "globals.yml"
+    globals_file.write_text(OWN_SHOP.replace("user_id: customer", "user_id: client"))
+    before = snapshot(project)
+    run = kedro(project, "run", "--env", "my_shop", "--pipelines", "ingestion")
+    assert run.returncode != 0
+    assert "has no column 'client'" in run.stderr
+    assert "found customer, sku, product, ordered_at" in run.stderr
+    assert "interactions.columns.user_id" in run.stderr
+    assert snapshot(project) == before
