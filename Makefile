@@ -7,7 +7,6 @@ INSTALLED := $(VENV)/.installed
 
 # CPU work of a size where the start-up chatter of TensorFlow hides the results.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
-export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 .PHONY: help run test check viz lock clean
 

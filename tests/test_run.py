@@ -7,12 +7,14 @@ import subprocess
 import time
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from nbclient import NotebookClient
 
 from bazar.sample_store import StoreOptions, StoreSummary, generate
 from tests.project import copy_project, kedro, kedro_command
@@ -255,6 +257,37 @@ def test_a_run_killed_in_training_breaks_nothing(ran: tuple[Path, StoreSummary, 
     assert again.returncode == 0
     ranks = "data/07_model_output/sample/classifier_ranks.parquet"
     assert snapshot(project)[ranks] == before[ranks]
+
+
+def test_the_notebook_runs(ran: tuple[Path, StoreSummary, str]) -> None:
+    folder = ran[0] / "notebooks"
+    notebook = nbformat.read(folder / "explore.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
+    client.execute()
+    shown = [str(cell.get("outputs", "")) for cell in notebook.cells]
+    for text in ("title_neighbours", "coverage@10", "position", "cosine", "regressor: "):
+        assert any(text in output for output in shown), text
+    assert any("classifier" in output and "score" in output for output in shown)
+
+
+def test_the_lineage_is_built(ran: tuple[Path, StoreSummary, str]) -> None:
+    project = ran[0]
+    build = kedro(project, "viz", "build", "--include-previews")
+    assert build.returncode == 0, build.stdout[-2000:] + build.stderr[-2000:]
+    assert (project / "build" / "index.html").is_file()
+    graph = json.loads((project / "build" / "api" / "main").read_text())
+    assert graph["layers"] == [
+        "raw", "intermediate", "primary", "feature", "model_input", "models", "model_output",
+        "reporting",
+    ]  # fmt: skip
+    assert {"ingestion", "joining", "reporting"} <= {one["id"] for one in graph["pipelines"]}
+    details = [json.loads(path.read_text()) for path in (project / "build/api/nodes").iterdir()]
+    previewed = [one["filepath"] for one in details if one.get("preview")]
+    assert any(path.endswith("sequences.parquet") for path in previewed)
+    assert any(path.endswith("test.arrow") for path in previewed)
 
 
 OWN_SHOP = """

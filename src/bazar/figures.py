@@ -6,87 +6,117 @@ from typing import Any
 
 import matplotlib
 import pandas as pd
-from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bazar.names import MODEL_NAMES
 
 # Okabe and Ito's palette: told apart by colour-blind readers, and on dark and light grounds.
-_TRAINING, _VALIDATION, _KEPT, _FLOOR = "#0072B2", "#D55E00", "#7f7f7f", "#8a8f98"
+_TRAINING, _VALIDATION, _FLOOR = "#0072b2", "#d55e00", "#8a8f98"
+# Texts, axes and grid lines have this one colour, so that a page can put its own in its place.
+_INK = "#1d2330"
+# Small enough in inches that the letters can still be read where a phone shows the figure.
+_WIDTH = 5.0
 
 
 def loss_curves(history: pd.DataFrame, title: str) -> Figure:
     """Training and validation loss per epoch, with the epoch marked whose weights were kept.
 
     Args:
-        history: a row per epoch: ``epoch`` (from 1), ``loss``, ``val_loss``.
+        history: a row per epoch: ``epoch`` (from 1), ``loss``, ``val_loss``. The epoch of the
+            lowest validation loss is the one that training keeps.
         title: title of the figure.
     """
-    figure = Figure(figsize=(5.6, 3.4), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = _empty(height=3.1)
     marker = "o" if len(history) < 30 else None
-    axes.plot(history["epoch"], history["loss"], marker=marker, color=_TRAINING, label="training")
-    axes.plot(
-        history["epoch"], history["val_loss"], marker=marker, color=_VALIDATION, label="validation"
-    )
+    for column, label, colour, dashes in (
+        ("loss", "training", _TRAINING, "-"),
+        ("val_loss", "validation", _VALIDATION, "--"),
+    ):
+        axes.plot(
+            history["epoch"], history[column], dashes, marker=marker, markersize=4.5,
+            linewidth=1.8, color=colour, label=label,
+        )  # fmt: skip
     best = int(history["epoch"].iloc[int(history["val_loss"].argmin())])
-    axes.axvline(best, color=_KEPT, linestyle=":", label=f"kept: epoch {best}")
+    axes.axvline(best, color=_INK, linewidth=1.2, linestyle=":", label=f"kept: epoch {best}")
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_title(title, fontsize=11, loc="left")
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(title, loc="left")
+    axes.grid(color=_INK, alpha=0.14)
     axes.legend(frameon=False)
-    return figure
+    return _inked(figure, axes)
 
 
-def hit_rate_bars(metrics: dict[str, Any], history: str) -> Figure:
+def hit_rate_bars(metrics: dict[str, Any], history: str = "masked") -> Figure:
     """HR@10 of every model with its 95% interval, the best on top.
 
     Args:
         metrics: the content of ``metrics.json``.
         history: ``masked`` or ``unmasked``.
     """
-    models = sorted(metrics["models"], key=lambda name: metrics["models"][name][history]["hr@10"])
-    values = [metrics["models"][name][history]["hr@10"] for name in models]
-    intervals = [metrics["models"][name][history]["hr@10_ci95"] for name in models]
-    figure = Figure(figsize=(7, 0.9 + 0.5 * len(models)), layout="constrained")
-    axes = figure.add_subplot()
-    trained = [metrics["models"][name]["n_parameters"] > 0 for name in models]
+    figures = {name: model[history] for name, model in metrics["models"].items()}
+    models = sorted(figures, key=lambda name: figures[name]["hr@10"])
+    intervals = [figures[name]["hr@10_ci95"] for name in models]
+    figure, axes = _empty(height=0.9 + 0.44 * len(models))
     axes.barh(
         [MODEL_NAMES.get(name, name) for name in models],
-        values,
-        color=[_TRAINING if is_trained else _FLOOR for is_trained in trained],
-        height=0.62,
+        [figures[name]["hr@10"] for name in models],
+        color=[_TRAINING if metrics["models"][name]["n_parameters"] else _FLOOR for name in models],
+        height=0.58,
     )
-    for place, (value, (low, high)) in enumerate(zip(values, intervals, strict=True)):
-        axes.plot([low, high], [place, place], color="#222222", linewidth=1.4)
+    for place, (name, (low, high)) in enumerate(zip(models, intervals, strict=True)):
+        axes.plot([low, high], [place, place], "|-", color=_INK, linewidth=1.4, markersize=7)
         axes.annotate(
-            f" {value:.4f}", (high, place), va="center", fontsize=9, xytext=(3, 0),
-            textcoords="offset points",
+            f"{figures[name]['hr@10']:.4f}", (high, place), va="center", xytext=(7, 0),
+            textcoords="offset points", color=_INK,
         )  # fmt: skip
-    axes.set_xlim(0, max(high for _, high in intervals) * 1.15 or 1)
-    axes.set_xlabel(f"HR@10, history {history}; lines are 95% intervals")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", alpha=0.25)
+    # Room for the value to the right of the longest bar; an axis of some length if all are 0.
+    axes.set_xlim(0, max(high for _, high in intervals) * 1.22 or 1)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_title(f"HR@10, history {history}", loc="left")
+    axes.grid(axis="x", color=_INK, alpha=0.14)
     axes.set_axisbelow(True)
-    return figure
+    axes.tick_params(axis="y", length=0)
+    return _inked(figure, axes)
 
 
 def to_svg(figure: Figure, prefix: str) -> str:
     """Draw a figure as an ``<svg>`` element that can stand in a page beside others.
 
+    The ground is transparent and what is ink takes the colour of the text around it. The same
+    figure gives the same drawing. Texts stay texts, to be searched, copied and read aloud.
+
     Args:
-        figure: the figure.
+        figure: the figure, made by this module.
         prefix: put before every id in the drawing, so that two drawings do not clash.
     """
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": prefix, "svg.fonttype": "path"}):
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+    with matplotlib.rc_context({"svg.hashsalt": prefix, "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     drawing = buffer.getvalue()
     drawing = drawing[drawing.index("<svg") :]
     drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
     drawing = re.sub(r'\bid="', f'id="{prefix}-', drawing)
-    return re.sub(r'(url\(|href=")#', rf"\1#{prefix}-", drawing)
+    drawing = re.sub(r'(url\(|href=")#', rf"\1#{prefix}-", drawing)
+    return drawing.replace(_INK, "currentColor")
+
+
+def _empty(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(_WIDTH, height), dpi=160, layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _inked(figure: Figure, axes: Axes) -> Figure:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(_INK)
+    axes.tick_params(color=_INK, labelcolor=_INK)
+    legend = axes.get_legend()
+    texts = [axes.xaxis.label, axes.yaxis.label, axes.xaxis.get_offset_text()]
+    texts += [axes.yaxis.get_offset_text(), *(legend.get_texts() if legend else [])]
+    for text in texts:
+        text.set_color(_INK)
+    # The left title is a text of its own, which `axes.title` is not.
+    axes.set_title(axes.get_title(loc="left"), loc="left", color=_INK, fontsize=11, weight="bold")
+    return figure
