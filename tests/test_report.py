@@ -105,6 +105,7 @@ class Page(HTMLParser):
         super().__init__()
         self.text, self.tags, self.ids, self.loads = "", list[str](), list[str](), list[str]()
         self.rows = list[list[str]]()
+        self._in_cell = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -113,32 +114,40 @@ class Page(HTMLParser):
             self.rows.append([])
         if tag in ("td", "th"):
             self.rows[-1].append("")
+            self._in_cell = True
         for name, value in attrs:
             if name == "id" and value:
                 self.ids.append(value)
             if name in ("src", "href", "xlink:href") and value:
                 self.loads.append(value)
 
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._in_cell = False
+            self.rows[-1][-1] = " ".join(self.rows[-1][-1].split())
+
     def handle_data(self, data: str) -> None:
         self.text += data
-        if self.rows and self.rows[-1]:
-            self.rows[-1][-1] += " " + " ".join(data.split())
+        if self._in_cell:
+            self.rows[-1][-1] += data
 
 
 def test_the_page_shows_every_figure() -> None:
     shown = Page(page())
-    rows = {row[0].strip(): [cell.strip() for cell in row] for row in shown.rows if row}
-    masked = next(row for row in shown.rows if row and "Model I ·" in row[0])
-    cells = [cell.split()[0] if cell.split() else "" for cell in masked[1:]]
-    assert cells == [
-        "0.1500", "0.1500", "0.3000", "0.1500", "0.1500", "0.1500", "0.1500", "0.1500", "0.1500",
-        "61", "12,345",
+    masked, unmasked = (row for row in shown.rows if row[0] == "Model I · classifier")
+    assert masked[1:] == [
+        "0.1500", "0.1500", "0.3000 0.2900 – 0.3100", "0.1500", "0.1500", "0.1500 0.1400 – 0.1600",
+        "0.1500", "0.1500", "0.1500", "61 s", "12,345",
     ]  # fmt: skip
-    assert "0.2900 \N{EN DASH} 0.3100" in masked[3]
-    reviews = [[cell.strip() for cell in row] for row in shown.rows if row[0].strip() == "reviews"]
-    assert ["reviews", "7,000", "6,986", "14"] in reviews
-    assert any(row[:3] == ["reviews", "broken JSON", "14"] for row in reviews)
-    assert rows["missing"][1:] == ["5", "89"]
+    assert unmasked[3] == "0.1500 0.1400 – 0.1600"
+    for row in (
+        ["reviews", "7,000", "6,986", "14", "0.2%"],
+        ["reviews", "broken JSON", "14", f"show 1 {EVIL}"],
+        ["meta", "340", "98.6%", "6,700", "98.7%"],
+        ["missing", "5", "1.4%", "89", "1.3%"],
+        ["accepted", "6,986", "1,300"],
+    ):
+        assert row in shown.rows
     for text in ("1,200", "345", "6,789", "some-encoder", "leave_one_out", "2020-09-13", "17.5"):
         assert text in shown.text
     assert "(no title)" in shown.text
@@ -153,12 +162,13 @@ def test_the_page_is_self_contained_and_inert() -> None:
     assert not re.search(r"url\((?!#)", html)
     assert "@import" not in html
     assert len(shown.ids) == len(set(shown.ids)) > 20
-    assert shown.tags.count("svg") == 3
+    # Bars of both histories, and the losses of both models.
+    assert shown.tags.count("svg") == 4
 
 
 def test_leaky_windows_are_marked() -> None:
-    assert "A leaky protocol" in page(metrics=metrics("paper_windows"))
-    assert "leaky" not in page()
+    assert "Leaky protocol: paper_windows" in page(metrics=metrics("paper_windows"))
+    assert "leaky" not in page().lower()
 
 
 def test_nothing_rejected_is_said() -> None:
@@ -168,17 +178,33 @@ def test_nothing_rejected_is_said() -> None:
 
 def test_findings_say_no_more_than_the_numbers() -> None:
     first, one, two = findings(metrics())
-    assert first.startswith("Model I · classifier has the highest HR@10")
-    assert "0.3000 (95% interval 0.2900 to 0.3100)" in first
-    assert one == (
-        "Model I · classifier beats popularity and beats the best floor (last-item co-occurrence)."
+    assert first == (
+        "Model I · classifier has the highest HR@10 with the history masked, "
+        "0.3000 (95% interval 0.2900 to 0.3100)."
     )
-    assert "beats popularity and does not beat, and is worse than, the best floor" in two
-    _, one, two = findings(metrics(classifier=0.26, regressor=0.03))
-    assert "cannot be told from the best floor" in one
-    assert "cannot be told from popularity" in two
-    (_, one, _) = findings(metrics(popularity=0.5))
-    assert one.count("popularity") == 1
+    assert one == (
+        "Model I · classifier (0.3000) beats popularity (0.0200); "
+        "it beats the best floor, last-item co-occurrence (0.2500)."
+    )
+    assert two == (
+        "Model II · regressor (0.2000) beats popularity (0.0200); it does not beat the best floor, "
+        "last-item co-occurrence (0.2500): it is worse."
+    )
+
+
+def test_findings_claim_nothing_where_intervals_overlap() -> None:
+    first, one, two = findings(metrics(classifier=0.26, regressor=0.015))
+    assert first.endswith("; the interval of last-item co-occurrence overlaps.")
+    assert "is above the best floor, last-item co-occurrence (0.2500), but" in one
+    assert one.endswith("it is not shown to beat it.")
+    assert "does not beat popularity (0.0200): it is below it, and their intervals overlap" in two
+
+
+def test_findings_name_a_floor_that_leads() -> None:
+    first, one, _ = findings(metrics(popularity=0.5))
+    assert first.startswith("Popularity, a floor, has the highest HR@10")
+    assert one.count("opularity") == 1
+    assert findings(metrics(regressor=0.02))[2].count("equal to it") == 1
 
 
 def test_loss_curves_draw_the_history() -> None:
@@ -216,6 +242,9 @@ def test_rows_are_chosen_by_length_alone() -> None:
     assert choose_rows(ranks.head(3), 10, seed=1) == [0, 1, 2]
 
 
+TITLES = {"01": "Rose", "02": float("nan")}
+
+
 def test_examples_are_gathered() -> None:
     purchases = pd.DataFrame(
         {"row": [4, 4, 7], "item_id": ["01", "02", "01"], "timestamp": [5, None, 6]}
@@ -230,7 +259,7 @@ def test_examples_are_gathered() -> None:
             "score": [0.25, 0.5, 0.9, 0.9],
         }
     )
-    (found,) = example_customers([4], purchases, ranks, {"classifier": lists}, {"01": "Rose"})
+    (found,) = example_customers([4], purchases, ranks, {"classifier": lists}, TITLES)
     assert found == ExampleCustomer(
         "u",
         [Purchase("01", "Rose", 5)],

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from bazar.names import MODEL_NAMES, NO_TITLE
-from bazar.report import ExampleCustomer
+from bazar.names import NO_TITLE
+from bazar.report import ExampleCustomer, findings, model_name
 
 _SHOWN = ("hr@1", "ndcg@10", "mrr@20", "hr@10")
 _LAST_PURCHASES = 8
@@ -37,18 +37,21 @@ def print_summary(
             "[bold]paper_windows is leaky:[/bold] windows of one customer stand in training and "
             "test. Not to be compared with leave-one-out figures."
         )
+    for sentence in findings(metrics):
+        console.print(escape(sentence), highlight=False)
     console.print()
-    console.print(f"[bold]Customer {escape(example.user_id)}[/bold] bought, the latest last:")
-    for purchase in example.purchases[-_LAST_PURCHASES:]:
-        console.print(f"    {escape(purchase.title or NO_TITLE)}")
-    console.print(f"and then: [bold]{escape(example.target.title or NO_TITLE)}[/bold]\n")
-    for model in ("classifier", "regressor"):
-        console.print(_recommendations_table(example, model))
-        console.print()
+    side_by_side = Table.grid(padding=(0, 3))
+    side_by_side.add_column(ratio=2)
+    side_by_side.add_column(ratio=3)
+    side_by_side.add_row(
+        _purchases(example),
+        Group(*(_recommendations(example, model) for model in example.recommendations)),
+    )
+    console.print(side_by_side)
     console.print("The report page, with figures and more customers:")
     console.print(f"    {report}", soft_wrap=True, highlight=False)
     console.print(
-        "Next: open it in a browser; `kedro viz run` shows the lineage; "
+        "Next: open it in a browser; `make viz` shows the lineage; "
         "notebooks/explore.ipynb loads the results."
     )
 
@@ -66,7 +69,7 @@ def print_outputs(files: dict[str, Path], console: Console | None = None) -> Non
     console.print("\nWritten:")
     for name, path in files.items():
         console.print(f"    {name}: {path}", soft_wrap=True, highlight=False)
-    console.print("Next: `kedro run` makes the rest, `kedro viz run` shows what follows from it.")
+    console.print("Next: `kedro run` makes the rest, `make viz` shows what follows from it.")
 
 
 def _metrics_table(metrics: dict[str, Any]) -> Table:
@@ -84,23 +87,28 @@ def _metrics_table(metrics: dict[str, Any]) -> Table:
         masked = figures["masked"]
         low, high = masked["hr@10_ci95"]
         table.add_row(
-            MODEL_NAMES.get(model, model),
+            model_name(model),
             *(f"{masked[column]:.4f}" for column in _SHOWN),
             f"{low:.4f}-{high:.4f}",
         )
     return table
 
 
-def _recommendations_table(example: ExampleCustomer, model: str) -> Table:
-    table = Table(
-        title=f"{MODEL_NAMES[model]} recommends (true next product at rank "
-        f"{example.target_rank[model]:g})",
-        title_justify="left",
-        box=box.SIMPLE,
+def _purchases(example: ExampleCustomer) -> RenderableType:
+    table = _numbered_list()
+    first = max(0, len(example.purchases) - _LAST_PURCHASES)
+    for place, purchase in enumerate(example.purchases[first:], start=first + 1):
+        table.add_row(str(place), escape(purchase.title or NO_TITLE))
+    return Group(
+        f"[bold]Customer {escape(example.user_id)}[/bold] bought, the latest last:",
+        table,
+        f"\nand then:\n[bold green]{escape(example.target.title or NO_TITLE)}[/bold green]",
     )
-    table.add_column("", justify="right")
-    table.add_column("product", overflow="fold")
-    table.add_column("score", justify="right")
+
+
+def _recommendations(example: ExampleCustomer, model: str) -> RenderableType:
+    table = _numbered_list()
+    table.add_column(justify="right", no_wrap=True)
     for item in example.recommendations[model]:
         title = escape(item.title or NO_TITLE)
         table.add_row(
@@ -108,4 +116,16 @@ def _recommendations_table(example: ExampleCustomer, model: str) -> Table:
             f"[bold green]{title} <- bought next[/bold green]" if item.is_target else title,
             f"{item.score:.4f}",
         )
+    rank = example.target_rank[model]
+    return Group(
+        f"[bold]{model_name(model)}[/bold] recommends, with scores:",
+        table,
+        f"[dim]the product bought next has rank {rank:g}[/dim]\n",
+    )
+
+
+def _numbered_list() -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
     return table

@@ -104,7 +104,7 @@ def to_svg(figure: Figure, prefix: str) -> str:
 
 
 def _empty(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(_WIDTH, height), dpi=160, layout="constrained")
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     return figure, figure.add_subplot()
 
 

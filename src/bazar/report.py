@@ -15,7 +15,7 @@ from bazar.names import MODEL_NAMES, NO_TITLE
 
 _FIGURES = ["hr@1", "hr@5", "hr@10", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20"]
 COLUMNS = [*_FIGURES, "coverage@10"]
-_FLOORS = ["popularity", "last_item_cooccurrence", "title_neighbours"]
+FLOORS = ["popularity", "last_item_cooccurrence", "title_neighbours"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,11 @@ class ReportData:
     settings: dict[str, str]
 
 
+def model_name(model: str) -> str:
+    """What people read for a model."""
+    return MODEL_NAMES.get(model, model)
+
+
 def choose_rows(ranks: pd.DataFrame, n: int, seed: int) -> list[int]:
     """Choose test rows to show: short and long histories alike, whatever the models made of them.
 
@@ -110,10 +115,16 @@ def example_customers(
         titles: title by item id.
         top: recommendations to show per model.
     """
+
+    def title_of(item_id: str) -> str | None:
+        # Pandas gives a missing title as NaN or NA, which would be shown as a word.
+        title = titles.get(item_id)
+        return None if pd.isna(title) else title
+
     examples = []
     for row in rows:
         bought = [
-            Purchase(item_id, titles.get(item_id), None if pd.isna(time) else int(time))
+            Purchase(item_id, title_of(item_id), None if pd.isna(time) else int(time))
             for item_id, time in purchases.loc[
                 purchases["row"] == row, ["item_id", "timestamp"]
             ].itertuples(index=False)
@@ -125,7 +136,7 @@ def example_customers(
                 (table["row"] == row) & (table["history"] == "masked") & (table["rank"] <= top)
             ].sort_values("rank")
             shown[model] = [
-                Recommendation(rank, item_id, titles.get(item_id), score, item_id == target.item_id)
+                Recommendation(rank, item_id, title_of(item_id), score, item_id == target.item_id)
                 for rank, item_id, score in zip(
                     own["rank"].tolist(),
                     own["item_id"].tolist(),
@@ -154,43 +165,70 @@ def examples_from_json(content: list[dict[str, Any]]) -> list[ExampleCustomer]:
 def findings(metrics: dict[str, Any]) -> list[str]:
     """Say what the numbers say, and no more: who leads, and whether models beat the floors.
 
-    A model is said to beat another when their 95% intervals of HR@10 are apart; where they
-    overlap, neither is said to be better.
+    A model is said to beat another when their 95% intervals of HR@10 are apart. Where they
+    overlap, it is said which value is higher, and that the difference is not settled.
+
+    Args:
+        metrics: the content of ``metrics.json``.
+
+    Returns:
+        A sentence on the model that leads, then one for each neural model.
     """
-    models = metrics["models"]
-
-    def figure(name: str) -> tuple[float, float, float]:
-        masked = models[name]["masked"]
-        return masked["hr@10"], *masked["hr@10_ci95"]
-
-    best = max(models, key=lambda name: figure(name)[0])
-    value, low, high = figure(best)
-    said = [
-        f"{MODEL_NAMES.get(best, best)} has the highest HR@10 with the history masked: "
-        f"{value:.4f} (95% interval {low:.4f} to {high:.4f})."
+    masked = {
+        name: _Estimate(figures["masked"]["hr@10"], *figures["masked"]["hr@10_ci95"])
+        for name, figures in metrics["models"].items()
+    }
+    best = max(masked, key=lambda name: masked[name].value)
+    close = [
+        _in_sentence(name)
+        for name in masked
+        if name != best and masked[name].high >= masked[best].low
     ]
-    best_floor = max(_FLOORS, key=lambda name: figure(name)[0])
+    leads = (
+        f"{model_name(best)}{', a floor,' if best in FLOORS else ''} has the highest HR@10 "
+        f"with the history masked, {masked[best]}"
+    )
+    said = [f"{leads}; the interval of {' and '.join(close)} overlaps." if close else f"{leads}."]
+    best_floor = max(FLOORS, key=lambda name: masked[name].value)
     for model in ("classifier", "regressor"):
-        against = dict.fromkeys(["popularity", best_floor])
         told = [
-            f"{_compare(figure(model), figure(floor))} {_floor_name(floor, floor == best_floor)}"
-            for floor in against
+            _compare(
+                masked[model],
+                masked[floor],
+                f"{'the best floor, ' if floor == best_floor else ''}{_in_sentence(floor)}",
+            )
+            for floor in dict.fromkeys(["popularity", best_floor])
         ]
-        said.append(f"{MODEL_NAMES[model]} {' and '.join(told)}.")
+        said.append(f"{model_name(model)} ({masked[model].value:.4f}) {'; it '.join(told)}.")
     return said
 
 
-def _compare(one: tuple[float, float, float], two: tuple[float, float, float]) -> str:
-    if one[1] > two[2]:
-        return "beats"
-    if one[2] < two[1]:
-        return "does not beat, and is worse than,"
-    return "cannot be told from"
+def _in_sentence(model: str) -> str:
+    return model_name(model).lower() if model in FLOORS else model_name(model)
 
 
-def _floor_name(floor: str, best: bool) -> str:
-    name = MODEL_NAMES[floor].lower()
-    return f"the best floor ({name})" if best else name
+@dataclass(frozen=True)
+class _Estimate:
+    """A value and the ends of its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} (95% interval {self.low:.4f} to {self.high:.4f})"
+
+
+def _compare(model: _Estimate, floor: _Estimate, name: str) -> str:
+    against = f"{name} ({floor.value:.4f})"
+    if model.low > floor.high:
+        return f"beats {against}"
+    if model.high < floor.low:
+        return f"does not beat {against}: it is worse"
+    if model.value > floor.value:
+        return f"is above {against}, but their intervals overlap: it is not shown to beat it"
+    where = "below it" if model.value < floor.value else "equal to it"
+    return f"does not beat {against}: it is {where}, and their intervals overlap"
 
 
 def render_report(data: ReportData) -> str:
@@ -210,32 +248,42 @@ def render_report(data: ReportData) -> str:
         lstrip_blocks=True,
     )
     environment.filters["date"] = _date
+    environment.filters["figure"] = lambda value: f"{value:.4f}"
+    environment.filters["name"] = model_name
     environment.filters["number"] = lambda value: f"{int(value):,}"
+    environment.filters["share"] = lambda part, whole: f"{part / whole:.1%}" if whole else "–"
+    metrics = data.metrics
     return environment.get_template("report.html.j2").render(
         data=data,
-        metrics=data.metrics,
-        models=data.metrics["models"],
-        names=MODEL_NAMES,
+        metrics=metrics,
+        models=metrics["models"],
+        floors=FLOORS,
         no_title=NO_TITLE,
         columns=COLUMNS,
-        best={
-            history: {
-                column: max(model[history][column] for model in data.metrics["models"].values())
-                for column in COLUMNS
-            }
+        best={history: _best(metrics, history) for history in ("masked", "unmasked")},
+        findings=findings(metrics),
+        bars={
+            history: to_svg(hit_rate_bars(metrics, history), f"bars-{history}")
             for history in ("masked", "unmasked")
         },
-        findings=findings(data.metrics),
-        bars=to_svg(hit_rate_bars(data.metrics, "masked"), "bars"),
         losses={
-            model: to_svg(loss_curves(history, MODEL_NAMES[model]), model)
+            model: to_svg(loss_curves(history, model_name(model)), f"loss-{model}")
             for model, history in data.histories.items()
         },
         rejects=data.rejects.to_dict("records"),
         title_coverage=data.title_coverage.to_dict("records"),
+        covered=data.title_coverage[["products", "interactions"]].sum().to_dict(),
         ingestion_counts=data.ingestion_counts.to_dict("records"),
         joining_counts=data.joining_counts.to_dict("records"),
     )
+
+
+def _best(metrics: dict[str, Any], history: str) -> dict[str, str]:
+    """The highest figure of each column as it is shown: what looks equal is marked alike."""
+    return {
+        column: f"{max(model[history][column] for model in metrics['models'].values()):.4f}"
+        for column in COLUMNS
+    }
 
 
 def _date(milliseconds: int) -> str:
