@@ -84,8 +84,77 @@ def test_csv_lines_that_do_not_fit_are_rows_too(tmp_path: Path, name: str) -> No
     assert len(found) == 1002
     bad = [row for row in found if row["problem"]]
     assert [row["raw"] for row in bad] == ["only one", "u,a,1,too,many"]
-    assert {row["problem"] for row in bad} == {"wrong number of columns, or broken quotes"}
+    assert {row["problem"] for row in bad} == {"wrong number of columns"}
     assert all(row["user_id"] is None for row in bad)
+
+
+@pytest.mark.parametrize("name", ["shop.csv", "shop.csv.gz"])
+def test_a_bad_csv_line_takes_no_good_one_with_it(tmp_path: Path, name: str) -> None:
+    path, count = tmp_path / name, 200_000
+    bad = {7: '7,"a"b,1', 150_000: "150000,caf\udce9,1", 150_001: "few", 199_999: '"a"b,"c",1'}
+    lines = [bad.get(number, f'{number},"a, ""b""",1') for number in range(count)]
+    content = "\n".join(["user,asin,time", *lines]).encode(errors="surrogateescape")
+    path.write_bytes(gzip.compress(content, 1) if name.endswith(".gz") else content)
+    table = raw(path).load().cache()
+    assert table.count().execute() == count
+    found = table.filter(table.problem.notnull()).order_by("row_number").to_pyarrow().to_pylist()
+    assert [(row["row_number"] - 2, row["problem"]) for row in found] == [
+        (7, "broken quotes"),
+        (150_000, "not UTF-8"),
+        (150_001, "wrong number of columns"),
+        (199_999, "broken quotes"),
+    ]
+    good = table.filter(table.problem.isnull())
+    assert good.filter(good.item_id == 'a, "b"').user_id.nunique().execute() == count - 4
+
+
+@pytest.mark.parametrize("count", [3, 400_000])
+@pytest.mark.parametrize(
+    "after",
+    ["{},a,1\n", '{},"a",1\n', '{},"a ""b""",1\n'],
+    ids=["plain", "quoted", "doubled"],
+)
+@pytest.mark.parametrize("broken", ['"7,a,1\n', '7,"a,1\n', '7,a,"1\n'])
+def test_a_quote_that_nothing_closes_stops_the_run(
+    tmp_path: Path, broken: str, after: str, count: int
+) -> None:
+    path = tmp_path / "shop.csv"
+    rest = "".join(after.format(number) for number in range(count))
+    path.write_text(f"user,asin,time\n0,a,1\n{broken}{rest}")
+    told = fails(path)
+    assert "line 3: a quote opens and nothing closes it" in told
+
+
+def test_lines_within_quotes_are_one_row(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_bytes(b'user,asin,time\r\n"a\nb","c\r\nd",1\r\n2,e,3\r\n')
+    assert [row["user_id"] for row in rows(path)] == ["a\nb", "2"]
+
+
+def test_lines_that_end_in_two_ways_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_bytes(b"user,asin,time\na,b,1\r\nc,d,2\n")
+    assert "Do all its lines end alike" in fails(path)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_other_delimiters(tmp_path: Path, delimiter: str) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text("note,user,asin,time\n,u,a b,1\n,v,c,2\n".replace(",", delimiter))
+    assert [row["item_id"] for row in rows(path)] == ["a b", "c"]
+    assert "found note, user, asin, time" in fails(path, columns={"user_id": "nobody"})
+
+
+def test_json_lines_that_are_not_utf8_are_rows_too(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl"
+    text = line(user="1") * 2000 + line(user="caf").replace("caf", "caf\udce9") + line() + "{\n"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    found = rows(path)
+    assert len(found) == 2003
+    assert [(row["row_number"], row["problem"]) for row in found if row["problem"]] == [
+        (2001, "not UTF-8"),
+        (2002, "broken JSON"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["shop.csv", "shop.csv.gz", "shop.jsonl", "shop.jsonl.gz"])
