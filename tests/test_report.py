@@ -75,6 +75,7 @@ def page(**changes: Any) -> str:
         ),
         "rejects": pd.DataFrame(
             {
+                "read_as": ["interactions"],
                 "source_file": ["reviews"],
                 "reason": ["broken JSON"],
                 "count": [14],
@@ -83,6 +84,7 @@ def page(**changes: Any) -> str:
         ),
         "ingestion_counts": pd.DataFrame(
             {
+                "read_as": ["interactions"],
                 "source_file": ["reviews"],
                 "rows_read": [7000],
                 "rows_kept": [6986],
@@ -141,8 +143,8 @@ def test_the_page_shows_every_figure() -> None:
     ]  # fmt: skip
     assert unmasked[3] == "0.1500 0.1400 – 0.1600"
     for row in (
-        ["reviews", "7,000", "6,986", "14", "0.2%"],
-        ["reviews", "broken JSON", "14", f"show 1 {EVIL}"],
+        ["reviews", "interactions", "7,000", "6,986", "14", "0.2%"],
+        ["reviews", "interactions", "broken JSON", "14", f"show 1 {EVIL}"],
         ["meta", "340", "98.6%", "6,700", "98.7%"],
         ["missing", "5", "1.4%", "89", "1.3%"],
         ["accepted", "6,986", "1,300"],

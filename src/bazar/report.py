@@ -57,8 +57,8 @@ class ReportData:
         metrics: the content of ``metrics.json``.
         histories: training history by model, a row per epoch.
         title_coverage: ``title_source, products, interactions``.
-        rejects: ``source_file, reason, count, examples``.
-        ingestion_counts: ``source_file, rows_read, rows_kept, rows_rejected``.
+        rejects: ``read_as, source_file, reason, count, examples``.
+        ingestion_counts: ``read_as, source_file, rows_read, rows_kept, rows_rejected``.
         joining_counts: ``step, interactions, users``.
         examples: the customers to show.
         settings: short facts about the run, by name.

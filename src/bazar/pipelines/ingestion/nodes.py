@@ -2,51 +2,40 @@
 
 import time
 
+import ibis
 import ibis.expr.types as ir
 
 from bazar import ingest
 from bazar.options import IngestionOptions
 
 
-def ingest_interactions(
-    raw_interactions: ir.Table, options: IngestionOptions
-) -> tuple[ir.Table, ir.Table, ir.Table]:
-    """Type the purchases.
+def ingest_raw_files(
+    raw_interactions: ir.Table, raw_products: ir.Table, options: IngestionOptions
+) -> tuple[ir.Table, ir.Table, ir.Table, ir.Table]:
+    """Type the purchases and the products, and sort out what cannot be used.
+
+    One node for both: if either cannot be used, what an earlier run wrote stays as it is.
 
     Returns:
-        The accepted purchases, the rejects, and the counts of rows.
+        The accepted purchases, the accepted products, the rejects, and the counts of rows.
     """
     now_ms = int(time.time() * 1000)
-    return _sort_out(
-        ingest.type_interactions(raw_interactions, options.interactions, now_ms), options
+    interactions = ingest.read_once(
+        ingest.type_interactions(raw_interactions, options.interactions, now_ms)
     )
-
-
-def ingest_products(
-    raw_products: ir.Table, options: IngestionOptions
-) -> tuple[ir.Table, ir.Table, ir.Table]:
-    """Type the products.
-
-    Returns:
-        The accepted products, the rejects, and the counts of rows.
-    """
-    return _sort_out(ingest.type_products(raw_products), options)
-
-
-def collect_rejects(interaction_rejects: ir.Table, product_rejects: ir.Table) -> ir.Table:
-    """Put the rejects of all files into one table."""
-    return interaction_rejects.union(product_rejects).order_by("source_file", "reason")
-
-
-def collect_counts(interaction_counts: ir.Table, product_counts: ir.Table) -> ir.Table:
-    """Put the counts of rows of all files into one table."""
-    return interaction_counts.union(product_counts).order_by("source_file")
-
-
-def _sort_out(typed: ir.Table, options: IngestionOptions) -> tuple[ir.Table, ir.Table, ir.Table]:
-    rows = ingest.read_once(typed)
+    products = ingest.read_once(ingest.type_products(raw_products))
     return (
-        ingest.accept(rows, options.max_reject_share),
-        ingest.collect_rejects(rows),
-        ingest.count_rows(rows),
+        ingest.accept(interactions, options.max_reject_share),
+        ingest.accept(products, options.max_reject_share),
+        _both(ingest.collect_rejects(interactions), ingest.collect_rejects(products)),
+        _both(ingest.count_rows(interactions), ingest.count_rows(products)),
     )
+
+
+def _both(of_interactions: ir.Table, of_products: ir.Table) -> ir.Table:
+    """One table of two, saying what a file was read as: one file may hold both."""
+    named = [
+        table.select(ibis.literal(name).name("read_as"), *table.columns)
+        for name, table in (("interactions", of_interactions), ("products", of_products))
+    ]
+    return ibis.union(*named).order_by("read_as", "source_file")
