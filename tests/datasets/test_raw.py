@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,19 @@ def test_a_cut_gzip(tmp_path: Path, missing: int) -> None:
     assert len(rows(path)) == 3000
     path.write_bytes(whole[:-missing])
     assert "is cut" in fails(path)
+
+
+def test_a_cut_gzip_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl.gz"
+    whole = gzip.compress(b'{"user": "\xff"}\n' + os.urandom(3_000_000))
+    path.write_bytes(whole[:-10])
+    assert "is cut" in fails(path)
+
+
+def test_a_file_that_ends_within_a_letter(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl"
+    path.write_bytes(line().encode() + '{"user": "é'.encode()[:-1])
+    assert [row["problem"] for row in rows(path)] == [None, "not UTF-8"]
 
 
 def test_a_gzip_of_several_members_is_whole(tmp_path: Path) -> None:

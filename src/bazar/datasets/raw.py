@@ -323,14 +323,16 @@ def _is_utf8(path: Path) -> bool:
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     chunks = _unpacked(path) if path.suffix == ".gz" else _chunks(path)
-    valid = True
-    for chunk in chunks:
+    try:
+        for chunk in chunks:
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
         # What is left of a gzip file is read to its end all the same.
-        try:
-            valid = valid and decoder.decode(chunk) is not None
-        except UnicodeDecodeError:
-            valid = False
-    return valid
+        for _ in chunks:
+            pass
+        return False
+    return True
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
