@@ -191,7 +191,7 @@ def test_paper_windows_stand_beside_leave_one_out(ran: tuple[Path, StoreSummary,
     assert "paper_windows is leaky" in run.stdout
     folder = project / "data/08_reporting/sample/paper_windows"
     assert json.loads((folder / "metrics.json").read_text())["protocol"] == "paper_windows"
-    assert "A leaky protocol" in (folder / "report.html").read_text()
+    assert "Leaky protocol: paper_windows" in (folder / "report.html").read_text()
     assert (project / "data/08_reporting/sample/metrics.json").read_bytes() == before
     lengths = pd.read_parquet(project / "data/04_feature/sample/sequences.parquet")
     per_user = lengths.groupby("user_id").size()
