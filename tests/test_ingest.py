@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from bazar.errors import InputError
 from bazar.ingest import (
     accept,
+    check_one_clock,
     collect_rejects,
     count_rows,
+    mend_units,
     read_once,
     type_interactions,
     type_products,
 )
-from bazar.options import InteractionSource
+from bazar.options import InteractionSource, ProductSource
 
 NOW = 1_700_000_000_000
 GOOD = {
@@ -29,7 +31,7 @@ GOOD = {
 
 def source(unit: str | None = "ms", **columns: str) -> InteractionSource:
     mapped = columns or {"user_id": "u", "item_id": "i", "timestamp": "t", "rating": "r"}
-    return InteractionSource(file="f", format="csv", columns=mapped, timestamp_unit=unit)  # type: ignore[arg-type]
+    return InteractionSource(files="f", format="csv", columns=mapped, timestamp_unit=unit)  # type: ignore[arg-type]
 
 
 def table(rows: list[dict[str, Any]], names: tuple[str, ...] = tuple(GOOD)) -> ir.Table:
@@ -48,6 +50,7 @@ def table(rows: list[dict[str, Any]], names: tuple[str, ...] = tuple(GOOD)) -> i
 
 def typed(*rows: dict[str, Any], unit: str = "ms") -> list[dict[str, Any]]:
     result = type_interactions(table(list(rows)), source(unit), NOW)
+    result = mend_units(read_once(result), source(unit), NOW)
     return result.order_by("source_order").to_pyarrow().to_pylist()
 
 
@@ -70,7 +73,6 @@ def typed(*rows: dict[str, Any], unit: str = "ms") -> list[dict[str, Any]]:
         ({"timestamp": "6942672000000"}, "impossible timestamp"),
         ({"timestamp": str(NOW + 2 * 86_400_000)}, "impossible timestamp"),
         ({"timestamp": str(NOW + 1000)}, None),
-        ({"timestamp": "1600000000"}, "impossible timestamp"),  # seconds taken for milliseconds
         ({"rating": "none"}, None),
     ],
 )
@@ -119,21 +121,95 @@ def test_an_order_without_a_clock() -> None:
     ]  # fmt: skip
 
 
+def products(*rows: dict[str, Any], **columns: str) -> list[dict[str, Any]]:
+    mapped = columns or {"item_id": "i", "title": "t"}
+    content = [{"title": None, "url": None} | row for row in rows]
+    names = ("item_id", "title", "url", "problem")
+    raw = ibis.memtable(
+        [
+            {"source_file": "f", "row_number": number, "raw": "r", "problem": None} | row
+            for number, row in enumerate(content)
+        ],
+        schema={"source_file": "string", "row_number": "int64", "raw": "string"}
+        | dict.fromkeys(names, "string"),
+    )
+    given = ProductSource(files="f", format="csv", columns=mapped)  # type: ignore[arg-type]
+    found = type_products(raw, given, "shop", 3).order_by("source_order")
+    return found.to_pyarrow().to_pylist()
+
+
 def test_products() -> None:
-    names = ("item_id", "title", "problem")
-    rows = [
+    found = products(
         {"item_id": "01", "title": "  Rose \t Toner\n200 ml "},
         {"item_id": "02", "title": "   "},
         {"item_id": "03", "title": None},
         {"item_id": None, "title": "Rose"},
-    ]
-    found = type_products(table(rows, names)).order_by("source_order").to_pyarrow().to_pylist()
+        {"item_id": "05", "title": "<b>Rose &amp; Oat</b>"},
+    )
     assert [(row["item_id"], row["title"], row["reason"]) for row in found] == [
         ("01", "Rose Toner 200 ml", None),
         ("02", None, None),
         ("03", None, None),
         (None, "Rose", "missing item_id"),
+        ("05", "Rose & Oat", None),
     ]
+    assert {(row["title_source"], row["trust"]) for row in found} == {("shop", 3)}
+
+
+def test_titles_in_addresses() -> None:
+    found = products(
+        {"item_id": "1", "url": "https://www.amazon.in/Rose-Toner%2C-200-ml/dp/1/ref=sr_1_2"},
+        {"item_id": "2", "url": "https://www.amazon.in/dp/2/ref=sr_1_2"},
+        {"item_id": "3", "url": "Rose-Toner"},
+        {"item_id": "4", "url": None},
+        {"item_id": "5", "url": "http://shop.example/Cr%C3%A8me/dp/5"},
+        item_id="i",
+        url="u",
+    )
+    assert [row["title"] for row in found] == ["Rose Toner, 200 ml", None, None, None, "Crème"]
+
+
+SECONDS, MILLISECONDS = "1600000000", "1600000000000"
+
+
+@pytest.mark.parametrize(
+    ("unit", "times", "expected"),
+    [
+        ("ms", [SECONDS, SECONDS], [1_600_000_000_000] * 2),
+        ("s", [MILLISECONDS, MILLISECONDS], [1_600_000_000_000] * 2),
+        # Impossible in both units: it says nothing of the file, and stays rejected.
+        ("ms", [SECONDS, "0", None], [1_600_000_000_000, None, None]),
+        # One time is right as it is: the file is in milliseconds, and the others are wrong.
+        ("ms", [SECONDS, MILLISECONDS], [None, 1_600_000_000_000]),
+        ("ms", ["0", "-1"], [None, None]),
+    ],
+)
+def test_a_file_in_another_unit_is_converted_as_a_whole(
+    unit: str, times: list[str | None], expected: list[int | None]
+) -> None:
+    found = typed(*({"timestamp": time} for time in times), unit=unit)
+    kept = [row["timestamp"] if row["reason"] is None else None for row in found]
+    assert kept == expected
+    assert all((row["raw"] is None) == (row["reason"] is None) for row in found)
+
+
+def test_units_are_settled_file_by_file() -> None:
+    rows = [GOOD | {"timestamp": SECONDS}, GOOD | {"timestamp": MILLISECONDS}]
+    files = [
+        table([row]).mutate(source_file=ibis.literal(name))
+        for row, name in zip(rows, ("old.csv", "new.csv"), strict=True)
+    ]
+    result = read_once(type_interactions(ibis.union(*files), source("ms"), NOW))
+    mended = mend_units(result, source("ms"), NOW)
+    assert mended.timestamp.to_pyarrow().to_pylist() == [1_600_000_000_000] * 2
+    assert mended.reason.notnull().sum().execute() == 0
+
+
+def test_a_clock_and_positions_are_not_mixed() -> None:
+    positions = source(None, user_id="u", item_id="i", position="p")
+    check_one_clock({"a": source(), "b": source("s")})
+    with pytest.raises(InputError, match=r"interactions\.b has a position alone"):
+        check_one_clock({"a": source(), "b": positions})
 
 
 row_strategy = st.fixed_dictionaries(

@@ -14,14 +14,19 @@ from bazar.join import (
     drop_short,
     first_titles,
     join_titles,
+    keep_titled,
     list_products,
+    name_title_sources,
 )
 
 INTERACTION = {
     "user_id": "string", "item_id": "string", "timestamp": "int64", "position": "int64",
     "rating": "float64", "source_file": "string", "source_order": "int64",
 }  # fmt: skip
-PRODUCT = {"item_id": "string", "title": "string", "source_file": "string", "source_order": "int64"}
+PRODUCT = {
+    "item_id": "string", "title": "string", "title_source": "string", "trust": "int64",
+    "source_file": "string", "source_order": "int64",
+}  # fmt: skip
 
 
 def interactions(*rows: tuple[str, str, int | None]) -> ir.Table:
@@ -32,8 +37,12 @@ def interactions(*rows: tuple[str, str, int | None]) -> ir.Table:
     return ibis.memtable(content, schema=INTERACTION)
 
 
-def products(*rows: tuple[str, str | None, str]) -> ir.Table:
-    content = [dict(zip(PRODUCT, (*row, order), strict=True)) for order, row in enumerate(rows)]
+def products(*rows: tuple[str, str | None, str, int]) -> ir.Table:
+    """Rows of item, title, source and trust."""
+    content = [
+        dict(zip(PRODUCT, (*row, f"{row[2]}.jsonl", order), strict=True))
+        for order, row in enumerate(rows)
+    ]
     return ibis.memtable(content, schema=PRODUCT)
 
 
@@ -41,13 +50,19 @@ def values(table: ir.Table, *columns: str) -> list[tuple[Any, ...]]:
     return [tuple(row[name] for name in columns) for row in table.to_pyarrow().to_pylist()]
 
 
-def test_the_first_title_there_is() -> None:
+def test_the_title_that_is_trusted_most() -> None:
     titles = first_titles(
-        products(("1", None, "a"), ("1", "Rose", "b"), ("1", "Other", "b"), ("2", None, "a"))
+        products(
+            ("1", None, "new", 0),
+            ("1", "Other", "older", 2),
+            ("1", "Rose", "old", 1),
+            ("1", "Rose again", "old", 1),
+            ("2", None, "new", 0),
+        )
     )
     assert values(titles.order_by("item_id"), "item_id", "title", "title_source") == [
-        ("1", "Rose", "b"),
-        ("2", None, None),
+        ("1", "Rose", "old"),
+        ("2", None, "without title"),
     ]
 
 
@@ -72,45 +87,77 @@ def test_short_users_are_left_out() -> None:
     assert {user for (user,) in values(kept, "user_id")} == {"u"}
 
 
-def test_titles_are_joined_and_none_is_lost() -> None:
-    bought = interactions(("u", "1", 1), ("u", "2", 2), ("u", "3", 3))
-    titles = first_titles(
-        products(("1", "Rose", "meta"), ("2", None, "meta"), ("9", "Oat", "meta"))
+def titles_and_purchases() -> tuple[ir.Table, ir.Table]:
+    bought = interactions(
+        ("u", "1", 1), ("u", "2", 2), ("u", "3", 3), ("v", "1", 1), ("v", "4", 2), ("w", "4", 1)
     )
+    titles = first_titles(
+        products(
+            ("1", "Rose", "meta", 0), ("2", None, "meta", 0), ("4", "Gel", "url", 1),
+            ("9", "Oat", "meta", 0),
+        )
+    )  # fmt: skip
+    return titles, name_title_sources(bought, titles)
+
+
+def test_titles_are_joined_and_none_is_lost() -> None:
+    titles, bought = titles_and_purchases()
     joined = join_titles(bought, titles)
-    assert values(joined.order_by("item_id"), "item_id", "title", "title_source") == [
-        ("1", "Rose", "meta"),
-        ("2", None, None),
-        ("3", None, None),
+    assert values(joined, "user_id", "item_id", "title", "title_source") == [
+        ("u", "1", "Rose", "meta"),
+        ("u", "2", None, "without title"),
+        ("u", "3", None, "unknown product"),
+        ("v", "1", "Rose", "meta"),
+        ("v", "4", "Gel", "url"),
+        ("w", "4", "Gel", "url"),
     ]
-    listed = list_products(joined, titles, keep_unsold=True)
+    listed = list_products(bought, titles, keep_unsold=True)
     assert values(listed, "item_id", "title") == [
-        ("1", "Rose"), ("2", None), ("3", None), ("9", "Oat"),
+        ("1", "Rose"), ("2", None), ("3", None), ("4", "Gel"), ("9", "Oat"),
     ]  # fmt: skip
-    assert values(list_products(joined, titles, keep_unsold=False), "item_id") == [
-        ("1",), ("2",), ("3",),
+    assert values(list_products(bought, titles, keep_unsold=False), "item_id") == [
+        ("1",), ("2",), ("3",), ("4",),
     ]  # fmt: skip
-    assert values(cover(joined, listed), "title_source", "products", "interactions") == [
-        ("meta", 2, 1),
-        ("missing", 2, 2),
+    covered = cover(bought, listed)
+    assert values(covered, "title_source", "products", "interactions", "examples") == [
+        ("meta", 2, 2, ["1", "9"]),
+        ("unknown product", 1, 1, ["3"]),
+        ("url", 1, 2, ["4"]),
+        ("without title", 1, 1, ["2"]),
     ]
+
+
+def test_users_are_kept_by_the_titles_of_their_purchases() -> None:
+    _, bought = titles_and_purchases()
+
+    def kept(keep_users: Any, min_interactions: int = 1) -> list[tuple[Any, ...]]:
+        table = drop_short(keep_titled(bought, keep_users), min_interactions)
+        return sorted(values(table, "user_id", "item_id"))
+
+    assert kept("all") == sorted(values(bought, "user_id", "item_id"))
+    assert kept("any") == [("u", "1"), ("v", "1"), ("v", "4"), ("w", "4")]
+    assert kept("any", 2) == [("v", "1"), ("v", "4")]
+    assert kept("all_titled") == [("v", "1"), ("v", "4"), ("w", "4")]
+    assert kept("all_titled", 2) == [("v", "1"), ("v", "4")]
 
 
 def test_steps_are_counted() -> None:
     accepted = interactions(("u", "1", 1), ("u", "1", 1), ("u", "2", 2), ("v", "1", 1))
     distinct = drop_duplicates(accepted)
-    kept = drop_short(distinct, 2)
-    assert values(count_steps(accepted, distinct, kept, 2), "step", "interactions", "users") == [
+    steps = {"accepted": accepted, "distinct": distinct, "long": drop_short(distinct, 2)}
+    assert values(count_steps(steps, 2), "step", "interactions", "users") == [
         ("accepted", 4, 2),
-        ("without duplicates", 3, 2),
-        ("users with at least 2 interactions", 2, 1),
+        ("distinct", 3, 2),
+        ("long", 2, 1),
     ]
 
 
 def test_nobody_left_is_an_error() -> None:
     accepted = interactions(("u", "1", 1), ("v", "1", 1))
-    with pytest.raises(InputError, match=r"no user has 2 interactions.*2 users"):
-        count_steps(accepted, accepted, drop_short(accepted, 2), 2)
+    with pytest.raises(InputError) as error:
+        count_steps({"accepted": accepted, "long": drop_short(accepted, 2)}, 2)
+    assert "no user with 2 interactions or more is left" in str(error.value)
+    assert "accepted: 2 interactions of 2 users" in str(error.value)
 
 
 rows_strategy = st.lists(

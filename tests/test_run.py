@@ -212,7 +212,10 @@ def test_paper_windows_stand_beside_leave_one_out(ran: tuple[Path, StoreSummary,
         ("split=by_chance", ["split:", "leave_one_out", "found 'by_chance'"]),
         ("embedding.encoder=./no-encoder", ["embedding.encoder: no folder ./no-encoder"]),
         ("embedding.sha256=" + "f" * 64, ["embedding.sha256", "expected fff", "found    53aa"]),
-        ("raw_dir=data/01_raw/half", ["no file", "half/meta_All_Beauty.jsonl.gz", "products.file"]),
+        (
+            "raw_dir=data/01_raw/half",
+            ["no file", "half/meta_All_Beauty.jsonl.gz", "products.metadata.files"],
+        ),
         ("ingestion.max_reject_share=0.0001", ["max_reject_share allows", "broken JSON"]),
     ],
 )
@@ -300,14 +303,16 @@ OWN_SHOP = """
 dataset: my_shop
 raw_dir: data/01_raw/my_shop
 interactions:
-  file: orders.csv
-  format: csv
-  columns: {user_id: customer, item_id: sku, timestamp: ordered_at}
-  timestamp_unit: iso
+  orders:
+    files: orders.csv
+    format: csv
+    columns: {user_id: customer, item_id: sku, timestamp: ordered_at}
+    timestamp_unit: iso
 products:
-  file: orders.csv
-  format: csv
-  columns: {item_id: sku, title: product}
+  orders:
+    files: orders.csv
+    format: csv
+    columns: {item_id: sku, title: product}
 """
 
 
@@ -338,8 +343,8 @@ def test_a_shop_of_ones_own(tmp_path: Path) -> None:
     assert sequences["user_id"].iloc[0] == "0000"
     coverage = pq.read_table(project / "data/03_primary/my_shop/title_coverage.parquet")
     assert {row["title_source"]: row["products"] for row in coverage.to_pylist()} == {
-        "orders.csv": 5,
-        "missing": 1,
+        "orders": 5,
+        "without title": 1,
     }
 
     globals_file = project / "conf" / "my_shop" / "globals.yml"
@@ -349,5 +354,5 @@ def test_a_shop_of_ones_own(tmp_path: Path) -> None:
     assert run.returncode != 0
     assert "has no column 'client'" in run.stderr
     assert "found customer, sku, product, ordered_at" in run.stderr
-    assert "interactions.columns.user_id" in run.stderr
+    assert "interactions.orders.columns.user_id" in run.stderr
     assert snapshot(project) == before

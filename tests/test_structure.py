@@ -13,7 +13,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from tests.project import ROOT
 
 SOURCE = ROOT / "src" / "bazar"
-ENVIRONMENTS = ["base", "amazon_beauty_2014", "amazon_all_beauty_2023"]
+ENVIRONMENTS = ["base", "amazon_beauty_2014", "amazon_all_beauty_2023", "set_a", "set_b"]
 ORDER = [
     "ingestion",
     "joining",

@@ -9,14 +9,19 @@ import ibis
 import ibis.expr.types as ir
 
 from bazar.errors import InputError
-from bazar.options import InteractionSource
+from bazar.options import InteractionSource, ProductSource
+from bazar.titles import clean_titles, unquote_names
 
 logger = logging.getLogger(__name__)
 
 EXAMPLES = 20
+IMPOSSIBLE = "impossible timestamp"
 _FIRST_MS = 788_918_400_000
 """1995-01-01: before the first online stores."""
 _DAY_MS = 86_400_000
+_OTHER_UNIT = {"ms": ("s", 1000.0), "s": ("ms", 0.001)}
+"""What a file may hold in place of what is expected, and what that is to be multiplied by."""
+_NAME_IN_URL = r"^https?://[^/]+/([^/]+)/dp/"
 _OFFSET = r"(\d:\d\d[^Zz+-]*)([Zz]|[+-]\d\d(?::?\d\d)?)\s*$"
 """The end of an ISO 8601 time that says its offset from UTC."""
 
@@ -47,11 +52,10 @@ def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> 
     rating: ir.Value = ibis.null("float64")
     if "timestamp" in source.columns:
         timestamp = _milliseconds(raw.timestamp, source.timestamp_unit)
-        impossible = (timestamp < _FIRST_MS) | (timestamp > now_ms + _DAY_MS)
         checks += [
             (_identifier(raw.timestamp).isnull(), "missing timestamp"),
             (timestamp.isnull(), "timestamp is not a time"),
-            (impossible, "impossible timestamp"),
+            (~_possible(timestamp, now_ms), IMPOSSIBLE),
         ]
     if "position" in source.columns:
         position = _whole(_number(raw.position))
@@ -75,22 +79,93 @@ def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> 
     )
 
 
-def type_products(raw: ir.Table) -> ir.Table:
+def mend_units(typed: ir.Table, source: InteractionSource, now_ms: int) -> ir.Table:
+    """Convert the times of files that are in seconds where milliseconds are expected, or reverse.
+
+    A file is converted only if it is so as a whole: none of its times is possible as it is, and
+    some are in the other unit.
+
+    Args:
+        typed: what :func:`type_interactions` gave.
+        source: how the files are mapped.
+        now_ms: the present, UTC milliseconds.
+    """
+    if source.timestamp_unit not in _OTHER_UNIT:
+        return typed
+    unit, factor = _OTHER_UNIT[source.timestamp_unit]
+    converted = _whole(typed.timestamp * factor)
+    rescued = (typed.reason == IMPOSSIBLE) & _possible(converted, now_ms)
+    files = typed.group_by("source_file").aggregate(
+        possible=typed.count(where=_possible(typed.timestamp, now_ms)),
+        rescued=typed.count(where=rescued),
+    )
+    whole = files.filter((files.possible == 0) & (files.rescued > 0)).to_pyarrow().to_pylist()
+    if not whole:
+        return typed
+    names = [file["source_file"] for file in whole]
+    for name in names:
+        logger.warning(
+            "%s: its times are in %s, not in %s as timestamp_unit says: converted",
+            name,
+            unit,
+            source.timestamp_unit,
+        )
+    in_whole = typed.source_file.isin(names)
+    mend = in_whole & rescued
+    return typed.mutate(
+        timestamp=in_whole.ifelse(converted, typed.timestamp),
+        reason=mend.ifelse(ibis.null("string"), typed.reason),
+        raw=mend.ifelse(ibis.null("string"), typed.raw),
+    )
+
+
+def check_one_clock(sources: dict[str, InteractionSource]) -> None:
+    """Refuse sources that cannot be put in one order.
+
+    Args:
+        sources: those that have files.
+
+    Raises:
+        InputError: if some have a timestamp and others a position alone.
+    """
+    clocks = {name: "timestamp" in source.columns for name, source in sources.items()}
+    if len(set(clocks.values())) > 1:
+        told = ", ".join(
+            f"interactions.{name} has {'a timestamp' if clock else 'a position alone'}"
+            for name, clock in clocks.items()
+        )
+        raise InputError(
+            f"purchases that cannot be put in one order: {told}\n"
+            "Keep the files of one of them in raw_dir, or one of them in globals.yml"
+        )
+
+
+def type_products(raw: ir.Table, source: ProductSource, name: str, trust: int) -> ir.Table:
     """Type the products, and say which cannot be used. A missing title is no reason.
 
     Args:
-        raw: the raw table: ``source_file, row_number, raw, problem, item_id, title``, all text.
+        raw: the raw table: ``source_file, row_number, raw, problem, item_id`` and ``title`` or
+            ``url``, all text.
+        source: how the files are mapped.
+        name: name of the source.
+        trust: the source's place in the order of trust; a lower one is trusted more.
 
     Returns:
-        ``item_id`` (string, trimmed), ``title`` (string, white space collapsed, null where it is
-        missing or blank), ``source_file``, ``source_order``, ``reason`` and ``raw`` as
+        ``item_id`` (string, trimmed), ``title`` (string, as :func:`bazar.titles.clean_title`
+        gives it, null where nothing is left), ``title_source`` (string, the name), ``trust``
+        (int64), ``source_file``, ``source_order``, ``reason`` and ``raw`` as
         :func:`type_interactions` gives them.
     """
     item_id = _identifier(raw.item_id)
     reason = ibis.cases((raw.problem.notnull(), raw.problem), (item_id.isnull(), "missing item_id"))
+    text = raw.title
+    if "url" in source.columns:
+        text = unquote_names(raw.url.re_extract(_NAME_IN_URL, 1))
     return raw.select(
         item_id=item_id,
-        title=_identifier(raw.title.re_replace(r"\s+", " ")),
+        title=clean_titles(text).nullif(""),
+        title_source=ibis.literal(name),
+        trust=ibis.literal(trust, "int64"),
         source_file=raw.source_file,
         source_order=raw.row_number,
         reason=reason,
@@ -176,6 +251,10 @@ def collect_rejects(typed: ir.Table) -> ir.Table:
         ),
     )
     return collected.order_by(*group)
+
+
+def _possible(timestamp: ir.Value, now_ms: int) -> ir.BooleanValue:
+    return (timestamp >= _FIRST_MS) & (timestamp <= now_ms + _DAY_MS)
 
 
 def _identifier(text: ir.StringValue) -> ir.StringValue:

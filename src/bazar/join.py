@@ -4,29 +4,42 @@ import ibis
 import ibis.expr.types as ir
 
 from bazar.errors import InputError
+from bazar.options import KeepUsers
 
-MISSING = "missing"
+UNTITLED = "without title"
+UNKNOWN = "unknown product"
+EXAMPLES = 20
+_SAME = ["user_id", "item_id", "timestamp", "position"]
 
 
 def first_titles(products: ir.Table) -> ir.Table:
-    """Give every product its first title in the order of the source.
+    """Give every product the title of the source that is trusted most and has one.
+
+    Of one source, the first counts, in order of its files' names and of their rows.
 
     Args:
-        products: ``item_id, title, source_file, source_order``; an item may stand there often.
+        products: ``item_id, title, title_source, trust, source_file, source_order``; an item may
+            stand there often.
 
     Returns:
-        ``item_id, title, title_source``, each item once; both null where no row has a title.
+        ``item_id, title, title_source``, each item once; the title is null and its source
+        ``without title`` where no row has one.
     """
     ranked = products.mutate(
         place=ibis.row_number().over(
             group_by=products.item_id,
-            order_by=[products.title.isnull(), products.source_order],
+            order_by=[
+                products.title.isnull(),
+                products.trust,
+                products.source_file,
+                products.source_order,
+            ],
         )
     )
     return ranked.filter(ranked.place == 0).select(
         "item_id",
         "title",
-        title_source=ranked.title.isnull().ifelse(ibis.null("string"), ranked.source_file),
+        title_source=ranked.title.isnull().ifelse(UNTITLED, ranked.title_source),
     )
 
 
@@ -34,20 +47,53 @@ def drop_duplicates(interactions: ir.Table) -> ir.Table:
     """Keep the first of rows with the same user, item and time (or position without a clock).
 
     Args:
-        interactions: ``user_id, item_id, timestamp, position, source_order`` and others.
+        interactions: ``user_id, item_id, timestamp, position, source_file, source_order`` and
+            others.
     """
-    same = ["user_id", "item_id", "timestamp", "position"]
-    place = ibis.row_number().over(group_by=same, order_by=interactions.source_order)
+    place = ibis.row_number().over(
+        group_by=_SAME, order_by=[interactions.source_file, interactions.source_order]
+    )
     numbered = interactions.mutate(place=place)
     return numbered.filter(numbered.place == 0).drop("place")
 
 
+def keep_titled(interactions: ir.Table, keep_users: KeepUsers) -> ir.Table:
+    """Leave out purchases without a title, or the users who made one.
+
+    Args:
+        interactions: ``user_id, title_source`` and others.
+        keep_users: see :class:`bazar.options.JoiningOptions`.
+    """
+    if keep_users == "all":
+        return interactions
+    has_title = interactions.title_source.notin([UNTITLED, UNKNOWN])
+    if keep_users == "any":
+        return interactions.filter(has_title)
+    untitled = interactions.filter(~has_title).select("user_id").distinct()
+    return interactions.anti_join(untitled, "user_id")
+
+
 def drop_short(interactions: ir.Table, min_interactions: int) -> ir.Table:
     """Leave out users with fewer interactions than ``min_interactions``."""
-    counted = interactions.mutate(
-        n_interactions=interactions.count().over(group_by=interactions.user_id)
+    counted = interactions.group_by("user_id").aggregate(n_interactions=interactions.count())
+    return interactions.semi_join(
+        counted.filter(counted.n_interactions >= min_interactions), "user_id"
     )
-    return counted.filter(counted.n_interactions >= min_interactions).drop("n_interactions")
+
+
+def name_title_sources(interactions: ir.Table, titles: ir.Table) -> ir.Table:
+    """Say of each purchase where its product's title comes from.
+
+    Args:
+        interactions: ``item_id`` and others.
+        titles: what :func:`first_titles` gave.
+
+    Returns:
+        ``interactions`` with ``title_source``: a source's name, or ``without title`` or
+        ``unknown product`` where there is no title.
+    """
+    joined = interactions.left_join(titles.select("item_id", "title_source"), "item_id")
+    return joined.select(*interactions.columns, title_source=joined.title_source.fill_null(UNKNOWN))
 
 
 def join_titles(interactions: ir.Table, titles: ir.Table) -> ir.Table:
@@ -56,58 +102,97 @@ def join_titles(interactions: ir.Table, titles: ir.Table) -> ir.Table:
     Rows are put in order, so that the same input gives the same file.
 
     Returns:
-        ``user_id, item_id, timestamp, position, source_order, rating, title, title_source``.
+        ``user_id, item_id, timestamp, position, source_file, source_order, rating, title,
+        title_source``.
     """
-    joined = interactions.left_join(titles, "item_id")
+    joined = interactions.left_join(titles.select("item_id", "title"), "item_id")
     return joined.select(
         "user_id",
         "item_id",
         "timestamp",
         "position",
+        "source_file",
         "source_order",
         "rating",
         "title",
         "title_source",
-    ).order_by("user_id", "timestamp", "position", "source_order")
+    ).order_by("user_id", "timestamp", "position", "source_file", "source_order")
 
 
 def list_products(interactions: ir.Table, titles: ir.Table, keep_unsold: bool) -> ir.Table:
     """List the catalogue: what was bought and, if ``keep_unsold``, what has a title.
 
+    Args:
+        interactions: ``item_id, title_source`` and others.
+        titles: what :func:`first_titles` gave.
+        keep_unsold: whether titled products that nobody has bought are part of it.
+
     Returns:
         ``item_id, title, title_source``, each item once, in order of ``item_id``.
     """
-    bought = interactions.select("item_id", "title", "title_source").distinct()
-    if not keep_unsold:
-        return bought.order_by("item_id")
-    unsold = titles.filter(titles.title.notnull()).anti_join(bought, "item_id")
-    return bought.union(unsold).order_by("item_id")
+    bought = interactions.select("item_id", "title_source").distinct()
+    listed = bought.left_join(titles.select("item_id", "title"), "item_id").select(
+        "item_id", "title", "title_source"
+    )
+    if keep_unsold:
+        unsold = titles.filter(titles.title.notnull()).anti_join(bought, "item_id")
+        listed = listed.union(unsold.select(*listed.columns))
+    return listed.order_by("item_id")
 
 
 def cover(interactions: ir.Table, products: ir.Table) -> ir.Table:
     """Count products and purchases by the source of their title.
 
+    Args:
+        interactions: ``item_id, title_source`` and others, before any was left out for want of a
+            title.
+        products: ``item_id, title_source`` of the catalogue; what was bought and is not in it is
+            counted, too.
+
     Returns:
-        ``title_source`` (a file's name, or ``missing``), ``products`` and ``interactions``
-        (int64).
+        ``title_source`` (a source's name, ``without title`` or ``unknown product``), ``products``,
+        ``interactions`` (int64) and ``examples`` (array of string): up to 20 ids of products, the
+        most bought first.
     """
-
-    def count(table: ir.Table, name: str) -> ir.Table:
-        source = table.title_source.fill_null(MISSING)
-        return table.group_by(title_source=source).aggregate(**{name: table.count()})
-
-    counted = count(products, "products").left_join(
-        count(interactions, "interactions"), "title_source"
+    bought = interactions.group_by("item_id", "title_source").aggregate(
+        interactions=interactions.count()
     )
-    return counted.select(
-        "title_source", "products", interactions=counted.interactions.fill_null(0)
-    ).order_by(ibis.desc("products"), "title_source")
+    unsold = products.anti_join(bought, "item_id").select(
+        "item_id", "title_source", interactions=ibis.literal(0, "int64")
+    )
+    counted = bought.union(unsold)
+    place = ibis.row_number().over(
+        group_by="title_source", order_by=[counted.interactions.desc(), counted.item_id]
+    )
+    first = counted.mutate(place=place)
+    first = first.filter(first.place < EXAMPLES).order_by("title_source", "place")
+    examples: dict[str, list[str]] = {}
+    for row in first.select("title_source", "item_id").to_pyarrow().to_pylist():
+        examples.setdefault(row["title_source"], []).append(row["item_id"])
+    sums = counted.group_by("title_source").aggregate(
+        products=counted.count(), interactions=counted.interactions.sum()
+    )
+    rows = [
+        {**row, "examples": examples[row["title_source"]]}
+        for row in sums.order_by(ibis.desc("products"), "title_source").to_pyarrow().to_pylist()
+    ]
+    return ibis.memtable(
+        rows,
+        schema={
+            "title_source": "string",
+            "products": "int64",
+            "interactions": "int64",
+            "examples": "array<string>",
+        },
+    )
 
 
-def count_steps(
-    accepted: ir.Table, distinct: ir.Table, kept: ir.Table, min_interactions: int
-) -> ir.Table:
+def count_steps(steps: dict[str, ir.Table], min_interactions: int) -> ir.Table:
     """Count interactions and users after each step.
+
+    Args:
+        steps: the interactions that are left, by what was done.
+        min_interactions: of a user, for the message.
 
     Returns:
         ``step, interactions, users`` in the order of the steps.
@@ -115,19 +200,18 @@ def count_steps(
     Raises:
         InputError: if nothing is left.
     """
-    steps = {
-        "accepted": accepted,
-        "without duplicates": distinct,
-        f"users with at least {min_interactions} interactions": kept,
-    }
     rows = []
     for step, table in steps.items():
         counts = table.aggregate(interactions=table.count(), users=table.user_id.nunique())
         rows.append({"step": step, **counts.to_pyarrow().to_pylist()[0]})
     if rows[-1]["interactions"] == 0:
+        told = "\n".join(
+            f"  {row['step']}: {row['interactions']} interactions of {row['users']} users"
+            for row in rows
+        )
         raise InputError(
-            f"no user has {min_interactions} interactions or more "
-            f"({rows[1]['interactions']} interactions of {rows[1]['users']} users): "
-            "is interactions.columns.user_id in globals.yml the column of the customer?"
+            f"no user with {min_interactions} interactions or more is left:\n{told}\n"
+            "Is interactions.<source>.columns.user_id in globals.yml the column of the customer? "
+            "See joining.min_interactions and joining.keep_users"
         )
     return ibis.memtable(rows, schema={"step": "string", "interactions": "int64", "users": "int64"})

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Split = Literal["leave_one_out", "paper_windows"]
+KeepUsers = Literal["all", "any", "all_titled"]
 
 
 class Options(BaseModel):
@@ -16,13 +17,27 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class InteractionSource(Options):
-    """Where the purchases are, and what their columns are called."""
+class RawSource(Options):
+    """Raw files of one shape: where they are, and what their columns are called."""
 
-    file: str = Field(min_length=1)
-    format: Literal["jsonl", "csv", "parquet"]
+    files: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
+    """A path within ``raw_dir``, a pattern such as ``orders-*.csv.gz``, or a list of them."""
+    format: Literal["jsonl", "csv", "parquet", "python"]
+    """``python`` is a literal of Python on each line, as in Amazon's files of 2014."""
+    optional: bool = False
+    """Whether the source may have no file."""
+
+    @property
+    def patterns(self) -> list[str]:
+        """The files as a list."""
+        return [self.files] if isinstance(self.files, str) else self.files
+
+
+class InteractionSource(RawSource):
+    """Where purchases are, and what their columns are called."""
+
     columns: dict[Literal["user_id", "item_id", "timestamp", "position", "rating"], str]
-    """What each of our columns is called in the file."""
+    """What each of our columns is called in the files."""
     timestamp_unit: Literal["ms", "s", "iso"] | None = None
     """Milliseconds or seconds since 1970, or ISO 8601 text; both in UTC unless the text says."""
 
@@ -39,26 +54,29 @@ class InteractionSource(Options):
         return self
 
 
-class ProductSource(Options):
-    """Where the products are, and what their columns are called."""
+class ProductSource(RawSource):
+    """Where products are, and what their columns are called."""
 
-    file: str = Field(min_length=1)
-    format: Literal["jsonl", "csv", "parquet"]
-    columns: dict[Literal["item_id", "title"], str]
-    """What each of our columns is called in the file."""
+    columns: dict[Literal["item_id", "title", "url"], str]
+    """What each of our columns is called in the files. ``url``, in place of ``title``, is an
+    address that has the product's name in it, as Amazon's do: ``…/<Product-Name>/dp/<id>``."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if missing := {"item_id", "title"} - set(self.columns):
-            raise ValueError(f"columns must map {' and '.join(sorted(missing))}")
+        if "item_id" not in self.columns:
+            raise ValueError("columns must map item_id")
+        if ("title" in self.columns) == ("url" in self.columns):
+            raise ValueError("columns must map title, or url where the titles are in addresses")
         return self
 
 
 class IngestionOptions(Options):
     """The raw files, and how much of them may be unusable."""
 
-    interactions: InteractionSource
-    products: ProductSource
+    interactions: Annotated[dict[str, InteractionSource], Field(min_length=1)]
+    """By name; all of them are read."""
+    products: Annotated[dict[str, ProductSource], Field(min_length=1)]
+    """By name, in order of trust: the first that knows a product's title gives it."""
     max_reject_share: float = Field(ge=0, le=1)
     """Share of a file's rows that may be rejected before the run stops."""
 
@@ -68,6 +86,9 @@ class JoiningOptions(Options):
 
     min_interactions: int = Field(ge=2)
     """Users with fewer are left out: there is nothing to predict from one purchase."""
+    keep_users: KeepUsers
+    """``all``: every purchase is kept, with a title or without. ``any``: purchases of products
+    without a title are dropped one by one. ``all_titled``: users with such a purchase are."""
     keep_unsold_products: bool
     """Whether titled products that nobody has bought stay in the catalogue."""
 

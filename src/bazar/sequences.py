@@ -21,17 +21,17 @@ def order_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table
     """Put each user's interactions in chronological order.
 
     The clock decides, then the position that the source gives, then the order of the source's
-    rows: never the item id.
+    rows, files in order of their names: never the item id.
 
     Args:
-        interactions: ``user_id, item_id, timestamp, position, source_order``.
+        interactions: ``user_id, item_id, timestamp, position, source_file, source_order``.
         item_index: ``item_id, item_index``.
 
     Returns:
         ``user_id, position`` (int64, from 1 within a user), ``item_id, item_index`` (int32),
         ``timestamp`` (int64, UTC milliseconds, null without a clock).
     """
-    order = [interactions.timestamp, interactions.position, interactions.source_order]
+    order = ["timestamp", "position", "source_file", "source_order"]
     number = ibis.row_number().over(group_by=interactions.user_id, order_by=order) + 1
     numbered = interactions.select("user_id", "item_id", "timestamp", position=number.cast("int64"))
     joined = numbered.join(item_index, "item_id")

@@ -9,26 +9,46 @@ import pyarrow.parquet as pq
 import pytest
 from kedro.io import DatasetError
 
-from bazar.datasets.raw import RawTableDataset
+from bazar.datasets.raw import RawDataset
 from bazar.errors import InputError
 
 CONNECTION = {"backend": "duckdb", "database": ":memory:"}
 COLUMNS = {"user_id": "user", "item_id": "asin", "timestamp": "time"}
 
 
-def raw(path: Path, columns: dict[str, str] = COLUMNS, file_format: str = "") -> RawTableDataset:
+def raw(
+    path: Path,
+    columns: dict[str, str] = COLUMNS,
+    file_format: str = "",
+    max_rows: int = 10**9,
+    max_bytes: int = 10**12,
+) -> RawDataset:
     name = path.name.removesuffix(".gz")
-    return RawTableDataset(
-        filepath=str(path),
-        file_format=file_format or name.rsplit(".", 1)[1],
-        columns=columns,
-        mapping="interactions",
+    return RawDataset(
+        path=str(path.parent),
+        sources={
+            "orders": {
+                "files": path.name,
+                "format": file_format or name.rsplit(".", 1)[1],
+                "columns": columns,
+                "timestamp_unit": "ms",
+            }
+        },
+        kind="interactions",
+        max_rows=max_rows,
+        max_bytes=max_bytes,
         connection=CONNECTION,
     )
 
 
 def rows(path: Path, **arguments: Any) -> list[dict[str, Any]]:
-    return raw(path, **arguments).load().order_by("row_number").to_pyarrow().to_pylist()
+    return (
+        raw(path, **arguments)
+        .load()["orders"]
+        .order_by("source_file", "row_number")
+        .to_pyarrow()
+        .to_pylist()
+    )
 
 
 def fails(path: Path, **arguments: Any) -> str:
@@ -96,7 +116,7 @@ def test_a_bad_csv_line_takes_no_good_one_with_it(tmp_path: Path, name: str) -> 
     lines = [bad.get(number, f'{number},"a, ""b""",1') for number in range(count)]
     content = "\n".join(["user,asin,time", *lines]).encode(errors="surrogateescape")
     path.write_bytes(gzip.compress(content, 1) if name.endswith(".gz") else content)
-    table = raw(path).load().cache()
+    table = raw(path).load()["orders"].cache()
     assert table.count().execute() == count
     found = table.filter(table.problem.notnull()).order_by("row_number").to_pyarrow().to_pylist()
     assert [(row["row_number"] - 2, row["problem"]) for row in found] == [
@@ -143,7 +163,7 @@ def test_other_delimiters(tmp_path: Path, delimiter: str) -> None:
     path = tmp_path / "shop.csv"
     path.write_text("note,user,asin,time\n,u,a b,1\n,v,c,2\n".replace(",", delimiter))
     assert [row["item_id"] for row in rows(path)] == ["a b", "c"]
-    assert "found note, user, asin, time" in fails(path, columns={"user_id": "nobody"})
+    assert "found note, user, asin, time" in fails(path, columns=COLUMNS | {"user_id": "nobody"})
 
 
 def test_json_lines_that_are_not_utf8_are_rows_too(tmp_path: Path) -> None:
@@ -168,7 +188,7 @@ def test_rows_are_numbered_in_the_order_of_the_file(tmp_path: Path, name: str) -
             f'{{"user": "u", "asin": "a", "time": {number}}}\n' for number in range(count)
         )
     path.write_bytes(gzip.compress(text.encode(), 1) if name.endswith(".gz") else text.encode())
-    table = raw(path).load()
+    table = raw(path).load()["orders"]
     wrong = table.filter(table.timestamp.cast("int64") + 1 != table.row_number)
     assert table.count().execute() == count
     assert wrong.count().execute() == 0
@@ -189,7 +209,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
     assert f"no file {tmp_path / 'shop.csv'}" in told
     assert "it holds other.csv" in told
     assert "--params raw_dir=PATH" in told
-    assert "interactions.file" in told
+    assert "interactions.orders.files" in told
     assert "is empty or not there" in fails(tmp_path / "nowhere" / "shop.csv")
 
 
@@ -242,10 +262,16 @@ def test_a_gzip_of_several_members_is_whole(tmp_path: Path) -> None:
     assert "is cut" in fails(path)
 
 
-def test_what_is_not_gzip(tmp_path: Path) -> None:
-    path = tmp_path / "shop.jsonl.gz"
-    path.write_text(line())
-    assert "is not a whole gzip file" in fails(path)
+def test_the_first_bytes_say_whether_a_file_is_gzip(tmp_path: Path) -> None:
+    (tmp_path / "plain.jsonl.gz").write_text(line())
+    (tmp_path / "packed.jsonl").write_bytes(gzip.compress(line().encode()))
+    (tmp_path / "packed.csv").write_bytes(gzip.compress(b"user,asin,time\nu,a,1\n"))
+    for name in ("plain.jsonl.gz", "packed.jsonl", "packed.csv"):
+        assert [row["user_id"] for row in rows(tmp_path / name)] == ["u"], name
+    (tmp_path / "spoiled.jsonl.gz").write_bytes(gzip.compress(line().encode())[:6] + b"no")
+    assert "spoiled.jsonl.gz is" in fails(tmp_path / "spoiled.jsonl.gz")
+    (tmp_path / "shop.csv").write_bytes(b"PK\x03\x04 and so on")
+    assert "is a zip archive: unpack it" in fails(tmp_path / "shop.csv")
 
 
 @pytest.mark.parametrize("name", ["shop.csv", "shop.jsonl", "shop.parquet"])
@@ -260,7 +286,7 @@ def test_a_missing_column(tmp_path: Path, name: str) -> None:
     told = fails(path)
     assert "has no column 'user'" in told
     assert "customer" in told
-    assert "interactions.columns.user_id" in told
+    assert "interactions.orders.columns.user_id" in told
 
 
 def test_a_file_of_another_format(tmp_path: Path) -> None:
@@ -268,7 +294,7 @@ def test_a_file_of_another_format(tmp_path: Path) -> None:
     path.write_text("user,asin,time\n1,2,3\n")
     told = fails(path)
     assert "no line is a JSON object" in told
-    assert "interactions.format" in told
+    assert "interactions.orders.format" in told
     assert "cannot be read as parquet" in fails(path, file_format="parquet")
 
 

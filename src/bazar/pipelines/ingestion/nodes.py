@@ -10,7 +10,9 @@ from bazar.options import IngestionOptions
 
 
 def ingest_raw_files(
-    raw_interactions: ir.Table, raw_products: ir.Table, options: IngestionOptions
+    raw_interactions: dict[str, ir.Table],
+    raw_products: dict[str, ir.Table],
+    options: IngestionOptions,
 ) -> tuple[ir.Table, ir.Table, ir.Table, ir.Table]:
     """Type the purchases and the products, and sort out what cannot be used.
 
@@ -19,16 +21,35 @@ def ingest_raw_files(
     Returns:
         The accepted purchases, the accepted products, the rejects, and the counts of rows.
     """
-    now_ms = int(time.time() * 1000)
-    interactions = ingest.read_once(
-        ingest.type_interactions(raw_interactions, options.interactions, now_ms)
-    )
-    products = ingest.read_once(ingest.type_products(raw_products))
+    interactions = _type_interactions(raw_interactions, options)
+    products = _type_products(raw_products, options)
     return (
         ingest.accept(interactions, options.max_reject_share),
         ingest.accept(products, options.max_reject_share),
         _both(ingest.collect_rejects(interactions), ingest.collect_rejects(products)),
         _both(ingest.count_rows(interactions), ingest.count_rows(products)),
+    )
+
+
+def _type_interactions(raw: dict[str, ir.Table], options: IngestionOptions) -> ir.Table:
+    now_ms = int(time.time() * 1000)
+    sources = {name: options.interactions[name] for name in raw}
+    ingest.check_one_clock(sources)
+    typed = []
+    for name, source in sources.items():
+        rows = ingest.read_once(ingest.type_interactions(raw[name], source, now_ms))
+        typed.append(ingest.mend_units(rows, source, now_ms))
+    return ibis.union(*typed)
+
+
+def _type_products(raw: dict[str, ir.Table], options: IngestionOptions) -> ir.Table:
+    # The order of trust is that of the settings, of which optional sources may be missing.
+    return ibis.union(
+        *(
+            ingest.read_once(ingest.type_products(raw[name], source, name, trust))
+            for trust, (name, source) in enumerate(options.products.items())
+            if name in raw
+        )
     )
 
 

@@ -3,31 +3,32 @@
 import ibis.expr.types as ir
 
 from bazar import join
+from bazar.ingest import read_once
 from bazar.options import JoiningOptions
 
 
-def select_interactions(
+def join_titles(
     accepted_interactions: ir.Table, accepted_products: ir.Table, options: JoiningOptions
-) -> tuple[ir.Table, ir.Table]:
-    """Drop duplicates and short users, and put the titles onto the purchases.
+) -> tuple[ir.Table, ir.Table, ir.Table, ir.Table]:
+    """Give every product a title, and keep the purchases that can be used.
 
     Returns:
-        The interactions, and how many are left after each step.
+        The interactions with their titles, the catalogue, how many products and purchases each
+        source of titles covers, and how many interactions are left after each step.
     """
+    titles = read_once(join.first_titles(accepted_products))
     distinct = join.drop_duplicates(accepted_interactions)
-    kept = join.drop_short(distinct, options.min_interactions)
-    counts = join.count_steps(accepted_interactions, distinct, kept, options.min_interactions)
-    return join.join_titles(kept, join.first_titles(accepted_products)), counts
-
-
-def list_products(
-    interactions: ir.Table, accepted_products: ir.Table, options: JoiningOptions
-) -> ir.Table:
-    """List the catalogue with its titles."""
-    titles = join.first_titles(accepted_products)
-    return join.list_products(interactions, titles, options.keep_unsold_products)
-
-
-def cover_titles(interactions: ir.Table, products: ir.Table) -> ir.Table:
-    """Count products and purchases by the source of their title."""
-    return join.cover(interactions, products)
+    sourced = read_once(join.name_title_sources(distinct, titles))
+    titled = join.keep_titled(sourced, options.keep_users)
+    kept = join.drop_short(titled, options.min_interactions)
+    products = join.list_products(kept, titles, options.keep_unsold_products)
+    steps = {"accepted": accepted_interactions, "without duplicates": sourced}
+    if options.keep_users != "all":
+        steps[f"titled, keep_users: {options.keep_users}"] = titled
+    steps[f"users with at least {options.min_interactions} interactions"] = kept
+    return (
+        join.join_titles(kept, titles),
+        products,
+        join.cover(sourced, products),
+        join.count_steps(steps, options.min_interactions),
+    )

@@ -2,25 +2,18 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from bazar.pipelines.joining.nodes import cover_titles, list_products, select_interactions
+from bazar.pipelines.joining.nodes import join_titles
 
 
 def create_pipeline() -> Pipeline:
-    """Typed tables to interactions, products and the coverage of titles."""
+    """Accepted rows to interactions with titles, the catalogue, and what both cover."""
     return Pipeline(
         [
             Node(
-                select_interactions,
+                join_titles,
                 ["accepted_interactions", "accepted_products", "params:joining"],
-                ["interactions", "joining_counts"],
-                name="select_interactions",
+                ["interactions", "products", "title_coverage", "joining_counts"],
+                name="join_titles",
             ),
-            Node(
-                list_products,
-                ["interactions", "accepted_products", "params:joining"],
-                "products",
-                name="list_products",
-            ),
-            Node(cover_titles, ["interactions", "products"], "title_coverage", name="cover_titles"),
         ]
     )
