@@ -111,7 +111,9 @@ class RawFileReader:
             UNION ALL
             SELECT line AS row_number, csv_line AS line, 'not UTF-8' AS unread FROM ({unreadable})
         """
-        records = f"SELECT * FROM ({lines}) WHERE trim(line) <> ''"
+        # Nearly every line begins with a brace: to trim them all takes longer than to read them.
+        blank = "CASE WHEN starts_with(line, '{') THEN false ELSE trim(line) = '' END"
+        records = f"SELECT * FROM ({lines}) WHERE NOT {blank}"
         first = f"SELECT line FROM ({records}) LIMIT {_KEYS_FROM}"
         valid = f"SELECT CASE WHEN json_valid(line) THEN line END AS json FROM ({first})"
         keys = self._query(
