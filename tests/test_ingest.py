@@ -69,7 +69,7 @@ def typed(*rows: dict[str, Any], unit: str = "ms") -> list[dict[str, Any]]:
         ({"timestamp": "1e400"}, "timestamp is not a time"),
         ({"timestamp": "0"}, "impossible timestamp"),
         ({"timestamp": "-1600000000000"}, "impossible timestamp"),
-        ({"timestamp": "1e300"}, "impossible timestamp"),
+        ({"timestamp": "1e99"}, "impossible timestamp"),
         ({"timestamp": "6942672000000"}, "impossible timestamp"),
         ({"timestamp": str(NOW + 2 * 86_400_000)}, "impossible timestamp"),
         ({"timestamp": str(NOW + 1000)}, None),

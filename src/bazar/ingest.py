@@ -4,10 +4,13 @@ Ibis expressions that run on any backend.
 """
 
 import logging
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
+from bazar import portable
 from bazar.errors import InputError
 from bazar.options import InteractionSource, ProductSource
 from bazar.titles import clean_titles, unquote_names
@@ -16,14 +19,20 @@ logger = logging.getLogger(__name__)
 
 EXAMPLES = 20
 IMPOSSIBLE = "impossible timestamp"
+_REJECTS = pa.schema(
+    {
+        "source_file": pa.string(),
+        "reason": pa.string(),
+        "count": pa.int64(),
+        "examples": pa.list_(pa.string()),
+    }
+)
 _FIRST_MS = 788_918_400_000
 """1995-01-01: before the first online stores."""
 _DAY_MS = 86_400_000
 _OTHER_UNIT = {"ms": ("s", 1000.0), "s": ("ms", 0.001)}
 """What a file may hold in place of what is expected, and what that is to be multiplied by."""
 _NAME_IN_URL = r"^https?://[^/]+/([^/]+)/dp/"
-_OFFSET = r"(\d:\d\d[^Zz+-]*)([Zz]|[+-]\d\d(?::?\d\d)?)\s*$"
-"""The end of an ISO 8601 time that says its offset from UTC."""
 
 
 def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> ir.Table:
@@ -41,42 +50,56 @@ def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> 
         row's number in the file), ``reason`` (string, null where the row is accepted) and
         ``raw`` (null where the row is accepted).
     """
-    user_id, item_id = _identifier(raw.user_id), _identifier(raw.item_id)
-    checks = [
-        (raw.problem.notnull(), raw.problem),
-        (user_id.isnull(), "missing user_id"),
-        (item_id.isnull(), "missing item_id"),
-    ]
+    # Step by step: a value that several columns are made of is a column first.
+    text = raw.mutate(**{name: _stripped(raw[name]) for name in source.columns})
+    in_columns = {name for name in ("timestamp", "position", "rating") if name in source.columns}
+    is_time = source.timestamp_unit == "iso"
+    numbers = text.mutate(
+        **{f"{name}_text": text[name] for name in in_columns},
+        **{
+            name: portable.parse_time(text[name])
+            if name == "timestamp" and is_time
+            else portable.parse_number(text[name])
+            for name in in_columns
+        },
+    )
     timestamp: ir.Value = ibis.null("int64")
     position: ir.Value = ibis.null("int64")
-    rating: ir.Value = ibis.null("float64")
-    if "timestamp" in source.columns:
-        timestamp = _milliseconds(raw.timestamp, source.timestamp_unit)
+    checks = [
+        (numbers.problem.notnull(), numbers.problem),
+        (numbers.user_id.isnull(), "missing user_id"),
+        (numbers.item_id.isnull(), "missing item_id"),
+    ]
+    if "timestamp" in in_columns:
+        timestamp = numbers.timestamp
+        if not is_time:
+            scale = 1000 if source.timestamp_unit == "s" else 1
+            timestamp = portable.round_number(timestamp * scale)
         checks += [
-            (_identifier(raw.timestamp).isnull(), "missing timestamp"),
-            (timestamp.isnull(), "timestamp is not a time"),
-            (~_possible(timestamp, now_ms), IMPOSSIBLE),
+            (numbers.timestamp_text.isnull(), "missing timestamp"),
+            (numbers.timestamp.isnull(), "timestamp is not a time"),
         ]
-    if "position" in source.columns:
-        position = _whole(_number(raw.position))
+    if "position" in in_columns:
+        position = portable.round_number(numbers.position)
         checks += [
-            (_identifier(raw.position).isnull(), "missing position"),
-            (position.isnull(), "position is not a number"),
+            (numbers.position_text.isnull(), "missing position"),
+            (numbers.position.isnull(), "position is not a number"),
         ]
-    if "rating" in source.columns:
-        rating = _number(raw.rating)
-    reason = ibis.cases(*checks)
-    return raw.select(
-        user_id=user_id,
-        item_id=item_id,
+    typed = numbers.select(
+        "user_id",
+        "item_id",
+        "source_file",
+        "raw",
         timestamp=timestamp,
         position=position,
-        rating=rating,
-        source_file=raw.source_file,
-        source_order=raw.row_number,
-        reason=reason,
-        raw=reason.isnull().ifelse(ibis.null("string"), raw.raw),
+        rating=numbers.rating if "rating" in in_columns else ibis.null("float64"),
+        source_order=numbers.row_number,
+        reason=ibis.cases(*checks),
     )
+    if "timestamp" in in_columns:
+        impossible = typed.reason.isnull() & ~_possible(typed.timestamp, now_ms)
+        typed = typed.mutate(reason=impossible.ifelse(IMPOSSIBLE, typed.reason))
+    return typed.mutate(raw=typed.reason.isnull().ifelse(ibis.null("string"), typed.raw))
 
 
 def mend_units(typed: ir.Table, source: InteractionSource, now_ms: int) -> ir.Table:
@@ -93,7 +116,7 @@ def mend_units(typed: ir.Table, source: InteractionSource, now_ms: int) -> ir.Ta
     if source.timestamp_unit not in _OTHER_UNIT:
         return typed
     unit, factor = _OTHER_UNIT[source.timestamp_unit]
-    converted = _whole(typed.timestamp * factor)
+    converted = portable.round_number(typed.timestamp * factor)
     rescued = (typed.reason == IMPOSSIBLE) & _possible(converted, now_ms)
     files = typed.group_by("source_file").aggregate(
         possible=typed.count(where=_possible(typed.timestamp, now_ms)),
@@ -156,21 +179,24 @@ def type_products(raw: ir.Table, source: ProductSource, name: str, trust: int) -
         (int64), ``source_file``, ``source_order``, ``reason`` and ``raw`` as
         :func:`type_interactions` gives them.
     """
-    item_id = _identifier(raw.item_id)
-    reason = ibis.cases((raw.problem.notnull(), raw.problem), (item_id.isnull(), "missing item_id"))
     text = raw.title
     if "url" in source.columns:
         text = unquote_names(raw.url.re_extract(_NAME_IN_URL, 1))
-    return raw.select(
-        item_id=item_id,
-        title=clean_titles(text).nullif(""),
+    cleaned = raw.mutate(item_id=_stripped(raw.item_id), title=clean_titles(text).nullif(""))
+    typed = cleaned.select(
+        "item_id",
+        "title",
+        "source_file",
+        "raw",
         title_source=ibis.literal(name),
         trust=ibis.literal(trust, "int64"),
-        source_file=raw.source_file,
-        source_order=raw.row_number,
-        reason=reason,
-        raw=reason.isnull().ifelse(ibis.null("string"), raw.raw),
+        source_order=cleaned.row_number,
+        reason=ibis.cases(
+            (cleaned.problem.notnull(), cleaned.problem),
+            (cleaned.item_id.isnull(), "missing item_id"),
+        ),
     )
+    return typed.mutate(raw=typed.reason.isnull().ifelse(ibis.null("string"), typed.raw))
 
 
 def read_once(typed: ir.Table) -> ir.Table:
@@ -179,13 +205,18 @@ def read_once(typed: ir.Table) -> ir.Table:
     Raises:
         InputError: if the backend cannot read the file.
     """
+    fused = ibis.options.sql.fuse_selects
     try:
+        # Fused into one, the steps of an expression repeat what they are made of in every column.
+        ibis.options.sql.fuse_selects = False
         return typed.cache()
     except Exception as error:
         if "duckdb" not in type(error).__module__:
             raise
         told = "\n  ".join(str(error).splitlines()[:3])
         raise InputError(f"a raw file cannot be read:\n  {told}") from error
+    finally:
+        ibis.options.sql.fuse_selects = fused
 
 
 def count_rows(typed: ir.Table) -> ir.Table:
@@ -242,49 +273,24 @@ def collect_rejects(typed: ir.Table) -> ir.Table:
     rejected = typed.filter(typed.reason.notnull())
     group = ["source_file", "reason"]
     numbered = rejected.mutate(
-        place=ibis.row_number().over(group_by=group, order_by=rejected.source_order)
+        place=ibis.row_number().over(group_by=group, order_by=rejected.source_order),
+        count=rejected.count().over(group_by=group),
     )
-    collected = numbered.group_by(group).aggregate(
-        count=numbered.count(),
-        examples=numbered.raw.collect(
-            where=numbered.place < EXAMPLES, order_by=numbered.source_order
-        ),
-    )
-    return collected.order_by(*group)
+    first = numbered.filter(numbered.place < EXAMPLES).order_by(*group, "place")
+    # Few rows, put together here: not every engine collects an array in an order.
+    rows: list[dict[str, Any]] = []
+    for row in first.select(*group, "count", "raw").to_pyarrow().to_pylist():
+        example = row.pop("raw")
+        if not rows or any(rows[-1][column] != row[column] for column in group):
+            rows.append({**row, "examples": []})
+        rows[-1]["examples"].append(example)
+    return ibis.memtable(pa.Table.from_pylist(rows, schema=_REJECTS))
 
 
 def _possible(timestamp: ir.Value, now_ms: int) -> ir.BooleanValue:
     return (timestamp >= _FIRST_MS) & (timestamp <= now_ms + _DAY_MS)
 
 
-def _identifier(text: ir.StringValue) -> ir.StringValue:
+def _stripped(text: ir.StringValue) -> ir.StringValue:
     """Text without white space around it, null where nothing is left."""
-    return text.strip().nullif("")
-
-
-def _number(text: ir.StringValue) -> ir.FloatingValue:
-    """A finite number, null where the text is not one."""
-    number = text.try_cast("float64")
-    return (number.isnan() | number.isinf()).ifelse(ibis.null("float64"), number)
-
-
-def _milliseconds(text: ir.StringValue, unit: str | None) -> ir.IntegerValue:
-    """UTC milliseconds, null where the text is not a time."""
-    if unit == "iso":
-        # A cast would lose the offset from UTC, or take that of the machine: it is read here.
-        offset = text.re_extract(_OFFSET, 2).replace(":", "")
-        time = text.re_replace(_OFFSET, r"\1").try_cast("timestamp")
-        hours = offset.substr(1, 2).try_cast("int64").fill_null(0)
-        minutes = hours * 60 + offset.substr(3, 2).try_cast("int64").fill_null(0)
-        sign = offset.startswith("-").ifelse(-1, 1)
-        return (
-            time.epoch_seconds().cast("int64") * 1000
-            + time.millisecond().cast("int64")
-            - sign * minutes * 60_000
-        )
-    return _whole(_number(text) * (1000 if unit == "s" else 1))
-
-
-def _whole(number: ir.FloatingValue) -> ir.IntegerValue:
-    """A whole number; one beyond 64 bits is cut rather than an error."""
-    return number.clip(-9e18, 9e18).cast("int64")
+    return portable.strip(text).nullif("")
