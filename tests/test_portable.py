@@ -29,7 +29,8 @@ def test_white_space_of_ascii_is_stripped() -> None:
     [
         ("12", 12.0), ("+12", 12.0), ("-.5", -0.5), ("1.", 1.0), ("1.6e12", 1.6e12),
         ("1E-3", 0.001), ("7", 7.0), ("007", 7.0), ("1e-400", 0.0),
-        ("1e400", None), ("1e100", None), ("9" * 400, None), (" 7", None), ("7\n", None), ("nan", None), ("inf", None), ("-Infinity", None),
+        ("1e400", None), ("1e100", None), ("9" * 400, None), (" 7", None), ("7\n", None),
+        ("nan", None), ("inf", None), ("-Infinity", None),
         ("1_000", None), ("1,000", None), ("12d", None), ("12f", None), ("0x1p3", None),
         ("1e", None), ("e5", None), (".", None), ("--1", None), ("1 2", None), ("\u0967", None),
         ("", None), (None, None),

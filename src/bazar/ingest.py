@@ -30,8 +30,8 @@ _REJECTS = pa.schema(
 _FIRST_MS = 788_918_400_000
 """1995-01-01: before the first online stores."""
 _DAY_MS = 86_400_000
-_OTHER_UNIT = {"ms": ("s", 1000.0), "s": ("ms", 0.001)}
-"""What a file may hold in place of what is expected, and what that is to be multiplied by."""
+_OTHER_UNIT = {"ms": "s", "s": "ms"}
+"""What a file may hold in place of what is expected."""
 _NAME_IN_URL = r"^https?://[^/]+/([^/]+)/dp/"
 
 
@@ -115,9 +115,13 @@ def mend_units(typed: ir.Table, source: InteractionSource, now_ms: int) -> ir.Ta
     """
     if source.timestamp_unit not in _OTHER_UNIT:
         return typed
-    unit, factor = _OTHER_UNIT[source.timestamp_unit]
-    converted = portable.round_number(typed.timestamp * factor)
-    rescued = (typed.reason == IMPOSSIBLE) & _possible(converted, now_ms)
+    unit = _OTHER_UNIT[source.timestamp_unit]
+    first, last = _FIRST_MS, now_ms + _DAY_MS
+    if unit == "s":
+        in_other, converted = (first // 1000, last // 1000), typed.timestamp * 1000
+    else:
+        in_other, converted = (first * 1000, last * 1000), typed.timestamp // 1000
+    rescued = (typed.reason == IMPOSSIBLE) & typed.timestamp.between(*in_other)
     files = typed.group_by("source_file").aggregate(
         possible=typed.count(where=_possible(typed.timestamp, now_ms)),
         rescued=typed.count(where=rescued),
@@ -133,12 +137,11 @@ def mend_units(typed: ir.Table, source: InteractionSource, now_ms: int) -> ir.Ta
             unit,
             source.timestamp_unit,
         )
-    in_whole = typed.source_file.isin(names)
-    mend = in_whole & rescued
+    mended = typed.source_file.isin(names) & rescued
     return typed.mutate(
-        timestamp=in_whole.ifelse(converted, typed.timestamp),
-        reason=mend.ifelse(ibis.null("string"), typed.reason),
-        raw=mend.ifelse(ibis.null("string"), typed.raw),
+        timestamp=mended.ifelse(converted, typed.timestamp),
+        reason=mended.ifelse(ibis.null("string"), typed.reason),
+        raw=mended.ifelse(ibis.null("string"), typed.raw),
     )
 
 
