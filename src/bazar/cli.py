@@ -1,12 +1,18 @@
-"""The project's commands: ``kedro run`` with errors that a user can mend told in a few lines."""
+"""The project's commands: ``kedro run`` and ``kedro download``.
+
+Errors that a user can mend are told in a few lines.
+"""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.project import settings
+from kedro.framework.startup import ProjectMetadata
 from kedro.io import DatasetError
 
 from bazar.errors import InputError
@@ -44,3 +50,68 @@ def cli() -> None:
 run = copy.copy(kedro_run)
 run.callback = told_in_short(run.callback)  # type: ignore[arg-type]
 cli.add_command(run)
+
+
+@cli.command()
+@click.option(
+    "--env", "-e", envvar="KEDRO_ENV", help="The environment: a folder of conf/ with downloads.yml."
+)
+@click.option(
+    "--raw-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to put the files into, in place of the environment's raw_dir.",
+)
+@click.pass_obj
+@told_in_short
+def download(metadata: ProjectMetadata, env: str | None, raw_dir: Path | None) -> None:
+    """Fetch the original files of an environment's data set.
+
+    Which files, and from where, is in conf/ENV/downloads.yml. A file that is there already is
+    kept; a transfer that breaks off is started again, and leaves nothing half-written. The
+    sha256 of every file is checked, or told where downloads.yml does not know it.
+    """
+    # What it needs is not loaded by the other commands.
+    from kedro.framework.session import KedroSession  # noqa: PLC0415
+
+    from bazar.downloads import check_downloads, download_all  # noqa: PLC0415
+
+    conf = metadata.project_path / settings.CONF_SOURCE
+    have = sorted(file.parent.name for file in conf.glob("*/downloads.yml"))
+    if env not in have:
+        what = f"there is no {conf}/{env}/downloads.yml" if env else "no environment is named"
+        raise InputError(
+            f"{what}\nEnvironments that have one: {', '.join(have)}. Name one by --env"
+        )
+    loader = KedroSession.create(metadata.project_path, env=env).load_context().config_loader
+    # Not the context's parameters, which import every pipeline to find their types.
+    parameters = loader["parameters"]
+    downloads = check_downloads(loader["downloads"], f"{conf}/{env}/downloads.yml")
+    folder = raw_dir.resolve() if raw_dir else metadata.project_path / parameters["raw_dir"]
+
+    outcome = download_all(downloads, folder)
+    click.echo(outcome.summary())
+    if outcome.problems:
+        raise InputError(
+            f"{len(outcome.problems)} of {len(downloads.files)} files could not be had\n\n"
+            + "\n\n".join(outcome.problems)
+        )
+    read = sorted(set(_files_read(parameters["ingestion"])))
+    if missing := [name for name in read if not (folder / name).exists()]:
+        click.echo(
+            f"`kedro run --env {env}` reads {' and '.join(missing)}, which downloads.yml does not "
+            "name: see docs/datasets.md"
+        )
+        return
+    elsewhere = f" --params raw_dir={folder}" if raw_dir else ""
+    click.echo(f"Next: kedro run --env {env}{elsewhere}")
+
+
+def _files_read(block: Any) -> Iterator[str]:
+    """Name the raw files that a block of parameters speaks of: each ``file`` in it."""
+    if isinstance(block, dict):
+        if "file" in block:
+            yield block["file"]
+        block = list(block.values())
+    if isinstance(block, list):
+        for part in block:
+            yield from _files_read(part)

@@ -10,7 +10,7 @@ from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
 from bazar.errors import InputError
-from bazar.options import Parameters
+from bazar.options import Parameters, tell_problems
 from bazar.title_vectors import find_encoder
 
 
@@ -66,20 +66,7 @@ def check_parameters(parameters: dict[str, Any]) -> Parameters:
     try:
         return Parameters.model_validate(parameters)
     except ValidationError as error:
-        lines = [f"  {_key(problem['loc'])}: {_told(problem)}" for problem in error.errors()]
         raise InputError(
             "wrong parameters (conf/<env>/globals.yml, conf/<env>/parameters_*.yml or --params):\n"
-            + "\n".join(lines)
+            + tell_problems(error)
         ) from error
-
-
-def _key(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location)
-
-
-def _told(problem: Any) -> str:
-    if problem["type"] == "extra_forbidden":
-        return "there is no such parameter"
-    if problem["type"] == "missing":
-        return "is missing"
-    return f"{problem['msg']}, found {problem['input']!r}"

@@ -3,9 +3,9 @@
 A model here is one block of a ``parameters_<pipeline>.yml``. Unknown keys are refused.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Split = Literal["leave_one_out", "paper_windows"]
 KeepUsers = Literal["all", "any", "all_titled"]
@@ -225,3 +225,19 @@ class Parameters(Options):
     regressor: ModelOptions
     evaluation: EvaluationOptions
     reporting: ReportingOptions
+
+
+def tell_problems(error: ValidationError) -> str:
+    """Say in a line each which keys are wrong, what was expected and what was found."""
+    return "\n".join(
+        f"  {'.'.join(str(part) for part in problem['loc'])}: {_told(problem)}"
+        for problem in error.errors()
+    )
+
+
+def _told(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "there is no such parameter"
+    if problem["type"] == "missing":
+        return "is missing"
+    return f"{problem['msg']}, found {problem['input']!r}"

@@ -25,6 +25,7 @@ CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
+    "config_patterns": {"downloads": ["downloads.yml"]},
     # An environment, or --params, changes one key and keeps its siblings.
     "merge_strategy": {"parameters": "soft"},
     "custom_resolvers": {"results_folder": results_folder},
