@@ -51,16 +51,16 @@ def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> 
         ``raw`` (null where the row is accepted).
     """
     # Step by step: a value that several columns are made of is a column first.
-    text = raw.mutate(**{name: _stripped(raw[name]) for name in source.columns})
-    in_columns = {name for name in ("timestamp", "position", "rating") if name in source.columns}
     is_time = source.timestamp_unit == "iso"
-    numbers = text.mutate(
-        **{f"{name}_text": text[name] for name in in_columns},
+    numbers = raw.mutate(
+        user_id=_stripped(raw.user_id),
+        item_id=_stripped(raw.item_id),
         **{
-            name: portable.parse_time(text[name])
+            f"{name}_number": portable.parse_time(raw[name])
             if name == "timestamp" and is_time
-            else portable.parse_number(text[name])
-            for name in in_columns
+            else portable.parse_number(raw[name])
+            for name in ("timestamp", "position", "rating")
+            if name in source.columns
         },
     )
     timestamp: ir.Value = ibis.null("int64")
@@ -70,20 +70,22 @@ def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> 
         (numbers.user_id.isnull(), "missing user_id"),
         (numbers.item_id.isnull(), "missing item_id"),
     ]
-    if "timestamp" in in_columns:
-        timestamp = numbers.timestamp
+    if "timestamp" in source.columns:
+        timestamp = numbers.timestamp_number
         if not is_time:
             scale = 1000 if source.timestamp_unit == "s" else 1
             timestamp = portable.round_number(timestamp * scale)
+        not_a_time = numbers.timestamp_number.isnull()
         checks += [
-            (numbers.timestamp_text.isnull(), "missing timestamp"),
-            (numbers.timestamp.isnull(), "timestamp is not a time"),
+            (not_a_time & _stripped(numbers.timestamp).isnull(), "missing timestamp"),
+            (not_a_time, "timestamp is not a time"),
         ]
-    if "position" in in_columns:
-        position = portable.round_number(numbers.position)
+    if "position" in source.columns:
+        position = portable.round_number(numbers.position_number)
+        not_a_number = numbers.position_number.isnull()
         checks += [
-            (numbers.position_text.isnull(), "missing position"),
-            (numbers.position.isnull(), "position is not a number"),
+            (not_a_number & _stripped(numbers.position).isnull(), "missing position"),
+            (not_a_number, "position is not a number"),
         ]
     typed = numbers.select(
         "user_id",
@@ -92,11 +94,11 @@ def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> 
         "raw",
         timestamp=timestamp,
         position=position,
-        rating=numbers.rating if "rating" in in_columns else ibis.null("float64"),
+        rating=numbers.rating_number if "rating" in source.columns else ibis.null("float64"),
         source_order=numbers.row_number,
         reason=ibis.cases(*checks),
     )
-    if "timestamp" in in_columns:
+    if "timestamp" in source.columns:
         impossible = typed.reason.isnull() & ~_possible(typed.timestamp, now_ms)
         typed = typed.mutate(reason=impossible.ifelse(IMPOSSIBLE, typed.reason))
     return typed.mutate(raw=typed.reason.isnull().ifelse(ibis.null("string"), typed.raw))

@@ -11,12 +11,17 @@ import ibis.expr.types as ir
 WHITE = r"[ \t\n\r\x0B\f]"
 """White space of ASCII. ``\\s`` leaves out the vertical tab in RE2, and has it in Java."""
 
-_NUMBER = r"^[+-]?(?:\d{1,99}(?:\.\d{0,99})?|\.\d{1,99})(?:[eE](?:[+-]?\d{1,2}|-\d{3}))?\z"
-"""With so few digits a number is finite."""
+_NUMBER = (
+    rf"^{WHITE}*[+-]?(?:\d{{1,99}}(?:\.\d{{0,99}})?|\.\d{{1,99}})"
+    rf"(?:[eE](?:[+-]?\d{{1,2}}|-\d{{3}}))?{WHITE}*\z"
+)
+"""With so few digits a number is finite. A cast ignores white space around it on every engine."""
 _TIME = (
-    r"^(\d{4})[-/](\d{1,2})[-/](\d{1,2})"
+    rf"^{WHITE}*"
+    r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})"
     r"(?:[Tt ] *([01]?\d|2[0-3]):([0-5]?\d)(?::([0-5]?\d)(?:[.,](\d*))?)?"
-    r" *(?:[Zz]|UTC|utc|([+-]\d\d)(?::?([0-5]\d))?)?)?\z"
+    r" *(?:[Zz]|UTC|utc|([+-]\d\d)(?::?([0-5]\d))?)?)?"
+    rf"{WHITE}*\z"
 )
 _YEAR, _MONTH, _DAY, _HOUR, _MINUTE, _SECOND, _FRACTION, _HOURS_EAST, _MINUTES_EAST = range(1, 10)
 """Groups of ``_TIME``; DuckDB reads no more than nine."""
@@ -30,7 +35,7 @@ def strip(text: ir.StringValue) -> ir.StringValue:
 
 
 def parse_number(text: ir.StringValue) -> ir.FloatingValue:
-    """A number (float64), null where the text is not one; the text is stripped before."""
+    """A number (float64), null where the text is not one."""
     return text.re_search(_NUMBER).ifelse(text, ibis.null("string")).try_cast("float64")
 
 
@@ -43,7 +48,7 @@ def parse_time(text: ir.StringValue) -> ir.IntegerValue:
     """UTC milliseconds (int64) of an ISO 8601 time, null where the text is not one.
 
     A time that does not say its offset from UTC is in UTC, whatever the machine's time zone.
-    Digits of a second after the third are cut. The text is stripped before.
+    Digits of a second after the third are cut.
     """
 
     def part(group: int) -> ir.StringValue:

@@ -139,13 +139,14 @@ class RawFileReader:
         )
         # Whether a line is JSON is settled before it is taken apart: that fails on one that is not.
         return f"""
-            SELECT {_text(file.name)} AS source_file, row_number, line[:{_EXAMPLE_LENGTH}] AS raw,
+            SELECT {_text(file.name)} AS source_file, row_number, {_start("line")},
                 CASE WHEN unread IS NOT NULL THEN unread
                      WHEN json IS NULL THEN 'broken JSON'
                      WHEN NOT whole THEN 'not a JSON object' END AS problem,
                 {fields}
             FROM (
-                SELECT *, json_type(json) = 'OBJECT' AS whole,
+                SELECT *, CASE WHEN starts_with(json, '{{') THEN true
+                        ELSE json_type(json) = 'OBJECT' END AS whole,
                     json_extract_string(json, [{paths}]) AS fields
                 FROM (
                     SELECT *, CASE WHEN unread IS NULL AND json_valid(line) THEN line END AS json
@@ -171,18 +172,18 @@ class RawFileReader:
         ):
             raise InputError(f"{file.path} is empty: it holds a header and no record")
         nothing = ", ".join(f"NULL::VARCHAR AS {ours}" for ours in file.columns)
-        whole = ", ".join(_name(column) for column in columns)
+        whole = f"concat_ws(',', {', '.join(_name(column) for column in columns)})"
         problem = " ".join(
             f"WHEN {_text(error)} THEN {_text(told)}" for error, told in _CSV_PROBLEMS.items()
         )
         return f"""
             SELECT {_text(file.name)} AS source_file, row_number() OVER () AS row_number,
-                concat_ws(',', {whole})[:{_EXAMPLE_LENGTH}] AS raw, NULL::VARCHAR AS problem,
+                {_start(whole)}, NULL::VARCHAR AS problem,
                 {_fields(file)}
             FROM {reader}, {_AGAIN})
             UNION ALL BY NAME
             SELECT {_text(file.name)} AS source_file, line AS row_number,
-                csv_line[:{_EXAMPLE_LENGTH}] AS raw,
+                {_start("csv_line")},
                 CASE error {problem} ELSE 'wrong number of columns' END AS problem, {nothing}
             FROM {bad}
         """
@@ -216,10 +217,10 @@ class RawFileReader:
         if not rows:
             raise InputError(f"{file.path} is empty: it holds no record")
         _check_size(file, rows=rows)
-        whole = ", ".join(f"{_name(column)}::VARCHAR" for column in columns)
+        whole = f"concat_ws(',', {', '.join(f'{_name(column)}::VARCHAR' for column in columns)})"
         return f"""
             SELECT {_text(file.name)} AS source_file, row_number() OVER () AS row_number,
-                concat_ws(',', {whole})[:{_EXAMPLE_LENGTH}] AS raw, NULL::VARCHAR AS problem,
+                {_start(whole)}, NULL::VARCHAR AS problem,
                 {_fields(file)}
             FROM {source}
         """
@@ -519,6 +520,10 @@ def _fields(file: RawFile) -> str:
         f"{'NULL' if theirs is None else _name(theirs)}::VARCHAR AS {ours}"
         for ours, theirs in file.columns.items()
     )
+
+
+def _start(text: str) -> str:
+    return f"substr({text}, 1, {_EXAMPLE_LENGTH}) AS raw"
 
 
 def _checksum(path: Path) -> int:
