@@ -4,7 +4,7 @@ Errors that a user can mend are told in a few lines.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -95,23 +95,5 @@ def download(metadata: ProjectMetadata, env: str | None, raw_dir: Path | None) -
             f"{len(outcome.problems)} of {len(downloads.files)} files could not be had\n\n"
             + "\n\n".join(outcome.problems)
         )
-    read = sorted(set(_files_read(parameters["ingestion"])))
-    if missing := [name for name in read if not (folder / name).exists()]:
-        click.echo(
-            f"`kedro run --env {env}` reads {' and '.join(missing)}, which downloads.yml does not "
-            "name: see docs/datasets.md"
-        )
-        return
     elsewhere = f" --params raw_dir={folder}" if raw_dir else ""
     click.echo(f"Next: kedro run --env {env}{elsewhere}")
-
-
-def _files_read(block: Any) -> Iterator[str]:
-    """Name the raw files that a block of parameters speaks of: each ``file`` in it."""
-    if isinstance(block, dict):
-        if "file" in block:
-            yield block["file"]
-        block = list(block.values())
-    if isinstance(block, list):
-        for part in block:
-            yield from _files_read(part)

@@ -112,7 +112,7 @@ class RawFileReader:
             SELECT line AS row_number, csv_line AS line, 'not UTF-8' AS unread FROM ({unreadable})
         """
         # Nearly every line begins with a brace: to trim them all takes longer than to read them.
-        blank = "CASE WHEN starts_with(line, '{') THEN false ELSE trim(line) = '' END"
+        blank = "CASE WHEN starts_with(line, '{') THEN false ELSE trim(line, E' \\t\\r') = '' END"
         records = f"SELECT * FROM ({lines}) WHERE NOT {blank}"
         first = f"SELECT line FROM ({records}) LIMIT {_KEYS_FROM}"
         valid = f"SELECT CASE WHEN json_valid(line) THEN line END AS json FROM ({first})"
@@ -355,15 +355,15 @@ def _check_bytes(file: RawFile) -> bool:
     rows = unpacked = of_line = 0
     for chunk in _chunks(file.path):
         unpacked += len(chunk)
-        newlines = chunk.count(b"\n")
-        rows += newlines
-        _check_size(file, rows, unpacked)
-        of_line = len(chunk) - chunk.rfind(b"\n") - 1 if newlines else of_line + len(chunk)
-        if of_line > LONGEST_LINE:
+        first = chunk.find(b"\n")
+        if of_line + (len(chunk) if first < 0 else first) > LONGEST_LINE:
             raise InputError(
                 f"{file.path}, line {rows + 1}: longer than {LONGEST_LINE // 2**20} MB. "
                 f"Is its format {file.file_format}? See {file.setting}.format in globals.yml"
             )
+        of_line = of_line + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
+        rows += chunk.count(b"\n")
+        _check_size(file, rows, unpacked)
         if is_utf8:
             try:
                 decoder.decode(chunk)
