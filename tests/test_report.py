@@ -71,7 +71,12 @@ def page(**changes: Any) -> str:
         "metrics": metrics(),
         "histories": {"classifier": history, "regressor": history},
         "title_coverage": pd.DataFrame(
-            {"title_source": ["meta", "missing"], "products": [340, 5], "interactions": [6700, 89]}
+            {
+                "title_source": ["meta", "unknown product"],
+                "products": [340, 5],
+                "interactions": [6700, 89],
+                "examples": [["B01"], ["B0UNKNOWN1"]],
+            }
         ),
         "rejects": pd.DataFrame(
             {
@@ -145,8 +150,8 @@ def test_the_page_shows_every_figure() -> None:
     for row in (
         ["reviews", "interactions", "7,000", "6,986", "14", "0.2%"],
         ["reviews", "interactions", "broken JSON", "14", f"show 1 {EVIL}"],
-        ["meta", "340", "98.6%", "6,700", "98.7%"],
-        ["missing", "5", "1.4%", "89", "1.3%"],
+        ["meta", "340", "98.6%", "6,700", "98.7%", "show 1 B01"],
+        ["unknown product", "5", "1.4%", "89", "1.3%", "show 1 B0UNKNOWN1"],
         ["accepted", "6,986", "1,300"],
     ):
         assert row in shown.rows

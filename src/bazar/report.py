@@ -56,7 +56,7 @@ class ReportData:
     Attributes:
         metrics: the content of ``metrics.json``.
         histories: training history by model, a row per epoch.
-        title_coverage: ``title_source, products, interactions``.
+        title_coverage: ``title_source, products, interactions, examples``.
         rejects: ``read_as, source_file, reason, count, examples``.
         ingestion_counts: ``read_as, source_file, rows_read, rows_kept, rows_rejected``.
         joining_counts: ``step, interactions, users``.
