@@ -33,7 +33,9 @@ def order_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table
     """
     order = [interactions.timestamp, interactions.position, interactions.source_order]
     number = ibis.row_number().over(group_by=interactions.user_id, order_by=order) + 1
-    numbered = interactions.select("user_id", "item_id", "timestamp", position=number.cast("int64"))
+    # By way of int32: Ibis takes the number for an int64 and drops the cast, Spark counts in int32.
+    position = number.cast("int32").cast("int64")
+    numbered = interactions.select("user_id", "item_id", "timestamp", position=position)
     joined = numbered.join(item_index, "item_id")
     return joined.select("user_id", "position", "item_id", "item_index", "timestamp").order_by(
         "user_id", "position"
