@@ -27,15 +27,20 @@ def ingest_raw_files(
     return (
         ingest.accept(interactions, options.max_reject_share),
         ingest.accept(products, options.max_reject_share),
-        _both(ingest.collect_rejects(interactions), ingest.collect_rejects(products)),
-        _both(ingest.count_rows(interactions), ingest.count_rows(products)),
+        _both(
+            ingest.collect_rejects(interactions),
+            ingest.collect_rejects(products),
+            "source_file",
+            "reason",
+        ),
+        _both(ingest.count_rows(interactions), ingest.count_rows(products), "source_file"),
     )
 
 
-def _both(of_interactions: ir.Table, of_products: ir.Table) -> ir.Table:
+def _both(of_interactions: ir.Table, of_products: ir.Table, *order: str) -> ir.Table:
     """One table of two, saying what a file was read as: one file may hold both."""
     named = [
         table.select(ibis.literal(name).name("read_as"), *table.columns)
         for name, table in (("interactions", of_interactions), ("products", of_products))
     ]
-    return ibis.union(*named).order_by("read_as", "source_file")
+    return ibis.union(*named).order_by("read_as", *order)
