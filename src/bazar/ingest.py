@@ -4,21 +4,30 @@ Ibis expressions that run on any backend.
 """
 
 import logging
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
+from bazar import portable
 from bazar.errors import InputError
 from bazar.options import InteractionSource
 
 logger = logging.getLogger(__name__)
 
 EXAMPLES = 20
+_REJECTS = pa.schema(
+    {
+        "source_file": pa.string(),
+        "reason": pa.string(),
+        "count": pa.int64(),
+        "examples": pa.list_(pa.string()),
+    }
+)
 _FIRST_MS = 788_918_400_000
 """1995-01-01: before the first online stores."""
 _DAY_MS = 86_400_000
-_OFFSET = r"(\d:\d\d[^Zz+-]*)([Zz]|[+-]\d\d(?::?\d\d)?)\s*$"
-"""The end of an ISO 8601 time that says its offset from UTC."""
 
 
 def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> ir.Table:
@@ -54,13 +63,13 @@ def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> 
             (impossible, "impossible timestamp"),
         ]
     if "position" in source.columns:
-        position = _whole(_number(raw.position))
+        position = portable.round_number(portable.parse_number(raw.position))
         checks += [
             (_identifier(raw.position).isnull(), "missing position"),
             (position.isnull(), "position is not a number"),
         ]
     if "rating" in source.columns:
-        rating = _number(raw.rating)
+        rating = portable.parse_number(raw.rating)
     reason = ibis.cases(*checks)
     return raw.select(
         user_id=user_id,
@@ -90,7 +99,7 @@ def type_products(raw: ir.Table) -> ir.Table:
     reason = ibis.cases((raw.problem.notnull(), raw.problem), (item_id.isnull(), "missing item_id"))
     return raw.select(
         item_id=item_id,
-        title=_identifier(raw.title.re_replace(r"\s+", " ")),
+        title=_identifier(raw.title.re_replace(rf"{portable.WHITE}+", " ")),
         source_file=raw.source_file,
         source_order=raw.row_number,
         reason=reason,
@@ -167,45 +176,28 @@ def collect_rejects(typed: ir.Table) -> ir.Table:
     rejected = typed.filter(typed.reason.notnull())
     group = ["source_file", "reason"]
     numbered = rejected.mutate(
-        place=ibis.row_number().over(group_by=group, order_by=rejected.source_order)
+        place=ibis.row_number().over(group_by=group, order_by=rejected.source_order),
+        count=rejected.count().over(group_by=group),
     )
-    collected = numbered.group_by(group).aggregate(
-        count=numbered.count(),
-        examples=numbered.raw.collect(
-            where=numbered.place < EXAMPLES, order_by=numbered.source_order
-        ),
-    )
-    return collected.order_by(*group)
+    first = numbered.filter(numbered.place < EXAMPLES).order_by(*group, "place")
+    # Few rows, put together here: not every engine collects an array in an order.
+    rows: list[dict[str, Any]] = []
+    for row in first.select(*group, "count", "raw").to_pyarrow().to_pylist():
+        example = row.pop("raw")
+        if not rows or any(rows[-1][column] != row[column] for column in group):
+            rows.append({**row, "examples": []})
+        rows[-1]["examples"].append(example)
+    return ibis.memtable(pa.Table.from_pylist(rows, schema=_REJECTS))
 
 
 def _identifier(text: ir.StringValue) -> ir.StringValue:
     """Text without white space around it, null where nothing is left."""
-    return text.strip().nullif("")
-
-
-def _number(text: ir.StringValue) -> ir.FloatingValue:
-    """A finite number, null where the text is not one."""
-    number = text.try_cast("float64")
-    return (number.isnan() | number.isinf()).ifelse(ibis.null("float64"), number)
+    return portable.strip(text).nullif("")
 
 
 def _milliseconds(text: ir.StringValue, unit: str | None) -> ir.IntegerValue:
     """UTC milliseconds, null where the text is not a time."""
     if unit == "iso":
-        # A cast would lose the offset from UTC, or take that of the machine: it is read here.
-        offset = text.re_extract(_OFFSET, 2).replace(":", "")
-        time = text.re_replace(_OFFSET, r"\1").try_cast("timestamp")
-        hours = offset.substr(1, 2).try_cast("int64").fill_null(0)
-        minutes = hours * 60 + offset.substr(3, 2).try_cast("int64").fill_null(0)
-        sign = offset.startswith("-").ifelse(-1, 1)
-        return (
-            time.epoch_seconds().cast("int64") * 1000
-            + time.millisecond().cast("int64")
-            - sign * minutes * 60_000
-        )
-    return _whole(_number(text) * (1000 if unit == "s" else 1))
-
-
-def _whole(number: ir.FloatingValue) -> ir.IntegerValue:
-    """A whole number; one beyond 64 bits is cut rather than an error."""
-    return number.clip(-9e18, 9e18).cast("int64")
+        return portable.parse_time(text)
+    number = portable.parse_number(text)
+    return portable.round_number(number * (1000 if unit == "s" else 1))
