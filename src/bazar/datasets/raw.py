@@ -10,11 +10,13 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 from kedro_datasets._utils import ConnectionMixin
 
 from bazar.errors import InputError
+from bazar.spark_files import read_on_workers
 
 _EXAMPLE_LENGTH = 200
 _LONGEST_LINE = 32 * 1024 * 1024
@@ -71,6 +73,38 @@ class RawTableDataset(ConnectionMixin, AbstractDataset[None, ir.Table]):
         Raises:
             InputError: if the file is missing, empty or cut, or lacks a mapped column.
         """
+        if self._connection_config["backend"] == "pyspark":
+            return self._read_on_workers()
+        return self._read()
+
+    def _read_on_workers(self) -> ir.Table:
+        from pyspark.sql import SparkSession  # noqa: PLC0415
+
+        on_duckdb = {"backend": "duckdb", "database": ":memory:"}
+        arguments: dict[str, Any] = {
+            "filepath": str(self._filepath),
+            "file_format": self._file_format,
+            "columns": self._columns,
+            "mapping": self._mapping,
+            "connection": on_duckdb,
+        }
+        texts = dict.fromkeys(["raw", "problem", *self._columns], pa.string())
+        frame = read_on_workers(
+            SparkSession.active(),
+            [arguments],
+            RawTableDataset._check,
+            lambda file: RawTableDataset(**file)._read().to_pyarrow_batches(),
+            pa.schema({"source_file": pa.string(), "row_number": pa.int64(), **texts}),
+        )
+        name = ibis.util.gen_name("raw")
+        frame.createOrReplaceTempView(name)
+        return self.connection.table(name)
+
+    @staticmethod
+    def _check(file: dict[str, Any]) -> None:
+        RawTableDataset(**file)._read()
+
+    def _read(self) -> ir.Table:
         path = Path(self._filepath)
         is_utf8 = self._check_file(path)
         if self._file_format == "jsonl":
