@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Split = Literal["leave_one_out", "paper_windows"]
+Engine = Literal["duckdb", "spark"]
 
 
 class Options(BaseModel):
@@ -195,6 +196,7 @@ class Parameters(Options):
 
     dataset: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
     raw_dir: str = Field(min_length=1)
+    engine: Engine
     split: Split
     ingestion: IngestionOptions
     joining: JoiningOptions
