@@ -102,7 +102,8 @@ def start_spark(properties: dict[str, Any]) -> None:
     except ImportError as error:
         raise InputError(
             f"engine: spark needs PySpark: {error}\n"
-            'Install it with pip install "bazar[spark]", in a clone with make spark; '
+            'Install the extra, pip install "bazar[spark]", in a clone\n'
+            "  .venv/bin/pip install -r requirements-spark.lock\n"
             "or run with engine: duckdb"
         ) from error
     master = str(properties["spark.master"])
