@@ -4,20 +4,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SPARK_INSTALLED := $(VENV)/.installed-spark
 
 # CPU work of a size where the start-up chatter of TensorFlow hides the results.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help run test check viz lock clean
+.PHONY: help run test test-spark check viz lock clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 run: $(INSTALLED) ## Run everything on the made-up store, and show what each model recommends
 	$(BIN)/kedro run
 
 test: $(INSTALLED) check ## Check style and types, run the whole test suite
 	$(BIN)/python -m pytest
+
+test-spark: $(SPARK_INSTALLED) ## Install PySpark (400 MB) and test the tables on it (needs Java 17 or 21)
+	$(BIN)/python -m pytest -m spark tests/spark
 
 check: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff check .
@@ -30,6 +34,8 @@ viz: $(INSTALLED) ## Browse the lineage at http://127.0.0.1:4141
 lock: $(INSTALLED) ## Pin every dependency anew in requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --no-header --annotation-style line pyproject.toml \
 	  | sed -E '/^(nvidia-|cuda-|triton)/d; s/^torch==([0-9.]+)[^#]*(  #.*)/torch==\1\2/' | uniq > requirements.lock
+	uv pip compile --universal --python-version 3.11 --extra spark --constraint requirements.lock --no-header --no-annotate pyproject.toml \
+	  | grep -E '^(pyspark|py4j)==' > requirements-spark.lock
 
 clean: ## Remove the environment
 	rm -rf $(VENV)
@@ -41,3 +47,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(INSTALLED)
+
+$(SPARK_INSTALLED): $(INSTALLED) requirements-spark.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-spark.lock
+	@touch $(SPARK_INSTALLED)

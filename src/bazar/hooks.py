@@ -1,5 +1,8 @@
 """What happens around every run: parameters are checked before it, results are told after it."""
 
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,16 @@ class ParameterCheck:
         if any(node.name == "embed_titles" for node in pipeline.nodes):
             options = catalog.load("params:embedding")
             find_encoder(options.encoder, options.sha256)
+
+
+class SparkEngine:
+    """Starts Spark where the tables are on it; Ibis finds the session that is made here."""
+
+    @hook_impl(trylast=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Start it before any work, and after the parameters were checked."""
+        if context.config_loader["parameters"]["engine"] == "spark":
+            start_spark(context.config_loader["spark"])
 
 
 class RunSummary:
@@ -69,4 +82,47 @@ def check_parameters(parameters: dict[str, Any]) -> Parameters:
         raise InputError(
             "wrong parameters (conf/<env>/globals.yml, conf/<env>/parameters_*.yml or --params):\n"
             + tell_problems(error)
+        ) from error
+
+
+def start_spark(properties: dict[str, Any]) -> None:
+    """Start a Spark session, or take the one that this process has.
+
+    Args:
+        properties: Spark's, by their full names.
+
+    Raises:
+        InputError: if PySpark or Java is missing, or Spark does not start.
+    """
+    try:
+        from py4j.protocol import Py4JError  # noqa: PLC0415
+        from pyspark.errors import PySparkException  # noqa: PLC0415
+        from pyspark.sql import SparkSession  # noqa: PLC0415
+    except ImportError as error:
+        raise InputError(
+            f"engine: spark needs PySpark: {error}\n"
+            'Install the extra, pip install "bazar[spark]", in a clone\n'
+            "  .venv/bin/pip install -r requirements-spark.lock\n"
+            "or run with engine: duckdb"
+        ) from error
+    master = str(properties["spark.master"])
+    if master.startswith("local"):
+        # PySpark would take the python3 of the path, which may be another environment's.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    java = Path(os.environ["JAVA_HOME"], "bin", "java") if "JAVA_HOME" in os.environ else "java"
+    if shutil.which(java) is None:
+        raise InputError(
+            f"engine: spark needs Java 17 or 21, and there is no {java}\n"
+            "Install it, or set JAVA_HOME to its folder; or run with engine: duckdb"
+        )
+    builder = SparkSession.builder
+    for name, value in properties.items():
+        # YAML has true and false, Spark the words.
+        builder = builder.config(name, str(value).lower() if isinstance(value, bool) else value)
+    try:
+        builder.getOrCreate()
+    except (PySparkException, Py4JError) as error:
+        raise InputError(
+            f"Spark does not start on {master}\n  {str(error).splitlines()[0]}\n"
+            "It says more above. Is Java 17 or 21? See conf/<env>/spark.yml and docs/spark.md"
         ) from error

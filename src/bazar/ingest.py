@@ -243,7 +243,7 @@ def accept(typed: ir.Table, max_reject_share: float) -> ir.Table:
     Raises:
         InputError: if a larger share is rejected, or nothing is left; with the reasons.
     """
-    for counts in count_rows(typed).to_pyarrow().to_pylist():
+    for counts in count_rows(typed).order_by("source_file").to_pyarrow().to_pylist():
         logger.info(
             "%s: %d rows read, %d kept, %d rejected",
             counts["source_file"],

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 Split = Literal["leave_one_out", "paper_windows"]
 KeepUsers = Literal["all", "any", "all_titled"]
+Engine = Literal["duckdb", "spark"]
 
 
 class Options(BaseModel):
@@ -216,6 +217,7 @@ class Parameters(Options):
 
     dataset: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
     raw_dir: str = Field(min_length=1)
+    engine: Engine
     split: Split
     ingestion: IngestionOptions
     joining: JoiningOptions

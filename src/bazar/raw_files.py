@@ -9,7 +9,7 @@ import codecs
 import csv
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -284,6 +284,18 @@ class RawFileReader:
         return [row[0] for row in self._connection.execute(sql).fetchall()]
 
 
+def check_file(file: RawFile) -> None:
+    """Check a file to its end, with a DuckDB of its own.
+
+    Raises:
+        InputError: as :meth:`RawFileReader.records`.
+    """
+    import duckdb  # noqa: PLC0415
+
+    with duckdb.connect() as connection:
+        RawFileReader(connection).records(file)
+
+
 def read_batches(file: RawFile) -> Iterator[pa.RecordBatch]:
     """Read the records of a file, a batch at a time, with a DuckDB of its own.
 
@@ -301,6 +313,12 @@ def read_batches(file: RawFile) -> Iterator[pa.RecordBatch]:
     with duckdb.connect() as connection:
         sql = RawFileReader(connection).records(file)
         yield from connection.execute(sql).to_arrow_reader()
+
+
+def records_schema(columns: Iterable[str]) -> pa.Schema:
+    """Names and types of what :meth:`RawFileReader.records` tells, for our columns."""
+    texts = [(name, pa.string()) for name in ("raw", "problem", *columns)]
+    return pa.schema([("source_file", pa.string()), ("row_number", pa.int64()), *texts])
 
 
 def _check_there(file: RawFile) -> None:
@@ -454,10 +472,7 @@ def _python_batches(file: RawFile) -> Iterator[pa.RecordBatch]:
     Raises:
         InputError: if no line of the first batch is a dictionary, or none has a mapped column.
     """
-    schema = pa.schema(
-        [("source_file", pa.string()), ("row_number", pa.int64())]
-        + [(name, pa.string()) for name in ("raw", "problem", *file.columns)]
-    )
+    schema = records_schema(file.columns)
     opened = gzip.open if _compression(file.path) == "gzip" else open
     rows: list[dict[str, Any]] = []
     seen: set[str] = set()

@@ -4,10 +4,11 @@ https://docs.kedro.org/en/stable/configure/project_settings/
 """
 
 import warnings
+from typing import Any
 
 from kedro.config import OmegaConfigLoader
 
-from bazar.hooks import ParameterCheck, RunSummary
+from bazar.hooks import ParameterCheck, RunSummary, SparkEngine
 
 
 def results_folder(dataset: str, split: str) -> str:
@@ -15,11 +16,19 @@ def results_folder(dataset: str, split: str) -> str:
     return dataset if split == "leave_one_out" else f"{dataset}/{split}"
 
 
+def connection(engine: str) -> dict[str, Any]:
+    """Arguments of the Ibis connection that all tables of a run share."""
+    if engine == "spark":
+        # Ibis takes the session that SparkEngine made.
+        return {"backend": "pyspark"}
+    return {"backend": "duckdb", "database": ":memory:"}
+
+
 # Reporting reads across the models' namespaces, classifier.metrics beside regressor.metrics: that
 # is what the dots are for.
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.'")
 
-HOOKS = (ParameterCheck(), RunSummary())
+HOOKS = (ParameterCheck(), SparkEngine(), RunSummary())
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
@@ -28,5 +37,6 @@ CONFIG_LOADER_ARGS = {
     "config_patterns": {"downloads": ["downloads.yml"]},
     # An environment, or --params, changes one key and keeps its siblings.
     "merge_strategy": {"parameters": "soft"},
-    "custom_resolvers": {"results_folder": results_folder},
+    "config_patterns": {"spark": ["spark*"]},
+    "custom_resolvers": {"results_folder": results_folder, "connection": connection},
 }

@@ -11,7 +11,7 @@ import pytest
 from kedro.io import AbstractDataset, DatasetError
 
 from bazar.datasets.arrays import ArrayDataset
-from bazar.datasets.atomic import atomic_path
+from bazar.datasets.atomic import atomic_path, latest
 from bazar.datasets.files import CSVDataset, FigureDataset, JSONDataset, ParquetDataset, TextDataset
 
 
@@ -106,3 +106,89 @@ def test_a_run_killed_in_a_save_leaves_the_earlier_file(tmp_path: Path) -> None:
     assert entry.load().tolist() == [0, 1, 2, 3, 4]
     entry.save(np.arange(3))
     assert entry.load().tolist() == [0, 1, 2]
+
+
+def write(path: Path, *parts: str) -> None:
+    """A folder with these part files, or a file if there are none, saved atomically."""
+    with atomic_path(path) as temporary:
+        if not parts:
+            temporary.write_text("file")
+            return
+        temporary.mkdir()
+        for part in parts:
+            (temporary / part).write_text(part)
+
+
+@pytest.mark.parametrize("earlier", [(), ("1", "2")])
+@pytest.mark.parametrize("later", [(), ("3",)])
+def test_files_and_folders_take_each_others_place(
+    earlier: tuple[str, ...], later: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "table.parquet"
+    write(path, *earlier)
+    write(path, *later)
+    assert leftovers(tmp_path) == ["table.parquet"]
+    assert tuple(leftovers(path) if path.is_dir() else ()) == later
+    assert latest(path) == path
+
+
+def test_a_failed_save_leaves_the_earlier_folder(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    write(path, "1", "2")
+    with pytest.raises(OSError, match="disk"), atomic_path(path) as temporary:
+        temporary.mkdir()
+        (temporary / "3").write_text("half")
+        raise OSError("disk full")
+    assert leftovers(path) == ["1", "2"]
+    assert leftovers(tmp_path) == ["table.parquet"]
+
+
+KILLED_IN_A_SWAP = """
+import sys, time
+from pathlib import Path
+from bazar.datasets.atomic import atomic_path
+
+renamed = 0
+rename = Path.rename
+
+def slow(self, target):
+    global renamed
+    if renamed == int(sys.argv[2]):
+        print("killed now", flush=True)
+        time.sleep(60)
+    renamed += 1
+    return rename(self, target)
+
+Path.rename = slow
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.mkdir()
+    (temporary / "3").write_text("3")
+"""
+
+
+@pytest.mark.parametrize(
+    ("renames", "found"),
+    [(0, ["1", "2"]), (1, ["1", "2"]), (2, ["3"])],
+    ids=["before", "between", "after"],
+)
+def test_a_run_killed_in_a_swap_leaves_a_whole_folder(
+    renames: int, found: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "table.parquet"
+    write(path, "1", "2")
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED_IN_A_SWAP, str(path), str(renames)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"killed now\n"
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(10) == -signal.SIGKILL
+
+    assert leftovers(latest(path)) == found
+    assert path.exists() == (renames != 1)
+    write(path, "4")
+    assert leftovers(latest(path)) == ["4"]
+    assert latest(path) == path
+    assert not path.with_name(".earlier.table.parquet").exists()

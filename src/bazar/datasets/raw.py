@@ -11,7 +11,8 @@ from kedro_datasets._utils import ConnectionMixin
 
 from bazar.errors import InputError
 from bazar.options import InteractionSource, ProductSource
-from bazar.raw_files import RawFile, RawFileReader
+from bazar.raw_files import RawFile, RawFileReader, check_file, read_batches, records_schema
+from bazar.spark_files import read_on_workers
 
 _KINDS: dict[str, tuple[type[InteractionSource] | type[ProductSource], tuple[str, ...]]] = {
     "interactions": (InteractionSource, ("user_id", "item_id", "timestamp", "position", "rating")),
@@ -141,8 +142,20 @@ class RawDataset(ConnectionMixin, AbstractDataset[None, dict[str, ir.Table]]):
         )
 
     def _table(self, files: list[RawFile]) -> ir.Table:
+        if self.connection.name == "pyspark":
+            return self._table_on_spark(files)
         reader = RawFileReader(self.connection.con)
         return self.connection.sql(" UNION ALL ".join(reader.records(file) for file in files))
+
+    def _table_on_spark(self, files: list[RawFile]) -> ir.Table:
+        from pyspark.sql import SparkSession  # noqa: PLC0415
+
+        frame = read_on_workers(
+            SparkSession.active(), files, check_file, read_batches, records_schema(self._columns)
+        )
+        name = ibis.util.gen_name("raw")
+        frame.createOrReplaceTempView(name)
+        return self.connection.table(name)
 
     @property
     def connection(self) -> ibis.BaseBackend:

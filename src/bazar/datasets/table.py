@@ -1,35 +1,49 @@
-"""Tables of any size: Parquet files read and written through Ibis."""
+"""Tables of any size: Parquet read and written through Ibis."""
 
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
+import ibis.expr.types as ir
+import pyarrow.dataset as pads
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.ibis import FileDataset
 
-from bazar.datasets.atomic import AtomicSave
+from bazar.datasets.atomic import AtomicSave, latest
 
 
 class TableDataset(AtomicSave, FileDataset):
-    """A Parquet file as a lazy Ibis table, with atomic saves.
+    """Parquet as a lazy Ibis table, with atomic saves.
 
-    All entries with the same ``connection`` share it, so that their tables can be joined.
+    DuckDB writes a file, Spark a folder of part files in the order of the rows; both engines
+    read both. All entries with the same ``connection`` share it, so that their tables can be
+    joined.
     """
 
+    def load(self) -> ir.Table:
+        """Return the table, which is read when it is used.
+
+        Only DuckDB reads the rows in their order: sort where order counts.
+        """
+        path = latest(Path(self._get_load_path()))
+        source = path / "*.parquet" if path.is_dir() else path
+        return self.connection.read_parquet(
+            str(source), table_name=self._table_name, **self._load_args
+        )
+
     def preview(self, nrows: int = 5) -> TablePreview:
-        """First rows for kedro-viz, without reading the rest of the file.
+        """First rows for kedro-viz, without reading the rest.
 
         Args:
             nrows: Rows to show.
         """
-        file = pq.ParquetFile(Path(self._get_load_path()))
-        batch = next(file.iter_batches(batch_size=nrows), None)
-        rows: list[dict[str, Any]] = [] if batch is None else batch.to_pylist()
-        columns = file.schema_arrow.names
+        path = latest(Path(self._get_load_path()))
+        table = pads.dataset(path, format="parquet").head(nrows)
         return TablePreview(
             {
-                "index": list(range(len(rows))),
-                "columns": columns,
-                "data": [[str(row[column]) for column in columns] for row in rows],
+                "index": list(range(table.num_rows)),
+                "columns": table.column_names,
+                "data": [[str(value) for value in row.values()] for row in table.to_pylist()],
             }
         )
+
+    def _exists(self) -> bool:
+        return latest(Path(self._filepath)).exists()

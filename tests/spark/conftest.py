@@ -1,0 +1,40 @@
+"""Spark where it is installed; elsewhere these tests are skipped, and say why."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bazar.hooks import start_spark
+from tests.project import ROOT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> None:
+    pytest.importorskip("pyspark", reason="PySpark is not installed: make test-spark installs it")
+    home = os.environ.get("JAVA_HOME")
+    if shutil.which(Path(home, "bin", "java") if home else "java") is None:
+        pytest.skip("Spark needs Java 17 or 21")
+
+
+@pytest.fixture(scope="session")
+def session(_installed: None) -> Iterator[Any]:
+    """A session as the project's configuration makes it, with parts small enough to be several."""
+    from pyspark.sql import SparkSession
+
+    properties = yaml.safe_load((ROOT / "conf" / "base" / "spark.yml").read_text())
+    start_spark(
+        {
+            **properties,
+            "spark.driver.memory": "1g",
+            "spark.sql.shuffle.partitions": 3,
+            "spark.sql.adaptive.coalescePartitions.enabled": False,
+        }
+    )
+    session = SparkSession.active()
+    yield session
+    session.stop()

@@ -1,0 +1,225 @@
+"""Real runs of the same nodes on both engines give the same tables."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import yaml
+
+from bazar.datasets.table import TableDataset
+from bazar.sample_store import StoreOptions, generate
+from bazar.settings import connection
+from tests.project import copy_project, kedro
+
+pytestmark = pytest.mark.spark
+PIPELINES = "ingestion,joining,sequencing"
+UNSORTED = {"02_intermediate/interactions", "02_intermediate/products"}
+TABLES = [
+    "02_intermediate/interactions",
+    "02_intermediate/products",
+    "02_intermediate/rejects",
+    "02_intermediate/ingestion_counts",
+    "03_primary/interactions",
+    "03_primary/joining_counts",
+    "03_primary/products",
+    "03_primary/title_coverage",
+    "04_feature/item_index",
+    "04_feature/sequences",
+]
+ARRAYS = ["train.arrow", "validation.arrow", "test.arrow", "training_counts.npy"]
+
+DIRTY: dict[str, Any] = {
+    "dataset": "dirty",
+    "raw_dir": "data/01_raw/dirty",
+    "interactions": {
+        "file": "orders.jsonl",
+        "format": "jsonl",
+        "columns": {
+            "user_id": "user", "item_id": "item", "timestamp": "time", "position": "place",
+            "rating": "stars",
+        },
+        "timestamp_unit": "iso",
+    },
+    "products": {
+        "file": "products.jsonl",
+        "format": "jsonl",
+        "columns": {"item_id": "item", "title": "title"},
+    },
+}  # fmt: skip
+SEVERAL_PARTS = {
+    "spark.sql.shuffle.partitions": 3,
+    "spark.sql.adaptive.coalescePartitions.enabled": False,
+    "spark.driver.memory": "1g",
+}
+# Their order is that of UTF-8; UTF-16 would put the last ones elsewhere.
+IDS = [
+    "a", "A", "b", "00", "0", "-0", "0.0", "1e3", "null", "NULL", "None", "NaN", "a b", "a  b",
+    "vf", "f", "n", "t\\t", "\\n", "'", '"', "`", "$1", "\\1", "%", "é", "e\u0301", "ß", "ss",
+    "用户", "ü", "\xa0a\xa0", "\u2003a", "a\u200b", "\ufeffa", "\ufffd", "\uffee", "\U0001d4b3",
+    "\U0001f338", " a", "a ", "\ta\n", "\x0ba\x0c", "a\nb", "x" * 500,
+]  # fmt: skip
+NO_IDS = [None, "", " ", "\t\n\r\x0b\x0c "]
+TIMES = [
+    "2020-09-13T12:26:40", "2020-09-13 12:26:40", "2020-09-13T12:26:40Z", "2020-09-13 12:26:40 UTC",
+    "2020-09-13T14:26:40+02:00", "2020-09-13 06:56:40.5-0530", "2020-09-13 12:26:40.9996",
+    "2020-09-13 12:26:40,25", "2020-09-13", "2020/9/3 1:2:3", " 2020-09-13 12:26 ",
+    "2020-03-29T02:30:00", "2020-02-29", "2019-02-29", "2020-13-01", "2020-09-13 24:00",
+    "2020-09-13 12:26:60", "epoch", "infinity", "yesterday", "1600000000", "13.09.20", "1990-01-01",
+    "2199-01-01", "12020-01-01", "2020-09-13\xa012:26", "2020-09-13T12:26:40 Europe/Paris", "",
+    None,
+]  # fmt: skip
+NUMBERS = [
+    "1", "2", "2.4", "2.5", "-0.5", "1.5", "+3", "1e3", "1e400", "-1e300", "nan", "inf", "1_000",
+    "12d", "0x10", " 7 ", "\x0b7", "7\xa0", "1,5", "9007199254740993", "", "many", None, 3, 3.5,
+    True,
+]  # fmt: skip
+TITLES = [
+    "Rose Soap", "  Rose \t Soap\n ", "\x0bRose\x0c\x0bSoap", "Rose\xa0Soap", "\u2003Rose\u3000",
+    "", "  ", "\x0b", None, "é", "e\u0301", "\U0001f338", "vf", "NULL", 5, ["Rose"], "x" * 3000,
+]  # fmt: skip
+
+
+def write_dirty_shop(folder: Path) -> None:
+    """Every kind of dirt alone in a good row, then all of them at random; many rows are equal."""
+    folder.mkdir(parents=True)
+    rng = random.Random(11)
+    good = {"user": "a", "item": "b", "time": "2020-09-13T12:26:40", "place": "1", "stars": "5"}
+    kinds = {
+        "user": IDS + NO_IDS, "item": IDS + NO_IDS, "time": TIMES, "place": NUMBERS,
+        "stars": NUMBERS,
+    }  # fmt: skip
+    orders = [{**good, name: value} for name, values in kinds.items() for value in values]
+    orders += [
+        {
+            name: rng.choice([*rng.choices(values, k=2), good[name]])
+            for name, values in kinds.items()
+        }
+        for _ in range(1_500)
+    ]
+    orders += rng.choices(orders, k=400)
+    # Equal times and places: the order of the file decides.
+    orders += [{**good, "user": "tied", "item": item} for item in rng.sample(IDS, 20)]
+    orders += [{name: good[name] for name in good if name != left} for left in good]
+    products = [
+        {"item": item, "title": title} for item in IDS for title in rng.choices(TITLES, k=3)
+    ]
+    products += [{"item": item, "title": "nobody's"} for item in NO_IDS] + [{"title": "Rose"}]
+    products += [{"item": f"unsold {place}", "title": t} for place, t in enumerate(TITLES)]
+    rng.shuffle(products)
+    no_records = ["{", "[1, 2]", "null", '"text"', '{"user": "a"', "not JSON"]
+    for name, records in (("orders", orders), ("products", products)):
+        lines = [json.dumps(one, ensure_ascii=False) for one in records] + no_records
+        content = "\n".join(lines).encode() + b'\n{"user": "\xff", "item": "\xff"}\n\n'
+        (folder / f"{name}.jsonl").write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A project by engine, with the same small store and the same dirty one."""
+    found = {}
+    for engine in ("duckdb", "spark"):
+        project = copy_project(tmp_path_factory.mktemp(engine))
+        generate(
+            project / "data/01_raw/sample",
+            StoreOptions(products=80, customers=250, interactions=2_500, seed=3),
+        )
+        write_dirty_shop(project / "data/01_raw/dirty")
+        environment = project / "conf" / "dirty"
+        environment.mkdir()
+        (environment / "globals.yml").write_text(yaml.safe_dump(DIRTY))
+        (environment / "spark.yml").write_text(yaml.safe_dump(SEVERAL_PARTS))
+        (environment / "parameters.yml").write_text(
+            yaml.safe_dump({"ingestion": {"max_reject_share": 0.99}})
+        )
+        found[engine] = project
+    return found
+
+
+def run(project: Path, *arguments: str) -> None:
+    ended = kedro(project, "run", *arguments)
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+
+
+@pytest.fixture(scope="module", params=["sample", "dirty"])
+def ran(projects: dict[str, Path], request: pytest.FixtureRequest) -> tuple[str, Path, Path]:
+    """The data set's name, and the data folders after a run on DuckDB and one on Spark."""
+    if request.param == "sample":
+        run(projects["duckdb"], "--pipelines", PIPELINES)
+        run(projects["spark"], "--env", "spark", "--pipelines", PIPELINES)
+    else:
+        run(projects["duckdb"], "--env", "dirty", "--pipelines", PIPELINES)
+        run(
+            projects["spark"],
+            "--env", "dirty", "--params", "engine=spark", "--pipelines", PIPELINES,
+        )  # fmt: skip
+    return request.param, projects["duckdb"] / "data", projects["spark"] / "data"
+
+
+def load(data: Path, name: str, dataset: str) -> pa.Table:
+    """A table as the later pipelines read it, on DuckDB."""
+    layer, table = name.split("/")
+    path = data / layer / dataset / f"{table}.parquet"
+    loaded = TableDataset(filepath=str(path), connection=connection("duckdb")).load().to_pyarrow()
+    if name in UNSORTED:
+        loaded = loaded.sort_by([("source_file", "ascending"), ("source_order", "ascending")])
+    return loaded.combine_chunks()
+
+
+def test_the_tables_are_equal(ran: tuple[str, Path, Path]) -> None:
+    dataset, on_duckdb, on_spark = ran
+    for name in TABLES:
+        one, other = load(on_duckdb, name, dataset), load(on_spark, name, dataset)
+        assert one.num_rows > 0, name
+        assert one.schema.equals(other.schema), name
+        assert [repr(row) for row in other.to_pylist()] == [repr(row) for row in one.to_pylist()]
+    for name in ARRAYS:
+        path = Path("05_model_input") / dataset / name
+        assert (on_duckdb / path).read_bytes() == (on_spark / path).read_bytes(), name
+
+
+def test_spark_wrote_them(ran: tuple[str, Path, Path]) -> None:
+    dataset, on_duckdb, on_spark = ran
+    path = Path("04_feature") / dataset / "sequences.parquet"
+    assert (on_duckdb / path).is_file()
+    assert len(list((on_spark / path).glob("part-*.parquet"))) == (3 if dataset == "dirty" else 1)
+
+
+def test_the_dirt_is_met(ran: tuple[str, Path, Path]) -> None:
+    dataset, on_duckdb, _ = ran
+    if dataset == "sample":
+        return
+    rejects = load(on_duckdb, "02_intermediate/rejects", dataset).to_pylist()
+    assert {row["reason"] for row in rejects} == {
+        "broken JSON", "not a JSON object", "not UTF-8", "missing user_id", "missing item_id",
+        "missing timestamp", "timestamp is not a time", "impossible timestamp",
+        "missing position", "position is not a number",
+    }  # fmt: skip
+    index = load(on_duckdb, "04_feature/item_index", dataset)["item_id"].to_pylist()
+    assert index == sorted(index)
+    assert {"\U0001f338", "\ufffd", "vf", "\xa0a\xa0"} <= set(index)
+    steps = load(on_duckdb, "03_primary/joining_counts", dataset)["interactions"].to_pylist()
+    assert steps[0] > steps[1] + 100 > steps[2] > 500
+
+
+def test_duckdb_goes_on_from_what_spark_wrote(
+    ran: tuple[str, Path, Path], projects: dict[str, Path]
+) -> None:
+    dataset, on_duckdb, on_spark = ran
+    if dataset == "dirty":
+        return
+    run(projects["spark"], "--pipelines", "sequencing")
+    path = Path("04_feature") / dataset / "sequences.parquet"
+    assert (on_spark / path).read_bytes() == (on_duckdb / path).read_bytes()
+
+
+def test_what_a_worker_refuses_is_told_in_a_few_lines(projects: dict[str, Path]) -> None:
+    ended = kedro(
+        projects["spark"],
+        "run", "--pipelines", "ingestion", "--params", "engine=spark,raw_dir=no/such/folder",
+    )  # fmt: skip
+    assert ended.returncode != 0
+    assert "no/such/folder/All_Beauty.jsonl.gz" in ended.stderr.replace("\n", "")
+    assert "Traceback" not in ended.stdout + ended.stderr

@@ -1,0 +1,62 @@
+"""Files read by workers, with a reader of lines."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from bazar.errors import InputError
+from bazar.spark_files import read_on_workers
+
+pytestmark = pytest.mark.spark
+SCHEMA = pa.schema({"file": pa.string(), "number": pa.int64(), "line": pa.string()})
+
+
+@dataclass(frozen=True)
+class Lines:
+    path: str
+
+
+def check(file: Lines) -> None:
+    if not Path(file.path).is_file():
+        raise InputError(f"no file {file.path}\nSet the folder: “raw_dir”")
+
+
+def read(file: Lines) -> Iterator[pa.RecordBatch]:
+    # Small batches, and columns neither in the schema's order nor of its types.
+    lines = Path(file.path).read_text(encoding="utf-8").splitlines()
+    for start in range(0, len(lines), 2):
+        part = lines[start : start + 2]
+        yield pa.record_batch(
+            {
+                "line": pa.array(part, pa.large_string()),
+                "number": pa.array(range(start, start + len(part)), pa.int32()),
+                "file": [Path(file.path).name] * len(part),
+            }
+        )
+
+
+def test_files_are_read_in_order_each_by_one_worker(session: Any, tmp_path: Path) -> None:
+    contents = {"a.txt": ["één", "", "three"], "b.txt": [f"line {n}" for n in range(50)], "c": []}
+    for name, lines in contents.items():
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
+    files = [Lines(str(tmp_path / name)) for name in contents]
+    frame = read_on_workers(session, files, check, read, SCHEMA)
+    assert frame.rdd.getNumPartitions() == 3
+    assert frame.dtypes == [("file", "string"), ("number", "bigint"), ("line", "string")]
+    assert [tuple(row) for row in frame.collect()] == [
+        (name, number, line)
+        for name, lines in contents.items()
+        for number, line in enumerate(lines)
+    ]
+
+
+def test_what_a_worker_refuses_is_told_as_it_was(session: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("line")
+    files = [Lines(str(tmp_path / name)) for name in ("a.txt", "b.txt", "c.txt")]
+    with pytest.raises(InputError) as error:
+        read_on_workers(session, files, check, read, SCHEMA)
+    assert str(error.value) == f"no file {tmp_path}/b.txt\nSet the folder: “raw_dir”"

@@ -1,0 +1,78 @@
+"""Tables that one engine writes and the other reads."""
+
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pytest
+from kedro.io import DatasetError
+
+from bazar.datasets.table import TableDataset
+from bazar.errors import InputError
+from bazar.hooks import start_spark
+from bazar.settings import connection
+
+pytestmark = pytest.mark.spark
+SCHEMA = {"item_id": "string", "n": "int64", "examples": "array<string>"}
+ROWS = [{"item_id": f"é{n:03d}", "n": n, "examples": ["a", "b"][: n % 3]} for n in range(200)]
+
+
+def dataset(path: Path, engine: str) -> TableDataset:
+    return TableDataset(filepath=str(path), connection=connection(engine))
+
+
+def rows(table: Any) -> list[dict[str, Any]]:
+    return table.to_pyarrow().to_pylist()
+
+
+def test_spark_writes_a_folder_in_order_and_both_engines_read_it(
+    session: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.parquet"
+    on_spark, on_duckdb = dataset(path, "spark"), dataset(path, "duckdb")
+    assert not on_spark.exists()
+    backwards = ibis.memtable(ROWS[::-1], schema=SCHEMA)
+    on_spark.save(backwards.order_by("item_id"))
+    assert len(list(path.glob("part-*.parquet"))) == 3
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.parquet"]
+    assert on_duckdb.exists()
+    assert rows(on_duckdb.load()) == ROWS
+    assert rows(on_spark.load().order_by("n")) == ROWS
+    assert on_spark.load().schema() == on_duckdb.load().schema() == ibis.schema(SCHEMA)
+    assert on_duckdb.preview(nrows=2)["data"] == [["é000", "0", "[]"], ["é001", "1", "['a']"]]
+
+
+def test_a_file_and_a_folder_take_each_others_place(session: Any, tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    on_spark, on_duckdb = dataset(path, "spark"), dataset(path, "duckdb")
+    for n_rows, entry, is_folder in (
+        (1, on_duckdb, False), (2, on_spark, True), (3, on_spark, True), (4, on_duckdb, False),
+    ):  # fmt: skip
+        entry.save(ibis.memtable(ROWS[:n_rows], schema=SCHEMA))
+        assert path.is_dir() == is_folder
+        assert len(rows(on_spark.load())) == len(rows(on_duckdb.load())) == n_rows
+        assert [entry.name for entry in tmp_path.iterdir()] == ["table.parquet"]
+
+
+def test_no_rows_keep_their_columns(session: Any, tmp_path: Path) -> None:
+    on_spark = dataset(tmp_path / "table.parquet", "spark")
+    on_spark.save(ibis.memtable(ROWS, schema=SCHEMA).filter(lambda table: table.n < 0))
+    loaded = dataset(tmp_path / "table.parquet", "duckdb").load()
+    assert loaded.schema() == ibis.schema(SCHEMA)
+    assert rows(loaded) == []
+
+
+def test_a_failed_save_leaves_the_earlier_folder(session: Any, tmp_path: Path) -> None:
+    on_spark = dataset(tmp_path / "table.parquet", "spark")
+    on_spark.save(ibis.memtable(ROWS, schema=SCHEMA))
+    table = on_spark.load()
+    with pytest.raises(DatasetError, match="CAST_INVALID_INPUT"):
+        on_spark.save(table.mutate(n=table.item_id.cast("int64")))
+    assert rows(on_spark.load().order_by("n")) == ROWS
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.parquet"]
+
+
+def test_missing_java_is_told(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", "/no/java")
+    with pytest.raises(InputError, match="Java 17 or 21, and there is no /no/java/bin/java"):
+        start_spark({"spark.master": "local[1]"})
