@@ -214,6 +214,8 @@ def read_once(typed: ir.Table) -> ir.Table:
     try:
         # Fused into one, the steps of an expression repeat what they are made of in every column.
         ibis.options.sql.fuse_selects = False
+        # On Spark, Ibis makes its functions known to a query that it runs, not to one it keeps.
+        typed.limit(0).to_pyarrow()
         return typed.cache()
     except Exception as error:
         if "duckdb" not in type(error).__module__:

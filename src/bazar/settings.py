@@ -3,7 +3,9 @@
 https://docs.kedro.org/en/stable/configure/project_settings/
 """
 
+import tempfile
 import warnings
+from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
@@ -16,12 +18,17 @@ def results_folder(dataset: str, split: str) -> str:
     return dataset if split == "leave_one_out" else f"{dataset}/{split}"
 
 
-def connection(engine: str) -> dict[str, Any]:
+def connection(engine: str, memory_limit: str) -> dict[str, Any]:
     """Arguments of the Ibis connection that all tables of a run share."""
     if engine == "spark":
         # Ibis takes the session that SparkEngine made.
         return {"backend": "pyspark"}
-    return {"backend": "duckdb", "database": ":memory:"}
+    return {
+        "backend": "duckdb",
+        "database": ":memory:",
+        "memory_limit": memory_limit,
+        "temp_directory": str(Path(tempfile.gettempdir()) / "bazar"),
+    }
 
 
 # Reporting reads across the models' namespaces, classifier.metrics beside regressor.metrics: that
@@ -34,9 +41,8 @@ CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
-    "config_patterns": {"downloads": ["downloads.yml"]},
     # An environment, or --params, changes one key and keeps its siblings.
     "merge_strategy": {"parameters": "soft"},
-    "config_patterns": {"spark": ["spark*"]},
+    "config_patterns": {"downloads": ["downloads*"], "spark": ["spark*"]},
     "custom_resolvers": {"results_folder": results_folder, "connection": connection},
 }

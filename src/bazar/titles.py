@@ -52,25 +52,28 @@ def clean_title(title: str | None) -> str | None:
 @ibis.udf.scalar.pyarrow
 def clean_titles(titles: str) -> str:
     """Clean titles on any backend; see :func:`clean_title`. An empty text stands for None."""
-    return _where(titles, pc.match_substring_regex(titles, _TO_CLEAN), clean_title)
+    return _where(titles, _TO_CLEAN, clean_title)
 
 
 @ibis.udf.scalar.pyarrow
 def unquote_names(names: str) -> str:
     """Turn a product's name in an address into words: ``Rose-Toner%2C-200-ml``."""
-    return _where(names, pc.match_substring_regex(names, "[-%+]"), _words)
+    return _where(names, "[-%]", _words)
 
 
-def _words(name: str) -> str:
-    return unquote(name.replace("-", " "))
+def _words(name: str | None) -> str | None:
+    return None if name is None else unquote(name.replace("-", " "))
 
 
-def _where(texts, chosen, change):  # type: ignore[no-untyped-def]
-    """Change the texts that are chosen, and the long ones: most titles need no change."""
-    chosen = pc.or_(chosen, pc.greater(pc.utf8_length(texts), LONGEST))
+def _where(texts, pattern, change):  # type: ignore[no-untyped-def]
+    """Change the texts that match, and the long ones: most need no change."""
+    if not isinstance(texts, pa.Array | pa.ChunkedArray):
+        # Spark gives them one by one, and NaN for none.
+        return change(texts if isinstance(texts, str) else None) or ""
     if isinstance(texts, pa.ChunkedArray):
-        texts, chosen = texts.combine_chunks(), chosen.combine_chunks()
-    chosen = chosen.fill_null(False)
+        texts = texts.combine_chunks()
+    long = pc.greater(pc.utf8_length(texts), LONGEST)
+    chosen = pc.or_(pc.match_substring_regex(texts, pattern), long).fill_null(False)
     # DuckDB takes no null from a function.
     changed = [change(text) or "" for text in texts.filter(chosen).to_pylist()]
     return pc.replace_with_mask(texts, chosen, pa.array(changed, texts.type))
