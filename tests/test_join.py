@@ -24,7 +24,7 @@ INTERACTION = {
     "rating": "float64", "source_file": "string", "source_order": "int64",
 }  # fmt: skip
 PRODUCT = {
-    "item_id": "string", "title": "string", "title_source": "string", "trust": "int64",
+    "item_id": "string", "title": "string", "title_source": "string", "trust": "int32",
     "source_file": "string", "source_order": "int64",
 }  # fmt: skip
 

@@ -181,7 +181,7 @@ def type_products(raw: ir.Table, source: ProductSource, name: str, trust: int) -
     Returns:
         ``item_id`` (string, trimmed), ``title`` (string, as :func:`bazar.titles.clean_title`
         gives it, null where nothing is left), ``title_source`` (string, the name), ``trust``
-        (int64), ``source_file``, ``source_order``, ``reason`` and ``raw`` as
+        (int32), ``source_file``, ``source_order``, ``reason`` and ``raw`` as
         :func:`type_interactions` gives them.
     """
     text = raw.title
@@ -194,7 +194,7 @@ def type_products(raw: ir.Table, source: ProductSource, name: str, trust: int) -
         "source_file",
         "raw",
         title_source=ibis.literal(name),
-        trust=ibis.literal(trust, "int64"),
+        trust=ibis.literal(trust, "int32"),
         source_order=cleaned.row_number,
         reason=ibis.cases(
             (cleaned.problem.notnull(), cleaned.problem),

@@ -1,5 +1,6 @@
 """Real runs of the same nodes on both engines give the same tables."""
 
+import itertools
 import json
 import random
 from pathlib import Path
@@ -35,18 +36,38 @@ DIRTY: dict[str, Any] = {
     "dataset": "dirty",
     "raw_dir": "data/01_raw/dirty",
     "interactions": {
-        "file": "orders.jsonl",
-        "format": "jsonl",
-        "columns": {
-            "user_id": "user", "item_id": "item", "timestamp": "time", "position": "place",
-            "rating": "stars",
+        "orders": {
+            "files": "orders*.jsonl",
+            "format": "jsonl",
+            "columns": {
+                "user_id": "user", "item_id": "item", "timestamp": "time", "position": "place",
+                "rating": "stars",
+            },
+            "timestamp_unit": "iso",
         },
-        "timestamp_unit": "iso",
+        "old_orders": {
+            "files": "old.csv",
+            "format": "csv",
+            "columns": {"user_id": "user", "item_id": "item", "timestamp": "time"},
+            "timestamp_unit": "ms",
+        },
     },
     "products": {
-        "file": "products.jsonl",
-        "format": "jsonl",
-        "columns": {"item_id": "item", "title": "title"},
+        "catalogue": {
+            "files": "products.jsonl",
+            "format": "jsonl",
+            "columns": {"item_id": "item", "title": "title"},
+        },
+        "old": {
+            "files": "products.txt",
+            "format": "python",
+            "columns": {"item_id": "item", "title": "title"},
+        },
+        "addresses": {
+            "files": "old.csv",
+            "format": "csv",
+            "columns": {"item_id": "item", "url": "url"},
+        },
     },
 }  # fmt: skip
 SEVERAL_PARTS = {
@@ -78,7 +99,8 @@ NUMBERS = [
 ]  # fmt: skip
 TITLES = [
     "Rose Soap", "  Rose \t Soap\n ", "\x0bRose\x0c\x0bSoap", "Rose\xa0Soap", "\u2003Rose\u3000",
-    "", "  ", "\x0b", None, "é", "e\u0301", "\U0001f338", "vf", "NULL", 5, ["Rose"], "x" * 3000,
+    "", "  ", "\x0b", None, "é", "Rose &amp; <b>Oat</b>", "a\u200bb", "<script>1</script>",
+    "e\u0301", "\U0001f338", "vf", "NULL", 5, ["Rose"], "x" * 3000,
 ]  # fmt: skip
 
 
@@ -114,6 +136,17 @@ def write_dirty_shop(folder: Path) -> None:
         lines = [json.dumps(one, ensure_ascii=False) for one in records] + no_records
         content = "\n".join(lines).encode() + b'\n{"user": "\xff", "item": "\xff"}\n\n'
         (folder / f"{name}.jsonl").write_bytes(content)
+    # A second file of the same source, with rows of the first one.
+    (folder / "orders-2.jsonl").write_text("\n".join(json.dumps(one) for one in orders[:300]))
+    (folder / "products.txt").write_text(
+        "\n".join(repr({"item": item, "title": rng.choice(TITLES)}) for item in IDS) + "\n{cut"
+    )
+    # In seconds, where milliseconds are expected.
+    rows = [
+        f"{user},{item},{1_500_000_000 + place},https://shop.example/Old-{place}%21/dp/{item}"
+        for place, (user, item) in enumerate(itertools.product(("a", "old"), ("b", "00", "z")))
+    ]
+    (folder / "old.csv").write_text("\n".join(["user,item,time,url", *rows, "x,y", "u,i,0,"]))
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +195,9 @@ def load(data: Path, name: str, dataset: str) -> pa.Table:
     """A table as the later pipelines read it, on DuckDB."""
     layer, table = name.split("/")
     path = data / layer / dataset / f"{table}.parquet"
-    loaded = TableDataset(filepath=str(path), connection=connection("duckdb")).load().to_pyarrow()
+    loaded = (
+        TableDataset(filepath=str(path), connection=connection("duckdb", "1GB")).load().to_pyarrow()
+    )
     if name in UNSORTED:
         loaded = loaded.sort_by([("source_file", "ascending"), ("source_order", "ascending")])
     return loaded.combine_chunks()
@@ -195,7 +230,8 @@ def test_the_dirt_is_met(ran: tuple[str, Path, Path]) -> None:
     assert {row["reason"] for row in rejects} == {
         "broken JSON", "not a JSON object", "not UTF-8", "missing user_id", "missing item_id",
         "missing timestamp", "timestamp is not a time", "impossible timestamp",
-        "missing position", "position is not a number",
+        "missing position", "position is not a number", "wrong number of columns",
+        "broken Python literal",
     }  # fmt: skip
     index = load(on_duckdb, "04_feature/item_index", dataset)["item_id"].to_pylist()
     assert index == sorted(index)

@@ -18,7 +18,7 @@ ROWS = [{"item_id": f"é{n:03d}", "n": n, "examples": ["a", "b"][: n % 3]} for n
 
 
 def dataset(path: Path, engine: str) -> TableDataset:
-    return TableDataset(filepath=str(path), connection=connection(engine))
+    return TableDataset(filepath=str(path), connection=connection(engine, "1GB"))
 
 
 def rows(table: Any) -> list[dict[str, Any]]:
