@@ -1,7 +1,7 @@
 import numpy as np
-import pyarrow as pa
 import pytest
 
+from bazar import recommenders
 from bazar.metrics import target_ranks
 from bazar.ranking import measure, rank_catalogue, ranks_table, recommendations_table
 from bazar.recommenders import (
@@ -10,16 +10,14 @@ from bazar.recommenders import (
     Popularity,
     TitleNeighbours,
 )
-from bazar.windows import Windows
+from bazar.windows import Windows, leave_one_out
+from tests.test_windows import sequences_of
 
 
 def windows_of(histories: list[list[int]], targets: list[int], length: int = 4) -> Windows:
-    return Windows(
-        pa.array([f"u{row}" for row in range(len(targets))]),
-        np.array([[0] * (length - len(items)) + items[-length:] for items in histories], np.int32),
-        np.array(targets, np.int32),
-        pa.array(histories, pa.large_list(pa.int32())),
-    )
+    """A row per user, who bought all of his history before the target."""
+    lists = [[*history, target] for history, target in zip(histories, targets, strict=True)]
+    return leave_one_out(sequences_of(lists), max(targets), length).test
 
 
 class Fixed:
@@ -109,6 +107,23 @@ def test_cooccurrence_by_hand() -> None:
     assert ranking.items.tolist() == [[2, 3, 4, 1], [1, 4, 2, 3], [4, 1, 2, 3]]
 
 
+def test_cooccurrence_is_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    lists = [rng.integers(1, 20, rng.integers(2, 15)).tolist() for _ in range(50)]
+    split = leave_one_out(sequences_of(lists), 19, history_length=3)
+    counts = np.zeros((20, 20))
+    for items in lists:
+        for place in range(1, len(items) - 2):
+            for before in items[max(0, place - 3) : place]:
+                counts[before, items[place]] += 1
+                counts[items[place], before] += 1
+    for pairs_at_a_time in (1, 30, 10**6):
+        monkeypatch.setattr(recommenders, "_PAIRS_AT_A_TIME", pairs_at_a_time)
+        model = LastItemCooccurrence(split.train, np.zeros(20))
+        last = np.array([items[-2] for items in lists])
+        np.testing.assert_array_equal(model.score(split.test), counts[last])
+
+
 def test_products_of_one_title_share_their_rank() -> None:
     vectors = unit(np.array([[0.0, 0], [1, 0], [0.6, 0.8], [0.6, 0.8], [0, 1]]))
     ranking = rank_catalogue(TitleNeighbours(vectors), windows_of([[1]], [3]), 4, 1)["masked"]
@@ -144,9 +159,9 @@ def test_tables() -> None:
     ids = np.array(["", "0a", "0b", "0c", "0d"], dtype=object)
     ranks = ranks_table(rankings, windows, ids)
     assert ranks.to_dict("records") == [
-        {"row": 0, "user_id": "u0", "item_id": "0c", "history_length": 2,
+        {"row": 0, "user_id": "u000", "item_id": "0c", "history_length": 2,
          "rank_masked": 1.0, "rank_unmasked": 3.0},
-        {"row": 1, "user_id": "u1", "item_id": "0d", "history_length": 1,
+        {"row": 1, "user_id": "u001", "item_id": "0d", "history_length": 1,
          "rank_masked": 4.0, "rank_unmasked": 4.0},
     ]  # fmt: skip
     table = recommendations_table(rankings, windows, ids)

@@ -11,12 +11,12 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from nbclient import NotebookClient
 
+from bazar.datasets.arrays import WindowsDataset
 from bazar.sample_store import StoreOptions, StoreSummary, generate
 from tests.project import copy_project, kedro, kedro_command
 
@@ -196,12 +196,15 @@ def test_paper_windows_stand_beside_leave_one_out(ran: tuple[Path, StoreSummary,
     lengths = pd.read_parquet(project / "data/04_feature/sample/sequences.parquet")
     per_user = lengths.groupby("user_id").size()
     windows = int((per_user - 3).clip(lower=0).sum())
-    with pa.memory_map(
-        str(project / "data/05_model_input/sample/paper_windows/test.arrow")
-    ) as file:
-        test = pa.ipc.open_file(file).read_all()
-    assert test.num_rows == round(windows * 0.2 + 0.4999)
-    assert test.schema.field("history").type.list_size == 3
+    path = project / "data/05_model_input/sample/paper_windows/test.arrow"
+    test = WindowsDataset(filepath=str(path)).load()
+    assert len(test) == round(windows * 0.2 + 0.4999)
+    assert set(test.lengths) == {3}
+    counts = pd.read_parquet(project / "data/04_feature/sample/window_counts.parquet")
+    assert counts["window_length"].tolist() == list(range(2, 11))
+    of_four = counts.set_index("window_length").loc[4]
+    assert of_four["windows"] == windows
+    assert of_four["sequences"] == np.count_nonzero(per_user >= 4)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,20 @@
+import random
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bazar.sequences import index_items, order_interactions
+from bazar.sequences import (
+    count_windows,
+    index_items,
+    list_items,
+    list_users,
+    order_interactions,
+)
+from bazar.windows import Sequences
 
 SCHEMA = {
     "user_id": "string", "item_id": "string", "timestamp": "int64", "position": "int64",
@@ -64,3 +74,57 @@ def test_sequences_are_in_time_order_and_whole(rows: list[tuple[str, str, int]])
         assert [row["position"] for row in own] == list(range(1, len(own) + 1))
         expected = sorted((row for row in rows if row[0] == user), key=lambda row: row[2])
         assert [row["item_id"] for row in own] == [item for _, item, _ in expected]
+
+
+user_lists = st.dictionaries(
+    st.text("aBé0 ~😀", min_size=1, max_size=3),
+    st.lists(st.integers(1, 9), min_size=1, max_size=14),
+    min_size=1,
+    max_size=6,
+)
+
+
+def long_form(users: dict[str, list[int]], order: list[int] | None = None) -> ir.Table:
+    rows = [
+        {"user_id": user, "position": position, "item_index": item}
+        for user, items in users.items()
+        for position, item in enumerate(items, 1)
+    ]
+    schema = {"user_id": "string", "position": "int64", "item_index": "int32"}
+    return ibis.memtable([rows[place] for place in order or range(len(rows))], schema=schema)
+
+
+@settings(max_examples=30, deadline=None)
+@given(user_lists, st.randoms(use_true_random=False))
+def test_users_and_items_are_listed_in_one_order(
+    users: dict[str, list[int]], random: random.Random
+) -> None:
+    order = list(range(sum(map(len, users.values()))))
+    random.shuffle(order)
+    table = long_form(users, order)
+    sequences = Sequences.from_arrow(
+        list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches(chunk_size=4)
+    )
+    ids = sequences.user_ids.to_pylist()
+    parts = np.split(sequences.items, sequences.starts[1:-1])
+    assert dict(zip(ids, (part.tolist() for part in parts), strict=True)) == users
+    assert ids == sorted(users)
+
+
+@settings(max_examples=30, deadline=None)
+@given(user_lists)
+def test_windows_of_each_length_are_counted(users: dict[str, list[int]]) -> None:
+    counted = count_windows(long_form(users)).to_pyarrow()
+    assert [str(kind) for kind in counted.schema.types] == ["int64"] * 3
+    assert counted.to_pylist() == [
+        {
+            "window_length": length,
+            "windows": sum(
+                len(items[at : at + length]) == length
+                for items in users.values()
+                for at in range(len(items))
+            ),
+            "sequences": sum(len(items) >= length for items in users.values()),
+        }
+        for length in range(2, 11)
+    ]

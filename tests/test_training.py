@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -111,10 +113,49 @@ def test_batches_hold_every_row_once_and_no_needless_padding() -> None:
         )
         assert rows == sorted(
             (tuple(history[history > 0]), target)
-            for history, target in zip(split.train.histories, split.train.targets, strict=True)
+            for history, target in zip(split.train.histories(), split.train.targets, strict=True)
         )
         assert all(histories[:, 0].any() for histories, _ in epoch)
     assert [targets.tolist() for _, targets in first] != [targets.tolist() for _, targets in second]
+
+
+def test_a_seed_gives_the_same_batches_as_ever() -> None:
+    lists = [[(user + step) % N_ITEMS + 1 for step in range(3 + user % 11)] for user in range(60)]
+    split = leave_one_out(sequences_of(lists), N_ITEMS, history_length=6)
+    rows = [
+        (items[max(0, place - 6) : place], items[place])
+        for items in lists
+        for place in range(1, len(items) - 2)
+    ]
+    batches, rng = Batches(split.train, 16, None, False, seed=7), np.random.default_rng(7)
+    for _ in range(2):
+        order = np.arange(len(rows))
+        rng.shuffle(order)
+        # Python's sort is stable: rows of one length stay as they were shuffled.
+        order = np.array(sorted(order, key=lambda row: len(rows[row][0])))
+        cut = [order[start : start + 16] for start in range(0, len(order), 16)]
+        expected = [[rows[row] for row in cut[place]] for place in rng.permutation(len(cut))]
+        assert expected == [
+            [
+                (history[history > 0].tolist(), target)
+                for history, target in zip(histories, targets.tolist(), strict=True)
+            ]
+            for histories, targets in batches
+        ]
+
+
+def test_batches_never_hold_the_histories_of_all_rows() -> None:
+    rng = np.random.default_rng(0)
+    lists = rng.integers(1, N_ITEMS + 1, (20, 2000)).tolist()
+    train = leave_one_out(sequences_of(lists), N_ITEMS, history_length=500).train
+    all_at_once = len(train) * 500 * 4
+    batches = Batches(train, 64, None, False, seed=1)
+    tracemalloc.start()
+    read = sum(len(targets) for _, targets in batches)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert read == len(train)
+    assert peak < all_at_once / 20
 
 
 def test_targets_without_title_are_not_learned_from() -> None:

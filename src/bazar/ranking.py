@@ -1,5 +1,6 @@
 """Ranking the full catalogue for rows of any number, a batch at a time."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,7 +41,7 @@ def rank_catalogue(
 
     Args:
         recommender: the model.
-        windows: rows with ``seen``.
+        windows: the rows.
         k: recommendations per row.
         batch_size: rows scored at a time; bounds the memory to this times the catalogue.
 
@@ -48,10 +49,13 @@ def rank_catalogue(
         A :class:`Ranking` for ``masked`` and one for ``unmasked``.
     """
     parts: dict[str, list[Ranking]] = {history: [] for history in HISTORIES}
-    for start in tqdm(
-        range(0, len(windows), batch_size), desc="ranking", unit="batch", mininterval=1
+    for batch in tqdm(
+        windows.batches(batch_size),
+        total=math.ceil(len(windows) / batch_size),
+        desc="ranking",
+        unit="batch",
+        mininterval=1,
     ):
-        batch = windows.rows(start, min(start + batch_size, len(windows)))
         scores, top = _score(recommender, batch, k)
         rows, items = batch.seen_pairs()
         for history in ("unmasked", "masked"):
@@ -141,7 +145,7 @@ def ranks_table(
             "row": np.arange(len(windows)),
             "user_id": windows.user_ids.to_pandas(),
             "item_id": item_ids[windows.targets],
-            "history_length": windows.seen.value_lengths().to_numpy(zero_copy_only=False),
+            "history_length": windows.n_seen,
             "rank_masked": rankings["masked"].ranks,
             "rank_unmasked": rankings["unmasked"].ranks,
         }

@@ -9,6 +9,9 @@ from scipy import sparse
 
 from bazar.windows import Windows
 
+# Bounds the memory in which pairs of items are counted.
+_PAIRS_AT_A_TIME = 5_000_000
+
 
 class Recommender(Protocol):
     """Scores every item for every history."""
@@ -17,7 +20,7 @@ class Recommender(Protocol):
         """Score the catalogue.
 
         Args:
-            windows: rows of histories; targets and ``seen`` are not looked at.
+            windows: rows of histories; targets and what was seen before are not looked at.
 
         Returns:
             shape (rows, items + 1), float32, higher is better; ``-inf`` where the model has
@@ -34,7 +37,7 @@ class NetworkClassifier:
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return probabilities; see :meth:`Recommender.score`."""
-        return self._network.predict_on_batch(trim(windows))
+        return self._network.predict_on_batch(windows.histories())
 
 
 class NearestTitles:
@@ -92,7 +95,7 @@ class NetworkRegressor(NearestTitles):
 
     def point(self, windows: Windows) -> np.ndarray:
         """Return the predicted vector, scaled to unit length."""
-        return _unit(self._network.predict_on_batch(self.item_vectors[trim(windows)]))
+        return _unit(self._network.predict_on_batch(self.item_vectors[windows.histories()]))
 
 
 class TitleNeighbours(NearestTitles):
@@ -100,11 +103,10 @@ class TitleNeighbours(NearestTitles):
 
     def point(self, windows: Windows) -> np.ndarray:
         """Return the vector of the last titled item, zeros where there is none."""
-        usable = self._titled[windows.histories]
-        from_right = np.argmax(usable[:, ::-1], axis=1)
-        last = np.take_along_axis(
-            windows.histories, (usable.shape[1] - 1 - from_right)[:, None], axis=1
-        )[:, 0]
+        histories = windows.histories()
+        usable = self._titled[histories]
+        place = usable.shape[1] - 1 - np.argmax(usable[:, ::-1], axis=1)
+        last = histories[np.arange(len(histories)), place]
         return self.item_vectors[np.where(usable.any(axis=1), last, 0)]
 
 
@@ -128,28 +130,21 @@ class LastItemCooccurrence:
 
     def __init__(self, train: Windows, training_counts: np.ndarray) -> None:
         size = len(training_counts)
-        targets = np.broadcast_to(train.targets[:, None], train.histories.shape)
-        inside = train.histories > 0
-        pairs = sparse.coo_array(
-            (
-                np.ones(np.count_nonzero(inside), np.float32),
-                (train.histories[inside], targets[inside]),
-            ),
-            shape=(size, size),
-        ).tocsr()
+        pairs = sparse.csr_array((size, size), dtype=np.float32)
+        for batch in train.batches(max(1, _PAIRS_AT_A_TIME // train.history_length)):
+            histories = batch.histories()
+            inside = histories > 0
+            targets = np.repeat(batch.targets, np.count_nonzero(inside, axis=1))
+            ones = np.ones(len(targets), np.float32)
+            counts = sparse.coo_array((ones, (histories[inside], targets)), (size, size))
+            pairs = pairs + counts.tocsr()
         self._pairs = pairs + pairs.T
         # Below 1, the weight of one pair: popularity only orders what pairs leave equal.
         self._popularity = (training_counts / (training_counts.max() + 1)).astype(np.float32)
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return counts of pairs with the last item; see :meth:`Recommender.score`."""
-        return self._pairs[windows.histories[:, -1]].toarray() + self._popularity
-
-
-def trim(windows: Windows) -> np.ndarray:
-    """Histories without the padding that none of the rows needs, shape (rows, longest), int32."""
-    longest = max(1, int(windows.lengths.max(initial=1)))
-    return windows.histories[:, -longest:]
+        return self._pairs[windows.histories()[:, -1]].toarray() + self._popularity
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

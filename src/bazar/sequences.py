@@ -40,3 +40,49 @@ def order_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table
     return joined.select("user_id", "position", "item_id", "item_index", "timestamp").order_by(
         "user_id", "position"
     )
+
+
+def list_users(sequences: ir.Table) -> ir.Table:
+    """List the users, in the order of :func:`list_items`.
+
+    Args:
+        sequences: column ``user_id``, a row per item.
+
+    Returns:
+        ``user_id``, each once, and ``length`` (int64), the items of the user.
+    """
+    return sequences.group_by("user_id").aggregate(length=sequences.count()).order_by("user_id")
+
+
+def list_items(sequences: ir.Table) -> ir.Table:
+    """List the items of all users, users one after another, each in chronological order.
+
+    Args:
+        sequences: ``user_id, position, item_index``.
+
+    Returns:
+        ``item_index`` alone: a user's id, often repeated, is most of what a row weighs.
+    """
+    return sequences.order_by("user_id", "position").select("item_index")
+
+
+def count_windows(sequences: ir.Table) -> ir.Table:
+    """Count the overlapping windows of each length from 2 to 10 items.
+
+    Args:
+        sequences: column ``user_id``, a row per item.
+
+    Returns:
+        ``window_length``, ``windows`` and ``sequences`` (those long enough for one), int64.
+    """
+    lengths = list_users(sequences).group_by("length").aggregate(users=ibis._.count())
+    each = lengths.mutate(window_length=ibis.range(ibis.literal(2, "int64"), 11).unnest())
+    per_sequence = ibis.greatest(each.length - each.window_length + 1, 0)
+    return (
+        each.group_by("window_length")
+        .aggregate(
+            windows=(each.users * per_sequence).sum().cast("int64"),
+            sequences=each.users.sum(where=per_sequence > 0).fill_null(0).cast("int64"),
+        )
+        .order_by("window_length")
+    )

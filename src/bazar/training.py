@@ -74,9 +74,8 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for rows in self._order():
-            longest = max(1, int(self._lengths[rows].max()))
-            histories = self._windows.histories[rows, -longest:]
-            targets = self._windows.targets[rows]
+            batch = self._windows.take(rows)
+            histories, targets = batch.histories(), batch.targets
             if self._item_vectors is None:
                 yield histories, targets
             elif self._targets_are_vectors:

@@ -22,19 +22,42 @@ def test_windows_round_trip(tmp_path: Path) -> None:
         entry.save(windows)
         again = entry.load()
         assert rows_of(again) == rows_of(windows)
-        assert again.seen.to_pylist() == windows.seen.to_pylist()
-        assert again.histories.dtype == again.targets.dtype == np.int32
+        assert again.history_length == 3
     assert entry.exists()
 
 
 def test_windows_are_memory_mapped(tmp_path: Path) -> None:
-    split = leave_one_out(sequences_of([[1, 2] * 2000]), 9, history_length=500)
+    split = leave_one_out(sequences_of([[1, 2] * 20_000]), 9, history_length=500)
     entry = WindowsDataset(filepath=str(tmp_path / "train.arrow"))
     entry.save(split.train)
     before = pa.total_allocated_bytes()
     again = entry.load()
-    assert pa.total_allocated_bytes() - before < again.histories.nbytes / 10
-    assert not again.histories.flags.owndata
+    assert pa.total_allocated_bytes() - before < again.places.nbytes / 10
+    for array in (again.places, again.sequences.items, again.sequences.starts):
+        assert not array.flags.owndata
+        assert not array.flags.writeable
+
+
+def test_rows_and_their_sequences_are_in_one_file(tmp_path: Path) -> None:
+    one, two = (
+        WindowsDataset(filepath=str(tmp_path / name)) for name in ("train.arrow", "test.arrow")
+    )
+    one.save(leave_one_out(sequences_of([[1, 2, 3, 4, 5]]), 9, 3).train)
+    loaded, rows = one.load(), rows_of(one.load())
+    # The same file, written anew while it is read, and another part of more data beside it.
+    two.save(leave_one_out(sequences_of([[9, 8], [7, 6, 5]]), 9, 3).test)
+    one.save(leave_one_out(sequences_of([[9, 8, 7, 6]]), 9, 3).train)
+    assert rows_of(loaded) == rows
+    assert rows_of(one.load()) == [("u000", [9], 8, [9])]
+
+
+def test_files_of_rows_hold_no_histories(tmp_path: Path) -> None:
+    entry = WindowsDataset(filepath=str(tmp_path / "train.arrow"))
+    sizes = []
+    for length in (1, 1000):
+        entry.save(leave_one_out(sequences_of([[1, 2] * 1000]), 9, length).train)
+        sizes.append((tmp_path / "train.arrow").stat().st_size)
+    assert sizes[0] == sizes[1]
 
 
 def test_windows_preview(tmp_path: Path) -> None:

@@ -36,11 +36,11 @@ class _WindowsFile(_FileDataset):
     def save(self, data: Windows) -> None:
         table = data.to_arrow()
         with pa.ipc.new_file(str(self._filepath), table.schema) as writer:
-            writer.write_table(table, max_chunksize=max(1, table.num_rows))
+            writer.write_table(table)
 
 
 class WindowsDataset(AtomicSave, _WindowsFile):
-    """Rows of (history, target) as an Arrow file, memory-mapped when loaded."""
+    """Rows of (history, target) and their sequences as an Arrow file, memory-mapped when loaded."""
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """First rows for kedro-viz.
@@ -56,7 +56,7 @@ class WindowsDataset(AtomicSave, _WindowsFile):
                 "data": [
                     [user, " ".join(str(item) for item in history if item), int(target)]
                     for user, history, target in zip(
-                        rows.user_ids.to_pylist(), rows.histories, rows.targets, strict=True
+                        rows.user_ids.to_pylist(), rows.histories(), rows.targets, strict=True
                     )
                 ],
             }

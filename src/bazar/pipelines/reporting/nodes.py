@@ -3,6 +3,7 @@
 from typing import Any
 
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -79,14 +80,15 @@ def choose_examples(
 ) -> list[Json]:
     """Choose customers to show, and gather what they bought and what they are recommended."""
     rows = report.choose_rows(classifier_ranks, options.example_customers, options.seed)
-    users = [test.user_ids[row].as_py() for row in rows]
+    shown_rows = test.take(np.array(rows, np.int64))
+    users = shown_rows.user_ids.to_pylist()
     chosen = sequences.filter(sequences.user_id.isin(users)).order_by("user_id", "position")
     bought = chosen.select("user_id", "item_id", "timestamp", "position").to_pandas()
     up_to_target = []
-    for row, user in zip(rows, users, strict=True):
+    for row, user, n_seen in zip(rows, users, shown_rows.n_seen, strict=True):
         own = bought[bought["user_id"] == user]
         # The target stands right after all that was seen before it.
-        own = own[own["position"] <= len(test.seen[row]) + 1]
+        own = own[own["position"] <= n_seen + 1]
         up_to_target.append(own.assign(row=row))
     purchases = pd.concat(up_to_target)
     recommendations = {

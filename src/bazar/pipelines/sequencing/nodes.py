@@ -22,6 +22,11 @@ def order_sequences(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
     return ordering.order_interactions(interactions, item_index)
 
 
+def count_windows(sequences: ir.Table) -> ir.Table:
+    """Count the windows that each window length gives."""
+    return ordering.count_windows(sequences)
+
+
 def split_sequences(
     sequences: ir.Table, item_index: ir.Table, split: Split, options: SequencingOptions
 ) -> tuple[windows.Windows, windows.Windows, windows.Windows, np.ndarray]:
@@ -30,8 +35,10 @@ def split_sequences(
     Returns:
         Training, validation and test rows, and how often each item index stands in training.
     """
-    ordered = sequences.select("user_id", "position", "item_index").order_by("user_id", "position")
-    in_memory = windows.Sequences.from_table(ordered.to_pyarrow())
+    # One after the other: a query ends the one that its connection is still reading from.
+    users = ordering.list_users(sequences).to_pyarrow()
+    items = ordering.list_items(sequences).to_pyarrow_batches()
+    in_memory = windows.Sequences.from_arrow(users, items)
     n_items = int(item_index.count().to_pyarrow().as_py())
     if split == "leave_one_out":
         parts = windows.leave_one_out(in_memory, n_items, options.history_length)

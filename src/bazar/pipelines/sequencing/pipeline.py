@@ -2,7 +2,12 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from bazar.pipelines.sequencing.nodes import index_items, order_sequences, split_sequences
+from bazar.pipelines.sequencing.nodes import (
+    count_windows,
+    index_items,
+    order_sequences,
+    split_sequences,
+)
 
 
 def create_pipeline() -> Pipeline:
@@ -16,6 +21,7 @@ def create_pipeline() -> Pipeline:
                 "sequences",
                 name="order_sequences",
             ),
+            Node(count_windows, "sequences", "window_counts", name="count_windows"),
             Node(
                 split_sequences,
                 ["sequences", "item_index", "params:split", "params:sequencing"],
