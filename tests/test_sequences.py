@@ -18,12 +18,14 @@ from bazar.windows import Sequences
 
 SCHEMA = {
     "user_id": "string", "item_id": "string", "timestamp": "int64", "position": "int64",
-    "source_order": "int64",
+    "source_order": "int64", "source_file": "string",
 }  # fmt: skip
 
 
 def order(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    table = ibis.memtable([dict(zip(SCHEMA, row, strict=True)) for row in rows], schema=SCHEMA)
+    """Order rows of user, item, time, position and order in the source, and perhaps the file."""
+    full = [row if len(row) == len(SCHEMA) else (*row, "f") for row in rows]
+    table = ibis.memtable([dict(zip(SCHEMA, row, strict=True)) for row in full], schema=SCHEMA)
     index = index_items(table.select("item_id").distinct())
     ordered = order_interactions(table, index)
     return ordered.order_by("user_id", "position").to_pyarrow().to_pylist()
@@ -55,6 +57,33 @@ def test_the_clock_decides_then_the_source() -> None:
         ("u", 1, "z"), ("u", 2, "a"), ("u", 3, "late"),
         ("v", 1, "first"), ("v", 2, "second"), ("v", 3, "tenth"),
     ]  # fmt: skip
+
+
+def test_of_one_time_the_files_names_decide_then_their_rows() -> None:
+    ordered = order(
+        [("u", "d", 5, None, 2, "b"), ("u", "c", 5, None, 1, "b"), ("u", "z", 5, None, 9, "a")]
+    )
+    assert [row["item_id"] for row in ordered] == ["z", "c", "d"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("uvw"), st.sampled_from("abc"), st.integers(0, 50)),
+        min_size=1,
+        max_size=20,
+        unique_by=lambda row: (row[0], row[2]),
+    ),
+    st.randoms(),
+)
+def test_the_order_of_rows_changes_nothing(rows: list[tuple[str, str, int]], rng: Any) -> None:
+    shuffled = list(rows)
+    rng.shuffle(shuffled)
+
+    def ordered(content: list[tuple[str, str, int]]) -> list[dict[str, Any]]:
+        return order([(*row, None, place) for place, row in enumerate(content)])
+
+    assert ordered(rows) == ordered(shuffled)
 
 
 @settings(max_examples=30, deadline=None)
