@@ -380,7 +380,7 @@ def _write_purchases(
     distance = options.interactions // n_items
     turn = rng.permutation(n_items)
     columns = _Columns(catalogue, item_ids[:n_items], titles[:n_items], named)
-    known_to_any: np.ndarray = in_source[:, :n_items].any(axis=0)
+    known_to_any = np.logical_or.reduce(in_source[:, :n_items])
     titled = known_to_any | named
     purchases_of = np.zeros(n_items, np.int64)
     counts = Counter[str]()
@@ -492,7 +492,7 @@ def _summarise(
         title_source[name] = Coverage(
             products=int(first.sum()), interactions=int(purchases_of[first].sum())
         )
-    known = in_source.any(axis=0)
+    known = np.logical_or.reduce(in_source)
     return SetBSummary(
         interactions=options.interactions,
         users=options.customers,
