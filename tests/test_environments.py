@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bazar.sample_sets import MISSING, URL, SetBOptions, generate_set_b
+from bazar.sample_store import StoreOptions, generate
 from tests.project import copy_project, kedro
 
 PREPARE = "ingestion,joining,sequencing"
@@ -77,3 +79,69 @@ def test_both_forms_at_once_are_refused(tmp_path: Path) -> None:
     assert run.returncode != 0
     assert "cannot be put in one order" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+SOURCES_OF_SET_B = {
+    "meta_All_Beauty.jsonl.gz": "All_Beauty_2023",
+    "meta_Beauty_and_Personal_Care.jsonl.gz": "Beauty_and_Personal_Care_2023",
+    "meta_Health_and_Personal_Care.jsonl.gz": "Health_and_Personal_Care_2023",
+    "meta_Baby_Products.jsonl.gz": "Baby_Products_2023",
+    "meta_Appliances.jsonl.gz": "Appliances_2023",
+    "meta_All_Beauty.json.gz": "All_Beauty_2018",
+    "meta_Appliances.json.gz": "Appliances_2018",
+    "meta_Beauty.json.gz": "Beauty_2014",
+    URL: "address",
+    MISSING: "without title",
+}
+
+
+def test_set_b_has_the_titles_that_its_files_hold(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    truth = generate_set_b(
+        project / "data/01_raw/set_b",
+        SetBOptions(interactions=20_000, customers=14_000, products=900, listed=2_000),
+    )
+    run = kedro(project, "run", "--env", "set_b", "--pipelines", PREPARE)
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+    primary = project / "data/03_primary/set_b"
+    coverage = pd.read_parquet(primary / "title_coverage.parquet").set_index("title_source")
+    expected = {
+        SOURCES_OF_SET_B[source]: covered.products
+        for source, covered in truth.title_source.items()
+        if covered.products
+    }
+    assert coverage["products"].to_dict() == expected
+    assert len(expected) > 6
+    # Purchases are counted without those that share customer, product and time with another.
+    purchases = truth.interactions - truth.duplicates
+    assert coverage["interactions"].sum() == purchases
+    for source, covered in truth.title_source.items():
+        found = coverage["interactions"].get(SOURCES_OF_SET_B[source], 0)
+        assert covered.interactions - truth.duplicates <= found <= covered.interactions, source
+    steps = pd.read_parquet(primary / "joining_counts.parquet").set_index("step")
+    assert steps["users"]["titled, keep_users: all_titled"] == truth.users_titled
+    sequences = pd.read_parquet(project / "data/04_feature/set_b/sequences.parquet")
+    lengths = sequences.groupby("user_id").size()
+    assert lengths.min() == 2
+    counts = pd.read_parquet(project / "data/04_feature/set_b/window_counts.parquet")
+    assert counts["window_length"].tolist() == list(range(2, 11))
+    for row in counts.itertuples():
+        assert row.windows == (lengths - row.window_length + 1).clip(lower=0).sum()
+        assert row.sequences == (lengths >= row.window_length).sum()
+    assert counts.dtypes.astype(str).tolist()[1:] == ["int64", "int64"]
+
+
+def test_set_a_keeps_customers_of_more_than_one_review(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    generate(
+        project / "data/01_raw/set_a",
+        StoreOptions(products=500, customers=4_000, interactions=5_000, evenness=0.05, seed=5),
+    )
+    run = kedro(project, "run", "--env", "set_a", "--pipelines", PREPARE)
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+    sequences = pd.read_parquet(project / "data/04_feature/set_a/sequences.parquet")
+    assert sequences.groupby("user_id").size().min() == 2
+    assert sequences.groupby("user_id")["timestamp"].is_monotonic_increasing.all()
+    bought = set(sequences["item_id"])
+    index = pd.read_parquet(project / "data/04_feature/set_a/item_index.parquet")
+    assert set(index["item_id"]) == bought

@@ -78,11 +78,15 @@ def count_windows(sequences: ir.Table) -> ir.Table:
     lengths = list_users(sequences).group_by("length").aggregate(users=ibis._.count())
     each = lengths.mutate(window_length=ibis.range(ibis.literal(2, "int64"), 11).unnest())
     per_sequence = ibis.greatest(each.length - each.window_length + 1, 0)
+    counts = {
+        "windows": each.users * per_sequence,
+        "sequences": (per_sequence > 0).ifelse(each.users, 0),
+    }
+    # By way of float64: Ibis takes a sum for an int64 and drops the cast, DuckDB sums to 128 bits.
     return (
         each.group_by("window_length")
         .aggregate(
-            windows=(each.users * per_sequence).sum().cast("int64"),
-            sequences=each.users.sum(where=per_sequence > 0).fill_null(0).cast("int64"),
+            **{name: count.sum().cast("float64").cast("int64") for name, count in counts.items()}
         )
         .order_by("window_length")
     )

@@ -29,6 +29,7 @@ TABLES = [
     "03_primary/title_coverage",
     "04_feature/item_index",
     "04_feature/sequences",
+    "04_feature/window_counts",
 ]
 ARRAYS = ["train.arrow", "validation.arrow", "test.arrow", "training_counts.npy"]
 
