@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from bazar.hooks import start_spark
 from tests.project import ROOT
 
 
@@ -25,6 +24,10 @@ def _installed() -> None:
 def session(_installed: None) -> Iterator[Any]:
     """A session as the project's configuration makes it, with parts small enough to be several."""
     from pyspark.sql import SparkSession
+
+    # Not above: Kedro sets up the logging when it is imported, which breaks pytest's capture of
+    # the output while it is still looking for tests.
+    from bazar.hooks import start_spark
 
     properties = yaml.safe_load((ROOT / "conf" / "base" / "spark.yml").read_text())
     start_spark(
