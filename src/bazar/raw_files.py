@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
+from tqdm import tqdm
 
 from bazar.errors import InputError
 
@@ -371,22 +372,24 @@ def _check_bytes(file: RawFile) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_utf8 = True
     rows = unpacked = of_line = 0
-    for chunk in _chunks(file.path):
-        unpacked += len(chunk)
-        first = chunk.find(b"\n")
-        if of_line + (len(chunk) if first < 0 else first) > LONGEST_LINE:
-            raise InputError(
-                f"{file.path}, line {rows + 1}: longer than {LONGEST_LINE // 2**20} MB. "
-                f"Is its format {file.file_format}? See {file.setting}.format in globals.yml"
-            )
-        of_line = of_line + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
-        rows += chunk.count(b"\n")
-        _check_size(file, rows, unpacked)
-        if is_utf8:
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError:
-                is_utf8 = False
+    with tqdm(desc=f"checking {file.name}", unit="B", unit_scale=True, delay=2) as bar:
+        for chunk in _chunks(file.path):
+            bar.update(len(chunk))
+            unpacked += len(chunk)
+            first = chunk.find(b"\n")
+            if of_line + (len(chunk) if first < 0 else first) > LONGEST_LINE:
+                raise InputError(
+                    f"{file.path}, line {rows + 1}: longer than {LONGEST_LINE // 2**20} MB. "
+                    f"Is its format {file.file_format}? See {file.setting}.format in globals.yml"
+                )
+            of_line = of_line + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
+            rows += chunk.count(b"\n")
+            _check_size(file, rows, unpacked)
+            if is_utf8:
+                try:
+                    decoder.decode(chunk)
+                except UnicodeDecodeError:
+                    is_utf8 = False
     if is_utf8:
         try:
             decoder.decode(b"", final=True)

@@ -7,8 +7,8 @@ import ibis
 import ibis.expr.types as ir
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
-from kedro_datasets._utils import ConnectionMixin
 
+from bazar.datasets.connection import SharedConnection
 from bazar.errors import InputError
 from bazar.options import InteractionSource, ProductSource
 from bazar.raw_files import RawFile, RawFileReader, check_file, read_batches, records_schema
@@ -20,7 +20,7 @@ _KINDS: dict[str, tuple[type[InteractionSource] | type[ProductSource], tuple[str
 }
 
 
-class RawDataset(ConnectionMixin, AbstractDataset[None, dict[str, ir.Table]]):
+class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
     """The raw files of some sources, as one Ibis table of text per source.
 
     A table has a row for each record of the source's files and the columns ``source_file``,
@@ -28,8 +28,6 @@ class RawDataset(ConnectionMixin, AbstractDataset[None, dict[str, ir.Table]]):
     tells. The files are not read before the table is, except once to their end, to find what
     is cut, too large, not UTF-8, or no line of CSV.
     """
-
-    _CONNECTION_GROUP = "ibis"
 
     def __init__(
         self,
@@ -156,15 +154,6 @@ class RawDataset(ConnectionMixin, AbstractDataset[None, dict[str, ir.Table]]):
         name = ibis.util.gen_name("raw")
         frame.createOrReplaceTempView(name)
         return self.connection.table(name)
-
-    @property
-    def connection(self) -> ibis.BaseBackend:
-        """The backend, shared with every entry of the same configuration."""
-        return self._connection
-
-    def _connect(self) -> ibis.BaseBackend:
-        config = dict(self._connection_config)
-        return getattr(ibis, config.pop("backend")).connect(**config)
 
     def _describe(self) -> dict[str, Any]:
         return {"path": str(self._filepath), "kind": self._kind, "sources": list(self._sources)}

@@ -8,9 +8,10 @@ from kedro_datasets._typing import TablePreview
 from kedro_datasets.ibis import FileDataset
 
 from bazar.datasets.atomic import AtomicSave, latest
+from bazar.datasets.connection import SharedConnection
 
 
-class TableDataset(AtomicSave, FileDataset):
+class TableDataset(AtomicSave, SharedConnection, FileDataset):
     """Parquet as a lazy Ibis table, with atomic saves.
 
     DuckDB writes a file, Spark a folder of part files in the order of the rows; both engines
