@@ -6,35 +6,16 @@ The first argument is the metrics.json that the command writes; all others are t
 """
 
 import json
-import os
-import platform
-import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from timing import machine, measure
+
 from bazar.report import model_name
 
 COLUMNS = ["HR@1", "HR@10", "NDCG@10", "MRR@20", "coverage@10"]
-
-
-def measure(command: list[str]) -> tuple[float, float]:
-    """Run a command to its end.
-
-    Returns:
-        Wall clock time in seconds; peak resident memory of its largest process in GB (10^9 bytes).
-
-    Raises:
-        subprocess.CalledProcessError: the command failed.
-    """
-    start = time.perf_counter()
-    subprocess.run(command, check=True)
-    seconds = time.perf_counter() - start
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e9
 
 
 def table(metrics: dict[str, Any], history: str) -> str:
@@ -71,7 +52,7 @@ def main() -> None:
         f"{metrics['n_items']:,} items, {metrics['n_interactions']:,} interactions, "
         f"{metrics['n_test_rows']:,} test rows. "
         f"{seconds // 60:.0f} min {seconds % 60:.0f} s, {peak:.1f} GB at most "
-        f"({os.cpu_count()} cores, {platform.system()} {platform.machine()}).\n"
+        f"({machine()}).\n"
     )
     print(table(metrics, "masked"), end="\n\n")
     print(table(metrics, "unmasked"))

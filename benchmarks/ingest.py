@@ -1,0 +1,167 @@
+"""Measure how fast raw files become model input, on made-up stores, as Markdown.
+
+    .venv/bin/python benchmarks/ingest.py --ratio-rows 1e6 --scale 2.4e6 24e6
+
+The first table is the ingestion of gzipped JSON lines by `kedro run`, against a plain loop of
+pandas over the same files. The second is the time and memory of the pipelines up to model input,
+one command each, and whether the time of a row grows with the size of the store. The stores have
+the shape of Amazon Reviews 2023, Beauty and Personal Care: a product per 24 purchases, 2.1
+purchases per customer, reviews of 45 words. Times are of whole commands, start-up included; the
+first row of the second table is a store so small that start-up is all there is.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pyarrow.dataset as ds
+from timing import machine, measure
+
+from bazar.sample_store import PRODUCTS_FILE, REVIEWS_FILE, StoreOptions, generate
+
+ROOT = Path(__file__).parents[1]
+PIPELINES = ["ingestion", "joining", "sequencing"]
+START_UP_ROWS = 2_000
+ROWS_PER_PRODUCT, ROWS_PER_CUSTOMER = 24, 2.1
+
+
+def make_store(work_dir: Path, rows: int, dirt_share: float, text_words: int) -> Path:
+    """Generate a store, unless an earlier run did.
+
+    Args:
+        work_dir: where the stores are.
+        rows: interactions of the store.
+        dirt_share: unusable lines as a share of the good ones.
+        text_words: words of a review on average.
+
+    Returns:
+        The store's folder.
+    """
+    folder = work_dir / f"{rows}_rows_{dirt_share}_dirt_{text_words}_words"
+    if not all((folder / name).is_file() for name in (REVIEWS_FILE, PRODUCTS_FILE)):
+        options = StoreOptions(
+            products=max(rows // ROWS_PER_PRODUCT, 60),
+            customers=round(rows / ROWS_PER_CUSTOMER),
+            interactions=rows,
+            dirt_share=dirt_share,
+            evenness=0.3,
+            text_words=text_words,
+        )
+        generate(folder, options)
+    return folder
+
+
+def run(pipeline: str, dataset: str, raw_dir: Path) -> tuple[float, float]:
+    """Run a pipeline on a store with ``kedro run``; seconds and peak memory in GB."""
+    command = [sys.executable, "-m", "kedro", "run", "--pipelines", pipeline, "--params"]
+    return measure([*command, f"dataset={dataset},raw_dir={raw_dir}"], ROOT)
+
+
+def clear(dataset: str) -> None:
+    """Remove what the runs on a store wrote."""
+    for folder in (ROOT / "data").glob(f"*/{dataset}"):
+        shutil.rmtree(folder)
+
+
+def compare(raw_dir: Path, rows: int) -> str:
+    """Measure the ingestion against pandas.
+
+    Args:
+        raw_dir: a store without dirt.
+        rows: interactions of the store.
+
+    Returns:
+        The table.
+    """
+    dataset = f"benchmark_{rows}"
+    with tempfile.TemporaryDirectory() as folder:
+        script = str(Path(__file__).with_name("ingest_with_pandas.py"))
+        plain, plain_peak = measure([sys.executable, script, str(raw_dir), folder])
+        ours, our_peak = run("ingestion", dataset, raw_dir)
+        written = ROOT / "data" / "02_intermediate" / dataset
+        for table in ("interactions.parquet", "products.parquet"):
+            counts = [ds.dataset(Path(at) / table).count_rows() for at in (folder, written)]
+            if counts[0] != counts[1]:
+                sys.exit(f"{table}: pandas wrote {counts[0]} rows, Bazar {counts[1]}")
+    clear(dataset)
+    size = (raw_dir / REVIEWS_FILE).stat().st_size / 1e6
+    return "\n".join(
+        [
+            f"{rows:,} interactions, {size:,.0f} MB of gzipped JSON lines, to Parquet:\n",
+            "| | seconds | peak memory |",
+            "|---|---:|---:|",
+            f"| pandas, in pieces of 100,000 | {plain:.1f} | {plain_peak:.1f} GB |",
+            f"| `kedro run --pipelines ingestion` | {ours:.1f} | {our_peak:.1f} GB |",
+            f"| **times as fast** | **{plain / ours:.1f}** | |",
+        ]
+    )
+
+
+def scale(stores: dict[int, Path]) -> str:
+    """Measure the pipelines on stores of several sizes.
+
+    Args:
+        stores: folder of each store, by its interactions, the smallest first.
+
+    Returns:
+        The table.
+    """
+    lines = [
+        f"| interactions | {' | '.join(PIPELINES)} | all | peak memory | µs per row | growth |",
+        "|---:|" + "---:|" * (len(PIPELINES) + 4),
+    ]
+    first = None
+    for rows, raw_dir in stores.items():
+        dataset = f"benchmark_{rows}"
+        measured = [run(pipeline, dataset, raw_dir) for pipeline in PIPELINES]
+        clear(dataset)
+        seconds = sum(figures[0] for figures in measured)
+        per_row = seconds / rows * 1e6
+        growth = f"{per_row / first - 1:+.0%}" if first else "–"
+        if rows > START_UP_ROWS:
+            first = first or per_row
+        cells = [f"{rows:,}", *(f"{figures[0]:.1f} s" for figures in measured)]
+        cells += [f"{seconds:.1f} s", f"{max(figures[1] for figures in measured):.1f} GB"]
+        cells += [f"{per_row:.1f}", growth] if rows > START_UP_ROWS else ["–", "–"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what the arguments ask for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--ratio-rows", type=float, default=1e6, help="size of the first table's store; 0 for none"
+    )
+    parser.add_argument(
+        "--scale", type=float, nargs="*", default=[2.4e6, 24e6], help="sizes of the second table"
+    )
+    parser.add_argument("--text-words", type=int, default=45, help="words of a review on average")
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        default=ROOT / "build" / "stores",
+        help="folder of the stores; those that are there are used again",
+    )
+    arguments = parser.parse_args()
+    work_dir = arguments.work_dir.resolve()
+    tables = []
+    if arguments.ratio_rows:
+        n_rows = int(arguments.ratio_rows)
+        tables.append(compare(make_store(work_dir, n_rows, 0, arguments.text_words), n_rows))
+    if arguments.scale:
+        sizes = [START_UP_ROWS, *sorted(int(size) for size in arguments.scale)]
+        stores = {
+            size: make_store(work_dir, size, StoreOptions().dirt_share, arguments.text_words)
+            for size in sizes
+        }
+        tables.append(scale(stores))
+    print(f"\n({machine()})\n\n" + "\n\n".join(tables))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""What one would write without Bazar: JSON lines to typed Parquet files with pandas, in pieces.
+
+    .venv/bin/python benchmarks/ingest_with_pandas.py RAW_DIR OUTPUT_DIR
+
+It is what `ingest.py` measures Bazar against: it knows no dirt, and rejects nothing.
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bazar.sample_store import PRODUCTS_FILE, REVIEWS_FILE
+
+INTERACTIONS = pa.schema(
+    {"user_id": "string", "parent_asin": "string", "timestamp": "int64", "rating": "float64"}
+)
+PRODUCTS = pa.schema({"parent_asin": "string", "title": "string"})
+
+
+def ingest(raw: Path, parquet: Path, schema: pa.Schema) -> None:
+    """Read a file of JSON lines in pieces, and write the columns of the schema.
+
+    Args:
+        raw: JSON lines, gzip or not.
+        parquet: the file to write.
+        schema: the columns to keep, and their types.
+    """
+    # Ids of digits would become numbers, and lose their zeros.
+    text = {name: str for name in schema.names if schema.field(name).type == pa.string()}
+    pieces = pd.read_json(raw, lines=True, chunksize=100_000, dtype=text, convert_dates=False)
+    with pq.ParquetWriter(parquet, schema) as writer:
+        for piece in pieces:
+            writer.write_table(
+                pa.Table.from_pandas(piece[schema.names], schema, preserve_index=False)
+            )
+
+
+if __name__ == "__main__":
+    raw_dir, output_dir = Path(sys.argv[1]), Path(sys.argv[2])
+    output_dir.mkdir(parents=True, exist_ok=True)
+    ingest(raw_dir / REVIEWS_FILE, output_dir / "interactions.parquet", INTERACTIONS)
+    ingest(raw_dir / PRODUCTS_FILE, output_dir / "products.parquet", PRODUCTS)
