@@ -13,6 +13,7 @@ import pyarrow as pa
 from bazar import portable
 from bazar.errors import InputError
 from bazar.options import InteractionSource, ProductSource
+from bazar.raw_files import input_error
 from bazar.titles import clean_titles, unquote_names
 
 logger = logging.getLogger(__name__)
@@ -220,6 +221,8 @@ def read_once(typed: ir.Table) -> ir.Table:
     except Exception as error:
         if "duckdb" not in type(error).__module__:
             raise
+        if (of_file := input_error(error)) is not None:
+            raise of_file from error
         told = "\n  ".join(str(error).splitlines()[:3])
         raise InputError(f"a raw file cannot be read:\n  {told}") from error
     finally:

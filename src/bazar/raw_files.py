@@ -5,24 +5,22 @@ process or in a Spark worker.
 """
 
 import ast
-import codecs
 import csv
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from tqdm import tqdm
 
 from bazar.errors import InputError
+from bazar.lines import LONGEST_LINE, Lines, checked_chunks, is_gzip, too_large
 
 if TYPE_CHECKING:
     import duckdb
 
-LONGEST_LINE = 32 * 1024 * 1024
 _EXAMPLE_LENGTH = 200
 _KEYS_FROM = 10_000
 _DELIMITERS = ",;\t|"
@@ -74,7 +72,10 @@ class RawFileReader:
         self._connection = connection
 
     def records(self, file: RawFile) -> str:
-        """Check a file to its end, and write a query that reads its records.
+        """Look into a file, and write a query that reads its records.
+
+        JSON lines are checked as they are read: the query fails with what :func:`input_error`
+        understands. Other files are checked to their end here.
 
         Returns:
             SQL that gives ``source_file`` (string), ``row_number`` (int64, from 1, in the order
@@ -89,32 +90,22 @@ class RawFileReader:
         _check_there(file)
         if file.file_format == "parquet":
             return self._parquet(file)
-        is_utf8 = _check_bytes(file)
         if file.file_format == "csv":
+            for _ in checked_chunks(file.path, file.name, file.max_rows, file.max_bytes):
+                pass
             return self._csv(file)
         if file.file_format == "python":
             return self._python_lines(file)
-        return self._json_lines(file, is_utf8)
+        return self._json_lines(file)
 
-    def _json_lines(self, file: RawFile, is_utf8: bool) -> str:
-        # One column, no quotes, and a delimiter that text never holds: the lines as they are.
-        reader = (
-            f"read_csv({_text(file.path)}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, "
-            "header = false, delim = '\x01', quote = '', escape = '', comment = '', "
-            f"strict_mode = false, {_LINE_SIZE}, compression = {_text(_compression(file.path))}"
-        )
-        unreadable = "SELECT NULL::BIGINT AS line, NULL::VARCHAR AS csv_line LIMIT 0"
-        if not is_utf8:
-            unreadable, reader = f"FROM {self._list_bad_lines(file, reader)}", f"{reader}, {_AGAIN}"
-        lines = f"""
-            SELECT row_number() OVER () AS row_number, line, NULL::VARCHAR AS unread
-            FROM {reader})
-            UNION ALL
-            SELECT line AS row_number, csv_line AS line, 'not UTF-8' AS unread FROM ({unreadable})
-        """
+    def _json_lines(self, file: RawFile) -> str:
+        lines = f"lines_{_checksum(file.path)}"
+        self._connection.register(lines, Lines(file.path, file.name, file.max_rows, file.max_bytes))
         # Nearly every line begins with a brace: to trim them all takes longer than to read them.
-        blank = "CASE WHEN starts_with(line, '{') THEN false ELSE trim(line, E' \\t\\r') = '' END"
-        records = f"SELECT * FROM ({lines}) WHERE NOT {blank}"
+        blank = (
+            "CASE WHEN starts_with(line, '{') THEN false ELSE trim(line, E' \\t\\r\\n') = '' END"
+        )
+        records = f"SELECT * FROM {lines} WHERE NOT {blank}"
         first = f"SELECT line FROM ({records}) LIMIT {_KEYS_FROM}"
         valid = f"SELECT CASE WHEN json_valid(line) THEN line END AS json FROM ({first})"
         keys = self._query(
@@ -140,7 +131,8 @@ class RawFileReader:
         )
         # Whether a line is JSON is settled before it is taken apart: that fails on one that is not.
         return f"""
-            SELECT {_text(file.name)} AS source_file, row_number, {_start("line")},
+            SELECT {_text(file.name)} AS source_file, row_number,
+                rtrim({_start("line")}, E'\\r\\n') AS raw,
                 CASE WHEN unread IS NOT NULL THEN unread
                      WHEN json IS NULL THEN 'broken JSON'
                      WHEN NOT whole THEN 'not a JSON object' END AS problem,
@@ -164,7 +156,7 @@ class RawFileReader:
         reader = (
             f"read_csv({_text(file.path)}, columns = {{{types}}}, auto_detect = false, "
             f"header = true, delim = {_text(delimiter)}, quote = '\"', escape = '\"', "
-            f"{_LINE_SIZE}, compression = {_text(_compression(file.path))}"
+            f"{_LINE_SIZE}, compression = {_text('gzip' if is_gzip(file.path) else 'none')}"
         )
         bad = self._list_bad_lines(file, reader)
         self._check_quotes(file, bad, len(columns), delimiter)
@@ -179,12 +171,12 @@ class RawFileReader:
         )
         return f"""
             SELECT {_text(file.name)} AS source_file, row_number() OVER () AS row_number,
-                {_start(whole)}, NULL::VARCHAR AS problem,
+                {_start(whole)} AS raw, NULL::VARCHAR AS problem,
                 {_fields(file)}
             FROM {reader}, {_AGAIN})
             UNION ALL BY NAME
             SELECT {_text(file.name)} AS source_file, line AS row_number,
-                {_start("csv_line")},
+                {_start("csv_line")} AS raw,
                 CASE error {problem} ELSE 'wrong number of columns' END AS problem, {nothing}
             FROM {bad}
         """
@@ -217,11 +209,12 @@ class RawFileReader:
         _check_columns(file, columns)
         if not rows:
             raise InputError(f"{file.path} is empty: it holds no record")
-        _check_size(file, rows=rows)
+        if rows > file.max_rows:
+            raise too_large(file.path, f"{file.max_rows:,} rows")
         whole = f"concat_ws(',', {', '.join(f'{_name(column)}::VARCHAR' for column in columns)})"
         return f"""
             SELECT {_text(file.name)} AS source_file, row_number() OVER () AS row_number,
-                {_start(whole)}, NULL::VARCHAR AS problem,
+                {_start(whole)} AS raw, NULL::VARCHAR AS problem,
                 {_fields(file)}
             FROM {source}
         """
@@ -282,7 +275,18 @@ class RawFileReader:
 
     def _query(self, sql: str) -> list[Any]:
         """First column of a query's rows."""
-        return [row[0] for row in self._connection.execute(sql).fetchall()]
+        import duckdb  # noqa: PLC0415
+
+        try:
+            return [row[0] for row in self._connection.execute(sql).fetchall()]
+        except duckdb.Error as error:
+            raise input_error(error) or error from None
+
+
+def input_error(error: Exception) -> InputError | None:
+    """The error of :class:`bazar.lines.Lines` that DuckDB tells of as one of its own."""
+    told = str(error).partition("Unknown error: ")[2].partition(". Detail: Python exception: ")[0]
+    return InputError(told) if "InputError" in str(error) else None
 
 
 def check_file(file: RawFile) -> None:
@@ -295,6 +299,9 @@ def check_file(file: RawFile) -> None:
 
     with duckdb.connect() as connection:
         RawFileReader(connection).records(file)
+    if file.file_format == "jsonl":
+        for _ in Lines(file.path, file.name, file.max_rows, file.max_bytes).batches():
+            pass
 
 
 def read_batches(file: RawFile) -> Iterator[pa.RecordBatch]:
@@ -349,96 +356,12 @@ def _check_columns(file: RawFile, found: list[str]) -> None:
             )
 
 
-def _check_size(file: RawFile, rows: int = 0, unpacked: int = 0) -> None:
-    for found, most, what in (
-        (rows, file.max_rows, "rows"),
-        (unpacked, file.max_bytes, "bytes when it is unpacked"),
-    ):
-        if found > most:
-            raise InputError(
-                f"{file.path} has more than {most:,} {what}: is it what it should be?\n"
-                f"If so, allow more in conf/base/catalog_ingestion.yml (max_rows, max_bytes), "
-                "or cut it into several files"
-            )
-
-
-def _check_bytes(file: RawFile) -> bool:
-    """Read a file to its end, and say whether it is UTF-8.
-
-    Raises:
-        InputError: if it is a gzip file that was cut, which DuckDB takes for a shorter one, or
-            if it or one of its lines is too large.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    is_utf8 = True
-    rows = unpacked = of_line = 0
-    with tqdm(desc=f"checking {file.name}", unit="B", unit_scale=True, delay=2) as bar:
-        for chunk in _chunks(file.path):
-            bar.update(len(chunk))
-            unpacked += len(chunk)
-            first = chunk.find(b"\n")
-            if of_line + (len(chunk) if first < 0 else first) > LONGEST_LINE:
-                raise InputError(
-                    f"{file.path}, line {rows + 1}: longer than {LONGEST_LINE // 2**20} MB. "
-                    f"Is its format {file.file_format}? See {file.setting}.format in globals.yml"
-                )
-            of_line = of_line + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
-            rows += chunk.count(b"\n")
-            _check_size(file, rows, unpacked)
-            if is_utf8:
-                try:
-                    decoder.decode(chunk)
-                except UnicodeDecodeError:
-                    is_utf8 = False
-    if is_utf8:
-        try:
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            is_utf8 = False
-    return is_utf8
-
-
-def _compression(path: Path) -> str:
-    """What the first bytes say, whatever the name does."""
-    with path.open("rb") as opened:
-        return "gzip" if opened.read(2) == b"\x1f\x8b" else "none"
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as opened:
-        if _compression(path) == "gzip":
-            yield from _unpacked(path, opened)
-        else:
-            while chunk := opened.read(1 << 20):
-                yield chunk
-
-
-def _unpacked(path: Path, opened: BinaryIO) -> Iterator[bytes]:
-    member = zlib.decompressobj(wbits=31)
-    try:
-        while packed := opened.read(1 << 18):
-            while packed:
-                # At most so much at a time: a small file may unpack to a huge one.
-                yield member.decompress(packed, 1 << 24)
-                packed = member.unconsumed_tail or member.unused_data
-                if member.eof and packed.strip(b"\0"):
-                    member = zlib.decompressobj(wbits=31)
-                elif member.eof:
-                    break
-        while not member.eof and (rest := member.decompress(b"", 1 << 24)):
-            yield rest
-    except zlib.error as error:
-        raise InputError(f"{path} is not a whole gzip file: {error}; fetch it again") from error
-    if not member.eof:
-        raise InputError(f"{path} is cut: its gzip stream has no end; fetch it again")
-
-
 def _csv_header(file: RawFile) -> tuple[list[str], str]:
     """Column names of a CSV file and its delimiter: the one that gives the columns wanted.
 
     A column without a name, as a delimiter at the end of every line makes one, gets one.
     """
-    opened = gzip.open if _compression(file.path) == "gzip" else open
+    opened = gzip.open if is_gzip(file.path) else open
     headers = {}
     for delimiter in _DELIMITERS:
         with opened(file.path, "rt", encoding="utf-8-sig", errors="replace", newline="") as text:
@@ -476,7 +399,7 @@ def _python_batches(file: RawFile) -> Iterator[pa.RecordBatch]:
         InputError: if no line of the first batch is a dictionary, or none has a mapped column.
     """
     schema = records_schema(file.columns)
-    opened = gzip.open if _compression(file.path) == "gzip" else open
+    opened = gzip.open if is_gzip(file.path) else open
     rows: list[dict[str, Any]] = []
     seen: set[str] = set()
     checked = False
@@ -541,7 +464,7 @@ def _fields(file: RawFile) -> str:
 
 
 def _start(text: str) -> str:
-    return f"substr({text}, 1, {_EXAMPLE_LENGTH}) AS raw"
+    return f"substr({text}, 1, {_EXAMPLE_LENGTH})"
 
 
 def _checksum(path: Path) -> int:

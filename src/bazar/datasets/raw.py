@@ -25,8 +25,8 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
 
     A table has a row for each record of the source's files and the columns ``source_file``,
     ``row_number``, ``raw``, ``problem`` and ours, as :class:`bazar.raw_files.RawFileReader`
-    tells. The files are not read before the table is, except once to their end, to find what
-    is cut, too large, not UTF-8, or no line of CSV.
+    tells. They are not read before the table is, except CSV, once to its end, to find the lines
+    that are none.
     """
 
     def __init__(
@@ -67,8 +67,9 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         Optional sources without files are left out.
 
         Raises:
-            InputError: if no source is left, or a file is missing, empty, cut or too large,
-                lacks a mapped column, or cannot be taken apart.
+            InputError: if no source is left, or a file is missing or empty, lacks a mapped column,
+                or cannot be taken apart. Of JSON lines, what is wrong further on is told when
+                the table is read.
         """
         tables = {
             name: self._table([self._file(name, source, path) for path in paths])
