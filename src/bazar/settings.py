@@ -38,7 +38,7 @@ warnings.filterwarnings("ignore", message="One or more dataset names contain '.'
 HOOKS = (ParameterCheck(), SparkEngine(), RunSummary())
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
-CONFIG_LOADER_ARGS = {
+CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",
     # An environment, or --params, changes one key and keeps its siblings.
