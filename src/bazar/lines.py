@@ -6,13 +6,13 @@ A thread reads ahead, so that one core unpacks while the other takes the lines a
 import codecs
 import queue
 import threading
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+from isal import isal_zlib
 from tqdm import tqdm
 
 from bazar.errors import InputError
@@ -138,7 +138,7 @@ def _chunks(path: Path, opened: BinaryIO) -> Iterator[bytes]:
 
 
 def _unpacked(path: Path, opened: BinaryIO) -> Iterator[bytes]:
-    member = zlib.decompressobj(wbits=31)
+    member = isal_zlib.decompressobj(wbits=31)
     try:
         while packed := opened.read(_PACKED_CHUNK):
             while packed:
@@ -146,12 +146,12 @@ def _unpacked(path: Path, opened: BinaryIO) -> Iterator[bytes]:
                 yield member.decompress(packed, _UNPACKED_AT_MOST)
                 packed = member.unconsumed_tail or member.unused_data
                 if member.eof and packed.strip(b"\0"):
-                    member = zlib.decompressobj(wbits=31)
+                    member = isal_zlib.decompressobj(wbits=31)
                 elif member.eof:
                     break
         while not member.eof and (rest := member.decompress(b"", _UNPACKED_AT_MOST)):
             yield rest
-    except zlib.error as error:
+    except isal_zlib.error as error:  # type: ignore[misc]
         raise InputError(f"{path} is not a whole gzip file: {error}; fetch it again") from error
     if not member.eof:
         raise InputError(f"{path} is cut: its gzip stream has no end; fetch it again")
