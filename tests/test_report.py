@@ -8,12 +8,14 @@ import pytest
 from rich.console import Console
 
 from bazar.console import print_outputs, print_summary
+from bazar.errors import InputError
 from bazar.figures import hit_rate_bars, loss_curves, to_svg
 from bazar.report import (
     ExampleCustomer,
     Purchase,
     Recommendation,
     ReportData,
+    check_measured_on,
     choose_rows,
     example_customers,
     examples_from_json,
@@ -309,3 +311,11 @@ def test_written_files_are_told() -> None:
     console = Console(record=True, width=40)
     print_outputs({"sequences": Path("/a/long/path/to/a/file/sequences.parquet")}, console)
     assert "sequences: /a/long/path/to/a/file/sequences.parquet" in console.export_text()
+
+
+def test_results_on_other_data_are_refused() -> None:
+    same = {"measured_on": {"test_rows": 10, "items": 5}}
+    check_measured_on({"classifier": same, "popularity": same}, 10, 5)
+    for other in ({}, {"measured_on": {"test_rows": 10, "items": 4}}):
+        with pytest.raises(InputError, match="popularity: measured on other data"):
+            check_measured_on({"classifier": same, "popularity": other}, 10, 5)

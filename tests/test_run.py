@@ -244,6 +244,35 @@ def test_what_a_user_can_mend_is_told_in_a_few_lines(
     assert snapshot(project) == before
 
 
+def test_what_there_is_not_is_told_with_what_there_is(ran: tuple[Path, StoreSummary, str]) -> None:
+    for arguments, told in (
+        (("--env", "quik"), ["no environment quik", "quick"]),
+        (("--pipelines", "ingest"), ["no pipeline ingest", "ingestion"]),
+    ):
+        run = kedro(ran[0], "run", *arguments)
+        assert run.returncode != 0
+        assert all(part in run.stderr for part in told)
+        assert "Traceback" not in run.stdout + run.stderr
+
+
+def test_results_on_other_data_are_not_laid_side_by_side(
+    ran: tuple[Path, StoreSummary, str],
+) -> None:
+    project = ran[0]
+    report = (project / "data/08_reporting/sample/report.html").read_bytes()
+    prepare = ("run", "--env", "quick", "--pipelines", "joining,sequencing")
+    assert kedro(project, *prepare, "--params", "joining.min_interactions=9").returncode == 0
+    try:
+        run = kedro(project, "run", "--env", "quick", "--pipelines", "modelling_floors,reporting")
+        assert run.returncode != 0
+        assert "classifier, regressor: measured on other data" in run.stderr
+        assert (project / "data/08_reporting/sample/report.html").read_bytes() == report
+    finally:
+        assert kedro(project, *prepare).returncode == 0
+        again = kedro(project, "run", "--env", "quick", "--pipelines", "modelling_floors")
+        assert again.returncode == 0
+
+
 def test_a_run_killed_in_training_breaks_nothing(ran: tuple[Path, StoreSummary, str]) -> None:
     project = ran[0]
     before = snapshot(project)

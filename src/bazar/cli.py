@@ -4,6 +4,7 @@ Errors that a user can mend are told in a few lines.
 """
 
 import copy
+import pkgutil
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -15,6 +16,7 @@ from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 from kedro.io import DatasetError
 
+from bazar import pipelines
 from bazar.errors import InputError
 
 
@@ -47,8 +49,34 @@ def cli() -> None:
     """Bazar's own commands."""
 
 
+def check_names(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Make ``kedro run`` refuse an environment or a pipeline that there is not.
+
+    Kedro finds out later, and with a traceback.
+    """
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        metadata = click.get_current_context().find_object(ProjectMetadata)
+        if metadata is not None:
+            folders = (metadata.project_path / settings.CONF_SOURCE).glob("[!.]*/")
+            _check_name("environment", kwargs.get("env"), {folder.name for folder in folders})
+            modules = pkgutil.iter_modules(pipelines.__path__)
+            names = {module.name for module in modules if module.ispkg} | {"__default__"}
+            for name in kwargs.get("pipelines") or ():
+                _check_name("pipeline", name, names)
+        return command(*args, **kwargs)
+
+    return run
+
+
+def _check_name(what: str, name: str | None, names: set[str]) -> None:
+    if name is not None and name not in names:
+        raise InputError(f"there is no {what} {name}\nThere are {', '.join(sorted(names))}")
+
+
 run = copy.copy(kedro_run)
-run.callback = told_in_short(run.callback)  # type: ignore[arg-type]
+run.callback = told_in_short(check_names(run.callback))  # type: ignore[arg-type]
 cli.add_command(run)
 
 

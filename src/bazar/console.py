@@ -56,11 +56,14 @@ def print_summary(
     )
 
 
-def print_outputs(files: dict[str, Path], console: Console | None = None) -> None:
+def print_outputs(
+    files: dict[str, Path], env: str | None = None, console: Console | None = None
+) -> None:
     """Print which files a run wrote.
 
     Args:
         files: path by name of the data set.
+        env: the environment of the run, if it was named.
         console: where to print; the terminal if None.
     """
     if not files:
@@ -69,7 +72,12 @@ def print_outputs(files: dict[str, Path], console: Console | None = None) -> Non
     console.print("\nWritten:")
     for name, path in files.items():
         console.print(f"    {name}: {path}", soft_wrap=True, highlight=False)
-    console.print("Next: `kedro run` makes the rest, `make viz` shows what follows from it.")
+    of_env = f" --env {env}" if env else ""
+    console.print(
+        f"Next: `.venv/bin/kedro run{of_env}` makes everything anew, `--pipelines` what is named; "
+        f"`.venv/bin/kedro viz run{of_env}` shows what follows from what.",
+        highlight=False,
+    )
 
 
 def _metrics_table(metrics: dict[str, Any]) -> Table:

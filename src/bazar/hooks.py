@@ -46,6 +46,14 @@ class SparkEngine:
 class RunSummary:
     """Says at the end where the results are, and what to look at next."""
 
+    def __init__(self) -> None:
+        self._env: str | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember the environment."""
+        self._env = None if context.env in {"base", "local"} else context.env
+
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Print the metrics and an example, if the run made them, or the files it wrote."""
@@ -64,7 +72,7 @@ class RunSummary:
             usual = examples[len(examples) // 2]
             print_summary(catalog.load("metrics"), usual, files["report"])
         else:
-            print_outputs(files)
+            print_outputs(files, self._env)
 
 
 def check_parameters(parameters: dict[str, Any]) -> Parameters:

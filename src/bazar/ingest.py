@@ -31,6 +31,12 @@ _REJECTS = pa.schema(
 _FIRST_MS = 788_918_400_000
 """1995-01-01: before the first online stores."""
 _DAY_MS = 86_400_000
+_HINTS = {
+    "not UTF-8": "Write the file as UTF-8, such as: iconv -f cp1252 -t utf-8 FILE",
+    "timestamp is not a time": "timestamp_unit is ms, s or iso: 2024-03-01, 2024-03-01 10:21:00, "
+    "2024-03-01T10:21:00+02:00. Write other times so",
+}
+"""What to do where most rows of a file are rejected for a reason."""
 _OTHER_UNIT = {"ms": "s", "s": "ms"}
 """What a file may hold in place of what is expected."""
 _NAME_IN_URL = r"^https?://[^/]+/([^/]+)/dp/"
@@ -259,16 +265,16 @@ def accept(typed: ir.Table, max_reject_share: float) -> ir.Table:
         share = counts["rows_rejected"] / counts["rows_read"]
         if share > max_reject_share or counts["rows_kept"] == 0:
             rejects = collect_rejects(typed).to_pyarrow().to_pylist()
+            own = [row for row in rejects if row["source_file"] == counts["source_file"]]
+            own.sort(key=lambda row: -row["count"])
             told = "\n".join(
-                f"  {row['count']} x {row['reason']}, such as: {row['examples'][0]}"
-                for row in rejects
-                if row["source_file"] == counts["source_file"]
+                f"  {row['count']} x {row['reason']}, such as: {row['examples'][0]}" for row in own
             )
+            hint = _HINTS.get(own[0]["reason"], "Mend the file or its columns in globals.yml")
             raise InputError(
                 f"{counts['source_file']}: {counts['rows_rejected']} of {counts['rows_read']} rows "
                 f"({share:.1%}) cannot be used; ingestion.max_reject_share allows "
-                f"{max_reject_share:.1%}\n{told}\n"
-                "Mend the file or its columns in globals.yml, or allow a larger share"
+                f"{max_reject_share:.1%}\n{told}\n{hint}"
             )
     return typed.filter(typed.reason.isnull()).drop("reason", "raw")
 

@@ -165,7 +165,8 @@ class RawFileReader:
         ):
             raise InputError(f"{file.path} is empty: it holds a header and no record")
         nothing = ", ".join(f"NULL::VARCHAR AS {ours}" for ours in file.columns)
-        whole = f"concat_ws(',', {', '.join(_name(column) for column in columns)})"
+        texts = ", ".join(f"coalesce({_name(column)}, '')" for column in columns)
+        whole = f"concat_ws({_text(delimiter)}, {texts})"
         problem = " ".join(
             f"WHEN {_text(error)} THEN {_text(told)}" for error, told in _CSV_PROBLEMS.items()
         )

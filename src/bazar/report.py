@@ -10,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import TypeAdapter
 
+from bazar.errors import InputError
 from bazar.figures import hit_rate_bars, loss_curves, to_svg
 from bazar.names import MODEL_NAMES, NO_TITLE
 
@@ -160,6 +161,27 @@ def examples_to_json(examples: list[ExampleCustomer]) -> list[dict[str, Any]]:
 def examples_from_json(content: list[dict[str, Any]]) -> list[ExampleCustomer]:
     """Read what :func:`examples_to_json` made."""
     return _EXAMPLES.validate_python(content)
+
+
+def check_measured_on(measured: dict[str, Any], n_test_rows: int, n_items: int) -> None:
+    """Refuse to lay results on different data side by side.
+
+    Args:
+        measured: metrics by model, each with ``measured_on``: ``test_rows`` and ``items``.
+        n_test_rows: test rows that there are now.
+        n_items: items of the catalogue that there is now.
+
+    Raises:
+        InputError: naming the models that were measured on others.
+    """
+    now = {"test_rows": n_test_rows, "items": n_items}
+    others = [model for model, metrics in measured.items() if metrics.get("measured_on") != now]
+    if others:
+        raise InputError(
+            f"{', '.join(others)}: measured on other data than the {n_test_rows:,} test rows and "
+            f"{n_items:,} items that there are now\nRun the whole again, or the pipelines "
+            "embedding,modelling_classifier,modelling_regressor,modelling_floors,reporting"
+        )
 
 
 def findings(metrics: dict[str, Any]) -> list[str]:

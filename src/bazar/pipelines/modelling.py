@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
+from bazar.errors import InputError
 from bazar.options import EvaluationOptions
 from bazar.ranking import measure, rank_catalogue, ranks_table, recommendations_table
 from bazar.recommenders import Recommender
@@ -96,15 +97,32 @@ def measure_model(
     recommendations: pd.DataFrame,
     item_index: ir.Table,
     evaluation: EvaluationOptions,
-) -> dict[str, dict[str, float | list[float]]]:
-    """Measure a model from its two tables, masked and unmasked."""
-    return measure(
-        ranks,
-        recommendations,
-        count_items(item_index),
-        evaluation.bootstrap_resamples,
-        evaluation.seed,
+) -> dict[str, Any]:
+    """Measure a model from its two tables, masked and unmasked, and say on what."""
+    n_items = count_items(item_index)
+    figures = measure(
+        ranks, recommendations, n_items, evaluation.bootstrap_resamples, evaluation.seed
     )
+    return figures | {"measured_on": {"test_rows": len(ranks), "items": n_items}}
+
+
+def check_size(found: int, item_index: ir.Table, what: str, pipeline: str) -> None:
+    """Refuse what was made for another catalogue.
+
+    Args:
+        found: items that it was made for.
+        item_index: the catalogue.
+        what: what it is called in the message.
+        pipeline: what makes it anew.
+
+    Raises:
+        InputError: if the catalogue has more or fewer items.
+    """
+    if found != (n_items := count_items(item_index)):
+        raise InputError(
+            f"{what} was made for {found:,} items, and the catalogue has {n_items:,}: it grew or "
+            f"shrank since\nRun the pipeline {pipeline} again, and those after it"
+        )
 
 
 def count_items(item_index: ir.Table) -> int:

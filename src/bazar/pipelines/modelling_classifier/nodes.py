@@ -5,7 +5,7 @@ import keras
 import pandas as pd
 
 from bazar.options import EvaluationOptions, ModelOptions
-from bazar.pipelines.modelling import count_items, recommend_to_rows
+from bazar.pipelines.modelling import check_size, count_items, recommend_to_rows
 from bazar.recommenders import NetworkClassifier
 from bazar.training import train_network
 from bazar.windows import Windows
@@ -23,4 +23,7 @@ def recommend_by_classifier(
     test: Windows, item_index: ir.Table, evaluation: EvaluationOptions, network: keras.Model
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rank the catalogue by probability."""
+    check_size(
+        network.output_shape[-1] - 1, item_index, "classifier.network", "modelling_classifier"
+    )
     return recommend_to_rows(NetworkClassifier(network), test, item_index, evaluation)

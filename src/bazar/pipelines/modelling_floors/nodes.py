@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from bazar.options import EvaluationOptions
-from bazar.pipelines.modelling import recommend_to_rows
+from bazar.pipelines.modelling import check_size, recommend_to_rows
 from bazar.recommenders import LastItemCooccurrence, Popularity, TitleNeighbours
 from bazar.windows import Windows
 
@@ -34,4 +34,5 @@ def recommend_by_title(
     test: Windows, item_index: ir.Table, evaluation: EvaluationOptions, item_vectors: np.ndarray
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rank the catalogue by nearness to the title of the last item."""
+    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     return recommend_to_rows(TitleNeighbours(item_vectors), test, item_index, evaluation)

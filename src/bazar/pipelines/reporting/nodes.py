@@ -18,6 +18,7 @@ from bazar.options import (
     SequencingOptions,
     Split,
 )
+from bazar.ranking import HISTORIES
 from bazar.windows import Windows
 
 Json = dict[str, Any]
@@ -39,6 +40,20 @@ def compile_metrics(
 ) -> Json:
     """Put the metrics of all models into one table, with the size of the data set."""
     untrained: Json = {"seconds_training": None, "n_parameters": 0}
+    n_items = int(item_index.count().to_pyarrow().as_py())
+    measured = {
+        "classifier": classifier_metrics,
+        "regressor": regressor_metrics,
+        "popularity": popularity_metrics,
+        "last_item_cooccurrence": cooccurrence_metrics,
+        "title_neighbours": title_metrics,
+    }
+    report.check_measured_on(measured, len(test), n_items)
+    figures = {
+        model: {history: metrics[history] for history in HISTORIES}
+        for model, metrics in measured.items()
+    }
+    facts = {"classifier": classifier_training, "regressor": regressor_training}
     sizes = sequences.aggregate(
         n_users=sequences.user_id.nunique(), n_interactions=sequences.count()
     )
@@ -46,15 +61,9 @@ def compile_metrics(
         "dataset": dataset,
         "protocol": split,
         **sizes.to_pyarrow().to_pylist()[0],
-        "n_items": int(item_index.count().to_pyarrow().as_py()),
+        "n_items": n_items,
         "n_test_rows": len(test),
-        "models": {
-            "classifier": classifier_metrics | classifier_training,
-            "regressor": regressor_metrics | regressor_training,
-            "popularity": popularity_metrics | untrained,
-            "last_item_cooccurrence": cooccurrence_metrics | untrained,
-            "title_neighbours": title_metrics | untrained,
-        },
+        "models": {model: figures[model] | facts.get(model, untrained) for model in measured},
     }
 
 
