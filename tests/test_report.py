@@ -309,13 +309,16 @@ def test_the_summary_marks_leaky_windows() -> None:
 
 def test_written_files_are_told() -> None:
     console = Console(record=True, width=40)
-    print_outputs({"sequences": Path("/a/long/path/to/a/file/sequences.parquet")}, console)
-    assert "sequences: /a/long/path/to/a/file/sequences.parquet" in console.export_text()
+    files = {"sequences": Path("/a/long/path/to/a/file/sequences.parquet")}
+    print_outputs(files, "my_shop", console)
+    told = console.export_text()
+    assert "sequences: /a/long/path/to/a/file/sequences.parquet" in told
+    assert "kedro run --env my_shop" in " ".join(told.split())
 
 
 def test_results_on_other_data_are_refused() -> None:
-    same = {"measured_on": {"test_rows": 10, "items": 5}}
-    check_measured_on({"classifier": same, "popularity": same}, 10, 5)
-    for other in ({}, {"measured_on": {"test_rows": 10, "items": 4}}):
-        with pytest.raises(InputError, match="popularity: measured on other data"):
-            check_measured_on({"classifier": same, "popularity": other}, 10, 5)
+    now = {"test_rows": 1000, "items": 5}
+    check_measured_on({"classifier": now, "popularity": now}, now)
+    for other in (None, now | {"items": 4}, {"test_rows": 1000}):
+        with pytest.raises(InputError, match=r"popularity: measured on other .* 1,000 test rows"):
+            check_measured_on({"classifier": now, "popularity": other}, now)

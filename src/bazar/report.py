@@ -163,23 +163,22 @@ def examples_from_json(content: list[dict[str, Any]]) -> list[ExampleCustomer]:
     return _EXAMPLES.validate_python(content)
 
 
-def check_measured_on(measured: dict[str, Any], n_test_rows: int, n_items: int) -> None:
+def check_measured_on(measured_on: dict[str, Any], now: dict[str, int]) -> None:
     """Refuse to lay results on different data side by side.
 
     Args:
-        measured: metrics by model, each with ``measured_on``: ``test_rows`` and ``items``.
-        n_test_rows: test rows that there are now.
-        n_items: items of the catalogue that there is now.
+        measured_on: sizes of the data by model, such as ``test_rows`` and ``items``.
+        now: the sizes that there are now.
 
     Raises:
         InputError: naming the models that were measured on others.
     """
-    now = {"test_rows": n_test_rows, "items": n_items}
-    others = [model for model, metrics in measured.items() if metrics.get("measured_on") != now]
+    others = [model for model, sizes in measured_on.items() if sizes != now]
     if others:
+        told = " and ".join(f"{size:,} {name.replace('_', ' ')}" for name, size in now.items())
         raise InputError(
-            f"{', '.join(others)}: measured on other data than the {n_test_rows:,} test rows and "
-            f"{n_items:,} items that there are now\nRun the whole again, or the pipelines "
+            f"{', '.join(others)}: measured on other data than the {told} that there are now\n"
+            "Run everything again, or the pipelines "
             "embedding,modelling_classifier,modelling_regressor,modelling_floors,reporting"
         )
 

@@ -48,7 +48,10 @@ def compile_metrics(
         "last_item_cooccurrence": cooccurrence_metrics,
         "title_neighbours": title_metrics,
     }
-    report.check_measured_on(measured, len(test), n_items)
+    report.check_measured_on(
+        {model: metrics.get("measured_on") for model, metrics in measured.items()},
+        {"test_rows": len(test), "items": n_items},
+    )
     figures = {
         model: {history: metrics[history] for history in HISTORIES}
         for model, metrics in measured.items()
@@ -88,6 +91,11 @@ def choose_examples(
     options: ReportingOptions,
 ) -> list[Json]:
     """Choose customers to show, and gather what they bought and what they are recommended."""
+    ranks = {"classifier": classifier_ranks, "regressor": regressor_ranks}
+    report.check_measured_on(
+        {model: {"test_rows": len(table)} for model, table in ranks.items()},
+        {"test_rows": len(test)},
+    )
     rows = report.choose_rows(classifier_ranks, options.example_customers, options.seed)
     shown_rows = test.take(np.array(rows, np.int64))
     users = shown_rows.user_ids.to_pylist()
@@ -108,7 +116,6 @@ def choose_examples(
     items = set(purchases["item_id"]).union(*(table["item_id"] for table in shown.values()))
     titled = products.filter(products.item_id.isin(sorted(items)) & products.title.notnull())
     titles = titled.select("item_id", "title").to_pandas().set_index("item_id")["title"].to_dict()
-    ranks = {"classifier": classifier_ranks, "regressor": regressor_ranks}
     examples = report.example_customers(rows, purchases, ranks, shown, titles)
     return report.examples_to_json(examples)
 
