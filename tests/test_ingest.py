@@ -269,3 +269,13 @@ def test_too_many_rejects_stop_the_run() -> None:
 def test_nothing_kept_stops_the_run() -> None:
     with pytest.raises(InputError, match="1 of 1 rows"):
         accept(type_interactions(table([{"user_id": None}]), source(), NOW), 1.0)
+
+
+def test_most_of_what_is_rejected_comes_first_with_what_to_do() -> None:
+    rows = [{"user_id": None}] + [{"timestamp": "13.09.20"}] * 3
+    with pytest.raises(InputError) as error:
+        accept(type_interactions(table(rows), source("iso"), NOW), 0.5)
+    told = str(error.value).splitlines()
+    assert told[1].startswith("  3 x timestamp is not a time")
+    assert told[2].startswith("  1 x missing user_id")
+    assert "2024-03-01T10:21:00+02:00" in told[-1]

@@ -312,3 +312,9 @@ def test_preview(tmp_path: Path) -> None:
 def test_raw_files_are_never_written(tmp_path: Path) -> None:
     with pytest.raises(DatasetError):
         raw(tmp_path / "shop.csv").save(1)  # type: ignore[arg-type]
+
+
+def test_a_csv_row_is_shown_as_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text("user;asin;time\n;a;1\n")
+    assert [row["raw"] for row in rows(path)] == [";a;1"]
