@@ -19,16 +19,20 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pyarrow as pa
 from kedro.config import OmegaConfigLoader
 from timing import machine, measure
 
+from bazar.batches import Batch, Batches
 from bazar.metrics import target_ranks
 from bazar.networks import build_network
 from bazar.options import ModelOptions
-from bazar.recommenders import NearestTitles
+from bazar.recommenders import Recommender, of_network
 from bazar.sample_sets import SetBOptions, generate_set_b
 from bazar.settings import CONFIG_LOADER_ARGS
 from bazar.title_vectors import EMPTY, PACKAGED_ENCODER, embed_titles, find_encoder
+from bazar.training import make_step
+from bazar.windows import Sequences, Windows
 
 ROOT = Path(__file__).parents[1]
 PIPELINES = ["ingestion", "joining", "sequencing"]
@@ -82,49 +86,55 @@ def time_of(work: Callable[[], object], times: int = 5) -> float:
     return float(np.median(laps))
 
 
-def rank(
-    network: keras.Model, inputs: np.ndarray, targets: np.ndarray, near: NearestTitles | None
-) -> np.ndarray:
-    """Rank the catalogue for a batch of rows."""
-    found = network.predict_on_batch(inputs)
-    return target_ranks(found if near is None else near.cosines(found), targets)
-
-
 def time_models(items: int) -> dict[str, float]:
-    """Time steps of the two models on a catalogue of some size.
+    """Time steps of the networks on a catalogue of some size.
 
     Args:
         items: size of the catalogue.
 
     Returns:
-        Seconds of a training step and of ranking a batch, and GB of memory in training, by model.
+        Seconds of a training step and of ranking a batch, and GB of memory in training, by network.
     """
     rng = np.random.default_rng(0)
-    histories = rng.integers(1, items + 1, (BATCH, HISTORY)).astype(np.int32)
-    targets = rng.integers(1, items + 1, RANKED).astype(np.int32)
+    length = HISTORY + 1
+    sequences = Sequences(
+        pa.array([str(user) for user in range(RANKED)], pa.large_string()),
+        rng.integers(1, items + 1, RANKED * length).astype(np.int32),
+        np.arange(0, (RANKED + 1) * length, length),
+    )
+    rows = Windows(sequences, sequences.starts[1:] - 1, HISTORY)
     vectors = rng.standard_normal((items + 1, DIMENSION), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[0] = 0
-    loader = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
-    parameters = loader["parameters"]
+    counts = np.ones(items + 1, np.int64)
+    counts[0] = 0
+    parameters = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
     figures = {}
     for model in ("classifier", "regressor"):
-        options = ModelOptions.model_validate(parameters[model])
-        network = build_network(options.network, items, DIMENSION)
-        network.compile(optimizer="adam", loss=options.training.loss)
-        reads_ids = options.network.item == "id"
-        inputs = histories if reads_ids else vectors[histories]
-        learned = targets[:BATCH] if reads_ids else vectors[targets[:BATCH]]
-        figures[f"{model}: training step"] = time_of(
-            partial(network.train_on_batch, inputs, learned)
-        )
-        # The weights, their gradients, and the two moments of Adam.
-        figures[f"{model}: memory"] = network.count_params() * 4 * 4 / 1e9
-        near = None if reads_ids else NearestTitles(vectors)
-        many = np.concatenate([inputs] * (RANKED // BATCH))
-        figures[f"{model}: ranking step"] = time_of(partial(rank, network, many, targets, near), 3)
-        keras.utils.clear_session()
+        options = ModelOptions.model_validate(parameters["parameters"][model])
+        for name, block in options.networks.items():
+            network = build_network(block.network, items, DIMENSION)
+            optimizer = keras.optimizers.get(block.training.optimizer)
+            optimizer.build(network.trainable_variables)
+            step = make_step(network, block, optimizer, vectors, counts, seed=0)
+            batch = next(Batches(rows, BATCH, every_position=False, seed=0).batches(0))
+            figures[f"{model} {name}: training step"] = time_of(partial(learn, step, batch))
+            # The weights, their gradients, and the two moments of Adam.
+            figures[f"{model} {name}: memory"] = network.count_params() * 4 * 4 / 1e9
+            recommender = of_network(network, vectors)
+            figures[f"{model} {name}: ranking step"] = time_of(partial(rank, recommender, rows), 3)
+            keras.utils.clear_session()
     return figures
+
+
+def learn(step: Callable[[Batch], object], batch: Batch) -> float:
+    """Train on a batch, and wait for its loss."""
+    return float(np.asarray(step(batch)))
+
+
+def rank(recommender: Recommender, rows: Windows) -> np.ndarray:
+    """Rank the catalogue for a batch of rows."""
+    return target_ranks(recommender.score(rows), rows.targets)
 
 
 def time_title() -> float:

@@ -1,66 +1,357 @@
-"""Recurrent networks, built from their description in YAML."""
+"""Recurrent networks, built from their description in YAML.
+
+A network reads a history in three steps: every item becomes a vector (:meth:`represent`), layers
+go over the vectors in time (:meth:`read`), and a head turns what was read into scores
+(:meth:`score`). Histories stand at the front of their rows, padded with 0 at the back: what comes
+after a step changes nothing before it, so that no step needs a mask, and one pass over a sequence
+serves as many targets as it has steps.
+"""
+
+from typing import Any, Self
 
 import keras
+import numpy as np
+from keras import ops
 
-from bazar.options import DenseLayer, DropoutLayer, NetworkOptions, RecurrentLayer
+from bazar.options import (
+    DenseLayer,
+    DropoutLayer,
+    NetworkOptions,
+    RecurrentLayer,
+    ResidualLayer,
+)
 
 _RECURRENT = {
     "simple_rnn": keras.layers.SimpleRNN,
     "lstm": keras.layers.LSTM,
     "gru": keras.layers.GRU,
 }
+# Directions in which titles hardly differ are not blown up beyond this share of the largest.
+_SMALLEST_VARIANCE = 1e-4
 
 
 def build_network(
     options: NetworkOptions, n_items: int, vector_dimension: int | None = None
-) -> keras.Model:
+) -> "RecurrentNetwork":
     """Build a network.
-
-    Its input is a history padded on the left: item indices, shape (rows, length), int32, when
-    ``options.item`` is ``id``; title vectors, shape (rows, length, vector_dimension), float32,
-    when it is ``title``. Padding (index 0, a vector of zeros) is masked: it leaves the state of
-    the recurrent layers as it was. The length is free.
-
-    Its output is a probability per item index, shape (rows, n_items + 1), when ``options.head``
-    is ``softmax``; a vector, shape (rows, vector_dimension), when it is ``vector``.
 
     Args:
         options: the description.
         n_items: size of the catalogue.
-        vector_dimension: size of a title vector; needed by ``item: title`` and ``head: vector``.
+        vector_dimension: size of a title vector; needed by items that are titles, and by
+            ``head: vector``.
 
     Returns:
-        The network, not compiled, with weights drawn from Keras' global seed.
+        The network, with weights drawn from Keras' global seed.
 
     Raises:
         ValueError: if ``vector_dimension`` is needed and missing.
     """
-    if vector_dimension is None and (options.item == "title" or options.head == "vector"):
-        raise ValueError("item: title and head: vector need the dimension of the vectors")
-    if options.item == "id":
-        history = keras.Input((None,), dtype="int32", name="history")
-        states = keras.layers.Embedding(n_items + 1, options.item_dimension, mask_zero=True)(
-            history
-        )
-    else:
-        history = keras.Input((None, vector_dimension), dtype="float32", name="history")
-        states = keras.layers.Masking(0.0)(history)
+    return RecurrentNetwork(options.model_dump(mode="json"), n_items, vector_dimension)
 
-    last_recurrent = max(
-        place for place, layer in enumerate(options.layers) if isinstance(layer, RecurrentLayer)
-    )
+
+@keras.saving.register_keras_serializable("bazar")
+class ResidualBlock(keras.layers.Layer):
+    """A recurrent layer with a way around it, and a feed-forward part with a way around that.
+
+    The block of a transformer (Vaswani et al. 2017, section 3.1: add and normalise after each
+    part) with a recurrent layer in place of attention. Input and output have the shape
+    (rows, steps, dimension).
+    """
+
+    def __init__(
+        self, cell: str, units: int, feed_forward: int, dropout: float, **kwargs: Any
+    ) -> None:
+        """Make the block.
+
+        Args:
+            cell: ``simple_rnn``, ``lstm`` or ``gru``.
+            units: size of the recurrent state.
+            feed_forward: size of the hidden layer of the feed-forward part.
+            dropout: share that is dropped after the recurrent and the feed-forward part.
+            **kwargs: of a Keras layer.
+        """
+        super().__init__(**kwargs)
+        self._config = {
+            "cell": cell, "units": units, "feed_forward": feed_forward, "dropout": dropout,
+        }  # fmt: skip
+        self.recurrent = _RECURRENT[cell](units, return_sequences=True)
+        self.hidden = keras.layers.Dense(feed_forward, activation="gelu")
+        self.recurrent_dropout = keras.layers.Dropout(dropout)
+        self.feed_forward_dropout = keras.layers.Dropout(dropout)
+        self.recurrent_norm = keras.layers.LayerNormalization()
+        self.feed_forward_norm = keras.layers.LayerNormalization()
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights for an input of this shape."""
+        dimension = input_shape[-1]
+        self.back = keras.layers.Dense(dimension)
+        self.out = keras.layers.Dense(dimension)
+        self.recurrent.build(input_shape)
+        self.back.build((*input_shape[:-1], self._config["units"]))
+        self.hidden.build(input_shape)
+        self.out.build((*input_shape[:-1], self._config["feed_forward"]))
+        self.recurrent_norm.build(input_shape)
+        self.feed_forward_norm.build(input_shape)
+        self.built = True
+
+    def call(self, states: Any, training: bool = False) -> Any:
+        """Go over the steps."""
+        read = self.back(self.recurrent(states, training=training))
+        states = self.recurrent_norm(states + self.recurrent_dropout(read, training=training))
+        thought = self.out(self.hidden(states))
+        return self.feed_forward_norm(
+            states + self.feed_forward_dropout(thought, training=training)
+        )
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
+        """Return the shape of the input."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes this block again."""
+        return super().get_config() | self._config
+
+
+@keras.saving.register_keras_serializable("bazar")
+class RecurrentNetwork(keras.Model):
+    """A recurrent recommender.
+
+    Title vectors are no part of it: they are prepared once (:meth:`prepare`) and given to each
+    call, so that a product can join the catalogue without a change of the network.
+
+    Attributes:
+        options: the description.
+        n_items: size of the catalogue that it was made for.
+        known: shape (n_items + 1,), float32: 1 where an item stood in the training part, to be set
+            by whoever trains. The learned vector of another item is never read.
+    """
+
+    def __init__(
+        self, options: dict[str, Any], n_items: int, vector_dimension: int | None, **kwargs: Any
+    ) -> None:
+        """Make the network.
+
+        Args:
+            options: a :class:`~bazar.options.NetworkOptions` as plain values.
+            n_items: size of the catalogue.
+            vector_dimension: size of a title vector, or None where no title is read.
+            **kwargs: of a Keras model.
+
+        Raises:
+            ValueError: if ``vector_dimension`` is needed and missing.
+        """
+        super().__init__(**kwargs)
+        self.options = NetworkOptions.model_validate(options)
+        self.n_items = n_items
+        self.vector_dimension = vector_dimension
+        if vector_dimension is None and self.options.needs_vectors:
+            raise ValueError("items of titles and head: vector need the dimension of the vectors")
+        size = self.options.item_dimension or vector_dimension
+        self.known = self.add_weight(
+            shape=(n_items + 1,), initializer="ones", trainable=False, name="known"
+        )
+        self.item_embedding = self.title_adapter = None
+        if self.options.item in {"id", "id+title"}:
+            self.item_embedding = keras.layers.Embedding(n_items + 1, size, name="item_embedding")
+            self.item_embedding.build((None,))
+        if self.options.adapts_titles:
+            self.centre = self.add_weight(
+                shape=(vector_dimension,), initializer="zeros", trainable=False, name="centre"
+            )
+            self.whitening = self.add_weight(
+                shape=(vector_dimension, vector_dimension),
+                initializer="identity",
+                trainable=False,
+                name="whitening",
+            )
+            self.title_adapter = keras.layers.Dense(size, use_bias=False, name="title_adapter")
+            self.title_adapter.build((None, vector_dimension))
+
+        self.over_time, self.after = _layers(self.options)
+        shape: tuple[int | None, ...] = (None, None, size)
+        for layer in self.over_time:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        shape = (None, shape[-1])
+        for layer in self.after:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        width = {"softmax": n_items + 1, "tied_softmax": size, "vector": vector_dimension}
+        self.head = keras.layers.Dense(width[self.options.head], name="head")
+        self.head.build(shape)
+        self.built = True
+
+    def prepare(self, item_vectors: np.ndarray | None) -> Any:
+        """Make title vectors what :meth:`represent` reads: centred and whitened, or as they are.
+
+        Args:
+            item_vectors: shape (items + 1, vector_dimension), float32, unit vectors, zeros where
+                there is no title; None for a network that reads none.
+
+        Returns:
+            The same shape; rows without a title stay zeros, others have unit length.
+        """
+        if item_vectors is None or not self.options.adapts_titles:
+            return None if item_vectors is None else ops.convert_to_tensor(item_vectors)
+        titled = np.count_nonzero(item_vectors, axis=1) > 0
+        white = (item_vectors - np.asarray(self.centre)) @ np.asarray(self.whitening)
+        white /= np.maximum(np.linalg.norm(white, axis=1, keepdims=True), 1e-12)
+        return ops.convert_to_tensor(np.where(titled[:, None], white, 0).astype(np.float32))
+
+    def fit_whitening(self, item_vectors: np.ndarray) -> None:
+        """Learn the centre of title vectors, and what gives each direction the same variance.
+
+        Whitening by principal components, as Su et al. 2021 (arXiv 2103.15316) do for vectors of
+        sentences.
+
+        Args:
+            item_vectors: shape (items + 1, vector_dimension), float32, zeros where there is no
+                title.
+        """
+        titled = item_vectors[np.count_nonzero(item_vectors, axis=1) > 0].astype(np.float64)
+        centre = titled.mean(axis=0)
+        variances, directions = np.linalg.eigh(np.cov(titled - centre, rowvar=False, bias=True))
+        floor = max(variances.max() * _SMALLEST_VARIANCE, 1e-12)
+        self.centre.assign(centre.astype(np.float32))
+        self.whitening.assign(
+            (directions / np.sqrt(np.maximum(variances, floor))).astype("float32")
+        )
+
+    def represent(self, items: Any, vectors: Any) -> Any:
+        """Turn item indices into what the layers read, and what a tied head scores.
+
+        Args:
+            items: item indices of any shape, int32.
+            vectors: what :meth:`prepare` returned.
+
+        Returns:
+            The shape of ``items`` and the size of an item, float32.
+        """
+        parts = []
+        if self.item_embedding is not None:
+            known = ops.take(self.known, items)
+            parts.append(self.item_embedding(items) * known[..., None])
+        if self.title_adapter is not None:
+            parts.append(self.title_adapter(ops.take(vectors, items, axis=0)))
+        elif self.options.item == "title":
+            parts.append(ops.take(vectors, items, axis=0))
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+    def read(self, represented: Any, positions: Any, training: bool = False) -> Any:
+        """Go over histories in time.
+
+        Args:
+            represented: the items of histories, shape (rows, steps, size of an item).
+            positions: which steps are asked for, as places in the rows laid one after another,
+                row * steps + step, shape (targets,), int32.
+            training: whether to drop.
+
+        Returns:
+            What was read up to each position, shape (targets, size of what the head reads).
+        """
+        states = represented
+        for layer in self.over_time:
+            states = layer(states, training=training)
+        states = ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)
+        for layer in self.after:
+            states = layer(states, training=training)
+        return self.head(states)
+
+    def logits(self, read: Any, table: Any) -> Any:
+        """Score the items of a table, for a tied head.
+
+        Args:
+            read: what :meth:`read` returned, shape (targets, size of an item).
+            table: represented items, shape (items, size of an item).
+
+        Returns:
+            Shape (targets, items), float32.
+        """
+        if self.options.temperature is not None:
+            read, table = ops.normalize(read, axis=-1), ops.normalize(table, axis=-1)
+            read = read / self.options.temperature
+        return ops.matmul(read, ops.transpose(table))
+
+    def call(self, history: Any, vectors: Any = None, training: bool = False) -> Any:
+        """Read whole histories.
+
+        Args:
+            history: shape (rows, steps), int32: item indices at the front, 0 behind them.
+            vectors: what :meth:`prepare` returned.
+            training: whether to drop.
+
+        Returns:
+            Logits of all items for ``softmax`` and ``tied_softmax``, shape (rows, items + 1); a
+            title vector for ``vector``, shape (rows, vector_dimension).
+        """
+        represented = self.represent(history, vectors)
+        read = self.read(represented, last_steps(history), training=training)
+        if self.options.head != "tied_softmax":
+            return read
+        return self.logits(read, self.represent(ops.arange(self.n_items + 1), vectors))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes this network again, without its weights."""
+        return {
+            "options": self.options.model_dump(mode="json"),
+            "n_items": self.n_items,
+            "vector_dimension": self.vector_dimension,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make a network of the same shape."""
+        return cls(**config)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Do nothing: the weights are made with the network."""
+
+
+def last_steps(histories: Any) -> Any:
+    """Where in histories, laid one after another, the last item of each stands.
+
+    Args:
+        histories: shape (rows, steps), int32: item indices at the front, 0 behind them.
+
+    Returns:
+        Shape (rows,), int32; of a history without items, its first step.
+    """
+    rows, steps = ops.shape(histories)
+    lengths = ops.sum(ops.cast(histories > 0, "int32"), axis=1)
+    return ops.arange(rows, dtype="int32") * steps + ops.maximum(lengths - 1, 0)
+
+
+def to_front(histories: np.ndarray) -> np.ndarray:
+    """Move histories that are padded on the left to the front of their rows.
+
+    Args:
+        histories: shape (rows, length), int32, 0 is padding.
+
+    Returns:
+        The same shape, padded on the right.
+    """
+    padding = np.count_nonzero(histories == 0, axis=1)
+    length = histories.shape[1]
+    places = (np.arange(length) + padding[:, None]) % length
+    return np.take_along_axis(histories, places, axis=1)
+
+
+def _layers(options: NetworkOptions) -> tuple[list[keras.Layer], list[keras.Layer]]:
+    """The layers that go over time, up to the last recurrent one, and those after it."""
+    made, last = [], 0
     for place, layer in enumerate(options.layers):
         match layer:
             case RecurrentLayer():
-                cell = _RECURRENT[layer.type]
-                states = cell(layer.units, return_sequences=place < last_recurrent)(states)
+                made.append(_RECURRENT[layer.type](layer.units, return_sequences=True))
+                last = place
+            case ResidualLayer():
+                made.append(
+                    ResidualBlock(layer.cell, layer.units, layer.feed_forward, layer.dropout)
+                )
+                last = place
             case DropoutLayer():
-                states = keras.layers.Dropout(layer.rate)(states)
+                made.append(keras.layers.Dropout(layer.rate))
             case DenseLayer():
-                states = keras.layers.Dense(layer.units, activation=layer.activation)(states)
-
-    if options.head == "softmax":
-        output = keras.layers.Dense(n_items + 1, activation="softmax", name="next_item")(states)
-    else:
-        output = keras.layers.Dense(vector_dimension, name="next_vector")(states)
-    return keras.Model(history, output)
+                made.append(keras.layers.Dense(layer.units, activation=layer.activation))
+    return made[: last + 1], made[last + 1 :]

@@ -7,6 +7,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+REPORT = "report"
+"""The network of each model that is the report's."""
+
+DEFAULT_SEED = 42
+"""The seed of the training whose results stand in the folder of the data set itself."""
+
 Split = Literal["leave_one_out", "paper_windows"]
 KeepUsers = Literal["all", "any", "all_titled"]
 Engine = Literal["duckdb", "spark"]
@@ -119,10 +125,21 @@ class EmbeddingOptions(Options):
 
 
 class RecurrentLayer(Options):
-    """A recurrent layer; all but the last of a network return their whole sequence."""
+    """A recurrent layer."""
 
     type: Literal["simple_rnn", "lstm", "gru"]
     units: int = Field(ge=1)
+
+
+class ResidualLayer(Options):
+    """A residual block: a recurrent layer and a feed-forward part, each with a way around it."""
+
+    type: Literal["residual"]
+    cell: Literal["simple_rnn", "lstm", "gru"]
+    units: int = Field(ge=1)
+    feed_forward: int = Field(ge=1)
+    """Size of the hidden layer of the feed-forward part."""
+    dropout: float = Field(ge=0, lt=1)
 
 
 class DropoutLayer(Options):
@@ -140,57 +157,109 @@ class DenseLayer(Options):
     activation: Literal["linear", "relu", "gelu", "tanh"]
 
 
-Layer = Annotated[RecurrentLayer | DropoutLayer | DenseLayer, Field(discriminator="type")]
+Layer = Annotated[
+    RecurrentLayer | ResidualLayer | DropoutLayer | DenseLayer, Field(discriminator="type")
+]
 
 
 class NetworkOptions(Options):
     """A network from the item representation to the head."""
 
-    item: Literal["id", "title"]
-    """What stands for an item of a history: a learned embedding of its id, or its title vector."""
+    item: Literal["id", "title", "id+title"]
+    """What stands for an item: a learned embedding of its id, its title vector, or their sum."""
     item_dimension: int | None = Field(default=None, ge=1)
-    """Size of the learned embedding; title vectors bring their own."""
+    """Size of what stands for an item. Title vectors are centred, whitened and brought to it by a
+    layer that learns; with ``item: title``, null reads them as they are."""
     layers: tuple[Layer, ...]
-    head: Literal["softmax", "vector"]
-    """A probability for every item, or a point in the space of title vectors."""
+    head: Literal["softmax", "tied_softmax", "vector"]
+    """A weight vector for every item; what stands for the items, used again; or a point in the
+    space of title vectors."""
+    temperature: float | None = Field(default=None, gt=0)
+    """Of ``tied_softmax``: scores are cosines divided by this; null takes the dot products."""
+
+    @property
+    def adapts_titles(self) -> bool:
+        """Whether title vectors go through a layer that learns."""
+        return self.item != "id" and self.item_dimension is not None
+
+    @property
+    def needs_vectors(self) -> bool:
+        """Whether title vectors are needed, to read or to predict."""
+        return self.item != "id" or self.head == "vector"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.item == "id") != (self.item_dimension is not None):
-            raise ValueError("item_dimension goes with item: id, and with it alone")
-        if not any(isinstance(layer, RecurrentLayer) for layer in self.layers):
-            raise ValueError("layers needs at least one of simple_rnn, lstm, gru")
+        if self.item != "title" and self.item_dimension is None:
+            raise ValueError(f"item: {self.item} needs an item_dimension")
+        if not any(isinstance(layer, RecurrentLayer | ResidualLayer) for layer in self.layers):
+            raise ValueError("layers needs at least one of simple_rnn, lstm, gru, residual")
+        if self.temperature is not None and self.head != "tied_softmax":
+            raise ValueError("temperature goes with head: tied_softmax, and with it alone")
         return self
 
 
 class TrainingOptions(Options):
     """How a network is trained."""
 
+    rows: Literal["window", "every_position"]
+    """One history and one target at a time, or a sequence at a time with a loss at each step."""
+    loss: Literal["cross_entropy", "mse", "mae", "huber", "cosine"]
+    sample_above: int = Field(default=30_000, ge=1)
+    """Items in the training part above which ``cross_entropy`` of a tied softmax is sampled."""
+    negatives: int = Field(default=8_192, ge=1)
+    """Items that a sampled softmax draws for each step, beside the targets."""
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"]
     learning_rate: float = Field(gt=0)
-    loss: Literal["sparse_categorical_crossentropy", "mse", "mae", "huber"]
+    schedule: Literal["constant", "cosine"] = "constant"
+    """How the learning rate goes: as it is, or down to 0 over all epochs by a half cosine."""
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
+    """Targets in a step."""
+    choose_by: Literal["val_loss", "val_ndcg@10"]
+    """Which epoch's weights are kept: the lowest validation loss, or the highest validation
+    NDCG@10 over the full catalogue with the history masked."""
     early_stopping_patience: int | None = Field(default=None, ge=0)
-    """Epochs without a lower validation loss before training stops; null never stops early.
-    The weights of the epoch with the lowest validation loss are kept either way."""
-    seed: int = Field(ge=0)
+    """Epochs without a better one before training stops; null never stops early."""
 
 
-class ModelOptions(Options):
-    """One trained model: its network and its training."""
+class NetworkBlock(NetworkOptions):
+    """One network and its training: a block of ``networks``."""
 
-    network: NetworkOptions
     training: TrainingOptions
+
+    @property
+    def network(self) -> NetworkOptions:
+        """The network without its training."""
+        return NetworkOptions.model_validate(self.model_dump(exclude={"training"}))
 
     @model_validator(mode="after")
     def _loss_fits_head(self) -> Self:
-        wants_softmax = self.training.loss == "sparse_categorical_crossentropy"
-        if wants_softmax != (self.network.head == "softmax"):
+        if (self.training.loss == "cross_entropy") != (self.head != "vector"):
             raise ValueError(
-                "training.loss sparse_categorical_crossentropy goes with network.head softmax; "
-                "mse, mae and huber go with vector"
+                "training.loss cross_entropy goes with head softmax and tied_softmax; "
+                "mse, mae, huber and cosine go with vector"
             )
+        return self
+
+
+class ModelOptions(Options):
+    """A trained model: the networks that it may be, and the one that it is."""
+
+    network: str
+    """Which of ``networks``."""
+    networks: dict[str, NetworkBlock]
+
+    @property
+    def block(self) -> NetworkBlock:
+        """The chosen network and its training."""
+        return self.networks[self.network]
+
+    @model_validator(mode="after")
+    def _chosen_exists(self) -> Self:
+        if REPORT not in self.networks:
+            raise ValueError(f"networks must hold {REPORT}: pipeline modelling_report trains it")
+        if self.network not in self.networks:
+            raise ValueError(f"network must be one of {', '.join(self.networks)}")
         return self
 
 
@@ -219,6 +288,8 @@ class Parameters(Options):
     raw_dir: str = Field(min_length=1)
     engine: Engine
     split: Split
+    seed: int = Field(ge=0)
+    """Of the training of networks; results of another seed than 42 go to a folder of its own."""
     ingestion: IngestionOptions
     joining: JoiningOptions
     sequencing: SequencingOptions

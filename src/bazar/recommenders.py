@@ -3,10 +3,11 @@
 from typing import Protocol
 
 import faiss
-import keras
 import numpy as np
+import tensorflow as tf
 from scipy import sparse
 
+from bazar.networks import RecurrentNetwork, last_steps, to_front
 from bazar.windows import Windows
 
 # Bounds the memory in which pairs of items are counted.
@@ -32,12 +33,46 @@ class Recommender(Protocol):
 class NetworkClassifier:
     """A network with a probability for every item."""
 
-    def __init__(self, network: keras.Model) -> None:
+    def __init__(self, network: RecurrentNetwork, item_vectors: np.ndarray | None = None) -> None:
+        """Make ready to score.
+
+        Args:
+            network: with head ``softmax`` or ``tied_softmax``.
+            item_vectors: shape (items + 1, dimension), float32; needed by a network that reads
+                titles.
+        """
         self._network = network
+        prepared = network.prepare(item_vectors if network.options.needs_vectors else None)
+        tied = network.options.head == "tied_softmax"
+        everything = tf.range(network.n_items + 1)
+        table = network.represent(everything, prepared) if tied else None
+        self._closed = np.zeros(network.n_items + 1, np.float32)
+        if tied:
+            reachable = np.asarray(network.known) > 0
+            if network.options.item == "title":
+                reachable[:] = False
+            if prepared is not None:
+                reachable |= np.asarray(tf.reduce_any(prepared != 0, axis=1))
+            reachable[0] = False
+            self._closed[~reachable] = -np.inf
+
+        @tf.function(reduce_retracing=True)
+        def score(histories: tf.Tensor) -> tf.Tensor:
+            represented = network.represent(histories, prepared)
+            read = network.read(represented, last_steps(histories))
+            logits = network.logits(read, table) if tied else read
+            return tf.nn.softmax(logits + self._closed)
+
+        self._score = score
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return probabilities; see :meth:`Recommender.score`."""
-        return self._network.predict_on_batch(windows.histories())
+        """Return probabilities; see :meth:`Recommender.score`.
+
+        Items that a tied network cannot know, never bought in training and without a title where
+        it reads titles, have ``-inf``.
+        """
+        histories = tf.constant(to_front(windows.histories()))
+        return self._score(histories).numpy() + self._closed
 
 
 class NearestTitles:
@@ -89,13 +124,36 @@ class NearestTitles:
 class NetworkRegressor(NearestTitles):
     """A network that predicts the title vector of the next product."""
 
-    def __init__(self, network: keras.Model, item_vectors: np.ndarray) -> None:
+    def __init__(self, network: RecurrentNetwork, item_vectors: np.ndarray) -> None:
         super().__init__(item_vectors)
-        self._network = network
+        prepared = network.prepare(item_vectors)
+
+        @tf.function(reduce_retracing=True)
+        def predict(histories: tf.Tensor) -> tf.Tensor:
+            return network.read(network.represent(histories, prepared), last_steps(histories))
+
+        self._predict = predict
+
+    def predict(self, windows: Windows) -> np.ndarray:
+        """Return the predicted vectors as they are, shape (rows, dimension), float32."""
+        return self._predict(tf.constant(to_front(windows.histories()))).numpy()
 
     def point(self, windows: Windows) -> np.ndarray:
         """Return the predicted vector, scaled to unit length."""
-        return _unit(self._network.predict_on_batch(self.item_vectors[windows.histories()]))
+        return _unit(self.predict(windows))
+
+
+def of_network(network: RecurrentNetwork, item_vectors: np.ndarray) -> Recommender:
+    """Make a recommender of a trained network, by what its head gives.
+
+    Args:
+        network: the network.
+        item_vectors: shape (items + 1, dimension), float32, unit vectors, zeros where an item has
+            no title.
+    """
+    if network.options.head == "vector":
+        return NetworkRegressor(network, item_vectors)
+    return NetworkClassifier(network, item_vectors)
 
 
 class TitleNeighbours(NearestTitles):

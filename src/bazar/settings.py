@@ -11,11 +11,17 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 
 from bazar.hooks import ParameterCheck, RunSummary, SparkEngine
+from bazar.options import DEFAULT_SEED
 
 
 def results_folder(dataset: str, split: str) -> str:
     """Folder of what depends on the split: the default split owns the data set's own folder."""
     return dataset if split == "leave_one_out" else f"{dataset}/{split}"
+
+
+def trained_folder(results: str, seed: int) -> str:
+    """Folder of what depends on the seed of the training, within that of the split."""
+    return results if seed == DEFAULT_SEED else f"{results}/seed_{seed}"
 
 
 def connection(engine: str, memory_limit: str) -> dict[str, Any]:
@@ -44,5 +50,9 @@ CONFIG_LOADER_ARGS: dict[str, Any] = {
     # An environment, or --params, changes one key and keeps its siblings.
     "merge_strategy": {"parameters": "soft"},
     "config_patterns": {"downloads": ["downloads*"], "spark": ["spark*"]},
-    "custom_resolvers": {"results_folder": results_folder, "connection": connection},
+    "custom_resolvers": {
+        "results_folder": results_folder,
+        "trained_folder": trained_folder,
+        "connection": connection,
+    },
 }

@@ -3,8 +3,9 @@
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,12 +13,20 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
+from bazar.batches import Batch, Batches
+from bazar.checkpoints import Checkpoint, fingerprint
 from bazar.errors import InputError
-from bazar.networks import build_network
-from bazar.options import ModelOptions
+from bazar.metrics import row_metrics, target_ranks
+from bazar.networks import RecurrentNetwork, build_network
+from bazar.options import NetworkBlock
+from bazar.recommenders import NetworkClassifier, NetworkRegressor
 from bazar.windows import Windows
 
 logger = logging.getLogger(__name__)
+
+_VALIDATION_ROWS = 512
+# Below this many steps, compiling takes longer than it saves.
+_STEPS_WORTH_COMPILING = 1_500
 
 
 @dataclass(frozen=True)
@@ -26,114 +35,47 @@ class TrainedNetwork:
 
     Attributes:
         network: the network with the weights of its best epoch.
-        history: one row per epoch: ``epoch`` (from 1), ``loss``, ``val_loss``, ``seconds`` and,
-            for classifiers, ``accuracy`` and ``val_accuracy``.
-        facts: ``seconds_training`` (wall clock of all epochs), ``n_parameters`` (trainable),
-            ``best_epoch`` and ``training_rows``.
+        history: one row per epoch: ``epoch`` (from 1), ``loss``, ``val_loss``, ``val_ndcg@10``
+            (full catalogue, history masked) and ``seconds`` (of training, without validation).
+        facts: ``seconds_training`` (wall clock of all epochs with their validation),
+            ``n_parameters`` (trainable), ``best_epoch`` and ``training_rows`` (targets).
     """
 
-    network: keras.Model
+    network: RecurrentNetwork
     history: pd.DataFrame
     facts: dict[str, float]
-
-
-class Batches:
-    """Rows in batches of similar history length, without the padding they do not need.
-
-    Padding on the left is masked, so that cutting it changes no result and saves the
-    steps. Each pass over the batches shuffles the rows anew.
-    """
-
-    def __init__(
-        self,
-        windows: Windows,
-        batch_size: int,
-        item_vectors: np.ndarray | None,
-        targets_are_vectors: bool,
-        seed: int | None,
-    ) -> None:
-        """Make batches.
-
-        Args:
-            windows: the rows.
-            batch_size: rows in a batch.
-            item_vectors: shape (items + 1, dimension), float32: histories are given as these
-                vectors; None gives them as item indices.
-            targets_are_vectors: whether targets are given as vectors, too.
-            seed: seed of the shuffles; None keeps one order.
-        """
-        self._windows = windows
-        self._lengths = windows.lengths
-        self._batch_size = batch_size
-        self._item_vectors = item_vectors
-        self._targets_are_vectors = targets_are_vectors
-        self._generator = None if seed is None else np.random.default_rng(seed)
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._windows) / self._batch_size)
-
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for rows in self._order():
-            batch = self._windows.take(rows)
-            histories, targets = batch.histories(), batch.targets
-            if self._item_vectors is None:
-                yield histories, targets
-            elif self._targets_are_vectors:
-                yield self._item_vectors[histories], self._item_vectors[targets]
-            else:
-                yield self._item_vectors[histories], targets
-
-    def dataset(self) -> tf.data.Dataset:
-        """Return the batches as Keras takes them; every epoch is a pass of its own."""
-        history: tf.TensorSpec = tf.TensorSpec((None, None), tf.int32)
-        target: tf.TensorSpec = tf.TensorSpec((None,), tf.int32)
-        if self._item_vectors is not None:
-            dimension = self._item_vectors.shape[1]
-            history = tf.TensorSpec((None, None, dimension), tf.float32)
-            if self._targets_are_vectors:
-                target = tf.TensorSpec((None, dimension), tf.float32)
-        batches = tf.data.Dataset.from_generator(
-            lambda: iter(self), output_signature=(history, target)
-        )
-        return batches.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(1)
-
-    def _order(self) -> list[np.ndarray]:
-        rows = np.arange(len(self._windows))
-        if self._generator is not None:
-            self._generator.shuffle(rows)
-        rows = rows[np.argsort(self._lengths[rows], kind="stable")]
-        batches = [
-            rows[start : start + self._batch_size]
-            for start in range(0, len(rows), self._batch_size)
-        ]
-        if self._generator is None:
-            return batches
-        return [batches[place] for place in self._generator.permutation(len(batches))]
 
 
 def train_network(
     train: Windows,
     validation: Windows,
-    options: ModelOptions,
+    block: NetworkBlock,
     n_items: int,
+    seed: int,
     item_vectors: np.ndarray | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> TrainedNetwork:
     """Build a network and train it; two calls with the same arguments give the same weights.
 
     Args:
         train: rows to learn from.
-        validation: rows whose loss decides which epoch is kept.
-        options: the network and its training.
+        validation: rows that decide which epoch is kept.
+        block: the network and its training.
         n_items: size of the catalogue.
+        seed: of weights, dropout and the order of rows.
         item_vectors: unit vector per item index, shape (n_items + 1, dimension), float32, zeros
-            where there is none; needed by networks that read titles. Rows whose target has no
-            vector are left out when the head is a vector.
+            where there is none; needed by networks that read or predict titles. Rows whose target
+            has no vector are left out when the head is a vector.
+        checkpoint: where the state is kept after each epoch. A training of the same arguments that
+            was interrupted goes on from there, to the same weights.
 
     Raises:
-        InputError: if there is nothing to learn from, or nothing to validate on.
+        InputError: if there is nothing to learn from, or nothing to validate on, or if the loss
+            is not a number any more.
     """
-    targets_are_vectors = options.network.head == "vector"
-    if targets_are_vectors and item_vectors is not None:
+    if not block.needs_vectors:
+        item_vectors = None
+    if block.head == "vector" and item_vectors is not None:
         has_vector = np.count_nonzero(item_vectors, axis=1) > 0
         train = train.where(has_vector[train.targets])
         validation = validation.where(has_vector[validation.targets])
@@ -143,88 +85,346 @@ def train_network(
             "short to learn from. leave_one_out needs users with at least 4 purchases to train, "
             "and 3 to validate"
         )
+    started = time.perf_counter()
+    training = _Training(train, validation, block, n_items, seed, item_vectors)
+    mark = ""
+    if checkpoint is not None:
+        mark = fingerprint(block, seed, _read(train, validation, item_vectors))
+        if (state := checkpoint.load(mark)) is not None:
+            training.restore(*state)
+            logger.info("going on after epoch %d, where training stopped", len(training.epochs))
+    while not training.is_over:
+        training.run_epoch()
+        if checkpoint is not None:
+            checkpoint.save(mark, *training.state())
+    if checkpoint is not None:
+        checkpoint.clear()
 
-    keras.utils.set_random_seed(options.training.seed)
-    dimension = None if item_vectors is None else item_vectors.shape[1]
-    network = build_network(options.network, n_items, dimension)
-    optimizer = keras.optimizers.get(options.training.optimizer)
-    optimizer.learning_rate = options.training.learning_rate
-    classifies = options.network.head == "softmax"
-    network.compile(
-        optimizer=optimizer,
-        loss=options.training.loss,
-        metrics=["accuracy"] if classifies else [],
-    )
-
-    vectors = item_vectors if options.network.item == "title" else None
-    size = options.training.batch_size
-    progress = _Progress(options.training.epochs, math.ceil(len(train) / size))
-    stop = keras.callbacks.EarlyStopping(
-        monitor="val_loss",
-        patience=_patience(options),
-        restore_best_weights=True,
-    )
-    network.fit(
-        Batches(train, size, vectors, targets_are_vectors, options.training.seed).dataset(),
-        validation_data=Batches(validation, 256, vectors, targets_are_vectors, None).dataset(),
-        epochs=options.training.epochs,
-        callbacks=[progress, stop],
-        shuffle=False,
-        verbose=0,
-    )
-    history = pd.DataFrame(progress.epochs)
-    if not np.isfinite(history["val_loss"]).any():
-        raise InputError(
-            "training diverged: the validation loss is not a number; "
-            "set a smaller training.learning_rate"
-        )
+    network, history = training.network, pd.DataFrame(training.epochs)
+    training.keep_best()
+    best = history.iloc[training.best_epoch - 1]
     facts = {
-        "seconds_training": round(progress.seconds, 2),
+        "seconds_training": round(time.perf_counter() - started + training.seconds_before, 2),
         "n_parameters": sum(math.prod(weight.shape) for weight in network.trainable_weights),
-        "best_epoch": int(history["epoch"].iloc[int(history["val_loss"].argmin())]),
+        "best_epoch": training.best_epoch,
         "training_rows": len(train),
     }
     logger.info(
-        "trained %d epochs in %.0f s; kept epoch %d, validation loss %.5g",
+        "trained %d epochs in %.0f s; kept epoch %d, validation loss %.5g, NDCG@10 %.4f",
         len(history),
         facts["seconds_training"],
-        facts["best_epoch"],
-        history["val_loss"].min(),
+        training.best_epoch,
+        best["val_loss"],
+        best["val_ndcg@10"],
     )
     return TrainedNetwork(network, history, facts)
 
 
-def _patience(options: ModelOptions) -> int:
-    patience = options.training.early_stopping_patience
-    return options.training.epochs if patience is None else patience
+def _read(train: Windows, validation: Windows, item_vectors: np.ndarray | None) -> list[np.ndarray]:
+    arrays = [
+        array
+        for part in (train, validation)
+        for array in (
+            part.sequences.items, part.sequences.starts, part.places, np.array(part.history_length),
+        )
+    ]  # fmt: skip
+    return arrays if item_vectors is None else [*arrays, item_vectors]
 
 
-class _Progress(keras.callbacks.Callback):
-    """A progress bar over the steps of all epochs, and the figures of each epoch."""
+class _Training:
+    """A training between two epochs."""
 
-    def __init__(self, epochs: int, steps: int) -> None:
-        super().__init__()
-        self.epochs: list[dict[str, float]] = []
-        self.seconds = 0.0
-        self._n_epochs = epochs
-        self._steps = steps
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        train: Windows,
+        validation: Windows,
+        block: NetworkBlock,
+        n_items: int,
+        seed: int,
+        item_vectors: np.ndarray | None,
+    ) -> None:
+        self._block = block
+        self._options = block.training
+        self._validation = validation
+        self._item_vectors = item_vectors
         self._started = time.perf_counter()
-        self._bar = tqdm(
-            total=self._steps,
-            desc=f"epoch {epoch + 1}/{self._n_epochs}",
-            unit="batch",
-            mininterval=1,
+        self.seconds_before = 0.0
+        self.epochs: list[dict[str, float]] = []
+
+        keras.utils.set_random_seed(seed)
+        dimension = None if item_vectors is None else item_vectors.shape[1]
+        self.network = build_network(block.network, n_items, dimension)
+        if item_vectors is not None and block.adapts_titles:
+            self.network.fit_whitening(item_vectors)
+        counts = _item_counts(train, n_items)
+        self.network.known.assign((counts > 0).astype(np.float32))
+
+        self._optimizer = keras.optimizers.get(self._options.optimizer)
+        self._optimizer.build(self.network.trainable_variables)
+        every_position = self._options.rows == "every_position"
+        self._batches = Batches(train, self._options.batch_size, every_position, seed)
+        self._step = make_step(self.network, block, self._optimizer, item_vectors, counts, seed)
+        self._best = [variable.numpy() for variable in self.network.variables]
+        self.best_epoch = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last epoch was run, or too many without a better one."""
+        patience = self._options.early_stopping_patience
+        n_run = len(self.epochs)
+        return n_run >= self._options.epochs or (
+            patience is not None and n_run > 0 and n_run - self.best_epoch > patience
         )
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self._bar.update()
+    def run_epoch(self) -> None:
+        """Train for an epoch, and validate."""
+        number = len(self.epochs)
+        n_batches = len(self._batches.epoch(number))
+        started = time.perf_counter()
+        losses, weights = [], []
+        with tqdm(
+            total=n_batches,
+            desc=f"epoch {number + 1}/{self._options.epochs}",
+            unit="batch",
+            mininterval=1,
+        ) as bar:
+            for place, batch in enumerate(self._batches.batches(number)):
+                self._set_rate((number + place / n_batches) / self._options.epochs)
+                losses.append(self._step(batch))
+                weights.append(batch.weights.sum())
+                bar.update()
+            loss = float(np.average([float(loss) for loss in losses], weights=weights))
+            seconds = time.perf_counter() - started
+            figures = {"loss": loss} | self._validate()
+            bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()})
+        self.epochs.append({"epoch": number + 1, **figures, "seconds": round(seconds, 2)})
+        if not np.isfinite(loss):
+            raise InputError(
+                f"training diverged: the loss of epoch {number + 1} is not a number; "
+                "set a smaller training.learning_rate"
+            )
+        if not self.best_epoch or self._is_better(figures):
+            self.best_epoch = number + 1
+            self._best = [variable.numpy() for variable in self.network.variables]
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        seconds = time.perf_counter() - self._started
-        self.seconds += seconds
-        figures = {name: float(value) for name, value in (logs or {}).items()}
-        self.epochs.append({"epoch": epoch + 1, **figures, "seconds": round(seconds, 2)})
-        self._bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()})
-        self._bar.close()
+    def state(self) -> tuple[list[np.ndarray], dict[str, Any]]:
+        """Return everything that the next epoch depends on."""
+        variables = [*self.network.variables, *self._optimizer.variables]
+        seconds = time.perf_counter() - self._started + self.seconds_before
+        facts = {"epochs": self.epochs, "best_epoch": self.best_epoch, "seconds": seconds}
+        return [*(variable.numpy() for variable in variables), *self._best], facts
+
+    def restore(self, arrays: list[np.ndarray], facts: dict[str, Any]) -> None:
+        """Go back to a state."""
+        variables = [*self.network.variables, *self._optimizer.variables]
+        for variable, array in zip(variables, arrays, strict=False):
+            variable.assign(array)
+        self._best = arrays[len(variables) :]
+        self.epochs, self.best_epoch = facts["epochs"], facts["best_epoch"]
+        self.seconds_before = facts["seconds"]
+
+    def keep_best(self) -> None:
+        """Put the weights of the best epoch back."""
+        for variable, array in zip(self.network.variables, self._best, strict=True):
+            variable.assign(array)
+
+    def _is_better(self, figures: dict[str, float]) -> bool:
+        best = self.epochs[self.best_epoch - 1]
+        if self._options.choose_by == "val_loss":
+            return figures["val_loss"] < best["val_loss"]
+        return figures["val_ndcg@10"] > best["val_ndcg@10"]
+
+    def _set_rate(self, done: float) -> None:
+        rate = self._options.learning_rate
+        if self._options.schedule == "cosine":
+            rate *= (1 + math.cos(math.pi * done)) / 2
+        self._optimizer.learning_rate.assign(rate)
+
+    def _validate(self) -> dict[str, float]:
+        recommender: NetworkClassifier | NetworkRegressor
+        if self._block.head == "vector":
+            assert self._item_vectors is not None
+            recommender = NetworkRegressor(self.network, self._item_vectors)
+        else:
+            recommender = NetworkClassifier(self.network, self._item_vectors)
+        losses, ranks = [], []
+        for rows in self._validation.batches(_VALIDATION_ROWS):
+            targets = rows.targets
+            if isinstance(recommender, NetworkRegressor):
+                points = recommender.predict(rows)
+                losses.append(
+                    np.asarray(
+                        vector_loss(self._options.loss, points, recommender.item_vectors[targets])
+                    )
+                )
+                scores = recommender.cosines(points)
+            else:
+                scores = recommender.score(rows)
+                losses.append(-np.log(np.maximum(scores[np.arange(len(rows)), targets], 1e-30)))
+            scores[rows.seen_pairs()] = -np.inf
+            ranks.append(target_ranks(scores, targets))
+        return {
+            "val_loss": float(np.concatenate(losses).mean()),
+            "val_ndcg@10": float(row_metrics(np.concatenate(ranks))["ndcg@10"].mean()),
+        }
+
+
+def make_step(
+    network: RecurrentNetwork,
+    block: NetworkBlock,
+    optimizer: keras.optimizers.Optimizer,
+    item_vectors: np.ndarray | None,
+    counts: np.ndarray,
+    seed: int,
+) -> Callable[[Batch], tf.Tensor]:
+    """Make the function that trains a network on a batch, and returns the mean loss of its targets.
+
+    Args:
+        network: what is trained.
+        block: its description.
+        optimizer: built for the network's trainable variables.
+        item_vectors: shape (items + 1, dimension), float32, or None.
+        counts: shape (items + 1,), how often each item stands in the training part: a tied softmax
+            is over the items that do, so that a network does not learn to push down what it was
+            never shown.
+        seed: of what a sampled softmax draws.
+    """
+    prepared = network.prepare(item_vectors)
+    candidates = np.flatnonzero(counts > 0)
+    sampled = block.head == "tied_softmax" and len(candidates) > block.training.sample_above
+    # Row 0 of the table is padding, which is read and never scored.
+    table_items = tf.constant(np.concatenate([[0], candidates]).astype(np.int32))
+    place_of = np.zeros(len(counts), np.int32)
+    place_of[candidates] = np.arange(1, len(candidates) + 1)
+    places = tf.constant(place_of)
+    raw = None if item_vectors is None else tf.constant(item_vectors)
+
+    def losses(
+        history: tf.Tensor, positions: tf.Tensor, targets: tf.Tensor, drawn: tf.Tensor,
+        correction: tf.Tensor,
+    ) -> tf.Tensor:  # fmt: skip
+        if block.head == "tied_softmax" and not sampled:
+            table = network.represent(table_items, prepared)
+            represented = tf.gather(table, tf.gather(places, history))
+            read = network.read(represented, positions, training=True)
+            # Places in a batch that hold no target have target 0: their loss is weighted by 0.
+            labels = tf.maximum(tf.gather(places, targets) - 1, 0)
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(
+                labels, network.logits(read, table[1:])
+            )
+        read = network.read(network.represent(history, prepared), positions, training=True)
+        if sampled:
+            return _sampled_cross_entropy(network, read, targets, drawn, correction, prepared)
+        if block.head == "softmax":
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, read)
+        return vector_loss(block.training.loss, read, tf.gather(raw, targets))
+
+    @tf.function(jit_compile=True)
+    def step(
+        history: tf.Tensor, positions: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor,
+        drawn: tf.Tensor, correction: tf.Tensor,
+    ) -> tf.Tensor:  # fmt: skip
+        with tf.GradientTape() as tape:
+            per_target = losses(history, positions, targets, drawn, correction)
+            loss = tf.reduce_sum(per_target * weights) / tf.reduce_sum(weights)
+        variables = network.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss
+
+    sampler = _Negatives(counts, block.training.negatives if sampled else 0, seed)
+
+    def run(batch: Batch) -> tf.Tensor:
+        return step(
+            batch.histories, batch.positions, batch.targets, batch.weights, *sampler.draw(batch)
+        )
+
+    return run
+
+
+def vector_loss(loss: str, predicted: Any, expected: Any) -> Any:
+    """Loss of predicted vectors.
+
+    Args:
+        loss: ``mse``, ``mae``, ``huber`` (Huber 1964, half the squared error up to 1) or
+            ``cosine`` (1 minus the cosine).
+        predicted: shape (rows, dimension).
+        expected: the same shape.
+
+    Returns:
+        Shape (rows,).
+    """
+    if loss == "cosine":
+        return 1 + keras.losses.cosine_similarity(expected, predicted)
+    functions = {
+        "mse": keras.losses.mean_squared_error,
+        "mae": keras.losses.mean_absolute_error,
+        "huber": keras.losses.huber,
+    }
+    return functions[loss](expected, predicted)
+
+
+class _Negatives:
+    """Items drawn for a sampled softmax, by the square root of how often they are bought."""
+
+    def __init__(self, counts: np.ndarray, size: int, seed: int) -> None:
+        weights = np.sqrt(counts.astype(np.float64))
+        self._share = weights / weights.sum()
+        self._edges = np.cumsum(self._share)
+        self._size = size
+        self._seed = seed
+
+    def draw(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        """Draw with replacement.
+
+        The batch itself seeds the draw: a training that goes on after an interruption draws what
+        it would have drawn.
+
+        Returns:
+            Item indices, shape (size,), int32, and the log of how often each is expected among
+            them, shape (size,), float32.
+        """
+        if not self._size:
+            return np.zeros(0, np.int32), np.zeros(0, np.float32)
+        generator = np.random.default_rng([self._seed, *batch.targets[:64].tolist()])
+        drawn = np.searchsorted(self._edges, generator.random(self._size) * self._edges[-1])
+        expected = np.log(self._size * self._share[drawn])
+        return drawn.astype(np.int32), expected.astype(np.float32)
+
+
+def _sampled_cross_entropy(
+    network: RecurrentNetwork,
+    read: tf.Tensor,
+    targets: tf.Tensor,
+    drawn: tf.Tensor,
+    correction: tf.Tensor,
+    prepared: tf.Tensor | None,
+) -> tf.Tensor:
+    """Cross-entropy against drawn items, corrected for how often each is drawn.
+
+    The sum over all other items is estimated by importance sampling (Bengio and Senécal 2008; the
+    logQ correction of Yi et al. 2019); the target itself is always in the sum, once.
+    """
+    own = network.represent(targets, prepared)
+    if network.options.temperature is None:
+        positive = tf.reduce_sum(read * own, axis=1)
+    else:
+        positive = (
+            tf.reduce_sum(tf.math.l2_normalize(read, 1) * tf.math.l2_normalize(own, 1), axis=1)
+            / network.options.temperature
+        )
+    negative = network.logits(read, network.represent(drawn, prepared)) - correction
+    negative = tf.where(drawn[None, :] == targets[:, None], -1e9, negative)
+    total = tf.reduce_logsumexp(tf.concat([positive[:, None], negative], axis=1), axis=1)
+    return total - positive
+
+
+def _item_counts(train: Windows, n_items: int) -> np.ndarray:
+    """How often each item stands in the training part: as a target, or in what is read."""
+    counts = np.bincount(train.targets, minlength=n_items + 1)
+    for batch in train.batches(100_000):
+        read = batch.histories()
+        # Each history but its first item was counted as the targets before it.
+        first = read[np.arange(len(read)), np.argmax(read > 0, axis=1)]
+        counts += np.bincount(first, minlength=n_items + 1)
+    counts[0] = 0
+    return counts

@@ -7,6 +7,7 @@ import keras
 from kedro.io import AbstractDataset
 
 from bazar.datasets.atomic import AtomicSave
+from bazar.networks import RecurrentNetwork
 
 
 class _NetworkFile(AbstractDataset):
@@ -14,10 +15,10 @@ class _NetworkFile(AbstractDataset):
         self._filepath = PurePosixPath(filepath)
         self.metadata = metadata
 
-    def load(self) -> keras.Model:
+    def load(self) -> RecurrentNetwork:
         return keras.models.load_model(str(self._filepath), compile=False, safe_mode=True)
 
-    def save(self, data: keras.Model) -> None:
+    def save(self, data: RecurrentNetwork) -> None:
         data.save(str(self._filepath))
 
     def _describe(self) -> dict[str, Any]:

@@ -12,36 +12,53 @@ import numpy as np
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
+from bazar.checkpoints import Checkpoint
 from bazar.errors import InputError
-from bazar.options import EvaluationOptions
+from bazar.networks import RecurrentNetwork
+from bazar.options import REPORT, EvaluationOptions, ModelOptions
 from bazar.ranking import measure, rank_catalogue, ranks_table, recommendations_table
-from bazar.recommenders import Recommender
+from bazar.recommenders import Recommender, of_network
+from bazar.training import train_network
 from bazar.windows import Windows
 
 # What the models share; everything else a model reads or writes is its own.
 SHARED = {"train", "validation", "test", "item_index", "item_vectors", "training_counts"}
 
 
-def training_pipeline(model: str, train: Callable[..., Any], reads: list[str]) -> Pipeline:
+def network_pipeline(model: str, train: Callable[..., Any], options: str) -> Pipeline:
+    """Train a network, recommend by it, measure; the arguments are :func:`training_pipeline`'s."""
+    return training_pipeline(model, train, options) + evaluation_pipeline(
+        model, recommend_by_network, reads=["network", "item_vectors"]
+    )
+
+
+def training_pipeline(model: str, train: Callable[..., Any], options: str) -> Pipeline:
     """Train a network.
 
     Args:
         model: name of the model.
-        train: node function; takes ``train``, ``validation``, ``item_index``, the model's
-            options, then ``reads``; returns the network, its history and its facts.
-        reads: further shared data sets that ``train`` reads.
+        train: node function: :func:`train_chosen` or :func:`train_report`.
+        options: whose parameters it takes: ``classifier`` or ``regressor``.
     """
     node = Node(
         train,
-        ["train", "validation", "item_index", "params:model", *reads],
+        [
+            "train",
+            "validation",
+            "item_index",
+            "item_vectors",
+            "params:network",
+            "params:seed",
+            "checkpoint",
+        ],
         ["network", "history", "training"],
         name="train",
     )
     return Pipeline(
         [node],
         namespace=model,
-        inputs={"train", "validation", "item_index", *reads},
-        parameters={"params:model": f"params:{model}"},
+        inputs={"train", "validation", "item_index", "item_vectors"},
+        parameters={"params:network": f"params:{options}", "params:seed": "params:seed"},
     )
 
 
@@ -74,6 +91,70 @@ def evaluation_pipeline(model: str, recommend: Callable[..., Any], reads: list[s
         inputs={"test", "item_index", *(name for name in reads if name in SHARED)},
         parameters={"params:evaluation"},
     )
+
+
+def train_chosen(
+    train: Windows,
+    validation: Windows,
+    item_index: ir.Table,
+    item_vectors: np.ndarray,
+    options: ModelOptions,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> tuple[RecurrentNetwork, pd.DataFrame, dict[str, Any]]:
+    """Train the network that a model's options choose."""
+    return _train(
+        train, validation, item_index, item_vectors, options, options.network, seed, checkpoint
+    )
+
+
+def train_report(
+    train: Windows,
+    validation: Windows,
+    item_index: ir.Table,
+    item_vectors: np.ndarray,
+    options: ModelOptions,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> tuple[RecurrentNetwork, pd.DataFrame, dict[str, Any]]:
+    """Train the report's network, whichever is chosen."""
+    return _train(train, validation, item_index, item_vectors, options, REPORT, seed, checkpoint)
+
+
+def _train(
+    train: Windows,
+    validation: Windows,
+    item_index: ir.Table,
+    item_vectors: np.ndarray,
+    options: ModelOptions,
+    name: str,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> tuple[RecurrentNetwork, pd.DataFrame, dict[str, Any]]:
+    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
+    trained = train_network(
+        train,
+        validation,
+        options.networks[name],
+        count_items(item_index),
+        seed,
+        item_vectors,
+        checkpoint,
+    )
+    return trained.network, trained.history, trained.facts | {"network": name}
+
+
+def recommend_by_network(
+    test: Windows,
+    item_index: ir.Table,
+    evaluation: EvaluationOptions,
+    network: RecurrentNetwork,
+    item_vectors: np.ndarray,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rank the catalogue by what a network scores, or by nearness to what it predicts."""
+    check_size(network.n_items, item_index, "the network", "modelling_<model>")
+    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
+    return recommend_to_rows(of_network(network, item_vectors), test, item_index, evaluation)
 
 
 def recommend_to_rows(

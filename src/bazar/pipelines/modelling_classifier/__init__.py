@@ -1,4 +1,4 @@
-"""Model I: item ids to the next item."""
+"""Model I: ids, and titles beside them, to the next item."""
 
 from bazar.pipelines.modelling_classifier.pipeline import create_pipeline
 

@@ -1,13 +1,10 @@
-"""The graph of Model I, the classifier."""
+"""The graph of the classifier."""
 
 from kedro.pipeline import Pipeline
 
-from bazar.pipelines.modelling import evaluation_pipeline, training_pipeline
-from bazar.pipelines.modelling_classifier.nodes import recommend_by_classifier, train_classifier
+from bazar.pipelines.modelling import network_pipeline, train_chosen
 
 
 def create_pipeline() -> Pipeline:
-    """Train on item ids, recommend, measure."""
-    return training_pipeline("classifier", train_classifier, reads=[]) + evaluation_pipeline(
-        "classifier", recommend_by_classifier, reads=["network"]
-    )
+    """Train the network that ``classifier.network`` chooses, recommend, measure."""
+    return network_pipeline("classifier", train_chosen, "classifier")

@@ -1,4 +1,4 @@
-"""Model II: title vectors to the vector of the next title."""
+"""Model II: titles alone to the next item."""
 
 from bazar.pipelines.modelling_regressor.pipeline import create_pipeline
 

@@ -163,8 +163,8 @@ def write_report(
 
 
 def _training(options: ModelOptions) -> str:
-    training = options.training
+    training = options.block.training
     return (
         f"{training.loss}, {training.optimizer} {training.learning_rate:g}, up to "
-        f"{training.epochs} epochs, batch {training.batch_size}, seed {training.seed}"
+        f"{training.epochs} epochs, batch {training.batch_size}"
     )
