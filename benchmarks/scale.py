@@ -28,7 +28,7 @@ from bazar.options import ModelOptions
 from bazar.recommenders import NearestTitles
 from bazar.sample_sets import SetBOptions, generate_set_b
 from bazar.settings import CONFIG_LOADER_ARGS
-from bazar.title_vectors import EMPTY, PACKAGED_ENCODER, embed_titles, find_encoder
+from bazar.title_vectors import EMPTY, PACKAGED_ENCODER, embed_texts, find_encoder
 
 ROOT = Path(__file__).parents[1]
 PIPELINES = ["ingestion", "joining", "sequencing"]
@@ -133,9 +133,9 @@ def time_title() -> float:
     words = np.array(["rose", "serum", "gentle", "cleanser", "night", "repair", "ml", "matte"])
     titles = [f"{number} {' '.join(rng.choice(words, 9))}" for number in range(1_000)]
     encoder = find_encoder(PACKAGED_ENCODER, None)
-    embed_titles(titles[:32], EMPTY, encoder, 32)
+    embed_texts(titles[:32], EMPTY, encoder, 32)
     start = time.perf_counter()
-    embed_titles(titles, EMPTY, encoder, 32)
+    embed_texts(titles, EMPTY, encoder, 32)
     return (time.perf_counter() - start) / len(titles)
 
 
