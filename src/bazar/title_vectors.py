@@ -122,7 +122,8 @@ def embed_texts(texts: list[str], known: pa.Table, encoder: Encoder, batch_size:
     own = known.filter(pc.equal(known["encoder"], encoder.identity))
     before = set(own["text"].to_pylist())
     new = [text for text in texts if text not in before]
-    logger.info("%d texts, %d embedded before, %d to embed", len(texts), len(before), len(new))
+    n_before = len(texts) - len(new)
+    logger.info("%d texts, %d embedded before, %d to embed", len(texts), n_before, len(new))
     if not new:
         return known
     vectors = _load(encoder).encode(
