@@ -30,7 +30,7 @@ from bazar.options import ModelOptions
 from bazar.recommenders import Recommender, of_network
 from bazar.sample_sets import SetBOptions, generate_set_b
 from bazar.settings import CONFIG_LOADER_ARGS
-from bazar.title_vectors import EMPTY, PACKAGED_ENCODER, embed_titles, find_encoder
+from bazar.title_vectors import EMPTY, PACKAGED_ENCODER, embed_texts, find_encoder
 from bazar.training import make_step
 from bazar.windows import Sequences, Windows
 
@@ -116,7 +116,7 @@ def time_models(items: int) -> dict[str, float]:
             network = build_network(block.network, items, DIMENSION)
             optimizer = keras.optimizers.get(block.training.optimizer)
             optimizer.build(network.trainable_variables)
-            step = make_step(network, block, optimizer, vectors, counts, seed=0)
+            step = make_step(network, block, optimizer, vectors, counts, seed=0, compiled=False)
             batch = next(Batches(rows, BATCH, every_position=False, seed=0).batches(0))
             figures[f"{model} {name}: training step"] = time_of(partial(learn, step, batch))
             # The weights, their gradients, and the two moments of Adam.
@@ -143,9 +143,9 @@ def time_title() -> float:
     words = np.array(["rose", "serum", "gentle", "cleanser", "night", "repair", "ml", "matte"])
     titles = [f"{number} {' '.join(rng.choice(words, 9))}" for number in range(1_000)]
     encoder = find_encoder(PACKAGED_ENCODER, None)
-    embed_titles(titles[:32], EMPTY, encoder, 32)
+    embed_texts(titles[:32], EMPTY, encoder, 32)
     start = time.perf_counter()
-    embed_titles(titles, EMPTY, encoder, 32)
+    embed_texts(titles, EMPTY, encoder, 32)
     return (time.perf_counter() - start) / len(titles)
 
 

@@ -65,6 +65,7 @@ class Prepared:
     counts: dict[str, tuple[int, int, int]]
     coverage: dict[str, dict[str, Any]]
     sequences: list[dict[str, Any]] = field(default_factory=list)
+    attributes: dict[str, str | None] = field(default_factory=dict)
 
 
 def prepare(
@@ -111,6 +112,7 @@ def prepare(
         },
         {row["title_source"]: row for row in rows(coverage)},
         rows(sequences.order_by("user_id", "position")),
+        {row["item_id"]: row["attributes"] for row in rows(listed)},
     )
 
 
@@ -308,6 +310,29 @@ def test_titles(tmp_path: Path, name: str) -> None:
     assert len(found.interactions) == 2
 
 
+ATTRIBUTE_CASES: dict[str, tuple[Any, str | None]] = {
+    "no attributes": (None, None),
+    "empty or blank ones, and `Unknown`": (["Unknown", "", " ", None, "Nails"], "Nails"),
+    "the same attribute again": ([["Beauty", "Nails"], ["Beauty"]], "Beauty, Nails"),
+    "entities, tags, white space in attributes": ("Hands &amp;  <b>Nails</b>", "Hands & Nails"),
+    "a list as text": ("['Beauty', ['Nails']]", "Beauty, Nails"),
+    "brackets around no list": ("[rose] & [oat]", "[rose] & [oat]"),
+    "neither text nor number in a list": (["Nails", True, {"a": "b"}, 5], "Nails, 5"),
+    "attributes of 1 MB": (["x" * 2**20, "y"], "x" * 1000),
+}
+
+
+@pytest.mark.parametrize("name", ATTRIBUTE_CASES)
+def test_attributes(tmp_path: Path, name: str) -> None:
+    given, expected = ATTRIBUTE_CASES[name]
+    products = json.dumps({"item": "a", "title": "Rose", "kind": given}).encode() + b"\n"
+    catalogue = JSON_SOURCES["products"]["catalogue"]
+    columns = catalogue["columns"] | {"attributes": "kind"}  # type: ignore[operator]
+    sources = JSON_SOURCES | {"products": {"catalogue": catalogue | {"columns": columns}}}
+    found = prepare(tmp_path, {"orders.jsonl": GOOD, "products.jsonl": products}, sources)
+    assert found.attributes["a"] == expected
+
+
 PRODUCT_CASES = {
     "a purchase of a product that no source knows",
     "a product that is listed without a title",
@@ -343,7 +368,7 @@ def test_the_docs_have_a_row_for_every_case_and_no_other() -> None:
     section = text[text.index("## What happens to dirt") :]
     told = re.findall(r"^\| ([^|]+?) \|", section, flags=re.MULTILINE)
     names = [name for name in told if name not in {"dirt"} and not name.startswith("--")]
-    assert sorted(names) == sorted({*CASES, *TITLE_CASES, *PRODUCT_CASES})
+    assert sorted(names) == sorted({*CASES, *TITLE_CASES, *PRODUCT_CASES, *ATTRIBUTE_CASES})
 
 
 def _files(*parts: bytes) -> dict[str, bytes]:

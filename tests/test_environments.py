@@ -13,6 +13,10 @@ from tests.project import copy_project, kedro
 
 PREPARE = "ingestion,joining,sequencing"
 USERS = {"A1": ["0205616461", "B01", "B02"], "A2": ["B02", "B01", "B03", "0205616461"]}
+ATTRIBUTES = {
+    "0205616461": ["Rosalind", "Makeup", "Nails"], "B01": ["Unknown", "Hands &amp; Nails"],
+    "B02": [], "B03": ["Rosalind"],
+}  # fmt: skip
 TITLES = {"0205616461": "Rose's Oil", "B01": "Oat &amp; Milk Soap", "B02": "Crème", "B03": None}
 
 
@@ -28,7 +32,7 @@ def copy_of_sequences(folder: Path) -> None:
     packed(
         folder / "meta_Beauty.jsonl.gz",
         [
-            json.dumps({"asin": item, "title": title, "attributes": []})
+            json.dumps({"asin": item, "title": title, "attributes": ATTRIBUTES[item]})
             for item, title in TITLES.items()
         ],
     )
@@ -47,7 +51,11 @@ def originals(folder: Path) -> None:
     packed(
         folder / "meta_Beauty.json.gz",
         [
-            repr({"asin": item, "price": 1.5} | ({"title": title} if title else {}))
+            repr(
+                {"asin": item, "price": 1.5, "categories": [ATTRIBUTES[item][1:]]}
+                | ({"title": title} if title else {})
+                | ({"brand": ATTRIBUTES[item][0]} if ATTRIBUTES[item] else {})
+            )
             for item, title in TITLES.items()
         ],
     )
@@ -66,6 +74,10 @@ def test_amazon_beauty_2014_in_both_forms(tmp_path: Path, write) -> None:  # typ
     products = pd.read_parquet(project / "data/03_primary/amazon_beauty_2014/products.parquet")
     assert products.set_index("item_id")["title"].replace({float("nan"): None}).to_dict() == {
         "0205616461": "Rose's Oil", "B01": "Oat & Milk Soap", "B02": "Crème", "B03": None,
+    }  # fmt: skip
+    assert products.set_index("item_id")["attributes"].replace({float("nan"): None}).to_dict() == {
+        "0205616461": "Rosalind, Makeup, Nails", "B01": "Hands & Nails", "B02": None,
+        "B03": "Rosalind",
     }  # fmt: skip
 
 

@@ -45,6 +45,7 @@ def test_one_nested_change_keeps_the_siblings() -> None:
         ({"sequencing": {"window_length": 1}}, r"sequencing.window_length: .*2, found 1"),
         ({"sequencing": {"test_share": "much"}}, r"sequencing.test_share: .*number.*'much'"),
         ({"embedding": {"sha256": "abc"}}, r"embedding.sha256: .*match"),
+        ({"embedding": {"text": "all"}}, r"embedding.text: .*'title_and_attributes', found 'all'"),
         ({"classifier": {"network": {"item": "title"}}}, r"item_dimension goes with item: id"),
         ({"classifier": {"training": {"loss": "mse"}}}, r"classifier: .*head softmax"),
         ({"classifier": {"network": {"layers": []}}}, r"classifier.network: .*at least one"),

@@ -5,6 +5,7 @@ import ibis.expr.types as ir
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from bazar.errors import InputError
 from bazar.ingest import (
@@ -121,10 +122,10 @@ def test_an_order_without_a_clock() -> None:
     ]  # fmt: skip
 
 
-def products(*rows: dict[str, Any], **columns: str) -> list[dict[str, Any]]:
+def products(*rows: dict[str, Any], **columns: str | list[str]) -> list[dict[str, Any]]:
     mapped = columns or {"item_id": "i", "title": "t"}
-    content = [{"title": None, "url": None} | row for row in rows]
-    names = ("item_id", "title", "url", "problem")
+    content = [{"title": None, "url": None, "attributes": None} | row for row in rows]
+    names = ("item_id", "title", "url", "attributes", "problem")
     raw = ibis.memtable(
         [
             {"source_file": "f", "row_number": number, "raw": "r", "problem": None} | row
@@ -167,6 +168,32 @@ def test_titles_in_addresses() -> None:
         url="u",
     )
     assert [row["title"] for row in found] == ["Rose Toner, 200 ml", None, None, None, "Crème"]
+
+
+def test_attributes_of_products() -> None:
+    rows: list[dict[str, Any]] = [
+        {"item_id": "1", "title": "Rose", "attributes": '["Rosalind", "[[\\"Skin Care\\"]]"]'},
+        {"item_id": "2", "title": None, "attributes": "Rosalind &amp; Co"},
+        {"item_id": "3", "title": "Rose", "attributes": "Unknown"},
+        {"item_id": "4", "title": "Rose", "attributes": None},
+        {"item_id": None, "title": "Rose", "attributes": "Rosalind"},
+    ]
+    found = products(*rows, item_id="i", title="t", attributes=["b", "c"])
+    assert [(row["title"], row["attributes"], row["reason"]) for row in found] == [
+        ("Rose", "Rosalind, Skin Care", None),
+        (None, "Rosalind & Co", None),
+        ("Rose", None, None),
+        ("Rose", None, None),
+        ("Rose", "Rosalind", "missing item_id"),
+    ]
+    assert [row["attributes"] for row in products(*rows)] == [None] * 5
+
+
+def test_attributes_alone_may_be_several_columns() -> None:
+    with pytest.raises(ValidationError, match=r"columns\.title is one column"):
+        products(item_id="i", title=["t", "u"])
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        products(item_id="i", title="t", attributes=[])
 
 
 SECONDS, MILLISECONDS = "1600000000", "1600000000000"

@@ -24,8 +24,8 @@ INTERACTION = {
     "rating": "float64", "source_file": "string", "source_order": "int64",
 }  # fmt: skip
 PRODUCT = {
-    "item_id": "string", "title": "string", "title_source": "string", "trust": "int32",
-    "source_file": "string", "source_order": "int64",
+    "item_id": "string", "title": "string", "attributes": "string", "title_source": "string",
+    "trust": "int32", "source_file": "string", "source_order": "int64",
 }  # fmt: skip
 
 
@@ -39,8 +39,13 @@ def interactions(*rows: tuple[str, str, int | None]) -> ir.Table:
 
 def products(*rows: tuple[str, str | None, str, int]) -> ir.Table:
     """Rows of item, title, source and trust."""
+    return described(*((item, title, None, *rest) for item, title, *rest in rows))
+
+
+def described(*rows: Any) -> ir.Table:
+    """Rows of item, title, attributes, source and trust."""
     content = [
-        dict(zip(PRODUCT, (*row, f"{row[2]}.jsonl", order), strict=True))
+        dict(zip(PRODUCT, (*row, f"{row[3]}.jsonl", order), strict=True))
         for order, row in enumerate(rows)
     ]
     return ibis.memtable(content, schema=PRODUCT)
@@ -64,6 +69,35 @@ def test_the_title_that_is_trusted_most() -> None:
         ("1", "Rose", "old"),
         ("2", None, "without title"),
     ]
+
+
+def test_the_attributes_that_are_trusted_most() -> None:
+    titles = first_titles(
+        described(
+            ("1", "Rose", None, "new", 0),
+            ("1", "Other", "third", "older", 2),
+            ("1", "Other", "first", "old", 1),
+            ("1", "Other", "second", "old", 1),
+            ("2", None, "of no title", "new", 0),
+            ("2", None, "older", "old", 1),
+            ("3", "Oat", None, "new", 0),
+            ("4", "Gel", "newest", "new", 0),
+            ("4", "Gel", "older", "old", 1),
+        )
+    )
+    expected = [
+        ("1", "Rose", "first", "new"),
+        ("2", None, "of no title", "without title"),
+        ("3", "Oat", None, "new"),
+        ("4", "Gel", "newest", "new"),
+    ]
+    columns = ("item_id", "title", "attributes", "title_source")
+    assert values(titles.order_by("item_id"), *columns) == expected
+    bought = name_title_sources(interactions(("u", "2", 1), ("u", "9", 2)), titles)
+    listed = list_products(bought, titles, keep_unsold=True)
+    assert values(listed, *columns) == [*expected, ("9", None, None, "unknown product")]
+    listed = list_products(bought, titles, keep_unsold=False)
+    assert values(listed, *columns) == [expected[1], ("9", None, None, "unknown product")]
 
 
 def test_exact_duplicates_alone_are_dropped() -> None:

@@ -344,7 +344,7 @@ products:
   orders:
     files: orders.csv
     format: csv
-    columns: {item_id: sku, title: product}
+    columns: {item_id: sku, title: product, attributes: [brand, department]}
 """
 
 
@@ -356,12 +356,13 @@ def test_a_shop_of_ones_own(tmp_path: Path) -> None:
     folder.mkdir()
     rng = np.random.default_rng(0)
     products = [f"Rose {kind} {size} ml" for kind in ("Soap", "Oil", "Gel") for size in (50, 90)]
-    lines = ["customer,sku,product,ordered_at"]
+    lines = ["customer,sku,product,brand,department,ordered_at"]
     for customer in range(40):
         for day in range(5):
             item = int(rng.integers(0, 6))
             title = "" if item == 5 else f'"{products[item]}"'
-            lines.append(f"{customer:04d},00{item},{title},2024-03-0{day + 1}T10:00:00")
+            about = "Rosalind,Skin care" if item else ","
+            lines.append(f"{customer:04d},00{item},{title},{about},2024-03-0{day + 1}T10:00:00")
     (folder / "orders.csv").write_text("\n".join(lines))
 
     run = kedro(
@@ -379,12 +380,17 @@ def test_a_shop_of_ones_own(tmp_path: Path) -> None:
         "without title": 1,
     }
 
+    vectors = pq.read_table(project / "data/04_feature/my_shop/title_vectors.parquet")
+    assert vectors["text"].to_pylist() == sorted(
+        [products[0], *(f"{title}. Rosalind, Skin care" for title in products[1:5])]
+    )
+
     globals_file = project / "conf" / "my_shop" / "globals.yml"
     globals_file.write_text(OWN_SHOP.replace("user_id: customer", "user_id: client"))
     before = snapshot(project)
     run = kedro(project, "run", "--env", "my_shop", "--pipelines", "ingestion")
     assert run.returncode != 0
     assert "has no column 'client'" in run.stderr
-    assert "found customer, sku, product, ordered_at" in run.stderr
+    assert "found customer, sku, product, brand, department, ordered_at" in run.stderr
     assert "interactions.orders.columns.user_id" in run.stderr
     assert snapshot(project) == before

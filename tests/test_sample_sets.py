@@ -146,6 +146,7 @@ def test_lines_of_2014_are_python_and_not_json(set_b: tuple[Path, SetBSummary]) 
             json.loads(line)
     assert any("title" not in record for record in records)
     assert any("price" not in record for record in records)
+    assert {record.get("brand") for record in records} > {None, "Unknown"}
     # Both kinds of quotes, an escaped one, and a letter that ASCII lacks.
     for quoted in ("'title': \"", "'title': '", "\\'s 5\" Tube", r"Cr\xe8me"):
         assert any(quoted in line for line in every), quoted

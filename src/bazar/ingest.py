@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from bazar import portable
+from bazar.attributes import join_attributes
 from bazar.errors import InputError
 from bazar.options import InteractionSource, ProductSource
 from bazar.raw_files import input_error
@@ -179,25 +180,33 @@ def type_products(raw: ir.Table, source: ProductSource, name: str, trust: int) -
     """Type the products, and say which cannot be used. A missing title is no reason.
 
     Args:
-        raw: the raw table: ``source_file, row_number, raw, problem, item_id`` and ``title`` or
-            ``url``, all text.
+        raw: the raw table: ``source_file, row_number, raw, problem, item_id`` and the mapped of
+            ``title``, ``url`` and ``attributes``, all text.
         source: how the files are mapped.
         name: name of the source.
         trust: the source's place in the order of trust; a lower one is trusted more.
 
     Returns:
         ``item_id`` (string, trimmed), ``title`` (string, as :func:`bazar.titles.clean_title`
-        gives it, null where nothing is left), ``title_source`` (string, the name), ``trust``
-        (int32), ``source_file``, ``source_order``, ``reason`` and ``raw`` as
-        :func:`type_interactions` gives them.
+        gives it, null where nothing is left), ``attributes`` (string, as
+        :func:`bazar.attributes.join_attribute_texts` gives it, null where there are none),
+        ``title_source`` (string, the name), ``trust`` (int32), ``source_file``, ``source_order``,
+        ``reason`` and ``raw`` as :func:`type_interactions` gives them.
     """
     text = raw.title
     if "url" in source.columns:
         text = unquote_names(raw.url.re_extract(_NAME_IN_URL, 1))
-    cleaned = raw.mutate(item_id=_stripped(raw.item_id), title=clean_titles(text).nullif(""))
+    cleaned = raw.mutate(
+        item_id=_stripped(raw.item_id),
+        title=clean_titles(text).nullif(""),
+        attributes=join_attributes(raw.attributes).nullif("")
+        if "attributes" in source.columns
+        else ibis.null("string"),
+    )
     typed = cleaned.select(
         "item_id",
         "title",
+        "attributes",
         "source_file",
         "raw",
         title_source=ibis.literal(name),

@@ -10,37 +10,32 @@ UNTITLED = "without title"
 UNKNOWN = "unknown product"
 EXAMPLES = 20
 _SAME = ["user_id", "item_id", "timestamp", "position"]
+_TRUST = ["trust", "source_file", "source_order"]
 
 
 def first_titles(products: ir.Table) -> ir.Table:
     """Give every product the title of the source that is trusted most and has one.
 
-    Of one source, the first counts, in order of its files' names and of their rows.
+    So with its attributes, which may be another source's. Of one source, the first counts, in order
+    of its files' names and of their rows.
 
     Args:
-        products: ``item_id, title, title_source, trust, source_file, source_order``; an item may
-            stand there often.
+        products: ``item_id, title, attributes, title_source, trust, source_file, source_order``;
+            an item may stand there often.
 
     Returns:
-        ``item_id, title, title_source``, each item once; the title is null and its source
-        ``without title`` where no row has one.
+        ``item_id, title, attributes, title_source``, each item once; the title is null and its
+        source ``without title`` where no row has one, the attributes are null likewise.
     """
-    ranked = products.mutate(
-        place=ibis.row_number().over(
-            group_by=products.item_id,
-            order_by=[
-                products.title.isnull(),
-                products.trust,
-                products.source_file,
-                products.source_order,
-            ],
-        )
-    )
-    return ranked.filter(ranked.place == 0).select(
+    titled = _first_rows(products, products.title.isnull(), *_TRUST)
+    described = _first_rows(products.filter(products.attributes.notnull()), *_TRUST)
+    titles = titled.select(
         "item_id",
         "title",
-        title_source=ranked.title.isnull().ifelse(UNTITLED, ranked.title_source),
+        title_source=titled.title.isnull().ifelse(UNTITLED, titled.title_source),
     )
+    joined = titles.left_join(described.select("item_id", "attributes"), "item_id")
+    return joined.select("item_id", "title", "attributes", "title_source")
 
 
 def drop_duplicates(interactions: ir.Table) -> ir.Table:
@@ -128,11 +123,12 @@ def list_products(interactions: ir.Table, titles: ir.Table, keep_unsold: bool) -
         keep_unsold: whether titled products that nobody has bought are part of it.
 
     Returns:
-        ``item_id, title, title_source``, each item once, in order of ``item_id``.
+        ``item_id, title, attributes, title_source``, each item once, in order of ``item_id``.
     """
     bought = interactions.select("item_id", "title_source").distinct()
-    listed = bought.left_join(titles.select("item_id", "title"), "item_id").select(
-        "item_id", "title", "title_source"
+    known = titles.select("item_id", "title", "attributes")
+    listed = bought.left_join(known, "item_id").select(
+        "item_id", "title", "attributes", "title_source"
     )
     if keep_unsold:
         unsold = titles.filter(titles.title.notnull()).anti_join(bought, "item_id")
@@ -215,3 +211,10 @@ def count_steps(steps: dict[str, ir.Table], min_interactions: int) -> ir.Table:
             "See joining.min_interactions and joining.keep_users"
         )
     return ibis.memtable(rows, schema={"step": "string", "interactions": "int64", "users": "int64"})
+
+
+def _first_rows(products: ir.Table, *order: ir.Value | str) -> ir.Table:
+    """The first row of each item."""
+    place = ibis.row_number().over(group_by=products.item_id, order_by=order)
+    numbered = products.mutate(place=place)
+    return numbered.filter(numbered.place == 0)

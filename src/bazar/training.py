@@ -163,7 +163,16 @@ class _Training:
         self._optimizer.build(self.network.trainable_variables)
         every_position = self._options.rows == "every_position"
         self._batches = Batches(train, self._options.batch_size, every_position, seed)
-        self._step = make_step(self.network, block, self._optimizer, item_vectors, counts, seed)
+        steps = len(self._batches.epoch(0)) * self._options.epochs
+        self._step = make_step(
+            self.network,
+            block,
+            self._optimizer,
+            item_vectors,
+            counts,
+            seed,
+            compiled=steps >= _STEPS_WORTH_COMPILING,
+        )
         self._best = [variable.numpy() for variable in self.network.variables]
         self.best_epoch = 0
 
@@ -276,6 +285,7 @@ def make_step(
     item_vectors: np.ndarray | None,
     counts: np.ndarray,
     seed: int,
+    compiled: bool,
 ) -> Callable[[Batch], tf.Tensor]:
     """Make the function that trains a network on a batch, and returns the mean loss of its targets.
 
@@ -288,6 +298,7 @@ def make_step(
             is over the items that do, so that a network does not learn to push down what it was
             never shown.
         seed: of what a sampled softmax draws.
+        compiled: whether XLA compiles the step, once for each shape of batches.
     """
     prepared = network.prepare(item_vectors)
     candidates = np.flatnonzero(counts > 0)
@@ -319,7 +330,7 @@ def make_step(
             return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, read)
         return vector_loss(block.training.loss, read, tf.gather(raw, targets))
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=compiled, reduce_retracing=not compiled)
     def step(
         history: tf.Tensor, positions: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor,
         drawn: tf.Tensor, correction: tf.Tensor,

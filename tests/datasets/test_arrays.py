@@ -80,8 +80,10 @@ def test_arrays_run_no_code(tmp_path: Path) -> None:
 def test_no_title_vectors_yet(tmp_path: Path) -> None:
     entry = TitleVectorsDataset(filepath=str(tmp_path / "title_vectors.parquet"))
     assert entry.load().equals(EMPTY)
-    rows = pa.table({"encoder": ["e"], "title": ["t"], "vector": [[0.5, 1.0]]}, schema=EMPTY.schema)
+    rows = pa.table({"encoder": ["e"], "text": ["t"], "vector": [[0.5, 1.0]]}, schema=EMPTY.schema)
     entry.save(rows)
+    assert entry.load().equals(rows)
+    entry.save(rows.rename_columns(["encoder", "title", "vector"]))
     assert entry.load().equals(rows)
 
 

@@ -1,17 +1,23 @@
+import csv
 import gzip
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kedro.io import DatasetError
 
+from bazar.attributes import join_attribute_texts
 from bazar.datasets.raw import RawDataset
 from bazar.errors import InputError
-from bazar.ingest import read_once
+from bazar.ingest import read_once, type_products
+from bazar.options import ProductSource
 
 CONNECTION = {"backend": "duckdb", "database": ":memory:"}
 COLUMNS = {"user_id": "user", "item_id": "asin", "timestamp": "time"}
@@ -318,3 +324,129 @@ def test_a_csv_row_is_shown_as_it_stands(tmp_path: Path) -> None:
     path = tmp_path / "shop.csv"
     path.write_text("user;asin;time\n;a;1\n")
     assert [row["raw"] for row in rows(path)] == [";a;1"]
+
+
+FORMATS = {"jsonl": "shop.jsonl.gz", "csv": "shop.csv", "parquet": "shop.parquet", "python": "shop"}
+
+
+def write_products(path: Path, file_format: str, records: list[dict[str, Any]]) -> None:
+    """As each format has it; CSV knows no lists, and has them as JSON."""
+    if file_format == "jsonl":
+        path.write_bytes(gzip.compress("".join(f"{json.dumps(one)}\n" for one in records).encode()))
+    elif file_format == "python":
+        path.write_text("".join(f"{one!r}\n" for one in records), encoding="utf-8")
+    elif file_format == "parquet":
+        lists = pa.list_(pa.list_(pa.string()))
+        types = {"kinds": lists, "tags": pa.list_(pa.string())}
+        schema = pa.schema({name: types.get(name, pa.string()) for name in records[0]})
+        pq.write_table(pa.Table.from_pylist(records, schema), path)
+    else:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(records[0]))
+            writer.writeheader()
+            for one in records:
+                writer.writerow(
+                    {
+                        name: json.dumps(value) if isinstance(value, list) else value
+                        for name, value in one.items()
+                    }
+                )
+
+
+def attributes(
+    folder: Path, file_format: str, records: list[dict[str, Any]], mapped: str | list[str]
+) -> dict[str, str | None]:
+    """The attributes of each item, from a file of that format."""
+    write_products(folder / FORMATS[file_format], file_format, records)
+    source: dict[str, Any] = {
+        "files": FORMATS[file_format],
+        "format": file_format,
+        "columns": {"item_id": "item", "title": "name", "attributes": mapped},
+    }
+    dataset = RawDataset(
+        path=str(folder),
+        sources={"catalogue": source},
+        kind="products",
+        max_rows=10**9,
+        max_bytes=10**12,
+        connection=CONNECTION,
+    )
+    typed = read_once(
+        type_products(dataset.load()["catalogue"], ProductSource(**source), "catalogue", 0)
+    )
+    assert typed.reason.notnull().sum().execute() == 0
+    return {row["item_id"]: row["attributes"] for row in typed.to_pyarrow().to_pylist()}
+
+
+PRODUCTS: list[dict[str, Any]] = [
+    {
+        "item": "01", "name": "Rose Oil", "brand": "Men's \"Rose\" Café",
+        "tags": ["Beauty", "x"],
+        "kinds": [["Beauty", "Oils &amp; Creams"], ["Beauty", None, "Face"]],
+    },
+    {"item": "02", "name": None, "brand": "Unknown", "kinds": [["Beauty"], []], "tags": []},
+    {"item": "03", "name": "Oat", "brand": "  ", "kinds": [[]], "tags": ["Unknown", "", " "]},
+    {"item": "04", "name": "Oat", "brand": None, "kinds": None, "tags": None},
+    {"item": "05", "name": "Oat", "brand": "[comfort] zone", "kinds": None, "tags": ["a, b", "b"]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_attributes_of_every_format(tmp_path: Path, file_format: str) -> None:
+    def found(*mapped: str) -> list[str | None]:
+        columns = mapped[0] if len(mapped) == 1 else list(mapped)
+        return list(attributes(tmp_path, file_format, PRODUCTS, columns).values())
+
+    cafe, oils = 'Men\'s "Rose" Café', "Beauty, Oils & Creams, Face"
+    assert found("brand") == [cafe, None, None, None, "[comfort] zone"]
+    assert found("kinds") == [oils, "Beauty", None, None, None]
+    assert found("tags") == ["Beauty, x", None, None, None, "a, b, b"]
+    assert found("brand", "kinds") == [f"{cafe}, {oils}", "Beauty", None, None, "[comfort] zone"]
+    assert found("tags", "brand", "kinds") == [
+        f"Beauty, x, {cafe}, Oils & Creams, Face", "Beauty", None, None, "a, b, b, [comfort] zone",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("mapped", ["maker", ["brand", "maker"]])
+def test_attributes_that_are_not_there(
+    tmp_path: Path, file_format: str, mapped: str | list[str]
+) -> None:
+    with pytest.raises(DatasetError) as error:
+        attributes(tmp_path, file_format, PRODUCTS, mapped)
+    told = str(error.value.__cause__)
+    assert "has no column 'maker'" in told
+    assert "Set products.catalogue.columns.attributes in globals.yml" in told
+    assert "or leave it out if none does" in told
+
+
+words = st.text(
+    alphabet=st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff"), max_size=5
+)
+record_strategy = st.fixed_dictionaries(
+    {
+        "name": st.none(),
+        "brand": st.none() | words,
+        "kinds": st.none() | st.lists(st.lists(st.none() | words, max_size=3), max_size=3),
+        "tags": st.none() | st.lists(words, max_size=3),
+    }
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(record_strategy, min_size=1, max_size=6))
+def test_every_format_gives_the_same_attributes(records: list[dict[str, Any]]) -> None:
+    numbered = [{"item": f"i{number}"} | record for number, record in enumerate(records)]
+    with tempfile.TemporaryDirectory() as folder:
+        found = {
+            file_format: attributes(Path(folder), file_format, numbered, ["tags", "brand", "kinds"])
+            for file_format in FORMATS
+        }
+    expected = {
+        record["item"]: join_attribute_texts(
+            json.dumps([record[name] for name in ("tags", "brand", "kinds")])
+        )
+        for record in numbered
+    }
+    for file_format in FORMATS:
+        assert found[file_format] == expected, file_format

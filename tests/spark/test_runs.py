@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -57,17 +58,22 @@ DIRTY: dict[str, Any] = {
         "catalogue": {
             "files": "products.jsonl",
             "format": "jsonl",
-            "columns": {"item_id": "item", "title": "title"},
+            "columns": {"item_id": "item", "title": "title", "attributes": ["brand", "kinds"]},
         },
         "old": {
             "files": "products.txt",
             "format": "python",
-            "columns": {"item_id": "item", "title": "title"},
+            "columns": {"item_id": "item", "title": "title", "attributes": "kinds"},
         },
         "addresses": {
             "files": "old.csv",
             "format": "csv",
-            "columns": {"item_id": "item", "url": "url"},
+            "columns": {"item_id": "item", "url": "url", "attributes": "user"},
+        },
+        "tables": {
+            "files": "products.parquet",
+            "format": "parquet",
+            "columns": {"item_id": "item", "title": "title", "attributes": ["kinds", "brand"]},
         },
     },
 }  # fmt: skip
@@ -103,6 +109,12 @@ TITLES = [
     "", "  ", "\x0b", None, "é", "Rose &amp; <b>Oat</b>", "a\u200bb", "<script>1</script>",
     "e\u0301", "\U0001f338", "vf", "NULL", 5, ["Rose"], "x" * 3000,
 ]  # fmt: skip
+KINDS = [
+    None, [], [[]], ["Face"], [["Face", "Oils &amp; <b>Creams</b>"], ["Face", None]], "Face",
+    "Unknown", ["Unknown", "", " ", "\xa0"], "['Face', ['Oils']]", "[Face]", '["\\ud800"]',
+    ["x" * 1500, "y"], ["\U0001f338", "e\u0301", "é", "a\u200bb"], 5, [1.5, True, {"a": "b"}],
+    {"a": "b"}, "NaN",
+]  # fmt: skip
 
 
 def write_dirty_shop(folder: Path) -> None:
@@ -131,6 +143,12 @@ def write_dirty_shop(folder: Path) -> None:
     ]
     products += [{"item": item, "title": "nobody's"} for item in NO_IDS] + [{"title": "Rose"}]
     products += [{"item": f"unsold {place}", "title": t} for place, t in enumerate(TITLES)]
+    for one in rng.choices(products, k=60):
+        one["kinds"] = rng.choice(KINDS)
+    products += [
+        {"item": f"described {place}", "title": "Rose", "brand": brand, "kinds": kinds}
+        for place, (brand, kinds) in enumerate(itertools.product(["Rosalind", "Face", None], KINDS))
+    ]
     rng.shuffle(products)
     no_records = ["{", "[1, 2]", "null", '"text"', '{"user": "a"', "not JSON"]
     for name, records in (("orders", orders), ("products", products)):
@@ -140,8 +158,16 @@ def write_dirty_shop(folder: Path) -> None:
     # A second file of the same source, with rows of the first one.
     (folder / "orders-2.jsonl").write_text("\n".join(json.dumps(one) for one in orders[:300]))
     (folder / "products.txt").write_text(
-        "\n".join(repr({"item": item, "title": rng.choice(TITLES)}) for item in IDS) + "\n{cut"
+        "\n".join(
+            repr({"item": item, "title": rng.choice(TITLES), "kinds": rng.choice(KINDS)})
+            for item in IDS
+        )
+        + "\n{cut"
     )
+    lists = pa.list_(pa.list_(pa.string()))
+    table = {"item": IDS, "title": [None] * len(IDS), "brand": rng.choices(TITLES[:17], k=len(IDS))}
+    kinds = pa.array([rng.choice([None, [], KINDS[4]]) for _ in IDS], lists)
+    pq.write_table(pa.table({**table, "kinds": kinds}), folder / "products.parquet")
     # In seconds, where milliseconds are expected.
     rows = [
         f"{user},{item},{1_500_000_000 + place},https://shop.example/Old-{place}%21/dp/{item}"
@@ -237,6 +263,14 @@ def test_the_dirt_is_met(ran: tuple[str, Path, Path]) -> None:
     index = load(on_duckdb, "04_feature/item_index", dataset)["item_id"].to_pylist()
     assert index == sorted(index)
     assert {"\U0001f338", "\ufffd", "vf", "\xa0a\xa0"} <= set(index)
+    products = load(on_duckdb, "03_primary/products", dataset).to_pylist()
+    described = {row["item_id"]: row["attributes"] for row in products}
+    assert described["described 4"] == "Rosalind, Face, Oils & Creams"
+    assert described["described 0"] == "Rosalind"
+    assert described[f"described {2 * len(KINDS)}"] is None
+    assert described["z"] == "a"
+    of_ids = [described.get(item) for item in IDS]
+    assert 10 < sum(found is not None for found in of_ids) < len(of_ids)
     steps = load(on_duckdb, "03_primary/joining_counts", dataset)["interactions"].to_pylist()
     assert steps[0] > steps[1] + 100 > steps[2] > 500
 

@@ -81,7 +81,10 @@ class _TitleVectorsFile(_FileDataset):
     def load(self) -> pa.Table:
         if not self._exists():
             return EMPTY
-        return pq.read_table(str(self._filepath), schema=EMPTY.schema)
+        # By place: what is a text now was called a title when titles alone were embedded.
+        return (
+            pq.read_table(str(self._filepath)).rename_columns(EMPTY.schema.names).cast(EMPTY.schema)
+        )
 
     def save(self, data: pa.Table) -> None:
         pq.write_table(data, str(self._filepath))

@@ -16,7 +16,7 @@ from bazar.spark_files import read_on_workers
 
 _KINDS: dict[str, tuple[type[InteractionSource] | type[ProductSource], tuple[str, ...]]] = {
     "interactions": (InteractionSource, ("user_id", "item_id", "timestamp", "position", "rating")),
-    "products": (ProductSource, ("item_id", "title", "url")),
+    "products": (ProductSource, ("item_id", "title", "url", "attributes")),
 }
 
 
@@ -130,12 +130,13 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         return sorted(found)
 
     def _file(self, name: str, source: InteractionSource | ProductSource, path: Path) -> RawFile:
-        theirs: dict[str, str] = dict(source.columns)  # type: ignore[arg-type]
+        mapped: dict[str, str | list[str]] = dict(source.columns)  # type: ignore[arg-type]
+        theirs = {ours: [it] if isinstance(it, str) else it for ours, it in mapped.items()}
         return RawFile(
             path=path,
             name=path.relative_to(self._filepath).as_posix(),
             file_format=source.format,
-            columns={ours: theirs.get(ours) for ours in self._columns},
+            columns={ours: theirs.get(ours, []) for ours in self._columns},
             setting=f"{self._kind}.{name}",
             **self._limits,
         )

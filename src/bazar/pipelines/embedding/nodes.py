@@ -11,10 +11,10 @@ from bazar.options import EmbeddingOptions
 def embed_titles(
     products: ir.Table, known_title_vectors: pa.Table, options: EmbeddingOptions
 ) -> pa.Table:
-    """Embed the distinct titles that were not embedded before."""
-    titles = products.filter(products.title.notnull()).select("title").distinct()
-    return vectors.embed_titles(
-        titles.order_by("title").to_pyarrow()["title"].to_pylist(),
+    """Embed the distinct texts of titled products that were not embedded before."""
+    texts = products.select(text=vectors.text_of(products, options.text)).distinct()
+    return vectors.embed_texts(
+        texts.filter(texts.text.notnull()).order_by("text").to_pyarrow()["text"].to_pylist(),
         known_title_vectors,
         vectors.find_encoder(options.encoder, options.sha256),
         options.batch_size,
@@ -29,9 +29,10 @@ def place_vectors(
     Returns:
         shape (items + 1, dimension), float32.
     """
-    by_index = item_index.join(products, "item_id").order_by("item_index").select("title")
+    texts = products.select("item_id", text=vectors.text_of(products, options.text))
+    by_index = item_index.join(texts, "item_id").order_by("item_index").select("text")
     return vectors.vectors_of(
-        [None, *by_index.to_pyarrow()["title"].to_pylist()],
+        [None, *by_index.to_pyarrow()["text"].to_pylist()],
         title_vectors,
         vectors.find_encoder(options.encoder, options.sha256),
     )
