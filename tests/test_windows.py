@@ -304,9 +304,9 @@ def test_a_temporal_part_without_rows_is_told() -> None:
     with pytest.raises(InputError) as error:
         temporal(sequences_of([[1, 2, 3]]), 3, 2, clock([[0, day, 2 * day]]), day, 9 * day)
     assert str(error.value).splitlines() == [
-        "split=temporal, with validation from 1970-01-02T00:00:00+00:00 and test from "
-        "1970-01-10T00:00:00+00:00, of purchases from 1970-01-01T00:00:00+00:00 to "
-        "1970-01-03T00:00:00+00:00:",
+        "split=temporal, with validation from 1970-01-02T00:00:00.000+00:00 and test from "
+        "1970-01-10T00:00:00.000+00:00, of purchases from 1970-01-01T00:00:00.000+00:00 to "
+        "1970-01-03T00:00:00.000+00:00:",
         "0 training, 2 validation and 0 test rows; each part needs some",
         "Set sequencing.temporal.validation_from and test_from elsewhere, or use "
         "split=leave_one_out",

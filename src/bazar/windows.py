@@ -512,7 +512,7 @@ def paper_windows(
 
 def tell_time(milliseconds: int) -> str:
     """Write a time, UTC milliseconds, as ISO 8601."""
-    return (_EPOCH + int(milliseconds) * _MILLISECOND).isoformat()
+    return (_EPOCH + int(milliseconds) * _MILLISECOND).isoformat(timespec="milliseconds")
 
 
 def _last_items(sequences: Sequences, history_length: int) -> Windows:

@@ -153,7 +153,7 @@ def write_report(
             joining_counts=joining_counts.to_pandas(),
             examples=report.examples_from_json(example_customers),
             settings={
-                "protocol": tell_split(split_summary),
+                "split": tell_split(split_summary),
                 "sequences": length,
                 "encoder": embedding.encoder,
                 "Model I": _training(classifier),
