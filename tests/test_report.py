@@ -1,7 +1,7 @@
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
@@ -10,6 +10,8 @@ from rich.console import Console
 from bazar.console import print_outputs, print_summary
 from bazar.errors import InputError
 from bazar.figures import hit_rate_bars, loss_curves, to_svg
+from bazar.names import tell_split
+from bazar.options import Split
 from bazar.report import (
     ExampleCustomer,
     Purchase,
@@ -305,6 +307,27 @@ def test_the_summary_marks_leaky_windows() -> None:
     console = Console(record=True, width=100)
     print_summary(metrics("paper_windows"), example(), Path("report.html"), console)
     assert "paper_windows is leaky" in console.export_text()
+
+
+@pytest.mark.parametrize("protocol", get_args(Split))
+def test_every_protocol_is_told(protocol: str) -> None:
+    console = Console(record=True, width=500)
+    print_summary(metrics(protocol), example(), Path("report.html"), console)
+    warned = "Not to be compared with leave-one-out" in console.export_text()
+    assert warned == (protocol != "leave_one_out")
+    told = tell_split({"protocol": protocol, "test_rows": 1200, "cold_test_rows": 34})
+    assert "; 34 of 1,200 test rows ask for an item that is not in training" in told
+
+
+def test_what_was_cut_or_drawn_is_told() -> None:
+    summary = {"protocol": "temporal", "test_rows": 20, "cold_test_rows": 3}
+    cuts = {"validation_from": "2023-05-01T00:00:00+00:00", "test_from": "2023-06-01"}
+    assert "validation from 2023-05-01T00:00:00+00:00, test from 2023-06-01; 3 of 20" in (
+        tell_split(summary | cuts)
+    )
+    assert "customer's last purchase is test: 1,201 items; 3 of 20" in tell_split(
+        summary | {"protocol": "cold_items", "cold_items": 1201}
+    )
 
 
 def test_written_files_are_told() -> None:

@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from bazar.names import NO_TITLE
+from bazar.names import NO_TITLE, PROTOCOLS
 from bazar.report import ExampleCustomer, findings, model_name
 
 _SHOWN = ("hr@1", "ndcg@10", "mrr@20", "hr@10")
@@ -36,6 +36,11 @@ def print_summary(
         console.print(
             "[bold]paper_windows is leaky:[/bold] windows of one customer stand in training and "
             "test. Not to be compared with leave-one-out figures."
+        )
+    elif metrics["protocol"] != "leave_one_out":
+        console.print(
+            f"[bold]{metrics['protocol']}:[/bold] {PROTOCOLS[metrics['protocol']]}. Not to be "
+            "compared with leave-one-out figures."
         )
     for sentence in findings(metrics):
         console.print(escape(sentence), highlight=False)

@@ -3,9 +3,17 @@
 A model here is one block of a ``parameters_<pipeline>.yml``. Unknown keys are refused.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 REPORT = "report"
 """The network of each model that is the report's."""
@@ -13,7 +21,7 @@ REPORT = "report"
 DEFAULT_SEED = 42
 """The seed of the training whose results stand in the folder of the data set itself."""
 
-Split = Literal["leave_one_out", "paper_windows"]
+Split = Literal["leave_one_out", "temporal", "cold_items", "paper_windows"]
 KeepUsers = Literal["all", "any", "all_titled"]
 Engine = Literal["duckdb", "spark"]
 EmbeddedText = Literal["title", "title_and_attributes"]
@@ -109,11 +117,54 @@ class JoiningOptions(Options):
     """Whether titled products that nobody has bought stay in the catalogue."""
 
 
+def _read_cut(value: Any) -> float | datetime:
+    """Read a share of the purchases or a time, in UTC unless it says another zone."""
+    if isinstance(value, float) and 0 < value < 1:
+        return value
+    try:
+        time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "a share of the purchases between 0 and 1, or a time such as 2024-03-01 or "
+            "2024-03-01T10:00:00+01:00, was expected"
+        ) from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+Cut = Annotated[float | datetime, BeforeValidator(_read_cut)]
+
+
+class TemporalOptions(Options):
+    """Where validation and test of ``temporal`` begin: what comes before both is training.
+
+    Each is a share of the purchases in order of time (0.9: test is the last tenth), or a time in
+    ISO 8601, UTC unless it says another zone.
+    """
+
+    validation_from: Cut
+    test_from: Cut
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        both = (self.validation_from, self.test_from)
+        # A share and a time can be compared only where the purchases are known.
+        if type(both[0]) is type(both[1]) and both[0] >= both[1]:  # type: ignore[operator]
+            raise ValueError("validation_from must come before test_from")
+        return self
+
+
 class SequencingOptions(Options):
     """How sequences become rows of (history, target)."""
 
     history_length: int = Field(ge=1, le=1000)
-    """Longest history a model sees under ``leave_one_out``, in items; older ones are cut."""
+    """Longest history a model sees, in items; older ones are cut. Not of ``paper_windows``."""
+    recent_share: float = Field(gt=0, le=1)
+    """Share of the training interactions, the last in order of time, that ``recent_counts``
+    counts."""
+    temporal: TemporalOptions
+    """Where ``temporal`` cuts."""
+    cold_share: float = Field(gt=0, lt=1)
+    """Share of the items that ``cold_items`` takes out of training."""
     window_length: int = Field(ge=2, le=10)
     """Items in a window of ``paper_windows``, its target included."""
     test_share: float = Field(gt=0, lt=1)
@@ -121,6 +172,7 @@ class SequencingOptions(Options):
     validation_share: float = Field(gt=0, lt=1)
     """Share of the remaining windows of ``paper_windows`` that is validation."""
     seed: int = Field(ge=0)
+    """Seed of the draw of ``cold_items`` and of the shuffles of ``paper_windows``."""
 
 
 class EmbeddingOptions(Options):

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from bazar import report
 from bazar.figures import loss_curves
-from bazar.names import MODEL_NAMES
+from bazar.names import MODEL_NAMES, tell_split
 from bazar.options import (
     EmbeddingOptions,
     EvaluationOptions,
@@ -129,6 +129,7 @@ def write_report(
     ingestion_counts: ir.Table,
     joining_counts: ir.Table,
     example_customers: list[Json],
+    split_summary: Json,
     split: Split,
     sequencing: SequencingOptions,
     embedding: EmbeddingOptions,
@@ -138,9 +139,9 @@ def write_report(
 ) -> str:
     """Write the report page."""
     length = (
-        f"history_length {sequencing.history_length}"
-        if split == "leave_one_out"
-        else f"window_length {sequencing.window_length}"
+        f"window_length {sequencing.window_length}"
+        if split == "paper_windows"
+        else f"history_length {sequencing.history_length}"
     )
     return report.render_report(
         report.ReportData(
@@ -152,6 +153,7 @@ def write_report(
             joining_counts=joining_counts.to_pandas(),
             examples=report.examples_from_json(example_customers),
             settings={
+                "split": tell_split(split_summary),
                 "sequences": length,
                 "encoder": embedding.encoder,
                 "Model I": _training(classifier),

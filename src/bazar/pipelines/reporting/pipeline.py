@@ -72,6 +72,7 @@ def create_pipeline() -> Pipeline:
                     "ingestion_counts",
                     "joining_counts",
                     "example_customers",
+                    "split_summary",
                     "params:split",
                     "params:sequencing",
                     "params:embedding",
