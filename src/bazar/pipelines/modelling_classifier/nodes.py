@@ -2,6 +2,7 @@
 
 import ibis.expr.types as ir
 import keras
+import numpy as np
 import pandas as pd
 
 from bazar.options import EvaluationOptions, ModelOptions
@@ -20,10 +21,16 @@ def train_classifier(
 
 
 def recommend_by_classifier(
-    test: Windows, item_index: ir.Table, evaluation: EvaluationOptions, network: keras.Model
+    test: Windows,
+    item_index: ir.Table,
+    training_counts: np.ndarray,
+    evaluation: EvaluationOptions,
+    network: keras.Model,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rank the catalogue by probability."""
     check_size(
         network.output_shape[-1] - 1, item_index, "classifier.network", "modelling_classifier"
     )
-    return recommend_to_rows(NetworkClassifier(network), test, item_index, evaluation)
+    return recommend_to_rows(
+        NetworkClassifier(network), test, item_index, training_counts, evaluation
+    )

@@ -28,10 +28,13 @@ def train_regressor(
 def recommend_by_regressor(
     test: Windows,
     item_index: ir.Table,
+    training_counts: np.ndarray,
     evaluation: EvaluationOptions,
     network: keras.Model,
     item_vectors: np.ndarray,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rank the catalogue by nearness to the predicted vector."""
     check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
-    return recommend_to_rows(NetworkRegressor(network, item_vectors), test, item_index, evaluation)
+    return recommend_to_rows(
+        NetworkRegressor(network, item_vectors), test, item_index, training_counts, evaluation
+    )
