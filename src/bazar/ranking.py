@@ -10,10 +10,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from bazar.metrics import summarise, target_ranks
+from bazar.names import HISTORIES
 from bazar.recommenders import NearestTitles, Recommender
 from bazar.windows import Windows
-
-HISTORIES = ("masked", "unmasked")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,11 @@ def recommend_by_cooccurrence(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rank the catalogue by what is bought by those who bought the last item."""
     return recommend_to_rows(
-        LastItemCooccurrence(train, training_counts), test, item_index, evaluation
+        LastItemCooccurrence(train, training_counts),
+        test,
+        item_index,
+        training_counts,
+        evaluation,
     )
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from bazar import report
 from bazar.figures import loss_curves
-from bazar.names import MODEL_NAMES
+from bazar.names import HISTORIES, model_name
 from bazar.options import (
     EmbeddingOptions,
     EvaluationOptions,
@@ -18,7 +18,7 @@ from bazar.options import (
     SequencingOptions,
     Split,
 )
-from bazar.ranking import HISTORIES
+from bazar.pipelines.modelling import count_data
 from bazar.windows import Windows
 
 Json = dict[str, Any]
@@ -30,54 +30,50 @@ def compile_metrics(
     sequences: ir.Table,
     item_index: ir.Table,
     test: Windows,
-    classifier_metrics: Json,
-    regressor_metrics: Json,
-    popularity_metrics: Json,
-    cooccurrence_metrics: Json,
-    title_metrics: Json,
-    classifier_training: Json,
-    regressor_training: Json,
+    **results: Json,
 ) -> Json:
-    """Put the metrics of all models into one table, with the size of the data set."""
+    """Put the metrics of all models into one table, with the size of the data set.
+
+    Args:
+        dataset: name of the data set.
+        split: the protocol.
+        sequences: what the data set is after joining.
+        item_index: the catalogue.
+        test: the test part.
+        **results: of each model ``<model>_metrics``, and ``<model>_training`` where it was trained.
+    """
     untrained: Json = {"seconds_training": None, "n_parameters": 0}
-    n_items = int(item_index.count().to_pyarrow().as_py())
     measured = {
-        "classifier": classifier_metrics,
-        "regressor": regressor_metrics,
-        "popularity": popularity_metrics,
-        "last_item_cooccurrence": cooccurrence_metrics,
-        "title_neighbours": title_metrics,
+        name.removesuffix("_metrics"): content
+        for name, content in results.items()
+        if name.endswith("_metrics")
     }
+    sizes = count_data(sequences, item_index)
     report.check_measured_on(
         {model: metrics.get("measured_on") for model, metrics in measured.items()},
-        {"test_rows": len(test), "items": n_items},
-    )
-    figures = {
-        model: {history: metrics[history] for history in HISTORIES}
-        for model, metrics in measured.items()
-    }
-    facts = {"classifier": classifier_training, "regressor": regressor_training}
-    sizes = sequences.aggregate(
-        n_users=sequences.user_id.nunique(), n_interactions=sequences.count()
+        {"test_rows": len(test), "items": sizes["n_items"]},
     )
     return {
         "dataset": dataset,
         "protocol": split,
-        **sizes.to_pyarrow().to_pylist()[0],
-        "n_items": n_items,
+        **sizes,
         "n_test_rows": len(test),
-        "models": {model: figures[model] | facts.get(model, untrained) for model in measured},
+        "models": {
+            model: {history: metrics[history] for history in HISTORIES}
+            | results.get(f"{model}_training", untrained)
+            for model, metrics in measured.items()
+        },
     }
 
 
 def draw_classifier_loss(history: pd.DataFrame) -> Figure:
     """Draw the loss per epoch of Model I."""
-    return loss_curves(history, MODEL_NAMES["classifier"])
+    return loss_curves(history, model_name("classifier"))
 
 
 def draw_regressor_loss(history: pd.DataFrame) -> Figure:
     """Draw the loss per epoch of Model II."""
-    return loss_curves(history, MODEL_NAMES["regressor"])
+    return loss_curves(history, model_name("regressor"))
 
 
 def choose_examples(
@@ -138,9 +134,9 @@ def write_report(
 ) -> str:
     """Write the report page."""
     length = (
-        f"history_length {sequencing.history_length}"
-        if split == "leave_one_out"
-        else f"window_length {sequencing.window_length}"
+        f"window_length {sequencing.window_length}"
+        if split == "paper_windows"
+        else f"history_length {sequencing.history_length}"
     )
     return report.render_report(
         report.ReportData(

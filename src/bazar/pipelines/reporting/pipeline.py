@@ -10,6 +10,10 @@ from bazar.pipelines.reporting.nodes import (
     write_report,
 )
 
+# In the order in which they are shown.
+TRAINED = ["classifier", "regressor"]
+UNTRAINED = ["popularity", "last_item_cooccurrence", "title_neighbours"]
+
 
 def create_pipeline() -> Pipeline:
     """Metrics, figures, examples and the page."""
@@ -17,20 +21,15 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 compile_metrics,
-                [
-                    "params:dataset",
-                    "params:split",
-                    "sequences",
-                    "item_index",
-                    "test",
-                    "classifier.metrics",
-                    "regressor.metrics",
-                    "popularity.metrics",
-                    "last_item_cooccurrence.metrics",
-                    "title_neighbours.metrics",
-                    "classifier.training",
-                    "regressor.training",
-                ],
+                {
+                    "dataset": "params:dataset",
+                    "split": "params:split",
+                    "sequences": "sequences",
+                    "item_index": "item_index",
+                    "test": "test",
+                }
+                | {f"{model}_metrics": f"{model}.metrics" for model in [*TRAINED, *UNTRAINED]}
+                | {f"{model}_training": f"{model}.training" for model in TRAINED},
                 "metrics",
                 name="compile_metrics",
             ),
