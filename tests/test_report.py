@@ -240,7 +240,7 @@ def test_drawings_are_the_same_every_time() -> None:
 
 
 def test_rows_are_chosen_by_length_alone() -> None:
-    ranks = pd.DataFrame({"row": range(100), "history_length": [row % 50 for row in range(100)]})
+    ranks = pd.DataFrame({"row": range(100), "n_seen": [row % 50 for row in range(100)]})
     rows = choose_rows(ranks, 10, seed=1)
     lengths = [row % 50 for row in rows]
     assert len(set(rows)) == 10

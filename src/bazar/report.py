@@ -85,11 +85,11 @@ def choose_rows(ranks: pd.DataFrame, n: int, seed: int) -> list[int]:
     of each is drawn.
 
     Args:
-        ranks: ``row, history_length``, a row per test row.
+        ranks: ``row, n_seen``, a row per test row.
         n: rows to choose; fewer if there are fewer.
         seed: seed of the draw.
     """
-    ordered = ranks.sort_values(["history_length", "row"])["row"].to_numpy()
+    ordered = ranks.sort_values(["n_seen", "row"])["row"].to_numpy()
     rng = np.random.default_rng(seed)
     groups = np.array_split(ordered, min(n, len(ordered)))
     return [int(rng.choice(group)) for group in groups]
