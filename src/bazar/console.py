@@ -71,7 +71,7 @@ def print_comparison(
     console.print(_comparison_table(comparison))
     console.print(
         "Like: numbers of the models whose NDCG@10 is not shown to differ (paired bootstrap over "
-        "users,\nHolm's correction). 95% interval: over users. All of it, unmasked, too:",
+        "users, Holm's correction). 95% interval: over users. All of it, unmasked, too:",
         highlight=False,
     )
     console.print(f"    {page}", soft_wrap=True, highlight=False)
@@ -129,6 +129,7 @@ def _comparison_table(comparison: dict[str, Any]) -> Table:
         f"{comparison['n_test_rows']:,} test rows, {comparison['n_items']:,} items",
         title_justify="left",
         box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("model", no_wrap=True)
