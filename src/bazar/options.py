@@ -338,6 +338,14 @@ class EvaluationOptions(Options):
     seed: int = Field(ge=0)
 
 
+class ComparisonOptions(Options):
+    """How models are compared."""
+
+    bootstrap_resamples: int = Field(ge=1000)
+    """More models need more: see :func:`bazar.comparison.compare`."""
+    seed: int = Field(ge=0)
+
+
 class ReportingOptions(Options):
     """What the report page shows."""
 
@@ -361,6 +369,7 @@ class Parameters(Options):
     classifier: ModelOptions
     regressor: ModelOptions
     evaluation: EvaluationOptions
+    comparison: ComparisonOptions
     reporting: ReportingOptions
 
 

@@ -13,9 +13,7 @@ from bazar.pipelines.modelling_floors.nodes import (
 def create_pipeline() -> Pipeline:
     """Recommend by each floor, measure."""
     return (
-        evaluation_pipeline("popularity", recommend_by_popularity, reads=["training_counts"])
-        + evaluation_pipeline(
-            "last_item_cooccurrence", recommend_by_cooccurrence, reads=["train", "training_counts"]
-        )
+        evaluation_pipeline("popularity", recommend_by_popularity, reads=[])
+        + evaluation_pipeline("last_item_cooccurrence", recommend_by_cooccurrence, reads=["train"])
         + evaluation_pipeline("title_neighbours", recommend_by_title, reads=["item_vectors"])
     )
