@@ -168,6 +168,6 @@ def write_report(
 def _training(options: ModelOptions, network: str) -> str:
     training = options.networks[network].training
     return (
-        f"network {network}: {training.loss}, {training.optimizer} {training.learning_rate:g}, up to "
-        f"{training.epochs} epochs, batch {training.batch_size}"
+        f"network {network}: {training.loss}, {training.optimizer} {training.learning_rate:g}, "
+        f"up to {training.epochs} epochs, batch {training.batch_size}"
     )
