@@ -9,6 +9,7 @@ from cornac.data import SequentialDataset
 from cornac.models import GRU4Rec, SASRec
 from cornac.models.gru4rec import recom_gru4rec
 from cornac.models.sasrec import recom_sasrec
+
 from peers.exchange import TOP_K, Part, SplitArrays, top_unseen
 from peers.progress import Progress, from_command_line
 

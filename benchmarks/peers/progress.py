@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from peers.exchange import Part, SplitArrays, mean_metrics
 
 Recommend = Callable[[Part], np.ndarray]

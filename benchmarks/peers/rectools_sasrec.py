@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
-from peers.exchange import TOP_K, Part, SplitArrays
-from peers.progress import from_command_line
 from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.models import SASRecModel
+
+from peers.exchange import TOP_K, Part, SplitArrays
+from peers.progress import from_command_line
 
 # All with the library's two blocks, Adam at 0.001 and a softmax over the whole catalogue.
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -29,10 +29,11 @@ from bazar.metrics import summarise
 from bazar.windows import Windows
 
 # Run as a script: what is imported next stands beside this folder.
-sys.path[0] = str(Path(__file__).parents[1])
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from peers.exchange import SplitArrays, top_ranks  # noqa: E402
-from timing import machine  # noqa: E402
+from timing import machine
+
+from peers.exchange import SplitArrays, top_ranks
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -82,9 +83,7 @@ def export(folder: Path) -> tuple[SplitArrays, list[str]]:
             f"{missing[0]} is not there\nRun `kedro run --pipelines ingestion,joining,sequencing` "
             "on the data set first"
         )
-    train, validation, test = (
-        WindowsDataset(filepath=str(path)).load() for path in paths.values()
-    )
+    train, validation, test = (WindowsDataset(filepath=str(path)).load() for path in paths.values())
     counts = ArrayDataset(filepath=str(folder / "training_counts.npy")).load()
     return as_arrays(train, validation, test, len(counts) - 1), test.user_ids.to_pylist()
 
