@@ -16,7 +16,15 @@ from bazar.names import MODEL_NAMES, NO_TITLE
 
 _FIGURES = ["hr@1", "hr@5", "hr@10", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20"]
 COLUMNS = [*_FIGURES, "coverage@10"]
-FLOORS = ["popularity", "last_item_cooccurrence", "title_neighbours"]
+FLOORS = [
+    "popularity",
+    "recent_popularity",
+    "last_item_cooccurrence",
+    "decayed_cooccurrence",
+    "session_knn",
+    "ease",
+    "title_neighbours",
+]
 
 
 @dataclass(frozen=True)
@@ -210,7 +218,9 @@ def findings(metrics: dict[str, Any]) -> list[str]:
         f"with the history masked, {masked[best]}"
     )
     said = [f"{leads}; the interval of {' and '.join(close)} overlaps." if close else f"{leads}."]
-    best_floor = max(FLOORS, key=lambda name: masked[name].value)
+    best_floor = max(
+        (name for name in FLOORS if name in masked), key=lambda name: masked[name].value
+    )
     for model in ("classifier", "regressor"):
         told = [
             _compare(
@@ -225,7 +235,9 @@ def findings(metrics: dict[str, Any]) -> list[str]:
 
 
 def _in_sentence(model: str) -> str:
-    return model_name(model).lower() if model in FLOORS else model_name(model)
+    """A floor's name without a capital, unless it is an abbreviation."""
+    name = model_name(model)
+    return name[0].lower() + name[1:] if model in FLOORS and name[1:2].islower() else name
 
 
 @dataclass(frozen=True)

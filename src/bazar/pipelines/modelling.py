@@ -19,7 +19,15 @@ from bazar.recommenders import Recommender
 from bazar.windows import Windows
 
 # What the models share; everything else a model reads or writes is its own.
-SHARED = {"train", "validation", "test", "item_index", "item_vectors", "training_counts"}
+SHARED = {
+    "train",
+    "validation",
+    "test",
+    "item_index",
+    "item_vectors",
+    "training_counts",
+    "recent_counts",
+}
 
 
 def training_pipeline(model: str, train: Callable[..., Any], reads: list[str]) -> Pipeline:
@@ -52,7 +60,8 @@ def evaluation_pipeline(model: str, recommend: Callable[..., Any], reads: list[s
         model: name of the model.
         recommend: node function; takes ``test``, ``item_index``, the evaluation options, then
             ``reads``; returns the tables of ranks and of recommendations.
-        reads: further data sets that ``recommend`` reads, shared ones or the model's own.
+        reads: further data sets that ``recommend`` reads, shared ones or the model's own, and
+            parameters.
     """
     nodes = [
         Node(
@@ -72,7 +81,10 @@ def evaluation_pipeline(model: str, recommend: Callable[..., Any], reads: list[s
         nodes,
         namespace=model,
         inputs={"test", "item_index", *(name for name in reads if name in SHARED)},
-        parameters={"params:evaluation"},
+        parameters={
+            "params:evaluation",
+            *(name for name in reads if name.startswith("params:")),
+        },
     )
 
 

@@ -5,17 +5,34 @@ from kedro.pipeline import Pipeline
 from bazar.pipelines.modelling import evaluation_pipeline
 from bazar.pipelines.modelling_floors.nodes import (
     recommend_by_cooccurrence,
+    recommend_by_decayed_cooccurrence,
+    recommend_by_ease,
     recommend_by_popularity,
+    recommend_by_recent_popularity,
+    recommend_by_session_knn,
     recommend_by_title,
 )
 
 
 def create_pipeline() -> Pipeline:
     """Recommend by each floor, measure."""
+    learns = ["train", "training_counts"]
     return (
         evaluation_pipeline("popularity", recommend_by_popularity, reads=["training_counts"])
         + evaluation_pipeline(
-            "last_item_cooccurrence", recommend_by_cooccurrence, reads=["train", "training_counts"]
+            "recent_popularity",
+            recommend_by_recent_popularity,
+            reads=["recent_counts", "training_counts"],
         )
+        + evaluation_pipeline("last_item_cooccurrence", recommend_by_cooccurrence, reads=learns)
+        + evaluation_pipeline(
+            "decayed_cooccurrence",
+            recommend_by_decayed_cooccurrence,
+            reads=[*learns, "params:decayed_cooccurrence"],
+        )
+        + evaluation_pipeline(
+            "session_knn", recommend_by_session_knn, reads=[*learns, "params:session_knn"]
+        )
+        + evaluation_pipeline("ease", recommend_by_ease, reads=[*learns, "params:ease"])
         + evaluation_pipeline("title_neighbours", recommend_by_title, reads=["item_vectors"])
     )

@@ -33,7 +33,11 @@ def compile_metrics(
     classifier_metrics: Json,
     regressor_metrics: Json,
     popularity_metrics: Json,
+    recent_metrics: Json,
     cooccurrence_metrics: Json,
+    decayed_metrics: Json,
+    knn_metrics: Json,
+    ease_metrics: Json,
     title_metrics: Json,
     classifier_training: Json,
     regressor_training: Json,
@@ -45,7 +49,11 @@ def compile_metrics(
         "classifier": classifier_metrics,
         "regressor": regressor_metrics,
         "popularity": popularity_metrics,
+        "recent_popularity": recent_metrics,
         "last_item_cooccurrence": cooccurrence_metrics,
+        "decayed_cooccurrence": decayed_metrics,
+        "session_knn": knn_metrics,
+        "ease": ease_metrics,
         "title_neighbours": title_metrics,
     }
     report.check_measured_on(

@@ -29,11 +29,12 @@ def count_windows(sequences: ir.Table) -> ir.Table:
 
 def split_sequences(
     sequences: ir.Table, item_index: ir.Table, split: Split, options: SequencingOptions
-) -> tuple[windows.Windows, windows.Windows, windows.Windows, np.ndarray]:
+) -> tuple[windows.Windows, windows.Windows, windows.Windows, np.ndarray, np.ndarray]:
     """Make the rows to learn from, to choose by and to measure on.
 
     Returns:
-        Training, validation and test rows, and how often each item index stands in training.
+        Training, validation and test rows; how often each item index stands in training, and how
+        often it is a user's last purchase there.
     """
     # One after the other: a query ends the one that its connection is still reading from.
     users = ordering.list_users(sequences).to_pyarrow()
@@ -58,4 +59,7 @@ def split_sequences(
         len(parts.validation),
         len(parts.test),
     )
-    return parts.train, parts.validation, parts.test, parts.training_counts
+    last = np.zeros(len(in_memory.user_ids), np.int64)
+    np.maximum.at(last, parts.train.users, parts.train.places)
+    recent_counts = np.bincount(in_memory.items[last[last > 0]], minlength=n_items + 1)
+    return parts.train, parts.validation, parts.test, parts.training_counts, recent_counts

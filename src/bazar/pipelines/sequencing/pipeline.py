@@ -25,7 +25,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 split_sequences,
                 ["sequences", "item_index", "params:split", "params:sequencing"],
-                ["train", "validation", "test", "training_counts"],
+                ["train", "validation", "test", "training_counts", "recent_counts"],
                 name="split_sequences",
             ),
         ]
