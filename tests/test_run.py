@@ -27,7 +27,10 @@ QUICK = {
     "regressor": {"training": {"epochs": 4, "batch_size": 16}},
     "evaluation": {"bootstrap_resamples": 100},
 }
-MODELS = ["classifier", "regressor", "popularity", "last_item_cooccurrence", "title_neighbours"]
+MODELS = [
+    "classifier", "regressor", "popularity", "recent_popularity", "last_item_cooccurrence",
+    "decayed_cooccurrence", "session_knn", "ease", "title_neighbours",
+]  # fmt: skip
 
 
 def quick_project(folder: Path) -> tuple[Path, StoreSummary]:

@@ -332,6 +332,39 @@ class ModelOptions(Options):
         return self
 
 
+class DecayedCooccurrenceOptions(Options):
+    """How pairs of purchases are weighed."""
+
+    distance_power: float = Field(ge=0)
+    """A pair ``d`` purchases apart weighs ``d ** -distance_power``."""
+    backward_weight: float = Field(ge=0, le=1)
+    """Weight of a pair against time, in parts of one along it."""
+    popularity_power: float = Field(ge=0, le=1)
+    """Scores are divided by the item's training count to this power."""
+    history_decay: float = Field(gt=0, le=1)
+    """Weight of a history item, in parts of the one after it."""
+
+
+class SessionKnnOptions(Options):
+    """How many training sequences are neighbours, and how they are found."""
+
+    neighbours: int = Field(ge=1)
+    history_decay: float = Field(gt=0, le=1)
+    """Weight of a history item, in parts of the one after it."""
+
+
+class EaseOptions(Options):
+    """How EASE is solved."""
+
+    regularisation: float = Field(gt=0)
+    """Added to how often each item stands in a training sequence, on the diagonal."""
+    history_decay: float = Field(gt=0, le=1)
+    """Weight of a history item, in parts of the one after it."""
+    max_items: int = Field(ge=1)
+    """Most items that the model knows, the most popular ones: it takes ``4 * max_items ** 2``
+    bytes, and time with the third power."""
+
+
 class EvaluationOptions(Options):
     """How models are ranked and measured."""
 
@@ -373,6 +406,9 @@ class Parameters(Options):
     embedding: EmbeddingOptions
     classifier: ModelOptions
     regressor: ModelOptions
+    decayed_cooccurrence: DecayedCooccurrenceOptions
+    session_knn: SessionKnnOptions
+    ease: EaseOptions
     evaluation: EvaluationOptions
     comparison: ComparisonOptions
     reporting: ReportingOptions
