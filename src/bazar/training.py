@@ -87,6 +87,7 @@ def train_network(
         )
     started = time.perf_counter()
     training = _Training(train, validation, block, n_items, seed, item_vectors)
+    logger.info("the network:\n%s", training.network.describe())
     mark = ""
     if checkpoint is not None:
         mark = fingerprint(block, seed, _read(train, validation, item_vectors))
@@ -105,7 +106,7 @@ def train_network(
     best = history.iloc[training.best_epoch - 1]
     facts = {
         "seconds_training": round(time.perf_counter() - started + training.seconds_before, 2),
-        "n_parameters": sum(math.prod(weight.shape) for weight in network.trainable_weights),
+        "n_parameters": network.count_trainable(),
         "best_epoch": training.best_epoch,
         "training_rows": len(train),
     }
@@ -211,14 +212,17 @@ class _Training:
                 bar.update()
             loss = float(np.average([float(loss) for loss in losses], weights=weights))
             seconds = time.perf_counter() - started
+            weights_are_numbers = all(
+                np.isfinite(weight.numpy()).all() for weight in self.network.trainable_weights
+            )
+            if not (np.isfinite(loss) and weights_are_numbers):
+                raise InputError(
+                    f"training diverged: after epoch {number + 1} the loss or a weight is not a "
+                    "number; set a smaller training.learning_rate"
+                )
             figures = {"loss": loss} | self._validate()
             bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()})
         self.epochs.append({"epoch": number + 1, **figures, "seconds": round(seconds, 2)})
-        if not np.isfinite(loss):
-            raise InputError(
-                f"training diverged: the loss of epoch {number + 1} is not a number; "
-                "set a smaller training.learning_rate"
-            )
         if not self.best_epoch or self._is_better(figures):
             self.best_epoch = number + 1
             self._best = [variable.numpy() for variable in self.network.variables]
@@ -452,11 +456,9 @@ def _sampled_cross_entropy(
 
 def _item_counts(train: Windows, n_items: int) -> np.ndarray:
     """How often each item stands in the training part: as a target, or in what is read."""
-    counts = np.bincount(train.targets, minlength=n_items + 1)
-    for batch in train.batches(100_000):
-        read = batch.histories()
-        # Each history but its first item was counted as the targets before it.
-        first = read[np.arange(len(read)), np.argmax(read > 0, axis=1)]
-        counts += np.bincount(first, minlength=n_items + 1)
-    counts[0] = 0
-    return counts
+    # Each place once, however many rows read it.
+    n_places = len(train.sequences.items)
+    opened = np.bincount(train.places - train.lengths, minlength=n_places)
+    closed = np.bincount(train.places + 1, minlength=n_places + 1)[:n_places]
+    inside = np.cumsum(opened - closed) > 0
+    return np.bincount(train.sequences.items[inside], minlength=n_items + 1)
