@@ -1,6 +1,9 @@
 """Catalog types of kedro-datasets, with atomic saves."""
 
-from kedro_datasets import json, matplotlib, pandas, text
+from collections.abc import Callable
+from typing import Any
+
+from kedro_datasets import json, matplotlib, pandas, partitions, text
 
 from bazar.datasets.atomic import AtomicSave
 
@@ -23,3 +26,12 @@ class ParquetDataset(AtomicSave, pandas.ParquetDataset):
 
 class FigureDataset(AtomicSave, matplotlib.MatplotlibDataset):
     """A Matplotlib figure as a picture."""
+
+
+class PartitionedDataset(partitions.PartitionedDataset):
+    """All files of a kind in a folder and those inside it; no file is no error."""
+
+    def load(self) -> dict[str, Callable[[], Any]]:
+        """Return what loads each file, by its path in the folder, less the suffix."""
+        self.release()
+        return super().load() if self.exists() else {}
