@@ -428,7 +428,7 @@ def test_nothing_to_learn_from() -> None:
 # What happens to it when it is interrupted.
 
 
-class InterruptedError(Exception):
+class StoppedError(Exception):
     """The training was stopped."""
 
 
@@ -443,11 +443,11 @@ class StopsAfter(Checkpoint):
         super().save(fingerprint, arrays, facts)
         self._left -= 1
         if not self._left:
-            raise InterruptedError
+            raise StoppedError
 
 
 def interrupt(path: Path, epochs: int, split: Split, described: NetworkBlock) -> None:
-    with pytest.raises(InterruptedError):
+    with pytest.raises(StoppedError):
         train(split, described, checkpoint=StopsAfter(path, epochs))
     assert path.is_file()
 
