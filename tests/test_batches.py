@@ -2,7 +2,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bazar.batches import Batch, Batches
@@ -39,7 +39,6 @@ def targets_of(batch: Batch) -> list[tuple[list[int], int]]:
     return found
 
 
-@settings(deadline=None)
 @given(
     lists=sequence_lists.map(distinct),
     history_length=st.integers(1, 6),
@@ -76,7 +75,39 @@ def test_every_target_is_met_once_after_its_own_history(
                 assert history == before[target]
 
 
-@settings(deadline=None)
+@given(
+    lists=sequence_lists.map(distinct),
+    history_length=st.integers(1, 6),
+    batch_size=st.integers(1, 20),
+    chosen=st.lists(st.booleans(), min_size=1, max_size=7).filter(any),
+    every_position=st.booleans(),
+    horizon=st.integers(1, 4),
+)
+def test_the_targets_that_come_later(
+    lists: list[list[int]],
+    history_length: int,
+    batch_size: int,
+    chosen: list[bool],
+    every_position: bool,
+    horizon: int,
+) -> None:
+    rows = all_rows(lists, history_length, chosen)
+    targets = set(rows.targets.tolist())
+    after = {item: items[place + 1 :] for items in lists for place, item in enumerate(items)}
+    for batch in Batches(rows, batch_size, every_position, 1, horizon, decay=0.5).batches(0):
+        assert batch.later.shape == batch.later_weights.shape == (len(batch.targets), horizon - 1)
+        for target, weight, later, weights in zip(
+            batch.targets.tolist(), batch.weights, batch.later, batch.later_weights, strict=True
+        ):
+            # What is not learned from, and what is another user's, counts nothing.
+            expected = [
+                (item, 0.5**ahead)
+                for ahead, item in enumerate(after[target][: horizon - 1] if weight else [], 1)
+                if item in targets
+            ]
+            assert [pair for pair in zip(later, weights, strict=True) if pair[1]] == expected
+
+
 @given(
     lists=sequence_lists.map(distinct),
     history_length=st.integers(1, 20),
@@ -95,7 +126,6 @@ def test_pieces_are_cut_from_the_latest_back(
             assert read[items[place]] == place - piece_starts
 
 
-@settings(deadline=None)
 @given(
     lists=sequence_lists,
     history_length=st.integers(1, 6),

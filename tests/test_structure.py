@@ -23,6 +23,7 @@ ORDER = [
     "embedding",
     "modelling_classifier",
     "modelling_regressor",
+    "modelling_report",
     "modelling_floors",
     "reporting",
     "comparison",

@@ -13,7 +13,7 @@ from bazar.checkpoints import Checkpoint
 from bazar.errors import InputError
 from bazar.floors import LastItemCooccurrence, Popularity
 from bazar.metrics import row_metrics
-from bazar.networks import build_network
+from bazar.networks import RecurrentNetwork, build_network
 from bazar.options import NetworkBlock
 from bazar.ranking import rank_catalogue
 from bazar.recommenders import Recommender, of_network
@@ -70,7 +70,7 @@ def with_training(described: NetworkBlock, **changes: Any) -> NetworkBlock:
     return described.model_copy(update={"training": described.training.model_copy(update=changes)})
 
 
-def cycle_split(users: int = 120, length: int = 10) -> Split:
+def cycle_split(users: int = 96, length: int = 10) -> Split:
     """Everybody walks the same cycle of items, from a start of their own."""
     lists = [[(user + step) % N_ITEMS + 1 for step in range(length)] for user in range(users)]
     return leave_one_out(sequences_of(lists), N_ITEMS, history_length=8)
@@ -218,18 +218,25 @@ def test_titles_tell_what_ids_cannot() -> None:
 # How it learns.
 
 
-def loss_of_a_step(described: NetworkBlock, counts: np.ndarray, rows: Windows) -> float:
-    """The loss of the first batch under weights of no special kind."""
-    keras.utils.set_random_seed(9)
-    n_items = len(counts) - 1
-    network = build_network(described.network, n_items, 24)
+def random_network(described: NetworkBlock, n_items: int) -> RecurrentNetwork:
+    """A network with weights of no special kind."""
+    network = build_network(described.network, n_items)
     rng = np.random.default_rng(10)
     for weight in network.trainable_weights:
         weight.assign(rng.normal(size=weight.shape))
+    return network
+
+
+def loss_of_a_step(
+    network: RecurrentNetwork, described: NetworkBlock, counts: np.ndarray, rows: Windows
+) -> float:
+    """The loss of rows of one length, in one batch; the network stays as it is."""
+    options = described.training
     optimizer = keras.optimizers.SGD(0.0)
     optimizer.build(network.trainable_variables)
     step = make_step(network, described, optimizer, None, counts, seed=3, compiled=False)
-    return float(step(next(Batches(rows, 64, True, seed=1).batches(0))))
+    (batch,) = Batches(rows, 256, True, None, options.horizon, options.horizon_decay).batches(0)
+    return float(step(batch))
 
 
 @pytest.mark.parametrize("temperature", [None, 0.3])
@@ -238,17 +245,32 @@ def test_a_sampled_softmax_comes_near_the_full_one(temperature: float | None) ->
     # Purchases as uneven as in a shop, so that what is drawn often must weigh little.
     counts = np.concatenate([[0], rng.permutation(1_000 // np.arange(1, 41))])
     rows = all_rows(rng.integers(1, 41, (20, 6)).tolist(), 5, [True])
-    losses = {
-        negatives: loss_of_a_step(
-            block({"sample_above": 1, "negatives": negatives}, temperature=temperature),
-            counts,
-            rows,
-        )
-        for negatives in (20, 200_000)
-    }
-    full = loss_of_a_step(block(temperature=temperature), counts, rows)
-    assert losses[200_000] == pytest.approx(full, rel=0.01)
-    assert abs(losses[20] - full) > abs(losses[200_000] - full)
+    full = block(temperature=temperature)
+    network = random_network(full, 40)
+    expected = loss_of_a_step(network, full, counts, rows)
+    losses = {}
+    for negatives in (20, 200_000):
+        sampled = block({"sample_above": 1, "negatives": negatives}, temperature=temperature)
+        losses[negatives] = loss_of_a_step(network, sampled, counts, rows)
+    assert losses[200_000] == pytest.approx(expected, rel=0.01)
+    assert abs(losses[20] - expected) > abs(losses[200_000] - expected)
+
+
+def test_a_horizon_weighs_the_losses_of_what_comes_later() -> None:
+    lists = [[1, 2, 3, 4], [4, 1, 3, 2]]
+    rows = all_rows(lists, 3, [True])
+    counts = np.array([0, 2, 2, 2, 2])
+    described = block({"horizon": 2, "horizon_decay": 0.5})
+    network = random_network(described, 4)
+    scores = of_network(network, vectors(4)).score(rows)
+    losses = -np.log(scores[np.arange(6), rows.targets])
+    # Two further targets in each row of 4; the last has none after it.
+    for row in (0, 1, 3, 4):
+        losses = np.append(losses, -np.log(scores[row, rows.targets[row + 1]]))
+    expected = np.average(losses, weights=[1] * 6 + [0.5] * 4)
+    assert loss_of_a_step(network, described, counts, rows) == pytest.approx(expected, rel=1e-4)
+    sampled = block({"horizon": 2, "horizon_decay": 0.5, "sample_above": 1, "negatives": 100_000})
+    assert loss_of_a_step(network, sampled, counts, rows) == pytest.approx(expected, rel=0.01)
 
 
 def test_both_kinds_of_rows_have_the_same_losses() -> None:
@@ -406,7 +428,7 @@ def test_nothing_to_learn_from() -> None:
 # What happens to it when it is interrupted.
 
 
-class InterruptedError(Exception):
+class StoppedError(Exception):
     """The training was stopped."""
 
 
@@ -421,11 +443,11 @@ class StopsAfter(Checkpoint):
         super().save(fingerprint, arrays, facts)
         self._left -= 1
         if not self._left:
-            raise InterruptedError
+            raise StoppedError
 
 
 def interrupt(path: Path, epochs: int, split: Split, described: NetworkBlock) -> None:
-    with pytest.raises(InterruptedError):
+    with pytest.raises(StoppedError):
         train(split, described, checkpoint=StopsAfter(path, epochs))
     assert path.is_file()
 

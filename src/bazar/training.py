@@ -144,10 +144,8 @@ class _Training:
         seed: int,
         item_vectors: np.ndarray | None,
     ) -> None:
-        self._block = block
         self._options = block.training
         self._validation = validation
-        self._item_vectors = item_vectors
         self._started = time.perf_counter()
         self.seconds_before = 0.0
         self.epochs: list[dict[str, float]] = []
@@ -181,6 +179,13 @@ class _Training:
             seed,
             compiled=steps >= _STEPS_WORTH_COMPILING,
         )
+        # Made once: its functions are traced, and titles indexed, but once for all epochs.
+        self._recommender: NetworkClassifier | NetworkRegressor
+        if block.head == "vector":
+            assert item_vectors is not None
+            self._recommender = NetworkRegressor(self.network, item_vectors)
+        else:
+            self._recommender = NetworkClassifier(self.network, item_vectors)
         self._best = [variable.numpy() for variable in self.network.variables]
         self.best_epoch = 0
 
@@ -261,12 +266,9 @@ class _Training:
         self._optimizer.learning_rate.assign(rate)
 
     def _validate(self) -> dict[str, float]:
-        recommender: NetworkClassifier | NetworkRegressor
-        if self._block.head == "vector":
-            assert self._item_vectors is not None
-            recommender = NetworkRegressor(self.network, self._item_vectors)
-        else:
-            recommender = NetworkClassifier(self.network, self._item_vectors)
+        recommender = self._recommender
+        if isinstance(recommender, NetworkClassifier):
+            recommender.refresh()
         losses, ranks = [], []
         for rows in self._validation.batches(_VALIDATION_ROWS):
             targets = rows.targets
