@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from bazar.batches import Batch, Batches
 from bazar.checkpoints import Checkpoint, fingerprint
-from bazar.errors import InputError
+from bazar.errors import InputError, TrainingDivergedError
 from bazar.metrics import row_metrics, target_ranks
 from bazar.networks import RecurrentNetwork, build_network
 from bazar.options import NetworkBlock
@@ -54,6 +54,7 @@ def train_network(
     seed: int,
     item_vectors: np.ndarray | None = None,
     checkpoint: Checkpoint | None = None,
+    after_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> TrainedNetwork:
     """Build a network and train it; two calls with the same arguments give the same weights.
 
@@ -68,10 +69,12 @@ def train_network(
             has no vector are left out when the head is a vector.
         checkpoint: where the state is kept after each epoch. A training of the same arguments that
             was interrupted goes on from there, to the same weights.
+        after_epoch: called with the figures of each epoch, a row of the history; what it raises
+            ends the training.
 
     Raises:
-        InputError: if there is nothing to learn from, or nothing to validate on, or if the loss
-            is not a number any more.
+        InputError: if there is nothing to learn from, or nothing to validate on.
+        TrainingDivergedError: if the loss is not a number any more.
     """
     if not block.needs_vectors:
         item_vectors = None
@@ -89,7 +92,7 @@ def train_network(
     training = _Training(train, validation, block, n_items, seed, item_vectors)
     mark = ""
     if checkpoint is not None:
-        mark = fingerprint(block, seed, _read(train, validation, item_vectors))
+        mark = fingerprint(block, seed, what_is_read(train, validation, item_vectors))
         if (state := checkpoint.load(mark)) is not None:
             training.restore(*state)
             logger.info("going on after epoch %d, where training stopped", len(training.epochs))
@@ -97,6 +100,8 @@ def train_network(
         training.run_epoch()
         if checkpoint is not None:
             checkpoint.save(mark, *training.state())
+        if after_epoch is not None:
+            after_epoch(training.epochs[-1])
     if checkpoint is not None:
         checkpoint.clear()
 
@@ -120,7 +125,10 @@ def train_network(
     return TrainedNetwork(network, history, facts)
 
 
-def _read(train: Windows, validation: Windows, item_vectors: np.ndarray | None) -> list[np.ndarray]:
+def what_is_read(
+    train: Windows, validation: Windows, item_vectors: np.ndarray | None
+) -> list[np.ndarray]:
+    """Every array that a training reads, for its fingerprint."""
     arrays = [
         array
         for part in (train, validation)
@@ -196,6 +204,7 @@ class _Training:
             desc=f"epoch {number + 1}/{self._options.epochs}",
             unit="batch",
             mininterval=1,
+            leave=None,
         ) as bar:
             for place, batch in enumerate(self._batches.batches(number)):
                 self._set_rate((number + place / n_batches) / self._options.epochs)
@@ -208,7 +217,7 @@ class _Training:
             bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()})
         self.epochs.append({"epoch": number + 1, **figures, "seconds": round(seconds, 2)})
         if not np.isfinite(loss):
-            raise InputError(
+            raise TrainingDivergedError(
                 f"training diverged: the loss of epoch {number + 1} is not a number; "
                 "set a smaller training.learning_rate"
             )
