@@ -18,9 +18,9 @@ from typing import Any
 
 from timing import machine
 
-from bazar.comparison import DEFAULT_SEED
 from bazar.comparison_tables import RULE, facts, models_table, pairs_table
 from bazar.names import HISTORIES
+from bazar.options import DEFAULT_SEED
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"

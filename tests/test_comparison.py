@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -154,6 +154,7 @@ def test_holm_by_hand() -> None:
     assert holm(np.array([])).tolist() == []
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_holm_lies_between_no_correction_and_bonferroni(p_values: list[float]) -> None:
     p = np.array(p_values)

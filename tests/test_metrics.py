@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
@@ -63,6 +63,7 @@ def test_metrics_by_hand() -> None:
     assert figures["mrr@20"] == pytest.approx([1, 1 / 3, 0.1, 1 / 10.5, 0])
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([5, 10, 20]))
 def test_ndcg_agrees_with_scikit_learn(seed: int, k: int) -> None:
     rng = np.random.default_rng(seed)
@@ -145,6 +146,7 @@ def test_slices_by_hand() -> None:
     assert (low, high) == (0, 1)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=60),
     st.sampled_from([HISTORY_EDGES, POPULARITY_EDGES]),

@@ -2,15 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bazar import recommenders
+from bazar import floors
+from bazar.floors import LastItemCooccurrence, Popularity, TitleNeighbours
 from bazar.metrics import target_ranks
 from bazar.ranking import measure, rank_catalogue, ranks_table, recommendations_table
-from bazar.recommenders import (
-    LastItemCooccurrence,
-    NearestTitles,
-    Popularity,
-    TitleNeighbours,
-)
+from bazar.recommenders import NearestTitles
 from bazar.windows import Windows, leave_one_out
 from tests.test_windows import sequences_of
 
@@ -119,7 +115,7 @@ def test_cooccurrence_is_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> No
                 counts[before, items[place]] += 1
                 counts[items[place], before] += 1
     for pairs_at_a_time in (1, 30, 10**6):
-        monkeypatch.setattr(recommenders, "_PAIRS_AT_A_TIME", pairs_at_a_time)
+        monkeypatch.setattr(floors, "_PAIRS_AT_A_TIME", pairs_at_a_time)
         model = LastItemCooccurrence(split.train, np.zeros(20))
         last = np.array([items[-2] for items in lists])
         np.testing.assert_array_equal(model.score(split.test), counts[last])

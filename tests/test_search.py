@@ -1,6 +1,7 @@
-"""Searches on a cycle of items, which a network learns within a few epochs if its values are sane."""
+"""Searches on a cycle of items, which a network with sane values learns in a few epochs."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 import yaml
@@ -20,7 +22,8 @@ from bazar.search import SearchResult, best_as_yaml, search_block
 from bazar.search_space import block_values, check_ranges, check_search, rounded, with_values
 from bazar.training import train_network
 from bazar.windows import Split, leave_one_out
-from tests.project import ROOT
+from tests.project import ROOT, kedro
+from tests.test_run import quick_project
 from tests.test_windows import sequences_of
 
 N_ITEMS = 12
@@ -155,7 +158,7 @@ import logging, sys
 from pathlib import Path
 from tests.test_search import options_of, search
 logging.basicConfig(level=logging.INFO)
-search(Path(sys.argv[1]), options_of())
+search(Path(sys.argv[1]), options_of(trials=5))
 """
 
 
@@ -169,7 +172,7 @@ def test_a_killed_search_goes_on_to_the_same_trials(tmp_path: Path) -> None:
     assert process.stderr is not None
     over = False
     for line in process.stderr:
-        over = over or "trial 3 of 8" in line
+        over = over or "trial 2 of 5" in line
         # In the midst of a trial.
         if over and "epoch 2/4" in line:
             break
@@ -177,14 +180,16 @@ def test_a_killed_search_goes_on_to_the_same_trials(tmp_path: Path) -> None:
     process.wait()
     assert over
 
-    interrupted = search(storage, options_of()).trials
-    whole = search(tmp_path / "whole.db", options_of()).trials
+    interrupted = search(storage, options_of(trials=5)).trials
+    whole = search(tmp_path / "whole.db", options_of(trials=5)).trials
     pd.testing.assert_frame_equal(
         interrupted.drop(columns="seconds"), whole.drop(columns="seconds")
     )
-    # The trials before the interruption are those of the killed process, and were not run again.
-    seconds = search(storage, options_of()).trials["seconds"]
-    assert seconds.tolist() == interrupted["seconds"].tolist()
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{storage}")
+    states = [trial.state.name for trial in study.trials]
+    # Two by the process that was killed, the one that was cut off, and the three that were missing.
+    assert len(states) == 6
+    assert [place for place, state in enumerate(states) if state == "FAIL"] == [2]
 
 
 def test_an_error_in_a_trial_is_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,37 +262,45 @@ def test_keys_of_a_block() -> None:
 @pytest.mark.parametrize(
     ("ranges", "told"),
     [
-        ({"layers.0.units": {"low": 1, "high": 9}}, r"no layers\.0\.units\nIt has .*layers\.0\.rate"),
+        (
+            {"layers.0.units": {"low": 1, "high": 9}},
+            r"the block has no layers\.0\.units\nIt has .*layers\.0\.rate",
+        ),
         ({"layers.2.units": {"low": 1, "high": 9}}, r"the block has no layers\.2\.units"),
         ({"layers": {"choices": ["gru", "lstm"]}}, r"the block has no layers\n"),
         ({"learning_rate": {"low": 1e-4, "high": 1e-3}}, r"the block has no learning_rate"),
-        ({"layers.0.rate": {"low": 0.5, "high": 1.0}}, r"ranges\.layers\.0\.rate: .* 1\.0\n.*less than 1"),
+        ({"layers.0.rate": {"low": 0.5, "high": 1.0}}, r"layers\.0\.rate: .* 1\.0\n.*less than 1"),
         ({"layers.0.rate": {"low": 0, "high": 2}}, r"ranges\.layers\.0\.rate: .* 2\n"),
         ({"item_dimension": {"low": 0, "high": 64}}, r"ranges\.item_dimension: .* 0\n"),
         ({"item_dimension": {"low": 32.0, "high": 64}}, r"ranges\.item_dimension: .*integer"),
-        ({"layers.1.type": {"choices": ["gru", "transformer"]}}, r"ranges\.layers\.1\.type: .*transf"),
-        ({"head": {"choices": ["tied_softmax", "vector"]}}, r"ranges\.head: .* vector\n.*cross_entropy"),
+        ({"layers.1.type": {"choices": ["gru", "cnn"]}}, r"ranges\.layers\.1\.type: .* cnn\n"),
+        (
+            {"head": {"choices": ["tied_softmax", "vector"]}},
+            r"ranges\.head: .* vector\n.*cross_entropy",
+        ),
         (
             RANGES | {"layers.0.rate": {"low": 0.5, "high": 1.5}},
             r"ranges\.layers\.0\.rate: .* 1\.5",
         ),
         (
-            {"head": {"choices": ["softmax", "tied_softmax"]}, "temperature": {"choices": [None, 0.1]}},
+            {
+                "head": {"choices": ["softmax", "tied_softmax"]},
+                "temperature": {"choices": [None, 0.1]},
+            },
             r"head: softmax with temperature: 0\.1\n.*temperature goes with",
         ),
     ],
-)  # fmt: skip
+)
 def test_keys_and_values_that_the_block_refuses_are_told(ranges: dict, told: str) -> None:
     with pytest.raises(InputError, match=rf"(?s){told}"):
         check_ranges(BAD, options_of(ranges=ranges).searched)
 
 
 def test_ranges_that_fit_only_together_are_right() -> None:
-    by_titles = NetworkBlock.model_validate(
-        BAD.model_dump() | {"item": "title", "item_dimension": None}
-    )
+    of_titles = BAD.model_dump() | {"item": "title", "item_dimension": None}
     ranges = {"item": {"choices": ["id", "id+title"]}, "item_dimension": {"low": 2, "high": 4}}
-    check_ranges(by_titles, options_of(ranges=ranges).searched)
+    block = NetworkBlock.model_validate(of_titles)
+    check_ranges(block, options_of(ranges=ranges).searched)
 
 
 @pytest.mark.parametrize(
@@ -328,3 +341,42 @@ def test_a_network_that_there_is_not() -> None:
         InputError, match=r"search.network: classifier has no network bad\n.*report"
     ):
         check_search(options_of(network="bad"), models)
+
+
+def test_a_search_on_the_store_and_the_use_of_what_it_found(tmp_path: Path) -> None:
+    project, _ = quick_project(tmp_path)
+    base = project / "conf" / "base" / "parameters_modelling_classifier.yml"
+    networks = yaml.safe_load(base.read_text())
+    networks["classifier"]["networks"]["bad"] = BAD.model_dump(mode="json")
+    base.write_text(yaml.safe_dump(networks))
+    options = options_of(network="bad").model_dump(mode="json")
+    (project / "conf/base/parameters_search.yml").write_text(yaml.safe_dump({"search": options}))
+
+    steps = "ingestion,joining,sequencing,embedding,search"
+    run = kedro(project, "run", "--pipelines", steps, "--params", "search.network=worse")
+    assert run.returncode != 0
+    assert "search.network: classifier has no network worse" in run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+    assert not (project / "data/02_intermediate").exists()
+
+    run = kedro(project, "run", "--pipelines", steps)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    best = project / "data/06_models/sample/search_best.yml"
+    assert str(best) in run.stdout
+    assert "classifier.network=bad_searched" in run.stdout
+    trials = pd.read_csv(project / "data/08_reporting/sample/search_trials.csv")
+    reached = trials.loc[trials["state"] == "complete", "val_ndcg@10"].max()
+    # Trial 1 is the bad block as it stands.
+    assert trials["training.learning_rate"][0] == 1e-5
+    assert reached > trials["val_ndcg@10"][0] + 0.05
+    assert (project / "data/08_reporting/sample/search.png").stat().st_size > 10_000
+
+    (project / "conf/local").mkdir()
+    shutil.copy(best, project / "conf/local/parameters_searched.yml")
+    run = kedro(
+        project, "run", "--nodes", "classifier.train",
+        "--params", "classifier.network=bad_searched",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    history = pd.read_csv(project / "data/06_models/sample/classifier_history.csv")
+    assert history["val_ndcg@10"].max() == pytest.approx(reached, abs=1e-12)

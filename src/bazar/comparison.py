@@ -17,9 +17,9 @@ import pandas as pd
 from bazar.errors import InputError
 from bazar.metrics import row_metrics
 from bazar.names import HISTORIES
+from bazar.options import DEFAULT_SEED
 from bazar.report import check_measured_on
 
-DEFAULT_SEED = 42
 SIGNIFICANCE = 0.05
 COMPARED = ("hr@10", "ndcg@10")
 MEASURED = (*COMPARED, "mrr@20")

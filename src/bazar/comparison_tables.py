@@ -103,7 +103,7 @@ def pairs_table(comparison: Comparison, pairs: list[tuple[str, str]], history: s
         KeyError: if a pair was not compared.
     """
     known = {tuple(one["models"]): one[history] for one in comparison["differences"]}
-    heads = [text for metric in COMPARED for text in (metric.upper(), "p", "real")]
+    heads = [text for metric in COMPARED for text in (metric.upper(), "p (Holm)", "real")]
     lines = [_row([f"history {history}", *heads]), _row(["---", *["---:"] * len(heads)])]
     for first, second in pairs:
         turned = (first, second) not in known

@@ -270,6 +270,11 @@ class TrainingOptions(Options):
     rows: Literal["window", "every_position"]
     """One history and one target at a time, or a sequence at a time with a loss at each step."""
     loss: Literal["cross_entropy", "mse", "mae", "huber", "cosine"]
+    horizon: int = Field(default=1, ge=1, le=20)
+    """Targets in a row that each state predicts: the next one, and those after it. Purchases of a
+    day have no true order, and what comes a little later is no wrong answer."""
+    horizon_decay: float = Field(default=1.0, gt=0, le=1)
+    """What a target counts, as a share of the one before it."""
     sample_above: int = Field(default=30_000, ge=1)
     """Items in the training part above which ``cross_entropy`` of a tied softmax is sampled."""
     negatives: int = Field(default=8_192, ge=1)
@@ -405,6 +410,39 @@ class SearchOptions(Options):
         return self
 
 
+class DecayedCooccurrenceOptions(Options):
+    """How pairs of purchases are weighed."""
+
+    distance_power: float = Field(ge=0)
+    """A pair ``d`` purchases apart weighs ``d ** -distance_power``."""
+    backward_weight: float = Field(ge=0, le=1)
+    """Weight of a pair against time, in parts of one along it."""
+    popularity_power: float = Field(ge=0, le=1)
+    """Scores are divided by the item's training count to this power."""
+    history_decay: float = Field(gt=0, le=1)
+    """Weight of a history item, in parts of the one after it."""
+
+
+class SessionKnnOptions(Options):
+    """How many training sequences are neighbours, and how they are found."""
+
+    neighbours: int = Field(ge=1)
+    history_decay: float = Field(gt=0, le=1)
+    """Weight of a history item, in parts of the one after it."""
+
+
+class EaseOptions(Options):
+    """How EASE is solved."""
+
+    regularisation: float = Field(gt=0)
+    """Added to how often each item stands in a training sequence, on the diagonal."""
+    history_decay: float = Field(gt=0, le=1)
+    """Weight of a history item, in parts of the one after it."""
+    max_items: int = Field(ge=1)
+    """Most items that the model knows, the most popular ones: it takes ``4 * max_items ** 2``
+    bytes, and time with the third power."""
+
+
 class EvaluationOptions(Options):
     """How models are ranked and measured."""
 
@@ -446,6 +484,9 @@ class Parameters(Options):
     embedding: EmbeddingOptions
     classifier: ModelOptions
     regressor: ModelOptions
+    decayed_cooccurrence: DecayedCooccurrenceOptions
+    session_knn: SessionKnnOptions
+    ease: EaseOptions
     search: SearchOptions
     evaluation: EvaluationOptions
     comparison: ComparisonOptions

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from tqdm import tqdm
 
 from bazar.metrics import summarise, target_ranks
@@ -89,15 +90,9 @@ def _score(
 def _top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k best columns but 0, equal scores in order of their index."""
     items = scores[:, 1:]
-    k_here = min(k, items.shape[1])
-    threshold = np.partition(items, -k_here, axis=1)[:, -k_here, None]
-    # Everything at or above the k-th score: ties at the edge are cut by index, always the same.
-    best = np.empty((len(items), k_here), np.int64)
-    for row, keep in enumerate(items >= threshold):
-        candidates = np.flatnonzero(keep)
-        best[row] = candidates[np.argsort(-items[row, candidates], kind="stable")[:k_here]]
-    values = np.take_along_axis(items, best, axis=1)
-    return _padded(np.where(np.isneginf(values), 0, best + 1), values, k)
+    values, places = tf.math.top_k(items, min(k, items.shape[1]))
+    values = values.numpy()
+    return _padded(np.where(np.isneginf(values), 0, places.numpy().astype(np.int64) + 1), values, k)
 
 
 def _nearest(

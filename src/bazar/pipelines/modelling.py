@@ -22,7 +22,15 @@ from bazar.training import train_network
 from bazar.windows import Windows
 
 # What the models share; everything else a model reads or writes is its own.
-SHARED = {"train", "validation", "test", "item_index", "item_vectors", "training_counts"}
+SHARED = {
+    "train",
+    "validation",
+    "test",
+    "item_index",
+    "item_vectors",
+    "training_counts",
+    "recent_counts",
+}
 
 
 def network_pipeline(model: str, train: Callable[..., Any], options: str) -> Pipeline:
@@ -70,7 +78,8 @@ def evaluation_pipeline(model: str, recommend: Callable[..., Any], reads: list[s
         recommend: node function; takes ``test``, ``item_index``, ``training_counts``, the
             evaluation options, then ``reads``; returns the tables of ranks and of
             recommendations.
-        reads: further data sets that ``recommend`` reads, shared ones or the model's own.
+        reads: further data sets that ``recommend`` reads, shared ones or the model's own, and
+            parameters.
     """
     nodes = [
         Node(
@@ -95,7 +104,10 @@ def evaluation_pipeline(model: str, recommend: Callable[..., Any], reads: list[s
             "training_counts",
             *(name for name in reads if name in SHARED),
         },
-        parameters={"params:evaluation"},
+        parameters={
+            "params:evaluation",
+            *(name for name in reads if name.startswith("params:")),
+        },
     )
 
 

@@ -4,6 +4,7 @@ from functools import partial
 
 from kedro.pipeline import Node, Pipeline
 
+from bazar.names import FLOORS
 from bazar.pipelines.reporting.nodes import (
     choose_examples,
     compile_metrics,
@@ -13,7 +14,6 @@ from bazar.pipelines.reporting.nodes import (
 
 # In the order in which they are shown.
 TRAINED = ["classifier", "regressor", "report_classifier", "report_regressor"]
-UNTRAINED = ["popularity", "last_item_cooccurrence", "title_neighbours"]
 
 
 def create_pipeline() -> Pipeline:
@@ -29,7 +29,7 @@ def create_pipeline() -> Pipeline:
                     "item_index": "item_index",
                     "test": "test",
                 }
-                | {f"{model}_metrics": f"{model}.metrics" for model in [*TRAINED, *UNTRAINED]}
+                | {f"{model}_metrics": f"{model}.metrics" for model in [*TRAINED, *FLOORS]}
                 | {f"{model}_training": f"{model}.training" for model in TRAINED},
                 "metrics",
                 name="compile_metrics",
