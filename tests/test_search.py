@@ -26,7 +26,7 @@ from tests.project import ROOT, kedro
 from tests.test_run import quick_project
 from tests.test_windows import sequences_of
 
-N_ITEMS = 12
+N_ITEMS = 24
 # Deliberately bad: two numbers for an item, and steps that are far too small.
 BAD = NetworkBlock.model_validate(
     {
@@ -48,8 +48,8 @@ RANGES: dict[str, Any] = {
 VECTORS = np.zeros((N_ITEMS + 1, 4), np.float32)
 
 
-def cycle(users: int = 60) -> Split:
-    lists = [[(user + step) % N_ITEMS + 1 for step in range(10)] for user in range(users)]
+def cycle(users: int = 96) -> Split:
+    lists = [[(user + step) % N_ITEMS + 1 for step in range(7)] for user in range(users)]
     return leave_one_out(sequences_of(lists), N_ITEMS, history_length=8)
 
 
@@ -62,7 +62,7 @@ def options_of(**changes: Any) -> SearchOptions:
 
 
 def search(
-    storage: Path, options: SearchOptions, block: NetworkBlock = BAD, users: int = 60
+    storage: Path, options: SearchOptions, block: NetworkBlock = BAD, users: int = 96
 ) -> SearchResult:
     split = cycle(users)
     return search_block(split.train, split.validation, block, options, N_ITEMS, 5, VECTORS, storage)
@@ -70,16 +70,16 @@ def search(
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> SearchResult:
-    return search(tmp_path_factory.mktemp("search") / "search.db", options_of(trials=14))
+    return search(tmp_path_factory.mktemp("search") / "search.db", options_of(trials=12))
 
 
 def test_a_bad_block_becomes_a_good_one(found: SearchResult) -> None:
     trials = found.trials
-    assert trials["trial"].tolist() == list(range(1, 15))
+    assert trials["trial"].tolist() == list(range(1, 13))
     first = trials.iloc[0]
     assert [first[key] for key in RANGES] == [2, 2, 1e-5]
-    assert first["val_ndcg@10"] == found.as_it_stands < 0.5
-    assert trials.loc[trials["state"] == "complete", "val_ndcg@10"].max() > 0.9
+    assert first["val_ndcg@10"] == found.as_it_stands < 0.3
+    assert trials.loc[trials["state"] == "complete", "val_ndcg@10"].max() > 0.7
 
 
 def test_what_is_not_promising_is_given_up_and_counted(found: SearchResult) -> None:
@@ -117,7 +117,7 @@ def test_the_yaml_says_how_good_it_is_and_how_to_use_it(found: SearchResult) -> 
     comment = "\n".join(line for line in written.splitlines() if line.startswith("#"))
     n_pruned = (found.trials["state"] == "pruned").sum()
     complete = found.trials[found.trials["state"] == "complete"]
-    assert f"14 trials of classifier's network bad, {n_pruned} of them given up" in comment
+    assert f"12 trials of classifier's network bad, {n_pruned} of them given up" in comment
     assert f"NDCG@10 {complete['val_ndcg@10'].max():.4f}" in comment
     assert f"of bad as it stands {found.as_it_stands:.4f}" in comment
     assert "classifier.network=bad_searched" in comment
@@ -133,7 +133,7 @@ def test_what_mattered_is_drawn(found: SearchResult) -> None:
     figure = search_panels(found.trials, found.importances, options_of().searched)
     assert labels(figure) == list(found.importances)
     for axes, key in zip(figure.axes[1:], found.importances, strict=True):
-        assert sum(len(line.get_xdata()) for line in axes.lines) == 14
+        assert sum(len(line.get_xdata()) for line in axes.lines) == 12
         assert (axes.get_xscale() == "log") == (key != "layers.1.units")
     nothing = search_panels(found.trials.head(2), {}, options_of().searched)
     assert labels(nothing) == list(RANGES)

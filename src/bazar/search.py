@@ -314,6 +314,6 @@ def _importances(study: Study, seed: int) -> dict[str, float]:
     """Importances by fANOVA (Hutter et al. 2014)."""
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len({trial.value for trial in complete}) < _ENOUGH_TO_TELL:
+    if len(complete) < _ENOUGH_TO_TELL or len({trial.value for trial in complete}) < 2:
         return {}
     return optuna.importance.get_param_importances(study, evaluator=evaluator)
