@@ -27,6 +27,7 @@ ORDER = [
     "modelling_floors",
     "reporting",
     "comparison",
+    "search",
 ]
 LAYERS = [
     "raw", "intermediate", "primary", "feature", "model_input", "models", "model_output",
@@ -51,8 +52,20 @@ def data_sets() -> set[str]:
 
 
 def everything() -> Pipeline:
-    """All pipelines; the default leaves out the comparison of what several runs left."""
-    return pipelines["__default__"] + pipelines["comparison"]
+    """All pipelines, those that the default leaves out as well."""
+    return sum((pipelines[name] for name in ORDER), Pipeline([]))
+
+
+def test_a_whole_run_compares_and_searches_nothing() -> None:
+    left_out = everything().nodes
+    assert {node.name for node in left_out if node not in pipelines["__default__"].nodes} == {
+        node.name for name in ("comparison", "search") for node in pipelines[name].nodes
+    }
+
+
+def test_the_search_never_reads_the_test_part() -> None:
+    assert {"train", "validation"} < pipelines["search"].inputs()
+    assert "test" not in pipelines["search"].inputs()
 
 
 def test_the_pipelines_are_there() -> None:

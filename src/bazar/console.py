@@ -82,6 +82,26 @@ def print_comparison(
     console.print(f"    {page}", soft_wrap=True, highlight=False)
 
 
+def print_search(best: str, files: dict[str, Path], console: Console | None = None) -> None:
+    """Print the best block that a search has found, and where it and the rest are.
+
+    Args:
+        best: the content of ``search_best.yml``, which says how to use it.
+        files: path by name of the data set.
+        console: where to print; the terminal if None.
+    """
+    console = console or Console()
+    console.print()
+    console.print(best, markup=False, highlight=False, soft_wrap=True)
+    for what, name in (
+        ("This block", "search_best"),
+        ("All trials", "search_trials"),
+        ("What mattered, and which values were good", "search_figure"),
+    ):
+        if name in files:
+            console.print(f"{what}:\n    {files[name]}", soft_wrap=True, highlight=False)
+
+
 def print_outputs(
     files: dict[str, Path], env: str | None = None, console: Console | None = None
 ) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import re
+from functools import partial
 from typing import Any
 
 import matplotlib
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bazar.names import FLOORS, model_name
+from bazar.options import Choices, NumberRange
 
 # Okabe and Ito's palette: told apart by colour-blind readers, and on dark and light grounds.
 _TRAINING, _VALIDATION, _FLOOR = "#0072b2", "#d55e00", "#8a8f98"
@@ -85,6 +87,66 @@ def comparison_bars(comparison: dict[str, Any]) -> Figure:
             )  # fmt: skip
     axes.set_title("NDCG@10, history masked", loc="left")
     return _inked(figure, axes)
+
+
+def search_panels(
+    trials: pd.DataFrame,
+    importances: dict[str, float],
+    ranges: dict[str, NumberRange | Choices],
+) -> Figure:
+    """Which keys of a network's block mattered in a search, and how good their values were.
+
+    A bar for each key on top; below, for each key, a dot for each trial.
+
+    Args:
+        trials: a row per trial: ``state``, ``val_ndcg@10``, and a column per key.
+        importances: by key, adding up to 1; empty where there were too few trials to tell.
+        ranges: by key.
+    """
+    keys = _ascending(importances)[::-1] if importances else list(ranges)
+    n_rows = (len(keys) + 1) // 2
+    heights = [0.5 + 0.3 * len(keys) if importances else 0.3, *[1.6] * n_rows]
+    figure = Figure(figsize=(_WIDTH, 0.6 + sum(heights)), layout="constrained")
+    grid = figure.add_gridspec(1 + n_rows, 2, height_ratios=heights)
+    top = figure.add_subplot(grid[0, :])
+    if importances:
+        top.barh(keys[::-1], [importances[key] for key in keys[::-1]], color=_TRAINING, height=0.58)
+        top.set_xlabel("share of the differences in NDCG@10 that the key explains")
+        top.tick_params(axis="y", length=0)
+        top.set_title("What mattered", loc="left")
+    else:
+        top.set_axis_off()
+        top.set_title("Too few trials to tell what mattered", loc="left")
+    _inked(figure, top)
+    complete = trials["state"] == "complete"
+    for place, key in enumerate(keys):
+        axes = figure.add_subplot(grid[1 + place // 2, place % 2])
+        among, values = ranges[key], trials[key]
+        if isinstance(among, Choices):
+            values = values.map(partial(_place, among.choices))
+            axes.set_xticks(range(len(among.choices)), [str(choice) for choice in among.choices])
+        elif among.log:
+            axes.set_xscale("log")
+        for chosen, label, colour in (
+            (~complete, "given up", _FLOOR),
+            (complete, "trained", _TRAINING),
+        ):
+            axes.plot(
+                values[chosen], trials.loc[chosen, "val_ndcg@10"], "o", markersize=3.5,
+                color=colour, label=label,
+            )  # fmt: skip
+        axes.set_xlabel(key)
+        axes.set_ylabel("NDCG@10" if place % 2 == 0 else "")
+        axes.grid(color=_INK, alpha=0.14)
+        if place == 0:
+            axes.legend(frameon=False)
+        _inked(figure, axes)
+    return figure
+
+
+def _place(choices: tuple[Any, ...], value: Any) -> int:
+    """Where a value stands among choices; read from a file, a missing value stands for None."""
+    return choices.index(None if pd.isna(value) else value)
 
 
 def _ascending(values: dict[str, float]) -> list[str]:

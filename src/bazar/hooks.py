@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from bazar.errors import InputError
 from bazar.options import Parameters, tell_problems
+from bazar.search_space import check_search
 from bazar.title_vectors import find_encoder
 
 
@@ -27,11 +28,14 @@ class ParameterCheck:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Look for the encoder before the work that comes before it, and for a wrong order."""
+        """Find before any work what would stop a later node: encoder, wrong order, ranges."""
         check_order(pipeline)
         if any(node.name == "embed_titles" for node in pipeline.nodes):
             options = catalog.load("params:embedding")
             find_encoder(options.encoder, options.sha256)
+        if any(node.name == "search" for node in pipeline.nodes):
+            models = {name: catalog.load(f"params:{name}") for name in ("classifier", "regressor")}
+            check_search(catalog.load("params:search"), models)
 
 
 class SparkEngine:
@@ -59,7 +63,12 @@ class RunSummary:
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Print the metrics and an example, if the run made them, or the files it wrote."""
         # Rich tables are for the end of a run: commands that do not run start without them.
-        from bazar.console import print_comparison, print_outputs, print_summary  # noqa: PLC0415
+        from bazar.console import (  # noqa: PLC0415
+            print_comparison,
+            print_outputs,
+            print_search,
+            print_summary,
+        )
         from bazar.report import examples_from_json  # noqa: PLC0415
 
         files = {
@@ -74,6 +83,8 @@ class RunSummary:
             print_summary(catalog.load("metrics"), usual, files["report"])
         elif "comparison_page" in files:
             print_comparison(catalog.load("comparison"), files["comparison_page"])
+        elif "search_best" in files:
+            print_search(catalog.load("search_best"), files)
         else:
             print_outputs(files, self._env)
 

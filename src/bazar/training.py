@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from bazar.batches import Batch, Batches
 from bazar.checkpoints import Checkpoint, fingerprint
-from bazar.errors import InputError
+from bazar.errors import InputError, TrainingDivergedError
 from bazar.metrics import row_metrics, target_ranks
 from bazar.networks import RecurrentNetwork, build_network
 from bazar.options import NetworkBlock
@@ -54,6 +54,7 @@ def train_network(
     seed: int,
     item_vectors: np.ndarray | None = None,
     checkpoint: Checkpoint | None = None,
+    after_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> TrainedNetwork:
     """Build a network and train it; two calls with the same arguments give the same weights.
 
@@ -68,10 +69,12 @@ def train_network(
             has no vector are left out when the head is a vector.
         checkpoint: where the state is kept after each epoch. A training of the same arguments that
             was interrupted goes on from there, to the same weights.
+        after_epoch: called with the figures of each epoch, a row of the history; what it raises
+            ends the training.
 
     Raises:
-        InputError: if there is nothing to learn from, or nothing to validate on, or if the loss
-            is not a number any more.
+        InputError: if there is nothing to learn from, or nothing to validate on.
+        TrainingDivergedError: if the loss is not a number any more.
     """
     if not block.needs_vectors:
         item_vectors = None
@@ -90,7 +93,7 @@ def train_network(
     logger.info("the network:\n%s", training.network.describe())
     mark = ""
     if checkpoint is not None:
-        mark = fingerprint(block, seed, _read(train, validation, item_vectors))
+        mark = fingerprint(block, seed, what_is_read(train, validation, item_vectors))
         if (state := checkpoint.load(mark)) is not None:
             training.restore(*state)
             logger.info("going on after epoch %d, where training stopped", len(training.epochs))
@@ -98,6 +101,8 @@ def train_network(
         training.run_epoch()
         if checkpoint is not None:
             checkpoint.save(mark, *training.state())
+        if after_epoch is not None:
+            after_epoch(training.epochs[-1])
     if checkpoint is not None:
         checkpoint.clear()
 
@@ -121,7 +126,10 @@ def train_network(
     return TrainedNetwork(network, history, facts)
 
 
-def _read(train: Windows, validation: Windows, item_vectors: np.ndarray | None) -> list[np.ndarray]:
+def what_is_read(
+    train: Windows, validation: Windows, item_vectors: np.ndarray | None
+) -> list[np.ndarray]:
+    """Every array that a training reads, for its fingerprint."""
     arrays = [
         array
         for part in (train, validation)
@@ -209,6 +217,7 @@ class _Training:
             desc=f"epoch {number + 1}/{self._options.epochs}",
             unit="batch",
             mininterval=1,
+            leave=None,
         ) as bar:
             for place, batch in enumerate(self._batches.batches(number)):
                 self._set_rate((number + place / n_batches) / self._options.epochs)
@@ -221,7 +230,7 @@ class _Training:
                 np.isfinite(weight.numpy()).all() for weight in self.network.trainable_weights
             )
             if not (np.isfinite(loss) and weights_are_numbers):
-                raise InputError(
+                raise TrainingDivergedError(
                     f"training diverged: after epoch {number + 1} the loss or a weight is not a "
                     "number; set a smaller training.learning_rate"
                 )
