@@ -7,3 +7,7 @@ class InputError(Exception):
     The message names it, says what was found, and what to do, in a few lines. The
     command line prints the message alone, without a traceback.
     """
+
+
+class DivergenceError(InputError):
+    """A training whose loss or weights are not numbers any more."""

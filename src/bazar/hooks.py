@@ -58,7 +58,11 @@ class RunSummary:
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Print the metrics and an example, if the run made them, or the files it wrote."""
         # Rich tables are for the end of a run: commands that do not run start without them.
-        from bazar.console import print_outputs, print_summary  # noqa: PLC0415
+        from bazar.console import (  # noqa: PLC0415
+            print_outputs,
+            print_report_networks,
+            print_summary,
+        )
         from bazar.report import examples_from_json  # noqa: PLC0415
 
         files = {
@@ -71,6 +75,12 @@ class RunSummary:
             # They are in order of their histories' length: the middle one is the usual customer.
             usual = examples[len(examples) // 2]
             print_summary(catalog.load("metrics"), usual, files["report"])
+        elif "report_networks_page" in files:
+            print_report_networks(
+                catalog.load("report_networks_table"),
+                files["report_networks_page"],
+                catalog.load("params:split"),
+            )
         else:
             print_outputs(files, self._env)
 

@@ -5,7 +5,14 @@ A model here is one block of a ``parameters_<pipeline>.yml``. Unknown keys are r
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    ValidationError,
+    model_validator,
+)
 
 REPORT = "report"
 """The network of each model that is the report's."""
@@ -275,6 +282,44 @@ class ModelOptions(Options):
         return self
 
 
+class PublishedFigures(Options):
+    """What the report's Table 1 says of a network."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    test_loss: float
+    test_metric: str
+    """As it stands there: one figure or two, not all of them named."""
+
+
+class ReportNetwork(Options):
+    """A network of the report's Table 1, and what the report published of it."""
+
+    number: int = Field(ge=1)
+    name: str
+    published: PublishedFigures
+    network: NetworkBlock
+
+    @model_validator(mode="after")
+    def _predicts_titles(self) -> Self:
+        if self.network.head != "vector":
+            raise ValueError("network.head must be vector: the networks are measured on vectors")
+        return self
+
+
+class ReportNetworks(RootModel[tuple[ReportNetwork, ...]]):
+    """The networks of the report's Table 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="after")
+    def _numbers_differ(self) -> Self:
+        numbers = [network.number for network in self.root]
+        if len(set(numbers)) < len(numbers):
+            raise ValueError("each network needs a number of its own")
+        return self
+
+
 class EvaluationOptions(Options):
     """How models are ranked and measured."""
 
@@ -308,6 +353,7 @@ class Parameters(Options):
     embedding: EmbeddingOptions
     classifier: ModelOptions
     regressor: ModelOptions
+    report_networks: ReportNetworks
     evaluation: EvaluationOptions
     reporting: ReportingOptions
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from bazar.batches import Batch, Batches
 from bazar.checkpoints import Checkpoint, fingerprint
-from bazar.errors import InputError
+from bazar.errors import DivergenceError, InputError
 from bazar.metrics import row_metrics, target_ranks
 from bazar.networks import RecurrentNetwork, build_network
 from bazar.options import NetworkBlock
@@ -70,8 +70,8 @@ def train_network(
             was interrupted goes on from there, to the same weights.
 
     Raises:
-        InputError: if there is nothing to learn from, or nothing to validate on, or if the loss
-            is not a number any more.
+        InputError: if there is nothing to learn from, or nothing to validate on.
+        DivergenceError: if the loss or the weights are not numbers any more.
     """
     if not block.needs_vectors:
         item_vectors = None
@@ -204,14 +204,10 @@ class _Training:
                 bar.update()
             loss = float(np.average([float(loss) for loss in losses], weights=weights))
             seconds = time.perf_counter() - started
+            self._check_finite(loss)
             figures = {"loss": loss} | self._validate()
             bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()})
         self.epochs.append({"epoch": number + 1, **figures, "seconds": round(seconds, 2)})
-        if not np.isfinite(loss):
-            raise InputError(
-                f"training diverged: the loss of epoch {number + 1} is not a number; "
-                "set a smaller training.learning_rate"
-            )
         if not self.best_epoch or self._is_better(figures):
             self.best_epoch = number + 1
             self._best = [variable.numpy() for variable in self.network.variables]
@@ -236,6 +232,15 @@ class _Training:
         """Put the weights of the best epoch back."""
         for variable, array in zip(self.network.variables, self._best, strict=True):
             variable.assign(array)
+
+    def _check_finite(self, loss: float) -> None:
+        # The loss of a step is that of the weights before it: the last step may have spoilt them.
+        weights = self.network.trainable_variables
+        if not (np.isfinite(loss) and all(np.isfinite(weight.numpy()).all() for weight in weights)):
+            raise DivergenceError(
+                f"training diverged: the loss or the weights of epoch {len(self.epochs) + 1} are "
+                "not numbers; set a smaller training.learning_rate"
+            )
 
     def _is_better(self, figures: dict[str, float]) -> bool:
         best = self.epochs[self.best_epoch - 1]
