@@ -13,7 +13,7 @@ from typing import Any
 
 from timing import machine, measure
 
-from bazar.report import model_name
+from bazar.names import model_name
 
 COLUMNS = ["HR@1", "HR@10", "NDCG@10", "MRR@20", "coverage@10"]
 

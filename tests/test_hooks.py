@@ -1,4 +1,5 @@
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from kedro.config import OmegaConfigLoader
@@ -7,6 +8,8 @@ from bazar.errors import InputError
 from bazar.hooks import check_parameters, start_spark
 from bazar.settings import CONFIG_LOADER_ARGS, results_folder
 from tests.project import ROOT
+
+CUTS = ["validation_from", "test_from"]
 
 
 def config(env: str = "base", **changes: object) -> OmegaConfigLoader:
@@ -37,13 +40,27 @@ def test_one_nested_change_keeps_the_siblings() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"split": "random"}, r"split: .*'leave_one_out' or 'paper_windows', found 'random'"),
+        (
+            {"split": "random"},
+            r"split: .*'temporal', 'cold_items' or 'paper_windows', found 'random'",
+        ),
         ({"engine": "polars"}, r"engine: .*'duckdb' or 'spark', found 'polars'"),
         ({"epoch": 3}, "epoch: there is no such parameter"),
         ({"classifier": {"training": {"epoch": 3}}}, r"classifier.training.epoch: there is no"),
         ({"sequencing": {"window_length": 11}}, r"sequencing.window_length: .*10, found 11"),
         ({"sequencing": {"window_length": 1}}, r"sequencing.window_length: .*2, found 1"),
         ({"sequencing": {"test_share": "much"}}, r"sequencing.test_share: .*number.*'much'"),
+        ({"sequencing": {"cold_share": 1}}, r"sequencing.cold_share: .*less than 1, found 1"),
+        ({"sequencing": {"recent_share": 0}}, r"sequencing.recent_share: .*than 0, found 0"),
+        *(
+            ({"sequencing": {"temporal": {"test_from": value}}}, rf"test_from: .*share.*{value}")
+            for value in ("soon", "2024-13-01", 2024, 1.0, 0, True, None)
+        ),
+        ({"sequencing": {"temporal": {"test_from": 0.8}}}, r"sequencing.temporal: .*come before"),
+        (
+            {"sequencing": {"temporal": dict.fromkeys(CUTS, "2024-03-01")}},
+            r"sequencing.temporal: .*validation_from must come before test_from",
+        ),
         ({"embedding": {"sha256": "abc"}}, r"embedding.sha256: .*match"),
         ({"embedding": {"text": "all"}}, r"embedding.text: .*'title_and_attributes', found 'all'"),
         ({"classifier": {"network": {"item": "title"}}}, r"item_dimension goes with item: id"),
@@ -57,6 +74,20 @@ def test_a_wrong_value_is_told_by_its_key(change: dict, told: str) -> None:
         check_parameters(parameters(**change))
 
 
+def test_cuts_are_shares_or_times() -> None:
+    def cuts(*values: object) -> tuple[object, object]:
+        changed = {"sequencing": {"temporal": dict(zip(CUTS, values, strict=True))}}
+        checked = check_parameters(parameters(**changed)).sequencing.temporal
+        return checked.validation_from, checked.test_from
+
+    assert cuts(0.25, 0.5) == (0.25, 0.5)
+    one, other = cuts("2024-03-01", "2024-03-01T02:00:00+01:00")
+    assert one == datetime(2024, 3, 1, tzinfo=UTC)
+    assert other == datetime(2024, 3, 1, 1, tzinfo=UTC)
+    # Which of them is earlier is known with the purchases.
+    assert cuts("2024-03-01", 0.9) == (one, 0.9)
+
+
 def test_every_wrong_key_is_told_at_once() -> None:
     with pytest.raises(InputError) as error:
         check_parameters(parameters(split="x", evaluation={"top_k": 3}))
@@ -66,6 +97,7 @@ def test_every_wrong_key_is_told_at_once() -> None:
 
 def test_splits_do_not_share_a_folder() -> None:
     assert results_folder("shop", "leave_one_out") == "shop"
+    assert results_folder("shop", "temporal") == "shop/temporal"
     assert results_folder("shop", "paper_windows") == "shop/paper_windows"
 
 

@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
 from bazar.metrics import (
+    HISTORY_EDGES,
+    POPULARITY_EDGES,
     bootstrap_interval,
     catalogue_coverage,
+    novelty,
     row_metrics,
+    slices,
     summarise,
     target_ranks,
 )
@@ -95,14 +99,81 @@ def test_rows_of_one_user_are_resampled_together() -> None:
     assert clustered > 3 * np.ptp(bootstrap_interval(values, np.arange(2000), 500, seed=1))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_metrics_agree_with_ranx(seed: int) -> None:
+    from ranx import Qrels, Run, evaluate
+
+    rng = np.random.default_rng(seed)
+    rows, items = 400, 40
+    scores = rng.permuted(np.tile(np.arange(items + 1.0), (rows, 1)), axis=1)
+    targets = rng.integers(1, items + 1, rows)
+    ours = row_metrics(target_ranks(scores, targets))
+    qrels = Qrels({f"{row:03d}": {str(item): 1} for row, item in enumerate(targets)})
+    run = Run(
+        {
+            f"{row:03d}": {str(item): scores[row, item] for item in range(1, items + 1)}
+            for row in range(rows)
+        }
+    )
+    names = {"hr@1": "hit_rate@1", "hr@10": "hit_rate@10", "ndcg@5": "ndcg@5",
+             "ndcg@10": "ndcg@10", "ndcg@20": "ndcg@20", "mrr@20": "mrr@20"}  # fmt: skip
+    theirs = evaluate(qrels, run, list(names.values()))
+    for name, of_ranx in names.items():
+        assert 0 < ours[name].mean() < 1
+        assert ours[name].mean() == pytest.approx(theirs[of_ranx])
+
+
+def test_novelty_by_hand() -> None:
+    # One added to each count: shares of 4, 2, 1 and 1 eighths.
+    counts = pd.Series({"a": 3, "b": 1, "c": 0, "d": 0})
+    table = pd.DataFrame({"rank": [1, 2, 1, 2, 11], "item_id": ["a", "b", "a", "c", "d"]})
+    assert novelty(table, counts, k=10) == pytest.approx((1 + 2 + 1 + 3) / 4)
+    assert novelty(table.head(0), counts, k=10) == 0
+
+
+def test_slices_by_hand() -> None:
+    ranks = np.array([1.0, 20, 3, 1, 30, 1])
+    values = np.array([1, 2, 5, 21, 90, 0])
+    found = slices(values, HISTORY_EDGES, row_metrics(ranks), list("uvwxyz"), 100, 0)
+    told = [(one["label"], one["rows"], one["hr@10"], one["ndcg@10"]) for one in found]
+    assert told == [
+        ("0", 1, 1.0, 1.0), ("1–2", 2, 0.5, 0.5), ("3–5", 1, 1.0, 0.5), ("21+", 2, 0.5, 0.5),
+    ]  # fmt: skip
+    found = slices(values, POPULARITY_EDGES, row_metrics(ranks), list("uvwxyz"), 100, 0, "cold")
+    assert [one["label"] for one in found] == ["cold", "1–4", "5–9", "20–49", "50+"]
+    low, high = found[1]["hr@10_ci95"]
+    assert (low, high) == (0, 1)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=60),
+    st.sampled_from([HISTORY_EDGES, POPULARITY_EDGES]),
+)
+def test_slices_add_up_to_the_whole(rows: list[tuple[int, int]], edges: tuple[int, ...]) -> None:
+    values, ranks = (np.array(column) for column in zip(*rows, strict=True))
+    per_row = row_metrics(ranks.astype(float))
+    found = slices(values, edges, per_row, np.arange(len(rows)) // 2, 100, 0)
+    assert sum(one["rows"] for one in found) == len(rows)
+    assert len({one["label"] for one in found}) == len(found)
+    for name in ("hr@10", "ndcg@10"):
+        whole = sum(one["rows"] * one[name] for one in found) / len(rows)
+        assert whole == pytest.approx(per_row[name].mean())
+
+
 def test_summary_has_every_figure() -> None:
     table = pd.DataFrame({"rank": [1, 1], "item_id": ["a", "b"]})
-    figures = summarise(np.array([1.0, 30.0]), ["u", "v"], table, 4, resamples=100, seed=0)
+    rows = pd.DataFrame({"user_id": ["u", "v"], "n_seen": [1, 4], "target_count": [0, 9]})
+    counts = pd.Series([1, 1, 1, 1], index=list("abcd"))
+    figures = summarise(np.array([1.0, 30.0]), rows, table, counts, resamples=100, seed=0)
     assert figures["hr@10"] == 0.5
     assert figures["coverage@10"] == 0.5
+    assert figures["novelty@10"] == 2.0
+    assert [one["label"] for one in figures["by_history_length"]] == ["1–2", "3–5"]
+    assert [one["label"] for one in figures["by_target_popularity"]] == ["0 (cold)", "5–9"]
     assert set(figures) == {
         "hr@1", "hr@5", "hr@10", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20",
-        "coverage@10", "hr@10_ci95", "ndcg@10_ci95",
+        "coverage@10", "novelty@10", "hr@10_ci95", "ndcg@10_ci95", "by_history_length",
+        "by_target_popularity",
     }  # fmt: skip
-    low, high = figures["hr@10_ci95"]  # type: ignore[misc]
+    low, high = figures["hr@10_ci95"]
     assert low <= 0.5 <= high

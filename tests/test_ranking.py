@@ -1,15 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from bazar import recommenders
+from bazar import floors
+from bazar.floors import LastItemCooccurrence, Popularity, TitleNeighbours
 from bazar.metrics import target_ranks
 from bazar.ranking import measure, rank_catalogue, ranks_table, recommendations_table
-from bazar.recommenders import (
-    LastItemCooccurrence,
-    NearestTitles,
-    Popularity,
-    TitleNeighbours,
-)
+from bazar.recommenders import NearestTitles
 from bazar.windows import Windows, leave_one_out
 from tests.test_windows import sequences_of
 
@@ -118,7 +115,7 @@ def test_cooccurrence_is_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> No
                 counts[before, items[place]] += 1
                 counts[items[place], before] += 1
     for pairs_at_a_time in (1, 30, 10**6):
-        monkeypatch.setattr(recommenders, "_PAIRS_AT_A_TIME", pairs_at_a_time)
+        monkeypatch.setattr(floors, "_PAIRS_AT_A_TIME", pairs_at_a_time)
         model = LastItemCooccurrence(split.train, np.zeros(20))
         last = np.array([items[-2] for items in lists])
         np.testing.assert_array_equal(model.score(split.test), counts[last])
@@ -157,18 +154,22 @@ def test_tables() -> None:
     windows = windows_of([[1, 2], [4]], [3, 4])
     rankings = rank_catalogue(Fixed([0.9, 0.8, 0.7, 0.6]), windows, k=20, batch_size=10)
     ids = np.array(["", "0a", "0b", "0c", "0d"], dtype=object)
-    ranks = ranks_table(rankings, windows, ids)
+    ranks = ranks_table(rankings, windows, ids, np.array([0, 5, 4, 3, 0]))
     assert ranks.to_dict("records") == [
-        {"row": 0, "user_id": "u000", "item_id": "0c", "history_length": 2,
+        {"row": 0, "user_id": "u000", "item_id": "0c", "n_seen": 2, "target_count": 3,
          "rank_masked": 1.0, "rank_unmasked": 3.0},
-        {"row": 1, "user_id": "u001", "item_id": "0d", "history_length": 1,
+        {"row": 1, "user_id": "u001", "item_id": "0d", "n_seen": 1, "target_count": 0,
          "rank_masked": 4.0, "rank_unmasked": 4.0},
     ]  # fmt: skip
     table = recommendations_table(rankings, windows, ids)
     masked = table[(table["history"] == "masked") & (table["row"] == 0)]
     assert masked["item_id"].tolist() == ["0c", "0d"]
     assert masked["rank"].tolist() == [1, 2]
-    figures = measure(ranks, table, n_items=4, bootstrap_resamples=100, seed=0)
+    counts = pd.Series([5, 4, 3, 0], index=ids[1:])
+    figures = measure(ranks, table, counts, bootstrap_resamples=100, seed=0)
     assert figures["masked"]["hr@1"] == 0.5
     assert figures["unmasked"]["hr@1"] == 0.0
     assert figures["masked"]["coverage@10"] == 1.0
+    cold, known = figures["masked"]["by_target_popularity"]
+    assert (cold["label"], cold["rows"], cold["hr@10"]) == ("0 (cold)", 1, 1.0)
+    assert (known["label"], known["rows"], known["ndcg@10"]) == ("1–4", 1, 1.0)

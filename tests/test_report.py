@@ -1,7 +1,7 @@
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
@@ -10,6 +10,8 @@ from rich.console import Console
 from bazar.console import print_outputs, print_summary
 from bazar.errors import InputError
 from bazar.figures import hit_rate_bars, loss_curves, to_svg
+from bazar.names import tell_split
+from bazar.options import Split
 from bazar.report import (
     ExampleCustomer,
     Purchase,
@@ -28,16 +30,33 @@ MODELS = ["classifier", "regressor", "popularity", "last_item_cooccurrence", "ti
 EVIL = "<script>alert(1)</script> & Rose [red]"
 
 
+def sliced(label: str, rows: int, rate: float) -> dict[str, Any]:
+    ends = [max(0.0, rate - 0.02), rate + 0.02]
+    return {"label": label, "rows": rows, "hr@10": rate, "ndcg@10": rate / 2, "hr@10_ci95": ends}
+
+
 def metrics(protocol: str = "leave_one_out", **hit_rates: float) -> dict[str, Any]:
     rates = dict(zip(MODELS, (0.30, 0.20, 0.02, 0.25, 0.10), strict=True)) | hit_rates
 
     def figures(rate: float) -> dict[str, Any]:
-        names = ("hr@1", "hr@5", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20", "coverage@10")
+        names = (
+            "hr@1",
+            "hr@5",
+            "hr@20",
+            "ndcg@5",
+            "ndcg@10",
+            "ndcg@20",
+            "mrr@20",
+            "coverage@10",
+            "novelty@10",
+        )
         return {
             **dict.fromkeys(names, rate / 2),
             "hr@10": rate,
             "hr@10_ci95": [rate - 0.01, rate + 0.01],
             "ndcg@10_ci95": [rate / 2 - 0.01, rate / 2 + 0.01],
+            "by_history_length": [sliced("1–2", 700, rate), sliced("21+", 400, rate / 4)],
+            "by_target_popularity": [sliced("0 (cold)", 100, 0.0), sliced("50+", 1000, rate)],
         }
 
     return {
@@ -143,10 +162,18 @@ class Page(HTMLParser):
 
 def test_the_page_shows_every_figure() -> None:
     shown = Page(page())
-    masked, unmasked = (row for row in shown.rows if row[0] == "Model I · classifier")
+    rows = [row for row in shown.rows if row[0] == "Model I · classifier"]
+    masked, unmasked = (row for row in rows if len(row) > 3)
+    assert [row[1:] for row in rows if len(row) == 3] == [
+        ["0.3000 0.2800 – 0.3200", "0.0750 0.0550 – 0.0950"],
+        ["0.1500 0.1300 – 0.1700", "0.0375 0.0175 – 0.0575"],
+        ["0.0000 0.0000 – 0.0200", "0.3000 0.2800 – 0.3200"],
+        ["0.0000 0.0000 – 0.0200", "0.1500 0.1300 – 0.1700"],
+    ]
+    assert ["test rows", "700", "400"] in shown.rows
     assert masked[1:] == [
         "0.1500", "0.1500", "0.3000 0.2900 – 0.3100", "0.1500", "0.1500", "0.1500 0.1400 – 0.1600",
-        "0.1500", "0.1500", "0.1500", "61 s", "12,345",
+        "0.1500", "0.1500", "0.1500", "0.1500", "61 s", "12,345",
     ]  # fmt: skip
     assert unmasked[3] == "0.1500 0.1400 – 0.1600"
     for row in (
@@ -157,7 +184,7 @@ def test_the_page_shows_every_figure() -> None:
         ["accepted", "6,986", "1,300"],
     ):
         assert row in shown.rows
-    for text in ("1,200", "345", "6,789", "some-encoder", "leave_one_out", "2020-09-13", "17.5"):
+    for text in ("1,200", "345", "6,789", "some-encoder", "leave-one-out", "2020-09-13", "17.5"):
         assert text in shown.text
     assert "(no title)" in shown.text
 
@@ -216,6 +243,29 @@ def test_findings_name_a_floor_that_leads() -> None:
     assert findings(metrics(regressor=0.02))[2].count("equal to it") == 1
 
 
+def test_findings_and_page_cope_with_any_models() -> None:
+    content = metrics(classifier=0.2)
+    models = content["models"]
+    models |= dict.fromkeys(("report_classifier", "blend", "my_model"), models["classifier"])
+    models["ease"] = metrics(popularity=0.4)["models"]["popularity"]
+    said = findings(content)
+    assert said[0].startswith("EASE, a floor, has the highest")
+    told = [
+        "Model I · classifier",
+        "Model II · regressor",
+        "Report · classifier",
+        "Blend",
+        "my_model",
+    ]
+    assert [sentence.split(" (")[0] for sentence in said[1:]] == told
+    assert "the best floor, EASE (0.4000): it is worse" in said[1]
+    shown = Page(page(metrics=content))
+    assert sum(row[0] == "my_model" for row in shown.rows) == 6
+    content["models"] = {"classifier": models["classifier"]}
+    assert len(findings(content)) == 1
+    page(metrics=content)
+
+
 def test_loss_curves_draw_the_history() -> None:
     history = pd.DataFrame(
         {"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "val_loss": [3.1, 2.5, 2.9]}
@@ -240,7 +290,7 @@ def test_drawings_are_the_same_every_time() -> None:
 
 
 def test_rows_are_chosen_by_length_alone() -> None:
-    ranks = pd.DataFrame({"row": range(100), "history_length": [row % 50 for row in range(100)]})
+    ranks = pd.DataFrame({"row": range(100), "n_seen": [row % 50 for row in range(100)]})
     rows = choose_rows(ranks, 10, seed=1)
     lengths = [row % 50 for row in rows]
     assert len(set(rows)) == 10
@@ -305,6 +355,27 @@ def test_the_summary_marks_leaky_windows() -> None:
     console = Console(record=True, width=100)
     print_summary(metrics("paper_windows"), example(), Path("report.html"), console)
     assert "paper_windows is leaky" in console.export_text()
+
+
+@pytest.mark.parametrize("protocol", get_args(Split))
+def test_every_protocol_is_told(protocol: str) -> None:
+    console = Console(record=True, width=500)
+    print_summary(metrics(protocol), example(), Path("report.html"), console)
+    warned = "Not to be compared with leave-one-out" in console.export_text()
+    assert warned == (protocol != "leave_one_out")
+    told = tell_split({"protocol": protocol, "test_rows": 1200, "cold_test_rows": 34})
+    assert "; 34 of 1,200 test rows ask for an item that is not in training" in told
+
+
+def test_what_was_cut_or_drawn_is_told() -> None:
+    summary = {"protocol": "temporal", "test_rows": 20, "cold_test_rows": 3}
+    cuts = {"validation_from": "2023-05-01T00:00:00+00:00", "test_from": "2023-06-01"}
+    assert "validation from 2023-05-01T00:00:00+00:00, test from 2023-06-01; 3 of 20" in (
+        tell_split(summary | cuts)
+    )
+    assert "customer's last purchase is test: 1,201 items; 3 of 20" in tell_split(
+        summary | {"protocol": "cold_items", "cold_items": 1201}
+    )
 
 
 def test_written_files_are_told() -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -26,7 +27,10 @@ QUICK = {
     "regressor": {"training": {"epochs": 4, "batch_size": 16}},
     "evaluation": {"bootstrap_resamples": 100},
 }
-MODELS = ["classifier", "regressor", "popularity", "last_item_cooccurrence", "title_neighbours"]
+MODELS = [
+    "classifier", "regressor", "popularity", "recent_popularity", "last_item_cooccurrence",
+    "decayed_cooccurrence", "session_knn", "ease", "title_neighbours",
+]  # fmt: skip
 
 
 def quick_project(folder: Path) -> tuple[Path, StoreSummary]:
@@ -151,6 +155,49 @@ def test_the_run_says_where_things_are(ran: tuple[Path, StoreSummary, str]) -> N
     assert history["epoch"].tolist() == list(range(1, len(history) + 1))
 
 
+def test_models_and_seeds_are_compared(ran: tuple[Path, StoreSummary, str]) -> None:
+    project = ran[0]
+    output, models = (
+        project / "data" / layer / "sample" for layer in ("07_model_output", "06_models")
+    )
+    seeds = [folder / "seed_7" for folder in (output, models)]
+    report = project / "data/08_reporting/sample"
+    try:
+        for folder in seeds:
+            folder.mkdir()
+            for path in folder.parent.glob("classifier_*"):
+                shutil.copy(path, folder)
+        run = kedro(project, "run", "--env", "quick", "--pipelines", "comparison")
+        assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+        comparison = json.loads((report / "comparison.json").read_text())
+        metrics = json.loads((report / "metrics.json").read_text())
+        assert set(comparison["models"]) == set(MODELS)
+        assert comparison["models"]["classifier"]["seeds"] == [7, 42]
+        assert comparison["models"]["classifier"]["masked"]["hr@10"]["sd"] == 0
+        assert comparison["models"]["regressor"]["seeds"] == [42]
+        assert comparison["models"]["popularity"]["seeds"] == []
+        for model, figures in comparison["models"].items():
+            for name in ("hr@10", "ndcg@10", "mrr@20", "coverage@10", "novelty@10"):
+                measured = metrics["models"][model]["unmasked"][name]
+                assert figures["unmasked"][name]["mean"] == pytest.approx(measured)
+        told = {tuple(one["models"]): one["masked"] for one in comparison["differences"]}
+        assert len(told) == 10
+        assert told["classifier", "popularity"]["ndcg@10"]["real"]
+        assert (report / "comparison.png").stat().st_size > 5_000
+        assert "Model I · classifier" in (report / "comparison.md").read_text()
+        assert str(report / "comparison.md") in run.stdout.replace("\n", "")
+    finally:
+        for folder in seeds:
+            shutil.rmtree(folder)
+
+
+def test_what_a_run_measures_is_not_compared_in_it(ran: tuple[Path, StoreSummary, str]) -> None:
+    run = kedro(ran[0], "run", "--env", "quick", "--pipelines", "modelling_floors,comparison")
+    assert run.returncode != 0
+    assert "comparison reads what earlier runs left" in run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+
+
 def test_each_pipeline_runs_alone(ran: tuple[Path, StoreSummary, str]) -> None:
     project = ran[0]
     for pipeline in ("ingestion", "joining", "sequencing", "embedding", "modelling_floors"):
@@ -267,6 +314,9 @@ def test_results_on_other_data_are_not_laid_side_by_side(
         assert run.returncode != 0
         assert "classifier, regressor: measured on other data" in run.stderr
         assert (project / "data/08_reporting/sample/report.html").read_bytes() == report
+        run = kedro(project, "run", "--env", "quick", "--pipelines", "comparison")
+        assert run.returncode != 0
+        assert "classifier, regressor: measured on other" in run.stderr
     finally:
         assert kedro(project, *prepare).returncode == 0
         again = kedro(project, "run", "--env", "quick", "--pipelines", "modelling_floors")

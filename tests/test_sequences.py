@@ -14,7 +14,7 @@ from bazar.sequences import (
     list_users,
     order_interactions,
 )
-from bazar.windows import Sequences
+from bazar.windows import read_sequences
 
 SCHEMA = {
     "user_id": "string", "item_id": "string", "timestamp": "int64", "position": "int64",
@@ -115,11 +115,18 @@ user_lists = st.dictionaries(
 
 def long_form(users: dict[str, list[int]], order: list[int] | None = None) -> ir.Table:
     rows = [
-        {"user_id": user, "position": position, "item_index": item}
+        {
+            "user_id": user,
+            "position": position,
+            "item_index": item,
+            "timestamp": 1_600_000_000_000 + 60_000 * (position - 1),
+        }
         for user, items in users.items()
         for position, item in enumerate(items, 1)
     ]
-    schema = {"user_id": "string", "position": "int64", "item_index": "int32"}
+    schema = {
+        "user_id": "string", "position": "int64", "item_index": "int32", "timestamp": "int64",
+    }  # fmt: skip
     return ibis.memtable([rows[place] for place in order or range(len(rows))], schema=schema)
 
 
@@ -131,13 +138,29 @@ def test_users_and_items_are_listed_in_one_order(
     order = list(range(sum(map(len, users.values()))))
     random.shuffle(order)
     table = long_form(users, order)
-    sequences = Sequences.from_arrow(
+    sequences, timestamps = read_sequences(
         list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches(chunk_size=4)
     )
+    assert timestamps is not None
     ids = sequences.user_ids.to_pylist()
     parts = np.split(sequences.items, sequences.starts[1:-1])
     assert dict(zip(ids, (part.tolist() for part in parts), strict=True)) == users
     assert ids == sorted(users)
+    # Each user's times are that of the first item, and a minute more for each that follows.
+    times = np.split(timestamps, sequences.starts[1:-1])
+    assert {user: own.tolist() for user, own in zip(ids, times, strict=True)} == {
+        user: [1_600_000_000_000 + 60_000 * place for place in range(len(items))]
+        for user, items in users.items()
+    }
+
+
+def test_items_without_a_clock_are_listed() -> None:
+    table = long_form({"b": [3, 1], "a": [2]}).mutate(timestamp=ibis.null("int64"))
+    sequences, timestamps = read_sequences(
+        list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches()
+    )
+    assert sequences.items.tolist() == [2, 3, 1]
+    assert timestamps is None
 
 
 @settings(max_examples=30, deadline=None)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from bazar.errors import InputError
+from bazar.floors import Popularity
 from bazar.metrics import row_metrics
 from bazar.options import ModelOptions
 from bazar.ranking import rank_catalogue
-from bazar.recommenders import NetworkClassifier, NetworkRegressor, Popularity, Recommender
+from bazar.recommenders import NetworkClassifier, NetworkRegressor, Recommender
 from bazar.training import Batches, TrainedNetwork, train_network
 from bazar.windows import Split, leave_one_out
 from tests.test_networks import options_of

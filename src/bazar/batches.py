@@ -21,12 +21,16 @@ class Batch:
         positions: shape (targets,), int32: row * steps + step of the item before each target.
         targets: shape (targets,), int32.
         weights: shape (targets,), float32: 1, or 0 where the batch has fewer targets than places.
+        later: shape (targets, horizon - 1), int32: the targets that come after each target.
+        later_weights: the same shape, float32: what each counts, 0 where there is none.
     """
 
     histories: np.ndarray
     positions: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
+    later: np.ndarray
+    later_weights: np.ndarray
 
 
 class Batches:
@@ -39,7 +43,13 @@ class Batches:
     """
 
     def __init__(
-        self, windows: Windows, batch_size: int, every_position: bool, seed: int | None
+        self,
+        windows: Windows,
+        batch_size: int,
+        every_position: bool,
+        seed: int | None,
+        horizon: int = 1,
+        decay: float = 1.0,
     ) -> None:
         """Make batches.
 
@@ -48,7 +58,13 @@ class Batches:
             batch_size: targets in a batch.
             every_position: whether rows share a piece.
             seed: seed of the shuffles; None keeps one order.
+            horizon: how many targets in a row a state predicts, the next one and those after it.
+            decay: what a target counts, as a share of the one before it.
         """
+        self._horizon = horizon
+        self._decay = decay
+        self._is_target = np.zeros(len(windows.sequences.items) + horizon, bool)
+        self._is_target[windows.places] = True
         self._items = windows.sequences.items
         self._batch_size = batch_size
         self._seed = seed
@@ -62,6 +78,7 @@ class Batches:
             pieces_back = (last_of_user[user_number] - places) // windows.history_length
             first[1:] = new_user | (np.diff(pieces_back) != 0)
         self._places = places
+        self._end_of_user = windows.sequences.starts[users + 1]
         # A piece owns the targets from one first to the next.
         self._first_target = np.append(np.flatnonzero(first), len(places))
         last = places[self._first_target[1:] - 1]
@@ -121,11 +138,20 @@ class Batches:
         size = max(self._batch_size, total)
         row = np.repeat(np.arange(len(pieces)), counts)
         within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
-        target_places = self._places[np.repeat(self._first_target[pieces], counts) + within]
+        numbers = np.repeat(self._first_target[pieces], counts) + within
+        target_places = self._places[numbers]
         positions = np.zeros(size, np.int32)
         positions[:total] = row * steps + target_places - 1 - self._start[pieces][row]
         targets = np.zeros(size, np.int32)
         targets[:total] = self._items[target_places]
         weights = np.zeros(size, np.float32)
         weights[:total] = 1
-        return Batch(histories, positions, targets, weights)
+
+        later = np.zeros((size, self._horizon - 1), np.int32)
+        later_weights = np.zeros((size, self._horizon - 1), np.float32)
+        ahead = np.arange(1, self._horizon)
+        places_ahead = target_places[:, None] + ahead
+        there = self._is_target[places_ahead] & (places_ahead < self._end_of_user[numbers][:, None])
+        later[:total][there] = self._items[places_ahead[there]]
+        later_weights[:total] = there * self._decay**ahead
+        return Batch(histories, positions, targets, weights, later, later_weights)

@@ -9,8 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from bazar.names import NO_TITLE
-from bazar.report import ExampleCustomer, findings, model_name
+from bazar.names import NO_TITLE, PROTOCOLS, model_name, protocol_name
+from bazar.report import ExampleCustomer, findings
 from bazar.report_networks_table import cells
 
 _SHOWN = ("hr@1", "ndcg@10", "mrr@20", "hr@10")
@@ -54,6 +54,11 @@ def print_summary(
     console.print(_metrics_table(metrics))
     if metrics["protocol"] == "paper_windows":
         console.print(_LEAKY)
+    elif metrics["protocol"] != "leave_one_out":
+        console.print(
+            f"[bold]{metrics['protocol']}:[/bold] {PROTOCOLS[metrics['protocol']]}. Not to be "
+            "compared with leave-one-out figures."
+        )
     for sentence in findings(metrics):
         console.print(escape(sentence), highlight=False)
     console.print()
@@ -71,6 +76,27 @@ def print_summary(
         "Next: open it in a browser; `make viz` shows the lineage; "
         "notebooks/explore.ipynb loads the results."
     )
+
+
+def print_comparison(
+    comparison: dict[str, Any], page: Path, console: Console | None = None
+) -> None:
+    """Print the models, best first, and which of them is not shown to differ from which.
+
+    Args:
+        comparison: the content of ``comparison.json``.
+        page: path of the page that has all of it.
+        console: where to print; the terminal if None.
+    """
+    console = console or Console()
+    console.print()
+    console.print(_comparison_table(comparison))
+    console.print(
+        "Like: numbers of the models whose NDCG@10 is not shown to differ (paired bootstrap over "
+        "users, Holm's correction). 95% interval: over users. All of it, unmasked, too:",
+        highlight=False,
+    )
+    console.print(f"    {page}", soft_wrap=True, highlight=False)
 
 
 def print_report_networks(
@@ -137,7 +163,7 @@ def print_outputs(
 
 def _metrics_table(metrics: dict[str, Any]) -> Table:
     table = Table(
-        title=f"{metrics['dataset']}, {metrics['protocol']}, history masked: "
+        title=f"{metrics['dataset']}, {protocol_name(metrics['protocol'])}, history masked: "
         f"{metrics['n_test_rows']:,} test rows, {metrics['n_items']:,} items",
         title_justify="left",
         box=box.SIMPLE,
@@ -153,6 +179,42 @@ def _metrics_table(metrics: dict[str, Any]) -> Table:
             model_name(model),
             *(f"{masked[column]:.4f}" for column in _SHOWN),
             f"{low:.4f}-{high:.4f}",
+        )
+    return table
+
+
+def _comparison_table(comparison: dict[str, Any]) -> Table:
+    table = Table(
+        title=f"{comparison['dataset']}, {protocol_name(comparison['protocol'])}, history masked: "
+        f"{comparison['n_test_rows']:,} test rows, {comparison['n_items']:,} items",
+        title_justify="left",
+        box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("model", no_wrap=True)
+    for column in ("seeds", "HR@10", "NDCG@10", "sd", "95% interval"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("like")
+    models = list(comparison["models"])
+    like: dict[str, list[int]] = {model: [] for model in models}
+    for difference in comparison["differences"]:
+        if not difference["masked"]["ndcg@10"]["real"]:
+            first, second = difference["models"]
+            like[first].append(models.index(second) + 1)
+            like[second].append(models.index(first) + 1)
+    for place, (model, figures) in enumerate(comparison["models"].items(), start=1):
+        ndcg = figures["masked"]["ndcg@10"]
+        low, high = ndcg["ci95"]
+        table.add_row(
+            str(place),
+            model_name(model),
+            str(len(figures["seeds"]) or "–"),
+            f"{figures['masked']['hr@10']['mean']:.4f}",
+            f"{ndcg['mean']:.4f}",
+            "–" if ndcg["sd"] is None else f"{ndcg['sd']:.4f}",
+            f"{low:.4f}-{high:.4f}",
+            " ".join(map(str, sorted(like[model]))),
         )
     return table
 

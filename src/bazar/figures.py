@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bazar.names import MODEL_NAMES
+from bazar.names import FLOORS, model_name
 
 # Okabe and Ito's palette: told apart by colour-blind readers, and on dark and light grounds.
 _TRAINING, _VALIDATION, _FLOOR = "#0072b2", "#d55e00", "#8a8f98"
@@ -20,13 +20,13 @@ _INK = "#1d2330"
 _WIDTH = 5.0
 
 
-def loss_curves(history: pd.DataFrame, title: str) -> Figure:
+def loss_curves(history: pd.DataFrame, title: str, kept: int) -> Figure:
     """Training and validation loss per epoch, with the epoch marked whose weights were kept.
 
     Args:
-        history: a row per epoch: ``epoch`` (from 1), ``loss``, ``val_loss``. The epoch of the
-            lowest validation loss is the one that training keeps.
+        history: a row per epoch: ``epoch`` (from 1), ``loss``, ``val_loss``.
         title: title of the figure.
+        kept: the epoch whose weights were kept.
     """
     figure, axes = _empty(height=3.1)
     marker = "o" if len(history) < 30 else None
@@ -38,8 +38,7 @@ def loss_curves(history: pd.DataFrame, title: str) -> Figure:
             history["epoch"], history[column], dashes, marker=marker, markersize=4.5,
             linewidth=1.8, color=colour, label=label,
         )  # fmt: skip
-    best = int(history["epoch"].iloc[int(history["val_loss"].argmin())])
-    axes.axvline(best, color=_INK, linewidth=1.2, linestyle=":", label=f"kept: epoch {best}")
+    axes.axvline(kept, color=_INK, linewidth=1.2, linestyle=":", label=f"kept: epoch {kept}")
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -57,29 +56,64 @@ def hit_rate_bars(metrics: dict[str, Any], history: str = "masked") -> Figure:
         history: ``masked`` or ``unmasked``.
     """
     figures = {name: model[history] for name, model in metrics["models"].items()}
-    models = sorted(figures, key=lambda name: figures[name]["hr@10"])
-    intervals = [figures[name]["hr@10_ci95"] for name in models]
+    figure, axes = _bars(
+        {name: measured["hr@10"] for name, measured in figures.items()},
+        {name: measured["hr@10_ci95"] for name, measured in figures.items()},
+    )
+    axes.set_title(f"HR@10, history {history}", loc="left")
+    return _inked(figure, axes)
+
+
+def comparison_bars(comparison: dict[str, Any]) -> Figure:
+    """NDCG@10 of every model, the mean over its seeds with the 95% interval over users.
+
+    A dot is a seed. The best model is on top; histories are masked.
+
+    Args:
+        comparison: the content of ``comparison.json``.
+    """
+    figures = {name: one["masked"]["ndcg@10"] for name, one in comparison["models"].items()}
+    figure, axes = _bars(
+        {name: one["mean"] for name, one in figures.items()},
+        {name: one["ci95"] for name, one in figures.items()},
+    )
+    for place, name in enumerate(_ascending({name: one["mean"] for name, one in figures.items()})):
+        seeds = list(figures[name]["by_seed"].values())
+        if len(seeds) > 1:
+            axes.plot(
+                seeds, [place + 0.17] * len(seeds), "o", color=_VALIDATION, markersize=3.5
+            )  # fmt: skip
+    axes.set_title("NDCG@10, history masked", loc="left")
+    return _inked(figure, axes)
+
+
+def _ascending(values: dict[str, float]) -> list[str]:
+    return sorted(values, key=lambda name: values[name])
+
+
+def _bars(values: dict[str, float], intervals: dict[str, list[float]]) -> tuple[Figure, Axes]:
+    models = _ascending(values)
     figure, axes = _empty(height=0.9 + 0.44 * len(models))
     axes.barh(
-        [MODEL_NAMES.get(name, name) for name in models],
-        [figures[name]["hr@10"] for name in models],
-        color=[_TRAINING if metrics["models"][name]["n_parameters"] else _FLOOR for name in models],
+        [model_name(name) for name in models],
+        [values[name] for name in models],
+        color=[_FLOOR if name in FLOORS else _TRAINING for name in models],
         height=0.58,
     )
-    for place, (name, (low, high)) in enumerate(zip(models, intervals, strict=True)):
+    for place, name in enumerate(models):
+        low, high = intervals[name]
         axes.plot([low, high], [place, place], "|-", color=_INK, linewidth=1.4, markersize=7)
         axes.annotate(
-            f"{figures[name]['hr@10']:.4f}", (high, place), va="center", xytext=(7, 0),
+            f"{values[name]:.4f}", (high, place), va="center", xytext=(7, 0),
             textcoords="offset points", color=_INK,
         )  # fmt: skip
     # Room for the value to the right of the longest bar; an axis of some length if all are 0.
-    axes.set_xlim(0, max(high for _, high in intervals) * 1.22 or 1)
+    axes.set_xlim(0, max(high for _, high in intervals.values()) * 1.22 or 1)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_title(f"HR@10, history {history}", loc="left")
     axes.grid(axis="x", color=_INK, alpha=0.14)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
-    return _inked(figure, axes)
+    return figure, axes
 
 
 def to_svg(figure: Figure, prefix: str) -> str:

@@ -27,7 +27,8 @@ class ParameterCheck:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Look for the encoder before the work that comes before it."""
+        """Look for the encoder before the work that comes before it, and for a wrong order."""
+        check_order(pipeline)
         if any(node.name == "embed_titles" for node in pipeline.nodes):
             options = catalog.load("params:embedding")
             find_encoder(options.encoder, options.sha256)
@@ -59,6 +60,7 @@ class RunSummary:
         """Print the metrics and an example, if the run made them, or the files it wrote."""
         # Rich tables are for the end of a run: commands that do not run start without them.
         from bazar.console import (  # noqa: PLC0415
+            print_comparison,
             print_outputs,
             print_report_networks,
             print_summary,
@@ -75,6 +77,8 @@ class RunSummary:
             # They are in order of their histories' length: the middle one is the usual customer.
             usual = examples[len(examples) // 2]
             print_summary(catalog.load("metrics"), usual, files["report"])
+        elif "comparison_page" in files:
+            print_comparison(catalog.load("comparison"), files["comparison_page"])
         elif "report_networks_page" in files:
             print_report_networks(
                 catalog.load("report_networks_table"),
@@ -101,6 +105,23 @@ def check_parameters(parameters: dict[str, Any]) -> Parameters:
             "wrong parameters (conf/<env>/globals.yml, conf/<env>/parameters_*.yml or --params):\n"
             + tell_problems(error)
         ) from error
+
+
+def check_order(pipeline: Pipeline) -> None:
+    """Refuse to compare models in the run that measures them.
+
+    The comparison reads whatever results there are. It waits for none, and would take those of an
+    earlier run.
+
+    Raises:
+        InputError: if the pipeline does both.
+    """
+    measures = any(name.endswith(".ranks") for name in pipeline.all_outputs())
+    if measures and "all_ranks" in pipeline.all_inputs():
+        raise InputError(
+            "comparison reads what earlier runs left, not what this one makes\n"
+            "Run the modelling pipelines first, then `kedro run --pipelines comparison`"
+        )
 
 
 def start_spark(properties: dict[str, Any]) -> None:

@@ -1,14 +1,20 @@
 """Ranking metrics over the full catalogue, with one target per row."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 CUTOFFS = {"hr": (1, 5, 10, 20), "ndcg": (5, 10, 20), "mrr": (20,)}
-COVERAGE_CUTOFF = 10
+LIST_CUTOFF = 10
 WITH_INTERVAL = ("hr@10", "ndcg@10")
+IN_SLICES = ("hr@10", "ndcg@10")
+
+# The least value of each bin; the last bin has no end.
+HISTORY_EDGES = (0, 1, 3, 6, 11, 21)
+POPULARITY_EDGES = (0, 1, 5, 10, 20, 50)
 
 
 def target_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -73,6 +79,75 @@ def catalogue_coverage(recommendations: pd.DataFrame, n_items: int, k: int) -> f
     return recommendations.loc[recommendations["rank"] <= k, "item_id"].nunique() / n_items
 
 
+def novelty(recommendations: pd.DataFrame, training_counts: pd.Series, k: int) -> float:
+    """Mean ``-log2`` of the share of the training part that is the recommended item, in bits.
+
+    The mean self-information of Zhou et al. (2010), with one added to every item's count: so
+    an item that was never bought has the novelty of the rarest, and not an infinite one.
+
+    Args:
+        recommendations: columns ``rank`` (from 1) and ``item_id``.
+        training_counts: times that each item of the catalogue stands in the training part, by
+            ``item_id``.
+        k: how far down the lists to look.
+
+    Returns:
+        0 if nothing is recommended.
+    """
+    smoothed = training_counts + 1
+    bits = -np.log2(smoothed / smoothed.sum())
+    recommended = recommendations.loc[recommendations["rank"] <= k, "item_id"]
+    return float(bits.loc[recommended].mean()) if len(recommended) else 0.0
+
+
+def slices(
+    values: np.ndarray,
+    edges: Sequence[int],
+    per_row: dict[str, np.ndarray],
+    users: Sequence[str] | np.ndarray,
+    resamples: int,
+    seed: int,
+    zero: str = "0",
+) -> list[dict[str, Any]]:
+    """Metrics of the rows that are alike in something, such as the length of the history.
+
+    Args:
+        values: shape (rows,), int, from 0: what the rows are sliced by.
+        edges: the least value of each slice, ascending from 0; the last slice has no end.
+        per_row: what :func:`row_metrics` gave.
+        users: shape (rows,), whose row it is.
+        resamples: bootstrap samples for the intervals.
+        seed: seed of the bootstrap.
+        zero: label of the slice of the value 0.
+
+    Returns:
+        For each slice that has rows its ``label``, ``rows``, ``hr@10``, ``ndcg@10`` and the 95%
+        interval ``hr@10_ci95``.
+    """
+    owners = np.asarray(users)
+    places = np.searchsorted(edges, values, side="right") - 1
+    found = []
+    for place in np.unique(places):
+        inside = places == place
+        hits = per_row["hr@10"][inside]
+        found.append(
+            {"label": _label(edges, place, zero), "rows": len(hits)}
+            | {name: float(per_row[name][inside].mean()) for name in IN_SLICES}
+            | {"hr@10_ci95": bootstrap_interval(hits, owners[inside], resamples, seed)}
+        )
+    return found
+
+
+def _label(edges: Sequence[int], place: int, zero: str) -> str:
+    first = edges[place]
+    if place == len(edges) - 1:
+        return f"{first}+"
+    last = edges[place + 1] - 1
+    if last == 0:
+        return zero
+    return str(first) if first == last else f"{first}–{last}"
+
+
 def bootstrap_interval(
     values: np.ndarray, users: Sequence[str] | np.ndarray, resamples: int, seed: int
 ) -> list[float]:
@@ -107,35 +182,44 @@ def bootstrap_interval(
 
 def summarise(
     ranks: np.ndarray,
-    users: Sequence[str] | np.ndarray,
+    rows: pd.DataFrame,
     recommendations: pd.DataFrame,
-    n_items: int,
+    training_counts: pd.Series,
     resamples: int,
     seed: int,
-) -> dict[str, float | list[float]]:
+) -> dict[str, Any]:
     """All metrics of one model under one treatment of the history.
 
     Args:
         ranks: shape (rows,), float, rank of each row's target.
-        users: shape (rows,), whose row it is.
+        rows: what is known of each row: ``user_id``, ``n_seen`` (purchases before the target),
+            ``target_count`` (times that the target stands in the training part).
         recommendations: what was recommended; columns ``rank`` (from 1) and ``item_id``.
-        n_items: size of the catalogue.
+        training_counts: times that each item of the catalogue stands in the training part, by
+            ``item_id``.
         resamples: bootstrap samples for the intervals.
         seed: seed of the bootstrap.
 
     Returns:
-        The mean of each of :func:`row_metrics`, ``coverage@10``, and the 95% intervals
-        ``hr@10_ci95`` and ``ndcg@10_ci95``.
+        The mean of each of :func:`row_metrics`, ``coverage@10``, ``novelty@10``, the 95% intervals
+        ``hr@10_ci95`` and ``ndcg@10_ci95``, and as :func:`slices` gives them
+        ``by_history_length`` and ``by_target_popularity``.
     """
     per_row = row_metrics(ranks)
-    figures: dict[str, float | list[float]] = {
-        name: float(values.mean()) for name, values in per_row.items()
-    }
-    figures[f"coverage@{COVERAGE_CUTOFF}"] = catalogue_coverage(
-        recommendations, n_items, COVERAGE_CUTOFF
+    users = rows["user_id"].to_numpy()
+    figures: dict[str, Any] = {name: float(values.mean()) for name, values in per_row.items()}
+    figures[f"coverage@{LIST_CUTOFF}"] = catalogue_coverage(
+        recommendations, len(training_counts), LIST_CUTOFF
     )
+    figures[f"novelty@{LIST_CUTOFF}"] = novelty(recommendations, training_counts, LIST_CUTOFF)
     for name in WITH_INTERVAL:
         figures[f"{name}_ci95"] = bootstrap_interval(per_row[name], users, resamples, seed)
+    for name, column, edges, zero in (
+        ("by_history_length", "n_seen", HISTORY_EDGES, "0"),
+        ("by_target_popularity", "target_count", POPULARITY_EDGES, "0 (cold)"),
+    ):
+        values = rows[column].to_numpy()
+        figures[name] = slices(values, edges, per_row, users, resamples, seed, zero)
     return figures
 
 

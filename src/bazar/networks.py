@@ -273,6 +273,21 @@ class RecurrentNetwork(keras.Model):
             read = read / self.options.temperature
         return ops.matmul(read, ops.transpose(table))
 
+    def score_pairs(self, read: Any, items: Any) -> Any:
+        """Score one item for each target, for a tied head.
+
+        Args:
+            read: what :meth:`read` returned, shape (targets, size of an item).
+            items: represented items, the same shape.
+
+        Returns:
+            Shape (targets,), float32.
+        """
+        if self.options.temperature is not None:
+            read, items = ops.normalize(read, axis=-1), ops.normalize(items, axis=-1)
+            read = read / self.options.temperature
+        return ops.sum(read * items, axis=-1)
+
     def call(self, history: Any, vectors: Any = None, training: bool = False) -> Any:
         """Read whole histories.
 

@@ -3,10 +3,12 @@
 A model here is one block of a ``parameters_<pipeline>.yml``. Unknown keys are refused.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     RootModel,
@@ -20,7 +22,7 @@ REPORT = "report"
 DEFAULT_SEED = 42
 """The seed of the training whose results stand in the folder of the data set itself."""
 
-Split = Literal["leave_one_out", "paper_windows"]
+Split = Literal["leave_one_out", "temporal", "cold_items", "paper_windows"]
 KeepUsers = Literal["all", "any", "all_titled"]
 Engine = Literal["duckdb", "spark"]
 EmbeddedText = Literal["title", "title_and_attributes"]
@@ -116,11 +118,54 @@ class JoiningOptions(Options):
     """Whether titled products that nobody has bought stay in the catalogue."""
 
 
+def _read_cut(value: Any) -> float | datetime:
+    """Read a share of the purchases or a time, in UTC unless it says another zone."""
+    if isinstance(value, float) and 0 < value < 1:
+        return value
+    try:
+        time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "a share of the purchases between 0 and 1, or a time such as 2024-03-01 or "
+            "2024-03-01T10:00:00+01:00, was expected"
+        ) from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+Cut = Annotated[float | datetime, BeforeValidator(_read_cut)]
+
+
+class TemporalOptions(Options):
+    """Where validation and test of ``temporal`` begin: what comes before both is training.
+
+    Each is a share of the purchases in order of time (0.9: test is the last tenth), or a time in
+    ISO 8601, UTC unless it says another zone.
+    """
+
+    validation_from: Cut
+    test_from: Cut
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        both = (self.validation_from, self.test_from)
+        # A share and a time can be compared only where the purchases are known.
+        if type(both[0]) is type(both[1]) and both[0] >= both[1]:  # type: ignore[operator]
+            raise ValueError("validation_from must come before test_from")
+        return self
+
+
 class SequencingOptions(Options):
     """How sequences become rows of (history, target)."""
 
     history_length: int = Field(ge=1, le=1000)
-    """Longest history a model sees under ``leave_one_out``, in items; older ones are cut."""
+    """Longest history a model sees, in items; older ones are cut. Not of ``paper_windows``."""
+    recent_share: float = Field(gt=0, le=1)
+    """Share of the training interactions, the last in order of time, that ``recent_counts``
+    counts."""
+    temporal: TemporalOptions
+    """Where ``temporal`` cuts."""
+    cold_share: float = Field(gt=0, lt=1)
+    """Share of the items that ``cold_items`` takes out of training."""
     window_length: int = Field(ge=2, le=10)
     """Items in a window of ``paper_windows``, its target included."""
     test_share: float = Field(gt=0, lt=1)
@@ -128,6 +173,7 @@ class SequencingOptions(Options):
     validation_share: float = Field(gt=0, lt=1)
     """Share of the remaining windows of ``paper_windows`` that is validation."""
     seed: int = Field(ge=0)
+    """Seed of the draw of ``cold_items`` and of the shuffles of ``paper_windows``."""
 
 
 class EmbeddingOptions(Options):
@@ -223,6 +269,11 @@ class TrainingOptions(Options):
     rows: Literal["window", "every_position"]
     """One history and one target at a time, or a sequence at a time with a loss at each step."""
     loss: Literal["cross_entropy", "mse", "mae", "huber", "cosine"]
+    horizon: int = Field(default=1, ge=1, le=20)
+    """Targets in a row that each state predicts: the next one, and those after it. Purchases of a
+    day have no true order, and what comes a little later is no wrong answer."""
+    horizon_decay: float = Field(default=1.0, gt=0, le=1)
+    """What a target counts, as a share of the one before it."""
     sample_above: int = Field(default=30_000, ge=1)
     """Items in the training part above which ``cross_entropy`` of a tied softmax is sampled."""
     negatives: int = Field(default=8_192, ge=1)
@@ -320,6 +371,39 @@ class ReportNetworks(RootModel[tuple[ReportNetwork, ...]]):
         return self
 
 
+class DecayedCooccurrenceOptions(Options):
+    """How pairs of purchases are weighed."""
+
+    distance_power: float = Field(ge=0)
+    """A pair ``d`` purchases apart weighs ``d ** -distance_power``."""
+    backward_weight: float = Field(ge=0, le=1)
+    """Weight of a pair against time, in parts of one along it."""
+    popularity_power: float = Field(ge=0, le=1)
+    """Scores are divided by the item's training count to this power."""
+    history_decay: float = Field(gt=0, le=1)
+    """Weight of a history item, in parts of the one after it."""
+
+
+class SessionKnnOptions(Options):
+    """How many training sequences are neighbours, and how they are found."""
+
+    neighbours: int = Field(ge=1)
+    history_decay: float = Field(gt=0, le=1)
+    """Weight of a history item, in parts of the one after it."""
+
+
+class EaseOptions(Options):
+    """How EASE is solved."""
+
+    regularisation: float = Field(gt=0)
+    """Added to how often each item stands in a training sequence, on the diagonal."""
+    history_decay: float = Field(gt=0, le=1)
+    """Weight of a history item, in parts of the one after it."""
+    max_items: int = Field(ge=1)
+    """Most items that the model knows, the most popular ones: it takes ``4 * max_items ** 2``
+    bytes, and time with the third power."""
+
+
 class EvaluationOptions(Options):
     """How models are ranked and measured."""
 
@@ -328,6 +412,14 @@ class EvaluationOptions(Options):
     batch_size: int = Field(ge=1)
     """Test rows scored at a time: memory is this times the size of the catalogue."""
     bootstrap_resamples: int = Field(ge=100)
+    seed: int = Field(ge=0)
+
+
+class ComparisonOptions(Options):
+    """How models are compared."""
+
+    bootstrap_resamples: int = Field(ge=1000)
+    """More models need more: see :func:`bazar.comparison.compare`."""
     seed: int = Field(ge=0)
 
 
@@ -353,8 +445,12 @@ class Parameters(Options):
     embedding: EmbeddingOptions
     classifier: ModelOptions
     regressor: ModelOptions
+    decayed_cooccurrence: DecayedCooccurrenceOptions
+    session_knn: SessionKnnOptions
+    ease: EaseOptions
     report_networks: ReportNetworks
     evaluation: EvaluationOptions
+    comparison: ComparisonOptions
     reporting: ReportingOptions
 
 

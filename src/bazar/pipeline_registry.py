@@ -3,15 +3,13 @@
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-_ON_REQUEST = {"report_networks"}
+# Not part of a whole run: what reads the results of several, and what trains for hours.
+ON_THEIR_OWN = {"comparison", "report_networks", "search"}
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return every pipeline under ``bazar.pipelines`` by name, and the default of all but some.
-
-    ``report_networks`` trains the report's fourteen networks, and is a run of its own.
-    """
+    """Return every pipeline under ``bazar.pipelines`` by name, and the sum of those of a run."""
     pipelines = find_pipelines(raise_errors=True)
-    of_a_run = [pipeline for name, pipeline in pipelines.items() if name not in _ON_REQUEST]
+    of_a_run = [pipeline for name, pipeline in pipelines.items() if name not in ON_THEIR_OWN]
     pipelines["__default__"] = sum(of_a_run, Pipeline([]))
     return pipelines

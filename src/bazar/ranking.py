@@ -3,16 +3,17 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from tqdm import tqdm
 
 from bazar.metrics import summarise, target_ranks
+from bazar.names import HISTORIES
 from bazar.recommenders import NearestTitles, Recommender
 from bazar.windows import Windows
-
-HISTORIES = ("masked", "unmasked")
 
 
 @dataclass(frozen=True)
@@ -89,15 +90,9 @@ def _score(
 def _top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k best columns but 0, equal scores in order of their index."""
     items = scores[:, 1:]
-    k_here = min(k, items.shape[1])
-    threshold = np.partition(items, -k_here, axis=1)[:, -k_here, None]
-    # Everything at or above the k-th score: ties at the edge are cut by index, always the same.
-    best = np.empty((len(items), k_here), np.int64)
-    for row, keep in enumerate(items >= threshold):
-        candidates = np.flatnonzero(keep)
-        best[row] = candidates[np.argsort(-items[row, candidates], kind="stable")[:k_here]]
-    values = np.take_along_axis(items, best, axis=1)
-    return _padded(np.where(np.isneginf(values), 0, best + 1), values, k)
+    values, places = tf.math.top_k(items, min(k, items.shape[1]))
+    values = values.numpy()
+    return _padded(np.where(np.isneginf(values), 0, places.numpy().astype(np.int64) + 1), values, k)
 
 
 def _nearest(
@@ -127,7 +122,10 @@ def _padded(items: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, 
 
 
 def ranks_table(
-    rankings: dict[str, Ranking], windows: Windows, item_ids: np.ndarray
+    rankings: dict[str, Ranking],
+    windows: Windows,
+    item_ids: np.ndarray,
+    training_counts: np.ndarray,
 ) -> pd.DataFrame:
     """Rank of the target of each test row.
 
@@ -135,17 +133,21 @@ def ranks_table(
         rankings: what :func:`rank_catalogue` gave.
         windows: the rows that were ranked.
         item_ids: shape (items + 1,), external ids by item index.
+        training_counts: shape (items + 1,), int, times that each item index stands in the
+            training part.
 
     Returns:
-        Columns ``row, user_id, item_id`` (the target), ``history_length, rank_masked,
-        rank_unmasked``.
+        Columns ``row, user_id, item_id`` (the target), ``n_seen`` (purchases before it),
+        ``target_count`` (times that it stands in the training part; 0 is a cold item),
+        ``rank_masked, rank_unmasked``.
     """
     return pd.DataFrame(
         {
             "row": np.arange(len(windows)),
             "user_id": windows.user_ids.to_pandas(),
             "item_id": item_ids[windows.targets],
-            "history_length": windows.n_seen,
+            "n_seen": windows.n_seen,
+            "target_count": training_counts[windows.targets],
             "rank_masked": rankings["masked"].ranks,
             "rank_unmasked": rankings["unmasked"].ranks,
         }
@@ -188,16 +190,17 @@ def recommendations_table(
 def measure(
     ranks: pd.DataFrame,
     recommendations: pd.DataFrame,
-    n_items: int,
+    training_counts: pd.Series,
     bootstrap_resamples: int,
     seed: int,
-) -> dict[str, dict[str, float | list[float]]]:
+) -> dict[str, dict[str, Any]]:
     """Metrics of one model from its two tables.
 
     Args:
         ranks: what :func:`ranks_table` gave.
         recommendations: what :func:`recommendations_table` gave.
-        n_items: size of the catalogue.
+        training_counts: times that each item of the catalogue stands in the training part, by
+            ``item_id``.
         bootstrap_resamples: samples for the 95% intervals.
         seed: seed of the bootstrap.
 
@@ -207,9 +210,9 @@ def measure(
     return {
         history: summarise(
             ranks[f"rank_{history}"].to_numpy(),
-            ranks["user_id"].to_numpy(),
+            ranks,
             recommendations[recommendations["history"] == history],
-            n_items,
+            training_counts,
             bootstrap_resamples,
             seed,
         )

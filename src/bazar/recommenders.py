@@ -1,17 +1,13 @@
-"""Whatever can score the catalogue for a history: trained networks and floors alike."""
+"""Whatever can score the catalogue for a history; the floors are in :mod:`bazar.floors`."""
 
 from typing import Protocol
 
 import faiss
 import numpy as np
 import tensorflow as tf
-from scipy import sparse
 
 from bazar.networks import RecurrentNetwork, last_steps, to_front
 from bazar.windows import Windows
-
-# Bounds the memory in which pairs of items are counted.
-_PAIRS_AT_A_TIME = 5_000_000
 
 
 class Recommender(Protocol):
@@ -83,13 +79,14 @@ class NearestTitles:
     Attributes:
         item_vectors: shape (items + 1, dimension), float32, unit vectors, zeros where an
             item has no title.
+        is_titled: shape (items + 1,), bool, whether an item has a title.
     """
 
     def __init__(self, item_vectors: np.ndarray) -> None:
         self.item_vectors = item_vectors
         self._distinct, self._place = np.unique(item_vectors, axis=0, return_inverse=True)
-        self._titled = np.count_nonzero(item_vectors, axis=1) > 0
-        self._items = np.flatnonzero(self._titled)
+        self.is_titled = np.count_nonzero(item_vectors, axis=1) > 0
+        self._items = np.flatnonzero(self.is_titled)
         self._index = faiss.IndexFlatIP(item_vectors.shape[1])
         self._index.add(np.ascontiguousarray(item_vectors[self._items]))
 
@@ -104,7 +101,7 @@ class NearestTitles:
     def cosines(self, points: np.ndarray) -> np.ndarray:
         """Return the cosine of every item to points of shape (rows, dimension)."""
         scores = (points @ self._distinct.T)[:, self._place]
-        scores[:, ~self._titled] = -np.inf
+        scores[:, ~self.is_titled] = -np.inf
         return scores
 
     def nearest(self, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -154,55 +151,6 @@ def of_network(network: RecurrentNetwork, item_vectors: np.ndarray) -> Recommend
     if network.options.head == "vector":
         return NetworkRegressor(network, item_vectors)
     return NetworkClassifier(network, item_vectors)
-
-
-class TitleNeighbours(NearestTitles):
-    """A floor: the nearest titles to the last purchase that has one."""
-
-    def point(self, windows: Windows) -> np.ndarray:
-        """Return the vector of the last titled item, zeros where there is none."""
-        histories = windows.histories()
-        usable = self._titled[histories]
-        place = usable.shape[1] - 1 - np.argmax(usable[:, ::-1], axis=1)
-        last = histories[np.arange(len(histories)), place]
-        return self.item_vectors[np.where(usable.any(axis=1), last, 0)]
-
-
-class Popularity:
-    """A floor: what is bought most in the training part, the same for everybody."""
-
-    def __init__(self, training_counts: np.ndarray) -> None:
-        self._counts = training_counts.astype(np.float32)
-
-    def score(self, windows: Windows) -> np.ndarray:
-        """Return the counts; see :meth:`Recommender.score`."""
-        return np.tile(self._counts, (len(windows), 1))
-
-
-class LastItemCooccurrence:
-    """A floor: what is bought by the same users as the last purchase.
-
-    Each pair of a history item and its target in the training rows counts once, in both
-    directions. Where the last purchase tells nothing, popularity decides.
-    """
-
-    def __init__(self, train: Windows, training_counts: np.ndarray) -> None:
-        size = len(training_counts)
-        pairs = sparse.csr_array((size, size), dtype=np.float32)
-        for batch in train.batches(max(1, _PAIRS_AT_A_TIME // train.history_length)):
-            histories = batch.histories()
-            inside = histories > 0
-            targets = np.repeat(batch.targets, np.count_nonzero(inside, axis=1))
-            ones = np.ones(len(targets), np.float32)
-            counts = sparse.coo_array((ones, (histories[inside], targets)), (size, size))
-            pairs = pairs + counts.tocsr()
-        self._pairs = pairs + pairs.T
-        # Below 1, the weight of one pair: popularity only orders what pairs leave equal.
-        self._popularity = (training_counts / (training_counts.max() + 1)).astype(np.float32)
-
-    def score(self, windows: Windows) -> np.ndarray:
-        """Return counts of pairs with the last item; see :meth:`Recommender.score`."""
-        return self._pairs[windows.histories()[:, -1]].toarray() + self._popularity
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -12,11 +12,14 @@ from pydantic import TypeAdapter
 
 from bazar.errors import InputError
 from bazar.figures import hit_rate_bars, loss_curves, to_svg
-from bazar.names import MODEL_NAMES, NO_TITLE
+from bazar.names import FLOORS, HISTORIES, NO_TITLE, model_name, protocol_name
 
 _FIGURES = ["hr@1", "hr@5", "hr@10", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20"]
-COLUMNS = [*_FIGURES, "coverage@10"]
-FLOORS = ["popularity", "last_item_cooccurrence", "title_neighbours"]
+COLUMNS = [*_FIGURES, "coverage@10", "novelty@10"]
+SLICES = {
+    "by_history_length": "purchases before the target",
+    "by_target_popularity": "times that the target was bought in the training part",
+}
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,6 @@ class ReportData:
     settings: dict[str, str]
 
 
-def model_name(model: str) -> str:
-    """What people read for a model."""
-    return MODEL_NAMES.get(model, model)
-
-
 def choose_rows(ranks: pd.DataFrame, n: int, seed: int) -> list[int]:
     """Choose test rows to show: short and long histories alike, whatever the models made of them.
 
@@ -87,11 +85,11 @@ def choose_rows(ranks: pd.DataFrame, n: int, seed: int) -> list[int]:
     of each is drawn.
 
     Args:
-        ranks: ``row, history_length``, a row per test row.
+        ranks: ``row, n_seen``, a row per test row.
         n: rows to choose; fewer if there are fewer.
         seed: seed of the draw.
     """
-    ordered = ranks.sort_values(["history_length", "row"])["row"].to_numpy()
+    ordered = ranks.sort_values(["n_seen", "row"])["row"].to_numpy()
     rng = np.random.default_rng(seed)
     groups = np.array_split(ordered, min(n, len(ordered)))
     return [int(rng.choice(group)) for group in groups]
@@ -193,7 +191,8 @@ def findings(metrics: dict[str, Any]) -> list[str]:
         metrics: the content of ``metrics.json``.
 
     Returns:
-        A sentence on the model that leads, then one for each neural model.
+        A sentence on the model that leads, then one for each model that is no floor, if there are
+        floors.
     """
     masked = {
         name: _Estimate(figures["masked"]["hr@10"], *figures["masked"]["hr@10_ci95"])
@@ -210,22 +209,28 @@ def findings(metrics: dict[str, Any]) -> list[str]:
         f"with the history masked, {masked[best]}"
     )
     said = [f"{leads}; the interval of {' and '.join(close)} overlaps." if close else f"{leads}."]
-    best_floor = max(FLOORS, key=lambda name: masked[name].value)
-    for model in ("classifier", "regressor"):
+    floors = [name for name in FLOORS if name in masked]
+    if not floors:
+        return said
+    best_floor = max(floors, key=lambda name: masked[name].value)
+    first_floor = "popularity" if "popularity" in floors else best_floor
+    for model in (name for name in masked if name not in floors):
         told = [
             _compare(
                 masked[model],
                 masked[floor],
                 f"{'the best floor, ' if floor == best_floor else ''}{_in_sentence(floor)}",
             )
-            for floor in dict.fromkeys(["popularity", best_floor])
+            for floor in dict.fromkeys([first_floor, best_floor])
         ]
         said.append(f"{model_name(model)} ({masked[model].value:.4f}) {'; it '.join(told)}.")
     return said
 
 
 def _in_sentence(model: str) -> str:
-    return model_name(model).lower() if model in FLOORS else model_name(model)
+    """A floor's name without a capital, unless it is an abbreviation."""
+    name = model_name(model)
+    return name[0].lower() + name[1:] if model in FLOORS and name[1:2].islower() else name
 
 
 @dataclass(frozen=True)
@@ -271,6 +276,7 @@ def render_report(data: ReportData) -> str:
     environment.filters["date"] = _date
     environment.filters["figure"] = lambda value: f"{value:.4f}"
     environment.filters["name"] = model_name
+    environment.filters["protocol"] = protocol_name
     environment.filters["number"] = lambda value: f"{int(value):,}"
     environment.filters["share"] = lambda part, whole: f"{part / whole:.1%}" if whole else "–"
     metrics = data.metrics
@@ -279,16 +285,25 @@ def render_report(data: ReportData) -> str:
         metrics=metrics,
         models=metrics["models"],
         floors=FLOORS,
+        histories=HISTORIES,
         no_title=NO_TITLE,
         columns=COLUMNS,
-        best={history: _best(metrics, history) for history in ("masked", "unmasked")},
+        best={history: _best(metrics, history) for history in HISTORIES},
+        slices=SLICES,
+        best_of_slices={
+            history: {name: _best_of_slices(metrics, history, name) for name in SLICES}
+            for history in HISTORIES
+        },
         findings=findings(metrics),
         bars={
             history: to_svg(hit_rate_bars(metrics, history), f"bars-{history}")
-            for history in ("masked", "unmasked")
+            for history in HISTORIES
         },
         losses={
-            model: to_svg(loss_curves(history, model_name(model)), f"loss-{model}")
+            model: to_svg(
+                loss_curves(history, model_name(model), metrics["models"][model]["best_epoch"]),
+                f"loss-{model}",
+            )
             for model, history in data.histories.items()
         },
         rejects=data.rejects.to_dict("records"),
@@ -305,6 +320,12 @@ def _best(metrics: dict[str, Any], history: str) -> dict[str, str]:
         column: f"{max(model[history][column] for model in metrics['models'].values()):.4f}"
         for column in COLUMNS
     }
+
+
+def _best_of_slices(metrics: dict[str, Any], history: str, name: str) -> list[str]:
+    """The highest HR@10 of each slice as it is shown."""
+    of_models = [model[history][name] for model in metrics["models"].values()]
+    return [f"{max(one['hr@10'] for one in alike):.4f}" for alike in zip(*of_models, strict=True)]
 
 
 def _date(milliseconds: int) -> str:

@@ -58,12 +58,13 @@ def list_items(sequences: ir.Table) -> ir.Table:
     """List the items of all users, users one after another, each in chronological order.
 
     Args:
-        sequences: ``user_id, position, item_index``.
+        sequences: ``user_id, position, item_index, timestamp``.
 
     Returns:
-        ``item_index`` alone: a user's id, often repeated, is most of what a row weighs.
+        ``item_index`` and ``timestamp``, and no ids: a user's, often repeated, is most of what a
+        row weighs.
     """
-    return sequences.order_by("user_id", "position").select("item_index")
+    return sequences.order_by("user_id", "position").select("item_index", "timestamp")
 
 
 def count_windows(sequences: ir.Table) -> ir.Table:

@@ -162,7 +162,14 @@ class _Training:
         self._optimizer = keras.optimizers.get(self._options.optimizer)
         self._optimizer.build(self.network.trainable_variables)
         every_position = self._options.rows == "every_position"
-        self._batches = Batches(train, self._options.batch_size, every_position, seed)
+        self._batches = Batches(
+            train,
+            self._options.batch_size,
+            every_position,
+            seed,
+            self._options.horizon,
+            self._options.horizon_decay,
+        )
         steps = len(self._batches.epoch(0)) * self._options.epochs
         self._step = make_step(
             self.network,
@@ -325,15 +332,13 @@ def make_step(
             read = network.read(represented, positions, training=True)
             # Places in a batch that hold no target have target 0: their loss is weighted by 0.
             labels = tf.maximum(tf.gather(places, targets) - 1, 0)
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(
-                labels, network.logits(read, table[1:])
-            )
+            return _cross_entropy(network.logits(read, table[1:]), labels)
         read = network.read(network.represent(history, prepared), positions, training=True)
         if sampled:
             return _sampled_cross_entropy(network, read, targets, drawn, correction, prepared)
         if block.head == "softmax":
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, read)
-        return vector_loss(block.training.loss, read, tf.gather(raw, targets))
+            return _cross_entropy(read, targets)
+        return vector_loss(block.training.loss, read[:, None], tf.gather(raw, targets))
 
     @tf.function(jit_compile=compiled, reduce_retracing=not compiled)
     def step(
@@ -350,9 +355,9 @@ def make_step(
     sampler = _Negatives(counts, block.training.negatives if sampled else 0, seed)
 
     def run(batch: Batch) -> tf.Tensor:
-        return step(
-            batch.histories, batch.positions, batch.targets, batch.weights, *sampler.draw(batch)
-        )
+        targets = np.concatenate([batch.targets[:, None], batch.later], axis=1)
+        weights = np.concatenate([batch.weights[:, None], batch.later_weights], axis=1)
+        return step(batch.histories, batch.positions, targets, weights, *sampler.draw(batch))
 
     return run
 
@@ -407,6 +412,22 @@ class _Negatives:
         return drawn.astype(np.int32), expected.astype(np.float32)
 
 
+def _cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy of each of several labels of a row: logits are computed once for all of them.
+
+    Args:
+        logits: shape (rows, classes).
+        labels: shape (rows, labels), int32.
+
+    Returns:
+        Shape (rows, labels).
+    """
+    if labels.shape[1] == 1:
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels[:, 0], logits)[:, None]
+    total = tf.reduce_logsumexp(logits, axis=1, keepdims=True)
+    return total - tf.gather(logits, labels, batch_dims=1)
+
+
 def _sampled_cross_entropy(
     network: RecurrentNetwork,
     read: tf.Tensor,
@@ -419,19 +440,19 @@ def _sampled_cross_entropy(
 
     The sum over all other items is estimated by importance sampling (Bengio and Senécal 2008; the
     logQ correction of Yi et al. 2019); the target itself is always in the sum, once.
+
+    Returns:
+        The shape of ``targets``, (rows, labels).
     """
     own = network.represent(targets, prepared)
-    if network.options.temperature is None:
-        positive = tf.reduce_sum(read * own, axis=1)
-    else:
-        positive = (
-            tf.reduce_sum(tf.math.l2_normalize(read, 1) * tf.math.l2_normalize(own, 1), axis=1)
-            / network.options.temperature
-        )
     negative = network.logits(read, network.represent(drawn, prepared)) - correction
-    negative = tf.where(drawn[None, :] == targets[:, None], -1e9, negative)
-    total = tf.reduce_logsumexp(tf.concat([positive[:, None], negative], axis=1), axis=1)
-    return total - positive
+    losses = []
+    for label in range(targets.shape[1]):
+        positive = network.score_pairs(read, own[:, label])
+        others = tf.where(drawn == targets[:, label, None], -1e9, negative)
+        total = tf.reduce_logsumexp(tf.concat([positive[:, None], others], axis=1), axis=1)
+        losses.append(total - positive)
+    return tf.stack(losses, axis=1)
 
 
 def _item_counts(train: Windows, n_items: int) -> np.ndarray:

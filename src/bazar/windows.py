@@ -7,6 +7,7 @@ each, not a history each.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import numpy as np
@@ -16,6 +17,9 @@ from sklearn.model_selection import train_test_split
 from bazar.errors import InputError
 
 IntArray = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 # What a file of rows holds: one row, every field of it an array that is read in place.
 _STORED = pa.schema(
@@ -44,37 +48,64 @@ class Sequences:
     items: IntArray
     starts: np.ndarray
 
-    @classmethod
-    def from_arrow(cls, users: pa.Table, items: Iterable[pa.RecordBatch]) -> Self:
-        """Read sequences, the items a batch at a time.
-
-        Args:
-            users: columns ``user_id`` (string), each once, and ``length`` (integer, items of the
-                user, 1 or more).
-            items: column ``item_index`` (int32), in order of the user, then of time.
-
-        Raises:
-            ValueError: if there are more or fewer items than the lengths say.
-        """
-        user_ids = users.column("user_id").cast(pa.large_string()).combine_chunks()
-        lengths = users.column("length").to_numpy()
-        starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        concatenated = np.empty(starts[-1], np.int32)
-        filled = 0
-        for batch in items:
-            column = batch.column("item_index").to_numpy()
-            if filled + len(column) > len(concatenated):
-                raise ValueError(f"more items than the {starts[-1]} that the users own")
-            concatenated[filled : filled + len(column)] = column
-            filled += len(column)
-        if filled < len(concatenated):
-            raise ValueError(f"{filled} items, but the users own {starts[-1]}")
-        return cls(user_ids, concatenated, starts)
-
     @property
     def lengths(self) -> np.ndarray:
         """Items of each user, shape (users,), int64."""
         return np.diff(self.starts)
+
+    def where(self, keep: np.ndarray) -> "Sequences":
+        """Return a copy of the items where ``keep``, shape (interactions,), bool, is true.
+
+        Users of whom nothing is left are left out.
+        """
+        kept = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
+        starts = kept[self.starts]
+        has_items = np.diff(starts) > 0
+        return Sequences(
+            self.user_ids.filter(pa.array(has_items)),
+            self.items[keep],
+            np.concatenate([[0], starts[1:][has_items]]),
+        )
+
+
+def read_sequences(
+    users: pa.Table, items: Iterable[pa.RecordBatch]
+) -> tuple[Sequences, np.ndarray | None]:
+    """Read sequences and their clock, the items a batch at a time.
+
+    Args:
+        users: columns ``user_id`` (string), each once, and ``length`` (integer, items of the
+            user, 1 or more).
+        items: columns ``item_index`` (int32) and ``timestamp`` (int64, UTC milliseconds, null
+            without a clock), in order of the user, then of time.
+
+    Returns:
+        The sequences, and when each of their items was bought, shape (interactions,), int64, UTC
+        milliseconds; None if that is not known of every one.
+
+    Raises:
+        ValueError: if there are more or fewer items than the lengths say.
+    """
+    user_ids = users.column("user_id").cast(pa.large_string()).combine_chunks()
+    lengths = users.column("length").to_numpy()
+    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    concatenated = np.empty(starts[-1], np.int32)
+    timestamps: np.ndarray | None = np.empty(starts[-1], np.int64)
+    filled = 0
+    for batch in items:
+        if filled + len(batch) > len(concatenated):
+            raise ValueError(f"more items than the {starts[-1]} that the users own")
+        place = slice(filled, filled + len(batch))
+        concatenated[place] = batch.column("item_index").to_numpy()
+        times = batch.column("timestamp")
+        if times.null_count:
+            timestamps = None
+        if timestamps is not None:
+            timestamps[place] = times.to_numpy()
+        filled += len(batch)
+    if filled < len(concatenated):
+        raise ValueError(f"{filled} items, but the users own {starts[-1]}")
+    return Sequences(user_ids, concatenated, starts), timestamps
 
 
 @dataclass(frozen=True)
@@ -212,15 +243,26 @@ class Split:
         test: rows to measure on, once.
         training_counts: shape (items + 1,), int64, times that each item index stands in the
             training part; 0 for cold items.
+        recent_counts: the same of the most recent period of the training part alone: the last
+            share of its interactions in time order, with all that are as late as the first of
+            them. Without a clock, that share of each user's training interactions, their last,
+            stands in for it; one at least.
     """
 
     train: Windows
     validation: Windows
     test: Windows
     training_counts: np.ndarray
+    recent_counts: np.ndarray
 
 
-def leave_one_out(sequences: Sequences, n_items: int, history_length: int) -> Split:
+def leave_one_out(
+    sequences: Sequences,
+    n_items: int,
+    history_length: int,
+    timestamps: np.ndarray | None = None,
+    recent_share: float = 0.1,
+) -> Split:
     """Hold out each user's last item for test and the one before it for validation.
 
     The rest is training: each of its items but the first is a target once, with the items
@@ -230,23 +272,185 @@ def leave_one_out(sequences: Sequences, n_items: int, history_length: int) -> Sp
         sequences: the chronological sequences.
         n_items: size of the catalogue.
         history_length: longest history, in items; of a longer one the latest items are kept.
+        timestamps: when each item was bought, shape (interactions,), int64, UTC milliseconds;
+            None without a clock.
+        recent_share: share of the training interactions that is recent.
     """
-    lengths, first, end = sequences.lengths, sequences.starts[:-1], sequences.starts[1:]
-    in_training = np.ones(len(sequences.items), bool)
-    in_training[end - 1] = False
-    in_training[end[lengths > 1] - 2] = False
-    is_target = in_training.copy()
-    is_target[first] = False
-
-    def rows(places: np.ndarray) -> Windows:
-        return Windows(sequences, places, history_length)
-
-    return Split(
-        train=rows(np.flatnonzero(is_target)),
-        validation=rows(end[lengths > 2] - 2),
-        test=rows(end[lengths > 1] - 1),
-        training_counts=np.bincount(sequences.items[in_training], minlength=n_items + 1),
+    train, validation, in_training = _hold_out_last(
+        sequences, sequences.starts[1:] - 1, history_length
     )
+    return Split(
+        train,
+        validation,
+        _last_items(sequences, history_length),
+        *_count_items(sequences, in_training, n_items, timestamps, recent_share),
+    )
+
+
+def require_clock(timestamps: np.ndarray | None) -> np.ndarray:
+    """Return the times of :func:`read_sequences`.
+
+    Raises:
+        InputError: if there are none.
+    """
+    if timestamps is None:
+        raise InputError(
+            "split=temporal needs the time of every purchase, and the interactions have none: "
+            "their source gives a position alone\n"
+            "Map columns.timestamp of a source that has times (conf/<env>/globals.yml), or use "
+            "split=leave_one_out"
+        )
+    return timestamps
+
+
+def find_cuts(
+    timestamps: np.ndarray, validation_from: float | datetime, test_from: float | datetime
+) -> tuple[int, int]:
+    """Find the two times at which :func:`temporal` cuts.
+
+    A share becomes the time of the first purchase after that share of all purchases, in order of
+    time. Of several purchases at that very time, none is before the cut.
+
+    Args:
+        timestamps: when each item was bought, shape (interactions,), int64, UTC milliseconds.
+        validation_from: where validation begins, as a share of the purchases or as a time.
+        test_from: where test begins, likewise.
+
+    Returns:
+        The beginnings of validation and of test, UTC milliseconds.
+
+    Raises:
+        InputError: if validation does not begin before test.
+    """
+
+    def time_of(cut: float | datetime) -> int:
+        if isinstance(cut, datetime):
+            return (cut - _EPOCH) // _MILLISECOND
+        place = min(round(cut * len(timestamps)), len(timestamps) - 1)
+        return int(np.partition(timestamps, place)[place])
+
+    validation_time, test_time = time_of(validation_from), time_of(test_from)
+    if validation_time >= test_time:
+        raise InputError(
+            f"sequencing.temporal: validation would begin at {tell_time(validation_time)}, and "
+            f"test at {tell_time(test_time)}, which is not later\n"
+            "Set validation_from further from test_from"
+        )
+    return validation_time, test_time
+
+
+def temporal(
+    sequences: Sequences,
+    n_items: int,
+    history_length: int,
+    timestamps: np.ndarray,
+    validation_from: int,
+    test_from: int,
+    recent_share: float = 0.1,
+) -> Split:
+    """Cut at two times: train before the first, validate between them, test after.
+
+    Every purchase with one before it by the same user is a row of the part that it was bought
+    in; its history is all that the user bought before it, in whichever part. A purchase at the
+    very time of a cut belongs to the later part.
+
+    Args:
+        sequences: the chronological sequences.
+        n_items: size of the catalogue.
+        history_length: longest history, in items; of a longer one the latest items are kept.
+        timestamps: when each item was bought, shape (interactions,), int64, UTC milliseconds,
+            never falling within a user.
+        validation_from: first time of validation, UTC milliseconds.
+        test_from: first time of test, UTC milliseconds, later.
+        recent_share: share of the training interactions that is recent.
+
+    Raises:
+        InputError: if a part has no row.
+    """
+    is_target = np.ones(len(sequences.items), bool)
+    is_target[sequences.starts[:-1]] = False
+    part = np.searchsorted([validation_from, test_from], timestamps, side="right")
+
+    def rows(of_part: int) -> Windows:
+        return Windows(sequences, np.flatnonzero(is_target & (part == of_part)), history_length)
+
+    split = Split(
+        rows(0),
+        rows(1),
+        rows(2),
+        *_count_items(sequences, part == 0, n_items, timestamps, recent_share),
+    )
+    _refuse_empty(
+        split,
+        f"split=temporal, with validation from {tell_time(validation_from)} and test from "
+        f"{tell_time(test_from)}, of purchases from {tell_time(timestamps.min())} to "
+        f"{tell_time(timestamps.max())}",
+        "sequencing.temporal.validation_from and test_from elsewhere",
+    )
+    return split
+
+
+def draw_cold_items(sequences: Sequences, share: float, seed: int) -> IntArray:
+    """Draw the items that :func:`cold_items` takes out of training.
+
+    Args:
+        sequences: the sequences; items that do not occur in them are not drawn.
+        share: share of the items that occur.
+        seed: seed of the draw.
+
+    Returns:
+        Item indices, shape (drawn,), int32, rising; one at least.
+    """
+    occurring = np.unique(sequences.items)
+    n_drawn = max(1, round(share * len(occurring)))
+    return np.sort(np.random.default_rng(seed).choice(occurring, n_drawn, replace=False))
+
+
+def cold_items(
+    sequences: Sequences,
+    n_items: int,
+    history_length: int,
+    cold: IntArray,
+    timestamps: np.ndarray | None = None,
+    recent_share: float = 0.1,
+) -> Split:
+    """Take items out of training altogether, and leave one out on what is left.
+
+    Test is that of :func:`leave_one_out`: targets and histories hold cold items as they come.
+    Training and validation are slices of reduced sequences, without any cold item and without
+    the test items: of what is left of a user, the last item is validation.
+
+    Args:
+        sequences: the chronological sequences.
+        n_items: size of the catalogue.
+        history_length: longest history, in items; of a longer one the latest items are kept.
+        cold: shape (any,), int32, the item indices to take out.
+        timestamps: when each item was bought, shape (interactions,), int64, UTC milliseconds;
+            None without a clock.
+        recent_share: share of the training interactions that is recent.
+
+    Raises:
+        InputError: if a part has no row.
+    """
+    is_cold = np.zeros(n_items + 1, bool)
+    is_cold[cold] = True
+    keep = ~is_cold[sequences.items]
+    keep[sequences.starts[1:] - 1] = False
+    left = sequences.where(keep)
+    train, validation, in_training = _hold_out_last(left, left.starts[1:], history_length)
+    times_left = None if timestamps is None else timestamps[keep]
+    split = Split(
+        train,
+        validation,
+        _last_items(sequences, history_length),
+        *_count_items(left, in_training, n_items, times_left, recent_share),
+    )
+    _refuse_empty(
+        split,
+        f"split=cold_items, with {len(cold)} items taken out",
+        "a smaller sequencing.cold_share",
+    )
+    return split
 
 
 def paper_windows(
@@ -256,6 +460,8 @@ def paper_windows(
     test_share: float,
     validation_share: float,
     seed: int,
+    timestamps: np.ndarray | None = None,
+    recent_share: float = 0.1,
 ) -> Split:
     """Cut every sequence into overlapping windows, and shuffle them into the parts.
 
@@ -270,6 +476,9 @@ def paper_windows(
         test_share: share of all windows that is test.
         validation_share: share of the remaining windows that is validation.
         seed: seed of both shuffles.
+        timestamps: when each item was bought, shape (interactions,), int64, UTC milliseconds;
+            None without a clock.
+        recent_share: share of the training interactions that is recent.
 
     Raises:
         InputError: if no sequence is as long as a window.
@@ -286,11 +495,128 @@ def paper_windows(
         )
     rest, test = train_test_split(places, test_size=test_share, random_state=seed)
     train, validation = train_test_split(rest, test_size=validation_share, random_state=seed)
-    training_counts = np.zeros(n_items + 1, np.int64)
+    windows_over = np.zeros(len(sequences.items), np.int64)
     for before in range(window_length):
-        training_counts += np.bincount(sequences.items[train - before], minlength=n_items + 1)
+        windows_over[train - before] += 1
 
     def rows(places: np.ndarray) -> Windows:
         return Windows(sequences, places, window_length - 1)
 
-    return Split(rows(train), rows(validation), rows(test), training_counts)
+    return Split(
+        rows(train),
+        rows(validation),
+        rows(test),
+        *_count_items(sequences, windows_over > 0, n_items, timestamps, recent_share, windows_over),
+    )
+
+
+def tell_time(milliseconds: int) -> str:
+    """Write a time, UTC milliseconds, as ISO 8601."""
+    return (_EPOCH + int(milliseconds) * _MILLISECOND).isoformat(timespec="milliseconds")
+
+
+def _last_items(sequences: Sequences, history_length: int) -> Windows:
+    """Return a row for the last item of each user who has another before it."""
+    last = sequences.starts[1:][sequences.lengths > 1] - 1
+    return Windows(sequences, last, history_length)
+
+
+def _hold_out_last(
+    sequences: Sequences, ends: np.ndarray, history_length: int
+) -> tuple[Windows, Windows, np.ndarray]:
+    """Hold out the last of each user's items for validation.
+
+    Args:
+        sequences: the chronological sequences.
+        ends: shape (users,), int64: the place after the last item of each user that may be
+            used; what stands at it or after it is in neither part.
+        history_length: longest history, in items.
+
+    Returns:
+        Training rows, validation rows, and the interactions that are training, shape
+        (interactions,), bool.
+    """
+    first = sequences.starts[:-1]
+    used = ends - first
+    in_training = np.ones(len(sequences.items), bool)
+    in_training[sequences.starts[1:] - 1] = False
+    in_training[ends[used > 0] - 1] = False
+    is_target = in_training.copy()
+    is_target[first] = False
+    return (
+        Windows(sequences, np.flatnonzero(is_target), history_length),
+        Windows(sequences, ends[used > 1] - 1, history_length),
+        in_training,
+    )
+
+
+def _count_items(
+    sequences: Sequences,
+    in_training: np.ndarray,
+    n_items: int,
+    timestamps: np.ndarray | None,
+    recent_share: float,
+    times: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count how often each item stands in training, in all of it and recently.
+
+    Args:
+        sequences: the chronological sequences.
+        in_training: the interactions that are training, shape (interactions,), bool.
+        n_items: size of the catalogue.
+        timestamps: when each item was bought, UTC milliseconds; None without a clock.
+        recent_share: share of the training interactions that is recent.
+        times: how often each interaction counts, shape (interactions,), int64; None for once.
+
+    Returns:
+        ``training_counts`` and ``recent_counts`` of :class:`Split`.
+    """
+
+    def count(which: np.ndarray) -> np.ndarray:
+        weights = None if times is None else times[which]
+        counts = np.bincount(sequences.items[which], weights, n_items + 1)
+        return counts.astype(np.int64, copy=False)
+
+    is_recent = in_training & _recent(sequences, in_training, timestamps, recent_share)
+    return count(in_training), count(is_recent)
+
+
+def _recent(
+    sequences: Sequences, in_training: np.ndarray, timestamps: np.ndarray | None, share: float
+) -> np.ndarray:
+    """Tell which interactions are of the most recent period of training, or later.
+
+    Returns:
+        Shape (interactions,), bool.
+    """
+    if timestamps is None:
+        counted = np.concatenate([[0], np.cumsum(in_training, dtype=np.int64)])
+        ends = counted[sequences.starts[1:]]
+        per_user = ends - counted[sequences.starts[:-1]]
+        wanted = np.maximum(1, np.rint(share * per_user)).astype(np.int64)
+        return counted[1:] > np.repeat(ends - wanted, sequences.lengths)
+    of_training = timestamps[in_training]
+    if len(of_training) == 0:
+        return in_training
+    place = len(of_training) - max(1, round(share * len(of_training)))
+    of_training.partition(place)
+    return timestamps >= of_training[place]
+
+
+def _refuse_empty(split: Split, told: str, mend: str) -> None:
+    """Refuse a split of which a part has no row.
+
+    Args:
+        split: the split.
+        told: how it was made.
+        mend: what to set.
+
+    Raises:
+        InputError: saying how many rows each part has.
+    """
+    sizes = len(split.train), len(split.validation), len(split.test)
+    if 0 in sizes:
+        raise InputError(
+            f"{told}:\n{sizes[0]} training, {sizes[1]} validation and {sizes[2]} test rows; "
+            f"each part needs some\nSet {mend}, or use split=leave_one_out"
+        )

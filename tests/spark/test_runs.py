@@ -32,7 +32,10 @@ TABLES = [
     "04_feature/sequences",
     "04_feature/window_counts",
 ]
-ARRAYS = ["train.arrow", "validation.arrow", "test.arrow", "training_counts.npy"]
+ARRAYS = [
+    "train.arrow", "validation.arrow", "test.arrow", "training_counts.npy", "recent_counts.npy",
+    "split_summary.json",
+]  # fmt: skip
 
 DIRTY: dict[str, Any] = {
     "dataset": "dirty",
@@ -239,6 +242,21 @@ def test_the_tables_are_equal(ran: tuple[str, Path, Path]) -> None:
         assert [repr(row) for row in other.to_pylist()] == [repr(row) for row in one.to_pylist()]
     for name in ARRAYS:
         path = Path("05_model_input") / dataset / name
+        assert (on_duckdb / path).read_bytes() == (on_spark / path).read_bytes(), name
+
+
+@pytest.mark.parametrize("split", ["temporal", "cold_items"])
+def test_the_arrays_of_every_split_are_equal(
+    ran: tuple[str, Path, Path], projects: dict[str, Path], split: str
+) -> None:
+    dataset, on_duckdb, on_spark = ran
+    if dataset == "dirty":
+        return
+    for engine, project in projects.items():
+        parameters = f"split={split},engine={engine}"
+        run(project, "--pipelines", "sequencing", "--params", parameters)
+    for name in ARRAYS:
+        path = Path("05_model_input") / dataset / split / name
         assert (on_duckdb / path).read_bytes() == (on_spark / path).read_bytes(), name
 
 

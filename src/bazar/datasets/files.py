@@ -1,13 +1,11 @@
-"""Catalog types of kedro-datasets with atomic saves, and a folder of JSON files."""
+"""Catalog types of kedro-datasets, with atomic saves."""
 
-import json as json_module
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable
 from typing import Any
 
-from kedro.io import AbstractDataset
-from kedro_datasets import json, matplotlib, pandas, text
+from kedro_datasets import json, matplotlib, pandas, partitions, text
 
-from bazar.datasets.atomic import AtomicSave, atomic_path
+from bazar.datasets.atomic import AtomicSave
 
 
 class JSONDataset(AtomicSave, json.JSONDataset):
@@ -30,32 +28,10 @@ class FigureDataset(AtomicSave, matplotlib.MatplotlibDataset):
     """A Matplotlib figure as a picture."""
 
 
-class JSONFolderDataset(AbstractDataset):
-    """A folder of JSON files by their names without suffix; no folder yet means none.
+class PartitionedDataset(partitions.PartitionedDataset):
+    """All files of a kind in a folder and those inside it; no file is no error."""
 
-    A save adds files and replaces those of the same name: a node that yields what it has made, a
-    file at a time, keeps it when it is interrupted.
-    """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        """Name the folder; it need not exist."""
-        self._filepath = PurePosixPath(filepath)
-        self.metadata = metadata
-
-    def load(self) -> dict[str, Any]:
-        """Return what each file holds, in the order of the names."""
-        # Hidden files are what interrupted saves left.
-        files = sorted(Path(self._filepath).glob("[!.]*.json"))
-        return {file.stem: json_module.loads(file.read_text()) for file in files}
-
-    def save(self, data: dict[str, Any]) -> None:
-        """Write a file for each name."""
-        for name, content in data.items():
-            with atomic_path(Path(self._filepath) / f"{name}.json") as temporary:
-                temporary.write_text(json_module.dumps(content, indent=2))
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
-
-    def _exists(self) -> bool:
-        return Path(self._filepath).is_dir()
+    def load(self) -> dict[str, Callable[[], Any]]:
+        """Return what loads each file, by its path in the folder, less the suffix."""
+        self.release()
+        return super().load() if self.exists() else {}

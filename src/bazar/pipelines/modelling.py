@@ -22,7 +22,15 @@ from bazar.training import train_network
 from bazar.windows import Windows
 
 # What the models share; everything else a model reads or writes is its own.
-SHARED = {"train", "validation", "test", "item_index", "item_vectors", "training_counts"}
+SHARED = {
+    "train",
+    "validation",
+    "test",
+    "item_index",
+    "item_vectors",
+    "training_counts",
+    "recent_counts",
+}
 
 
 def network_pipeline(model: str, train: Callable[..., Any], options: str) -> Pipeline:
@@ -67,20 +75,22 @@ def evaluation_pipeline(model: str, recommend: Callable[..., Any], reads: list[s
 
     Args:
         model: name of the model.
-        recommend: node function; takes ``test``, ``item_index``, the evaluation options, then
-            ``reads``; returns the tables of ranks and of recommendations.
-        reads: further data sets that ``recommend`` reads, shared ones or the model's own.
+        recommend: node function; takes ``test``, ``item_index``, ``training_counts``, the
+            evaluation options, then ``reads``; returns the tables of ranks and of
+            recommendations.
+        reads: further data sets that ``recommend`` reads, shared ones or the model's own, and
+            parameters.
     """
     nodes = [
         Node(
             recommend,
-            ["test", "item_index", "params:evaluation", *reads],
+            ["test", "item_index", "training_counts", "params:evaluation", *reads],
             ["ranks", "recommendations"],
             name="recommend",
         ),
         Node(
             measure_model,
-            ["ranks", "recommendations", "item_index", "params:evaluation"],
+            ["ranks", "recommendations", "item_index", "training_counts", "params:evaluation"],
             "metrics",
             name="measure",
         ),
@@ -88,8 +98,16 @@ def evaluation_pipeline(model: str, recommend: Callable[..., Any], reads: list[s
     return Pipeline(
         nodes,
         namespace=model,
-        inputs={"test", "item_index", *(name for name in reads if name in SHARED)},
-        parameters={"params:evaluation"},
+        inputs={
+            "test",
+            "item_index",
+            "training_counts",
+            *(name for name in reads if name in SHARED),
+        },
+        parameters={
+            "params:evaluation",
+            *(name for name in reads if name.startswith("params:")),
+        },
     )
 
 
@@ -147,6 +165,7 @@ def _train(
 def recommend_by_network(
     test: Windows,
     item_index: ir.Table,
+    training_counts: np.ndarray,
     evaluation: EvaluationOptions,
     network: RecurrentNetwork,
     item_vectors: np.ndarray,
@@ -154,11 +173,17 @@ def recommend_by_network(
     """Rank the catalogue by what a network scores, or by nearness to what it predicts."""
     check_size(network.n_items, item_index, "the network", "modelling_<model>")
     check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
-    return recommend_to_rows(of_network(network, item_vectors), test, item_index, evaluation)
+    return recommend_to_rows(
+        of_network(network, item_vectors), test, item_index, training_counts, evaluation
+    )
 
 
 def recommend_to_rows(
-    recommender: Recommender, test: Windows, item_index: ir.Table, evaluation: EvaluationOptions
+    recommender: Recommender,
+    test: Windows,
+    item_index: ir.Table,
+    training_counts: np.ndarray,
+    evaluation: EvaluationOptions,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rank the catalogue for every test row.
 
@@ -168,7 +193,7 @@ def recommend_to_rows(
     rankings = rank_catalogue(recommender, test, evaluation.top_k, evaluation.batch_size)
     item_ids = external_ids(item_index)
     return (
-        ranks_table(rankings, test, item_ids),
+        ranks_table(rankings, test, item_ids, training_counts),
         recommendations_table(rankings, test, item_ids),
     )
 
@@ -177,14 +202,15 @@ def measure_model(
     ranks: pd.DataFrame,
     recommendations: pd.DataFrame,
     item_index: ir.Table,
+    training_counts: np.ndarray,
     evaluation: EvaluationOptions,
 ) -> dict[str, Any]:
     """Measure a model from its two tables, masked and unmasked, and say on what."""
-    n_items = count_items(item_index)
+    counts = pd.Series(training_counts[1:], index=external_ids(item_index)[1:])
     figures = measure(
-        ranks, recommendations, n_items, evaluation.bootstrap_resamples, evaluation.seed
+        ranks, recommendations, counts, evaluation.bootstrap_resamples, evaluation.seed
     )
-    return figures | {"measured_on": {"test_rows": len(ranks), "items": n_items}}
+    return figures | {"measured_on": {"test_rows": len(ranks), "items": len(counts)}}
 
 
 def check_size(found: int, item_index: ir.Table, what: str, pipeline: str) -> None:
@@ -209,6 +235,14 @@ def check_size(found: int, item_index: ir.Table, what: str, pipeline: str) -> No
 def count_items(item_index: ir.Table) -> int:
     """Size of the catalogue."""
     return int(item_index.count().to_pyarrow().as_py())
+
+
+def count_data(sequences: ir.Table, item_index: ir.Table) -> dict[str, int]:
+    """Sizes of the data: ``n_users``, ``n_interactions``, ``n_items``."""
+    sizes = sequences.aggregate(
+        n_users=sequences.user_id.nunique(), n_interactions=sequences.count()
+    )
+    return {**sizes.to_pyarrow().to_pylist()[0], "n_items": count_items(item_index)}
 
 
 def external_ids(item_index: ir.Table) -> np.ndarray:

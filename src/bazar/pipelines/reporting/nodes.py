@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from bazar import report
 from bazar.figures import loss_curves
-from bazar.names import MODEL_NAMES
+from bazar.names import HISTORIES, model_name, tell_split
 from bazar.options import (
+    REPORT,
     EmbeddingOptions,
     EvaluationOptions,
     ModelOptions,
@@ -18,7 +19,7 @@ from bazar.options import (
     SequencingOptions,
     Split,
 )
-from bazar.ranking import HISTORIES
+from bazar.pipelines.modelling import count_data
 from bazar.windows import Windows
 
 Json = dict[str, Any]
@@ -30,54 +31,45 @@ def compile_metrics(
     sequences: ir.Table,
     item_index: ir.Table,
     test: Windows,
-    classifier_metrics: Json,
-    regressor_metrics: Json,
-    popularity_metrics: Json,
-    cooccurrence_metrics: Json,
-    title_metrics: Json,
-    classifier_training: Json,
-    regressor_training: Json,
+    **results: Json,
 ) -> Json:
-    """Put the metrics of all models into one table, with the size of the data set."""
+    """Put the metrics of all models into one table, with the size of the data set.
+
+    Args:
+        dataset: name of the data set.
+        split: the protocol.
+        sequences: what the data set is after joining.
+        item_index: the catalogue.
+        test: the test part.
+        **results: of each model ``<model>_metrics``, and ``<model>_training`` where it was trained.
+    """
     untrained: Json = {"seconds_training": None, "n_parameters": 0}
-    n_items = int(item_index.count().to_pyarrow().as_py())
     measured = {
-        "classifier": classifier_metrics,
-        "regressor": regressor_metrics,
-        "popularity": popularity_metrics,
-        "last_item_cooccurrence": cooccurrence_metrics,
-        "title_neighbours": title_metrics,
+        name.removesuffix("_metrics"): content
+        for name, content in results.items()
+        if name.endswith("_metrics")
     }
+    sizes = count_data(sequences, item_index)
     report.check_measured_on(
         {model: metrics.get("measured_on") for model, metrics in measured.items()},
-        {"test_rows": len(test), "items": n_items},
-    )
-    figures = {
-        model: {history: metrics[history] for history in HISTORIES}
-        for model, metrics in measured.items()
-    }
-    facts = {"classifier": classifier_training, "regressor": regressor_training}
-    sizes = sequences.aggregate(
-        n_users=sequences.user_id.nunique(), n_interactions=sequences.count()
+        {"test_rows": len(test), "items": sizes["n_items"]},
     )
     return {
         "dataset": dataset,
         "protocol": split,
-        **sizes.to_pyarrow().to_pylist()[0],
-        "n_items": n_items,
+        **sizes,
         "n_test_rows": len(test),
-        "models": {model: figures[model] | facts.get(model, untrained) for model in measured},
+        "models": {
+            model: {history: metrics[history] for history in HISTORIES}
+            | results.get(f"{model}_training", untrained)
+            for model, metrics in measured.items()
+        },
     }
 
 
-def draw_classifier_loss(history: pd.DataFrame) -> Figure:
-    """Draw the loss per epoch of Model I."""
-    return loss_curves(history, MODEL_NAMES["classifier"])
-
-
-def draw_regressor_loss(history: pd.DataFrame) -> Figure:
-    """Draw the loss per epoch of Model II."""
-    return loss_curves(history, MODEL_NAMES["regressor"])
+def draw_loss(history: pd.DataFrame, training: Json, model: str) -> Figure:
+    """Draw the loss per epoch of a network."""
+    return loss_curves(history, model_name(model), training["best_epoch"])
 
 
 def choose_examples(
@@ -124,11 +116,14 @@ def write_report(
     metrics: Json,
     classifier_history: pd.DataFrame,
     regressor_history: pd.DataFrame,
+    report_classifier_history: pd.DataFrame,
+    report_regressor_history: pd.DataFrame,
     title_coverage: ir.Table,
     rejects: ir.Table,
     ingestion_counts: ir.Table,
     joining_counts: ir.Table,
     example_customers: list[Json],
+    split_summary: Json,
     split: Split,
     sequencing: SequencingOptions,
     embedding: EmbeddingOptions,
@@ -138,33 +133,41 @@ def write_report(
 ) -> str:
     """Write the report page."""
     length = (
-        f"history_length {sequencing.history_length}"
-        if split == "leave_one_out"
-        else f"window_length {sequencing.window_length}"
+        f"window_length {sequencing.window_length}"
+        if split == "paper_windows"
+        else f"history_length {sequencing.history_length}"
     )
     return report.render_report(
         report.ReportData(
             metrics=metrics,
-            histories={"classifier": classifier_history, "regressor": regressor_history},
+            histories={
+                "classifier": classifier_history,
+                "regressor": regressor_history,
+                "report_classifier": report_classifier_history,
+                "report_regressor": report_regressor_history,
+            },
             title_coverage=title_coverage.to_pandas(),
             rejects=rejects.to_pandas(),
             ingestion_counts=ingestion_counts.to_pandas(),
             joining_counts=joining_counts.to_pandas(),
             examples=report.examples_from_json(example_customers),
             settings={
+                "split": tell_split(split_summary),
                 "sequences": length,
                 "encoder": embedding.encoder,
-                "Model I": _training(classifier),
-                "Model II": _training(regressor),
+                "classifier": _training(classifier, classifier.network),
+                "regressor": _training(regressor, regressor.network),
+                "Model I": _training(classifier, REPORT),
+                "Model II": _training(regressor, REPORT),
                 "bootstrap": f"{evaluation.bootstrap_resamples} resamples",
             },
         )
     )
 
 
-def _training(options: ModelOptions) -> str:
-    training = options.block.training
+def _training(options: ModelOptions, network: str) -> str:
+    training = options.networks[network].training
     return (
-        f"{training.loss}, {training.optimizer} {training.learning_rate:g}, up to "
-        f"{training.epochs} epochs, batch {training.batch_size}"
+        f"network {network}: {training.loss}, {training.optimizer} {training.learning_rate:g}, "
+        f"up to {training.epochs} epochs, batch {training.batch_size}"
     )

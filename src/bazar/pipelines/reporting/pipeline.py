@@ -1,14 +1,19 @@
 """The graph of the reporting pipeline."""
 
+from functools import partial
+
 from kedro.pipeline import Node, Pipeline
 
+from bazar.names import FLOORS
 from bazar.pipelines.reporting.nodes import (
     choose_examples,
     compile_metrics,
-    draw_classifier_loss,
-    draw_regressor_loss,
+    draw_loss,
     write_report,
 )
+
+# In the order in which they are shown.
+TRAINED = ["classifier", "regressor", "report_classifier", "report_regressor"]
 
 
 def create_pipeline() -> Pipeline:
@@ -17,34 +22,26 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 compile_metrics,
-                [
-                    "params:dataset",
-                    "params:split",
-                    "sequences",
-                    "item_index",
-                    "test",
-                    "classifier.metrics",
-                    "regressor.metrics",
-                    "popularity.metrics",
-                    "last_item_cooccurrence.metrics",
-                    "title_neighbours.metrics",
-                    "classifier.training",
-                    "regressor.training",
-                ],
+                {
+                    "dataset": "params:dataset",
+                    "split": "params:split",
+                    "sequences": "sequences",
+                    "item_index": "item_index",
+                    "test": "test",
+                }
+                | {f"{model}_metrics": f"{model}.metrics" for model in [*TRAINED, *FLOORS]}
+                | {f"{model}_training": f"{model}.training" for model in TRAINED},
                 "metrics",
                 name="compile_metrics",
             ),
-            Node(
-                draw_classifier_loss,
-                "classifier.history",
-                "classifier.loss_figure",
-                name="draw_classifier_loss",
-            ),
-            Node(
-                draw_regressor_loss,
-                "regressor.history",
-                "regressor.loss_figure",
-                name="draw_regressor_loss",
+            *(
+                Node(
+                    partial(draw_loss, model=model),
+                    [f"{model}.history", f"{model}.training"],
+                    f"{model}.loss_figure",
+                    name=f"draw_{model}_loss",
+                )
+                for model in TRAINED
             ),
             Node(
                 choose_examples,
@@ -65,13 +62,13 @@ def create_pipeline() -> Pipeline:
                 write_report,
                 [
                     "metrics",
-                    "classifier.history",
-                    "regressor.history",
+                    *(f"{model}.history" for model in TRAINED),
                     "title_coverage",
                     "rejects",
                     "ingestion_counts",
                     "joining_counts",
                     "example_customers",
+                    "split_summary",
                     "params:split",
                     "params:sequencing",
                     "params:embedding",

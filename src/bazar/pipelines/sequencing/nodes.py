@@ -1,12 +1,14 @@
 """Nodes of the sequencing pipeline."""
 
 import logging
+from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
 
 from bazar import sequences as ordering
 from bazar import windows
+from bazar.names import tell_split
 from bazar.options import SequencingOptions, Split
 
 logger = logging.getLogger(__name__)
@@ -29,28 +31,30 @@ def count_windows(sequences: ir.Table) -> ir.Table:
 
 def split_sequences(
     sequences: ir.Table, item_index: ir.Table, split: Split, options: SequencingOptions
-) -> tuple[windows.Windows, windows.Windows, windows.Windows, np.ndarray]:
+) -> tuple[
+    windows.Windows, windows.Windows, windows.Windows, np.ndarray, np.ndarray, dict[str, Any]
+]:
     """Make the rows to learn from, to choose by and to measure on.
 
     Returns:
-        Training, validation and test rows, and how often each item index stands in training.
+        Training, validation and test rows; how often each item index stands in training, in all
+        of it and recently; what was held out, in figures.
     """
     # One after the other: a query ends the one that its connection is still reading from.
     users = ordering.list_users(sequences).to_pyarrow()
     items = ordering.list_items(sequences).to_pyarrow_batches()
-    in_memory = windows.Sequences.from_arrow(users, items)
+    in_memory, timestamps = windows.read_sequences(users, items)
     n_items = int(item_index.count().to_pyarrow().as_py())
-    if split == "leave_one_out":
-        parts = windows.leave_one_out(in_memory, n_items, options.history_length)
-    else:
-        parts = windows.paper_windows(
-            in_memory,
-            n_items,
-            options.window_length,
-            options.test_share,
-            options.validation_share,
-            options.seed,
-        )
+    parts, facts = _split(split, options, in_memory, timestamps, n_items)
+    is_cold = parts.training_counts[parts.test.targets] == 0
+    summary = {
+        "protocol": split,
+        "training_rows": len(parts.train),
+        "validation_rows": len(parts.validation),
+        "test_rows": len(parts.test),
+        "cold_test_rows": int(np.count_nonzero(is_cold)),
+        **facts,
+    }
     logger.info(
         "%s: %d training, %d validation, %d test rows",
         split,
@@ -58,4 +62,48 @@ def split_sequences(
         len(parts.validation),
         len(parts.test),
     )
-    return parts.train, parts.validation, parts.test, parts.training_counts
+    logger.info(tell_split(summary))
+    return (
+        parts.train,
+        parts.validation,
+        parts.test,
+        parts.training_counts,
+        parts.recent_counts,
+        summary,
+    )
+
+
+def _split(
+    split: Split,
+    options: SequencingOptions,
+    sequences: windows.Sequences,
+    timestamps: np.ndarray | None,
+    n_items: int,
+) -> tuple[windows.Split, dict[str, Any]]:
+    """Split by a protocol; return what it made, and what it cut at or drew."""
+    length, recent = options.history_length, options.recent_share
+    if split == "leave_one_out":
+        return windows.leave_one_out(sequences, n_items, length, timestamps, recent), {}
+    if split == "temporal":
+        clock = windows.require_clock(timestamps)
+        cuts = windows.find_cuts(
+            clock, options.temporal.validation_from, options.temporal.test_from
+        )
+        parts = windows.temporal(sequences, n_items, length, clock, *cuts, recent)
+        validation_from, test_from = map(windows.tell_time, cuts)
+        return parts, {"validation_from": validation_from, "test_from": test_from}
+    if split == "cold_items":
+        cold = windows.draw_cold_items(sequences, options.cold_share, options.seed)
+        parts = windows.cold_items(sequences, n_items, length, cold, timestamps, recent)
+        return parts, {"cold_items": len(cold)}
+    parts = windows.paper_windows(
+        sequences,
+        n_items,
+        options.window_length,
+        options.test_share,
+        options.validation_share,
+        options.seed,
+        timestamps,
+        recent,
+    )
+    return parts, {}

@@ -25,7 +25,14 @@ def create_pipeline() -> Pipeline:
             Node(
                 split_sequences,
                 ["sequences", "item_index", "params:split", "params:sequencing"],
-                ["train", "validation", "test", "training_counts"],
+                [
+                    "train",
+                    "validation",
+                    "test",
+                    "training_counts",
+                    "recent_counts",
+                    "split_summary",
+                ],
                 name="split_sequences",
             ),
         ]

@@ -1,0 +1,1 @@
+"""Other people's libraries on our split, measured by our metrics: see docs/benchmarks.md."""

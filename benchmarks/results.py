@@ -1,0 +1,139 @@
+"""Write the measured tables of docs/results.md from what the pipeline `comparison` left.
+
+    .venv/bin/python benchmarks/results.py
+
+Each section of the page is marked by a line `<!-- results: FOLDER; KEY: VALUE; ... -->` and ends at
+`<!-- /results -->`; what is between them is written anew. FOLDER is the folder of results under
+data/08_reporting/. The keys: `env`, the environment of the runs (left out: base); `params`, further
+values of `--params`; `pairs`, such as `classifier/ease, blend/classifier`, of the second table. A
+section whose comparison.json is not there is left as it stands, and named.
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from timing import machine
+
+from bazar.comparison import DEFAULT_SEED
+from bazar.comparison_tables import RULE, facts, models_table, pairs_table
+from bazar.names import HISTORIES
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "results.md"
+REPORTING = ROOT / "data" / "08_reporting"
+_SECTION = re.compile(r"(<!-- results: (?P<asked>[^>]+?) -->\n).*?(<!-- /results -->)", re.DOTALL)
+# What trains a model; that of the floors has no seed.
+_PIPELINES = {
+    "classifier": "modelling_classifier",
+    "regressor": "modelling_regressor",
+    "report_classifier": "modelling_report",
+    "report_regressor": "modelling_report",
+    "blend": "modelling_blend",
+}
+
+Comparison = dict[str, Any]
+
+
+def fill(page: str, reporting: Path, made_on: str) -> tuple[str, list[str]]:
+    """Write every section of a page whose comparison is there.
+
+    Args:
+        page: the page's text.
+        reporting: the folder that holds the folders of results.
+        made_on: the machine, in words.
+
+    Returns:
+        The new text, and the folders of the sections that were left as they stand.
+    """
+    left = []
+
+    def write(found: re.Match[str]) -> str:
+        folder, keys = _asked(found["asked"])
+        path = reporting / folder / "comparison.json"
+        if not path.is_file():
+            left.append(folder)
+            return found[0]
+        comparison = json.loads(path.read_text(encoding="utf-8"))
+        return found[1] + section(comparison, keys, made_on) + found[3]
+
+    return _SECTION.sub(write, page), left
+
+
+def section(comparison: Comparison, keys: dict[str, str], made_on: str) -> str:
+    """Write one section: the commands, on what, the two tables.
+
+    Args:
+        comparison: the content of ``comparison.json``.
+        keys: what the section's line asks for.
+        made_on: the machine, in words.
+    """
+    seeds = sorted({seed for one in comparison["models"].values() for seed in one["seeds"]})
+    told = f"Seeds {', '.join(map(str, seeds))}. " if seeds else ""
+    models = set(comparison["models"])
+    pairs = [tuple(pair.strip().split("/")) for pair in keys.get("pairs", "").split(",") if pair]
+    chosen = [(first, second) for first, second in pairs if {first, second} <= models]
+    parts = [
+        "\n".join(f"    {command}" for command in commands(comparison, keys)),
+        f"{facts(comparison)} {told}{made_on}.",
+        models_table(comparison, "masked"),
+        f"<details><summary>History unmasked</summary>\n\n{models_table(comparison, 'unmasked')}"
+        "\n\n</details>",
+    ]
+    if chosen:
+        n_pairs = len(comparison["differences"])
+        parts.append(f"{RULE} {n_pairs} pairs, {comparison['bootstrap_resamples']:,} resamples.")
+        parts += [pairs_table(comparison, chosen, history) for history in HISTORIES]
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
+def commands(comparison: Comparison, keys: dict[str, str]) -> list[str]:
+    """The commands that make a comparison anew, in order.
+
+    Args:
+        comparison: the content of ``comparison.json``.
+        keys: what the section's line asks for.
+    """
+    start = ".venv/bin/kedro run" + (f" --env {keys['env']}" if "env" in keys else "")
+    split = comparison["protocol"]
+    params = [f"split={split}"] if split != "leave_one_out" else []
+    params += [keys["params"]] if "params" in keys else []
+
+    def run(pipelines: list[str], *more: str) -> str:
+        named = f" --pipelines {','.join(pipelines)}" if pipelines else ""
+        chosen = f" --params {','.join([*params, *more])}" if params or more else ""
+        return start + named + chosen
+
+    runs = [run([])]
+    seeds = {seed for one in comparison["models"].values() for seed in one["seeds"]}
+    for seed in sorted(seeds - {DEFAULT_SEED}):
+        with_it = [name for name, one in comparison["models"].items() if seed in one["seeds"]]
+        known = [pipeline for name, pipeline in _PIPELINES.items() if name in with_it]
+        runs.append(run(list(dict.fromkeys(known)), f"seed={seed}"))
+    return [*runs, run(["comparison"])]
+
+
+def _asked(text: str) -> tuple[str, dict[str, str]]:
+    folder, *rest = (part.strip() for part in text.split(";"))
+    keys = dict(part.split(": ", 1) for part in rest)
+    if unknown := set(keys) - {"env", "params", "pairs"}:
+        sys.exit(f"{PAGE}: results: {folder}: there is no key {', '.join(sorted(unknown))}")
+    return folder, keys
+
+
+def main() -> None:
+    """Write the page anew."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--machine", default=machine(), help="what trained, in words")
+    made_on = arguments.parse_args().machine
+    text, left = fill(PAGE.read_text(encoding="utf-8"), REPORTING, made_on)
+    PAGE.write_text(text, encoding="utf-8")
+    for folder in left:
+        print(f"{folder}: left as it stands, there is no {REPORTING / folder / 'comparison.json'}")
+
+
+if __name__ == "__main__":
+    main()

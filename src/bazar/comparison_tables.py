@@ -1,0 +1,162 @@
+"""A comparison as Markdown: for its own page, and for what the documentation cites of it."""
+
+from typing import Any
+
+from bazar.comparison import COMPARED, SIGNIFICANCE
+from bazar.names import HISTORIES, model_name, protocol_name
+
+Comparison = dict[str, Any]
+
+SHOWN = ("ndcg@10", "hr@10", "mrr@20")
+RULE = (
+    f"Paired bootstrap over users, the same users for both models; a difference is real where its "
+    f"p-value, corrected for the number of pairs (Holm), is below {SIGNIFICANCE:g}. "
+    "Differences between seeds are not in it: they are what ± says."
+)
+
+
+def facts(comparison: Comparison) -> str:
+    """Say in a line what was compared on what."""
+    return (
+        f"{comparison['dataset']}, {protocol_name(comparison['protocol'])}: "
+        f"{comparison['n_users']:,} users, {comparison['n_items']:,} items, "
+        f"{comparison['n_interactions']:,} interactions, {comparison['n_test_rows']:,} test rows."
+    )
+
+
+def models_table(comparison: Comparison, history: str) -> str:
+    """Draw a row per model: mean over seeds ± standard deviation, and [95% interval over users].
+
+    Args:
+        comparison: the content of ``comparison.json``.
+        history: ``masked`` or ``unmasked``.
+    """
+    heads = [f"history {history}", "seeds", *(name.upper() for name in SHOWN)]
+    lines = [
+        _row([*heads, "coverage@10", "novelty@10", "training", "parameters"]),
+        _row(["---", *["---:"] * (len(heads) + 3)]),
+    ]
+    for model, figures in comparison["models"].items():
+        measured, seconds = figures[history], figures["seconds_training"]
+        lines.append(
+            _row(
+                [
+                    model_name(model),
+                    str(len(figures["seeds"]) or "–"),
+                    *(_estimate(measured[metric]) for metric in SHOWN),
+                    f"{measured['coverage@10']['mean']:.4f}",
+                    f"{measured['novelty@10']['mean']:.2f}",
+                    "–" if seconds is None else f"{seconds:,.0f} s",
+                    f"{figures['n_parameters']:,}" if figures["n_parameters"] else "–",
+                ]
+            )
+        )
+    return "\n".join(lines)
+
+
+def triangle(comparison: Comparison, history: str, metric: str) -> list[list[str]]:
+    """Lay every pair's difference into the row of the better model and the column of the other.
+
+    Args:
+        comparison: the content of ``comparison.json``.
+        history: ``masked`` or ``unmasked``.
+        metric: ``hr@10`` or ``ndcg@10``.
+
+    Returns:
+        A row per model but the last, a cell per model but the first: the difference, in bold
+        if it is real, and nothing on the other side of the diagonal.
+    """
+    models = list(comparison["models"])
+    cells = [[""] * (len(models) - 1) for _ in models[:-1]]
+    for difference in comparison["differences"]:
+        row, column = (models.index(model) for model in difference["models"])
+        told = difference[history][metric]
+        text = f"{told['difference']:+.4f}"
+        cells[row][column - 1] = f"**{text}**" if told["real"] else text
+    return cells
+
+
+def triangle_table(comparison: Comparison, history: str, metric: str) -> str:
+    """Draw :func:`triangle` as a table; columns have the numbers of the rows."""
+    models = list(comparison["models"])
+    names = [f"{place}. {model_name(model)}" for place, model in enumerate(models, start=1)]
+    numbers = [str(place) for place in range(2, len(models) + 1)]
+    lines = [
+        _row([f"{metric.upper()}, {history}", *numbers]),
+        _row(["---", *["---:"] * len(numbers)]),
+    ]
+    cells = triangle(comparison, history, metric)
+    lines += [_row([name, *row]) for name, row in zip(names, cells, strict=False)]
+    lines.append(_row([names[-1], *[""] * len(numbers)]))
+    return "\n".join(lines)
+
+
+def pairs_table(comparison: Comparison, pairs: list[tuple[str, str]], history: str) -> str:
+    """Draw a row per pair of models: the differences, 95% intervals, and what is real.
+
+    Args:
+        comparison: the content of ``comparison.json``.
+        pairs: names of models; of each pair, the first less the second.
+        history: ``masked`` or ``unmasked``.
+
+    Raises:
+        KeyError: if a pair was not compared.
+    """
+    known = {tuple(one["models"]): one[history] for one in comparison["differences"]}
+    heads = [text for metric in COMPARED for text in (metric.upper(), "p", "real")]
+    lines = [_row([f"history {history}", *heads]), _row(["---", *["---:"] * len(heads)])]
+    for first, second in pairs:
+        turned = (first, second) not in known
+        told = known[(second, first) if turned else (first, second)]
+        cells = []
+        for metric in COMPARED:
+            one = told[metric]
+            ends = [one["difference"], *one["ci95"]]
+            value, low, high = [-ends[0], -ends[2], -ends[1]] if turned else ends
+            p = one["p_holm"]
+            cells += [
+                f"{value:+.4f} [{low:+.4f}, {high:+.4f}]",
+                "< 0.001" if p < 0.001 else f"{p:.3f}",
+                "**yes**" if one["real"] else "no",
+            ]
+        lines.append(_row([f"{model_name(first)} less {model_name(second)}", *cells]))
+    return "\n".join(lines)
+
+
+def write_page(comparison: Comparison) -> str:
+    """Write the comparison as one page of Markdown.
+
+    Args:
+        comparison: the content of ``comparison.json``.
+    """
+    parts = [
+        f"# {comparison['dataset']}, {protocol_name(comparison['protocol'])}: models compared",
+        facts(comparison),
+        f"Mean over seeds ± standard deviation over seeds, and the 95% interval over users "
+        f"({comparison['bootstrap_resamples']:,} resamples). Best first, by NDCG@10 with the "
+        "history masked.",
+    ]
+    if comparison["protocol"] == "paper_windows":
+        parts.append("**Leaky**: windows of one user stand in training and test alike.")
+    parts += [models_table(comparison, history) for history in HISTORIES]
+    if comparison["differences"]:
+        parts += [
+            "## Which differences are real",
+            f"{RULE} Bold: real. Rows less columns; columns have the numbers of the rows.",
+        ]
+        parts += [
+            triangle_table(comparison, history, metric)
+            for history in HISTORIES
+            for metric in reversed(COMPARED)
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _estimate(figures: dict[str, Any]) -> str:
+    low, high = figures["ci95"]
+    spread = "" if figures["sd"] is None else f" ± {figures['sd']:.4f}"
+    return f"{figures['mean']:.4f}{spread} [{low:.4f}, {high:.4f}]"
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
