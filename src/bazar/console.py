@@ -18,13 +18,12 @@ _LAST_PURCHASES = 8
 _REPORT_NETWORKS = {
     "number": "#",
     "network": "network",
-    "report_test_loss": "report: loss",
-    "report_test_metric": "metric",
-    "epochs": "ours: epochs",
+    "report_test_loss": "its loss",
+    "report_test_metric": "its metric",
+    "epochs": "epochs",
     "test_loss": "loss",
     "mae": "MAE",
     "mse": "MSE",
-    "hr@1": "HR@1",
     "hr@10": "HR@10",
     "ndcg@10": "NDCG@10",
     "outcome": "outcome",
@@ -112,11 +111,20 @@ def print_report_networks(
     """
     console = console or Console()
     shown = Table(
-        title="The report's networks, history not masked", title_justify="left", box=box.SIMPLE
+        title="The report's networks, its figures and ours, history not masked",
+        title_justify="left",
+        box=box.SIMPLE,
+        padding=0,
     )
     for column, heading in _REPORT_NETWORKS.items():
         is_text = column in {"network", "report_test_metric", "outcome"}
-        shown.add_column(heading, justify="left" if is_text else "right", overflow="fold")
+        shown.add_column(
+            heading,
+            justify="left" if is_text else "right",
+            no_wrap=not is_text,
+            min_width=9 if is_text else None,
+            overflow="fold",
+        )
     for row in cells(table):
         shown.add_row(*(escape(row[column]) for column in _REPORT_NETWORKS))
     console.print()
