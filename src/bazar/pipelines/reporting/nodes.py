@@ -41,7 +41,7 @@ def compile_metrics(
         sequences: what the data set is after joining.
         item_index: the catalogue.
         test: the test part.
-        **results: of each model ``<model>_metrics``, and ``<model>_training`` where it was trained.
+        **results: of each model ``<model>_metrics``, and ``<model>_training`` where there is one.
     """
     untrained: Json = {"seconds_training": None, "n_parameters": 0}
     measured = {
@@ -159,9 +159,20 @@ def write_report(
                 "regressor": _training(regressor, regressor.network),
                 "Model I": _training(classifier, REPORT),
                 "Model II": _training(regressor, REPORT),
+                "blend": _blended(metrics["models"]["blend"]),
                 "bootstrap": f"{evaluation.bootstrap_resamples} resamples",
             },
         )
+    )
+
+
+def _blended(blend: Json) -> str:
+    shares = ", ".join(
+        f"{weight:.0%} {name}" for name, weight in blend["weights"].items() if weight > 0
+    )
+    return (
+        f"{shares}; chosen by the NDCG@10 of {blend['validation_rows']:,} validation rows, "
+        f"{blend['blend_validation_ndcg@10']:.4f}"
     )
 
 

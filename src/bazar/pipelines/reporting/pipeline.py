@@ -27,8 +27,8 @@ def create_pipeline() -> Pipeline:
                     "item_index": "item_index",
                     "test": "test",
                 }
-                | {f"{model}_metrics": f"{model}.metrics" for model in [*TRAINED, *FLOORS]}
-                | {f"{model}_training": f"{model}.training" for model in TRAINED},
+                | {f"{model}_metrics": f"{model}.metrics" for model in [*TRAINED, "blend", *FLOORS]}
+                | {f"{model}_training": f"{model}.training" for model in [*TRAINED, "blend"]},
                 "metrics",
                 name="compile_metrics",
             ),
