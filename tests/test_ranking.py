@@ -168,3 +168,15 @@ def test_tables() -> None:
     assert figures["masked"]["hr@1"] == 0.5
     assert figures["unmasked"]["hr@1"] == 0.0
     assert figures["masked"]["coverage@10"] == 1.0
+
+
+def test_equal_scores_are_listed_in_order_of_their_index() -> None:
+    rng = np.random.default_rng(6)
+    windows = windows_of([[1], [2]], [3, 4])
+    for _ in range(20):
+        scores = rng.integers(0, 4, 60).astype(float)
+        scores[rng.integers(0, 60, 20)] = -np.inf
+        expected = np.argsort(-scores, kind="stable")[:50] + 1
+        expected[np.isneginf(scores[expected - 1])] = 0
+        items = rank_catalogue(Fixed(scores.tolist()), windows, 50, 2)["unmasked"].items
+        np.testing.assert_array_equal(items, [expected] * 2)
