@@ -36,7 +36,7 @@ QUICK = {
 }
 TRAINED = ["classifier", "regressor", "report_classifier", "report_regressor"]
 MODELS = [
-    *TRAINED, "popularity", "recent_popularity", "last_item_cooccurrence",
+    *TRAINED, "blend", "popularity", "recent_popularity", "last_item_cooccurrence",
     "decayed_cooccurrence", "session_knn", "ease", "title_neighbours",
 ]  # fmt: skip
 

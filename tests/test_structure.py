@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from kedro.framework.project import configure_project, pipelines
@@ -13,6 +14,8 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
+from bazar.names import FLOORS
+from bazar.options import BlendModel
 from tests.project import ROOT
 
 SOURCE = ROOT / "src" / "bazar"
@@ -26,6 +29,7 @@ ORDER = [
     "modelling_regressor",
     "modelling_report",
     "modelling_floors",
+    "modelling_blend",
     "report_networks",
     "reporting",
     "comparison",
@@ -70,6 +74,16 @@ def test_a_whole_run_compares_searches_and_repeats_nothing() -> None:
 def test_the_search_never_reads_the_test_part() -> None:
     assert {"train", "validation"} < pipelines["search"].inputs()
     assert "test" not in pipelines["search"].inputs()
+
+
+def test_the_weights_of_the_blend_never_read_the_test_part() -> None:
+    inputs = pipelines["modelling_blend"].to_outputs("blend.training").inputs()
+    assert "validation" in inputs
+    assert "test" not in inputs
+
+
+def test_the_blend_knows_every_floor() -> None:
+    assert get_args(BlendModel) == ("classifier", "regressor", *FLOORS)
 
 
 def test_the_pipelines_are_there() -> None:

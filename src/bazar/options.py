@@ -482,6 +482,60 @@ class EaseOptions(Options):
     bytes, and time with the third power."""
 
 
+BlendModel = Literal[
+    "classifier",
+    "regressor",
+    "popularity",
+    "recent_popularity",
+    "last_item_cooccurrence",
+    "decayed_cooccurrence",
+    "session_knn",
+    "ease",
+    "title_neighbours",
+]
+
+
+class BlendComponent(Options):
+    """A model in the blend."""
+
+    model: BlendModel
+    history_length: int | None = Field(default=None, ge=1)
+    """Longest history that it reads, in items, if shorter than the rows'."""
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is trained, and differs between seeds."""
+        return self.model in ("classifier", "regressor")
+
+    @property
+    def name(self) -> str:
+        """The model, and its history if that is cut."""
+        if self.history_length is None:
+            return self.model
+        return f"{self.model}, history {self.history_length}"
+
+
+class BlendOptions(Options):
+    """What is blended, and how the weights are chosen."""
+
+    components: tuple[BlendComponent, ...] = Field(min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...]
+    """Seeds of which the networks are components as well, beside the run's own."""
+    rows: int = Field(ge=1)
+    """Validation rows that the weights are chosen by, if there are more."""
+    rounds: int = Field(ge=1)
+    """Times that each weight is chosen anew, at most."""
+    seed: int = Field(ge=0)
+    """Of the draw of rows."""
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        names = [component.name for component in self.components]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"components name {'; '.join(sorted(twice))} more than once")
+        return self
+
+
 class EvaluationOptions(Options):
     """How models are ranked and measured."""
 
@@ -526,6 +580,7 @@ class Parameters(Options):
     decayed_cooccurrence: DecayedCooccurrenceOptions
     session_knn: SessionKnnOptions
     ease: EaseOptions
+    blend: BlendOptions
     report_networks: ReportNetworks
     search: SearchOptions
     evaluation: EvaluationOptions
