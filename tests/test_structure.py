@@ -3,7 +3,6 @@
 import ast
 import inspect
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -150,12 +149,11 @@ def test_layers_follow_the_direction(catalog: DataCatalog) -> None:
 def test_every_node_is_named_typed_and_told() -> None:
     for node in everything().nodes:
         assert node._name, node
-        function = node.func.func if isinstance(node.func, partial) else node.func
-        assert function.__doc__, node.name
-        hints = function.__annotations__
+        assert node.func.__doc__, node.name
+        hints = node.func.__annotations__
         assert "return" in hints, node.name
-        further = bool(function.__code__.co_flags & inspect.CO_VARKEYWORDS)
-        assert len(hints) - 1 == function.__code__.co_argcount + further, node.name
+        further = bool(node.func.__code__.co_flags & inspect.CO_VARKEYWORDS)
+        assert len(hints) - 1 == node.func.__code__.co_argcount + further, node.name
 
 
 def imports_of(path: Path) -> set[str]:
