@@ -13,10 +13,11 @@ both_kinds = pytest.mark.parametrize("every_position", [True, False])
 
 
 def all_rows(lists: list[list[int]], history_length: int, chosen: list[bool]) -> Windows:
-    """Rows for the chosen ones of all items that have one before them."""
+    """Rows for the first, and for the chosen ones, of all items that have one before them."""
     sequences = sequences_of(lists)
     places = np.setdiff1d(np.arange(len(sequences.items)), sequences.starts)
     keep = np.resize(np.array(chosen), len(places))
+    keep[0] = True
     return Windows(sequences, places[keep], history_length)
 
 
@@ -43,7 +44,7 @@ def targets_of(batch: Batch) -> list[tuple[list[int], int]]:
     lists=sequence_lists.map(distinct),
     history_length=st.integers(1, 6),
     batch_size=st.integers(1, 20),
-    chosen=st.lists(st.booleans(), min_size=1, max_size=7).filter(any),
+    chosen=st.lists(st.booleans(), min_size=1, max_size=7),
     every_position=st.booleans(),
     seed=st.one_of(st.none(), st.integers(0, 5)),
 )
@@ -79,7 +80,7 @@ def test_every_target_is_met_once_after_its_own_history(
     lists=sequence_lists.map(distinct),
     history_length=st.integers(1, 6),
     batch_size=st.integers(1, 20),
-    chosen=st.lists(st.booleans(), min_size=1, max_size=7).filter(any),
+    chosen=st.lists(st.booleans(), min_size=1, max_size=7),
     every_position=st.booleans(),
     horizon=st.integers(1, 4),
 )

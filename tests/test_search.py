@@ -17,12 +17,14 @@ from matplotlib.figure import Figure
 
 from bazar.errors import InputError
 from bazar.figures import search_panels
+from bazar.hooks import check_parameters
 from bazar.options import ModelOptions, NetworkBlock, SearchOptions
 from bazar.search import SearchResult, best_as_yaml, search_block
 from bazar.search_space import block_values, check_ranges, check_search, rounded, with_values
 from bazar.training import train_network
 from bazar.windows import Split, leave_one_out
 from tests.project import ROOT, kedro
+from tests.test_hooks import parameters
 from tests.test_run import quick_project
 from tests.test_windows import sequences_of
 
@@ -332,6 +334,12 @@ def test_rounded_values_stay_within_their_range() -> None:
     assert rounded(rate, 0.99998) == 0.99999
     assert rounded(rate, 0.123457) == 0.123456
     assert rounded(rate, 3) == 3
+
+
+@pytest.mark.parametrize("model", ["classifier", "regressor"])
+def test_the_configured_ranges_fit_both_models(model: str) -> None:
+    checked = check_parameters(parameters(search={"model": model}))
+    check_search(checked.search, {"classifier": checked.classifier, "regressor": checked.regressor})
 
 
 def test_a_network_that_there_is_not() -> None:

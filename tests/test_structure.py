@@ -29,6 +29,7 @@ ORDER = [
     "modelling_report",
     "modelling_floors",
     "modelling_blend",
+    "report_networks",
     "reporting",
     "comparison",
     "search",
@@ -60,10 +61,12 @@ def everything() -> Pipeline:
     return sum((pipelines[name] for name in ORDER), Pipeline([]))
 
 
-def test_a_whole_run_compares_and_searches_nothing() -> None:
+def test_a_whole_run_compares_searches_and_repeats_nothing() -> None:
     left_out = everything().nodes
     assert {node.name for node in left_out if node not in pipelines["__default__"].nodes} == {
-        node.name for name in ("comparison", "search") for node in pipelines[name].nodes
+        node.name
+        for name in ("comparison", "report_networks", "search")
+        for node in pipelines[name].nodes
     }
 
 
@@ -106,9 +109,11 @@ def test_every_data_set_of_a_run_has_a_folder_of_its_own(catalog: DataCatalog) -
     }
     parts = {path.relative_to(ROOT / "data").parts[1] for path in paths.values()}
     assert len(parts) == 1
-    # Two entries on one file are the title vectors, read before they are written.
+    # Two entries on one file are what is known, read before it is written.
     shared = [name for name in paths if list(paths.values()).count(paths[name]) > 1]
-    assert sorted(shared) == ["known_title_vectors", "title_vectors"]
+    assert sorted(shared) == [
+        "known_report_results", "known_title_vectors", "report_results", "title_vectors",
+    ]  # fmt: skip
 
 
 def test_no_catalog_entry_is_unused(catalog: DataCatalog) -> None:

@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    RootModel,
     Tag,
     ValidationError,
     model_validator,
@@ -410,6 +411,44 @@ class SearchOptions(Options):
         return self
 
 
+class PublishedFigures(Options):
+    """What the report's Table 1 says of a network."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    test_loss: float
+    test_metric: str
+    """As it stands there: one figure or two, not all of them named."""
+
+
+class ReportNetwork(Options):
+    """A network of the report's Table 1, and what the report published of it."""
+
+    number: int = Field(ge=1)
+    name: str
+    published: PublishedFigures
+    network: NetworkBlock
+
+    @model_validator(mode="after")
+    def _predicts_titles(self) -> Self:
+        if self.network.head != "vector":
+            raise ValueError("network.head must be vector: the networks are measured on vectors")
+        return self
+
+
+class ReportNetworks(RootModel[tuple[ReportNetwork, ...]]):
+    """The networks of the report's Table 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="after")
+    def _numbers_differ(self) -> Self:
+        numbers = [network.number for network in self.root]
+        if len(set(numbers)) < len(numbers):
+            raise ValueError("each network needs a number of its own")
+        return self
+
+
 class DecayedCooccurrenceOptions(Options):
     """How pairs of purchases are weighed."""
 
@@ -542,6 +581,7 @@ class Parameters(Options):
     session_knn: SessionKnnOptions
     ease: EaseOptions
     blend: BlendOptions
+    report_networks: ReportNetworks
     search: SearchOptions
     evaluation: EvaluationOptions
     comparison: ComparisonOptions

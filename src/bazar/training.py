@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from bazar.batches import Batch, Batches
 from bazar.checkpoints import Checkpoint, fingerprint
-from bazar.errors import InputError, TrainingDivergedError
+from bazar.errors import DivergenceError, InputError
 from bazar.metrics import row_metrics, target_ranks
 from bazar.networks import RecurrentNetwork, build_network
 from bazar.options import NetworkBlock
@@ -74,7 +74,7 @@ def train_network(
 
     Raises:
         InputError: if there is nothing to learn from, or nothing to validate on.
-        TrainingDivergedError: if the loss is not a number any more.
+        DivergenceError: if the loss or the weights are not numbers any more.
     """
     if not block.needs_vectors:
         item_vectors = None
@@ -226,14 +226,7 @@ class _Training:
                 bar.update()
             loss = float(np.average([float(loss) for loss in losses], weights=weights))
             seconds = time.perf_counter() - started
-            weights_are_numbers = all(
-                np.isfinite(weight.numpy()).all() for weight in self.network.trainable_weights
-            )
-            if not (np.isfinite(loss) and weights_are_numbers):
-                raise TrainingDivergedError(
-                    f"training diverged: after epoch {number + 1} the loss or a weight is not a "
-                    "number; set a smaller training.learning_rate"
-                )
+            self._check_finite(loss)
             figures = {"loss": loss} | self._validate()
             bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()})
         self.epochs.append({"epoch": number + 1, **figures, "seconds": round(seconds, 2)})
@@ -261,6 +254,15 @@ class _Training:
         """Put the weights of the best epoch back."""
         for variable, array in zip(self.network.variables, self._best, strict=True):
             variable.assign(array)
+
+    def _check_finite(self, loss: float) -> None:
+        # The loss of a step is that of the weights before it: the last step may have spoilt them.
+        weights = self.network.trainable_variables
+        if not (np.isfinite(loss) and all(np.isfinite(weight.numpy()).all() for weight in weights)):
+            raise DivergenceError(
+                f"training diverged: the loss or the weights of epoch {len(self.epochs) + 1} are "
+                "not numbers; set a smaller training.learning_rate"
+            )
 
     def _is_better(self, figures: dict[str, float]) -> bool:
         best = self.epochs[self.best_epoch - 1]

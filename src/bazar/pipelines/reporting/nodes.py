@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from bazar import report
 from bazar.figures import loss_curves
-from bazar.names import HISTORIES, model_name, tell_split
+from bazar.names import HISTORIES, tell_split
 from bazar.options import (
     REPORT,
     EmbeddingOptions,
@@ -67,9 +67,9 @@ def compile_metrics(
     }
 
 
-def draw_loss(history: pd.DataFrame, training: Json, model: str) -> Figure:
+def draw_loss(history: pd.DataFrame, training: Json) -> Figure:
     """Draw the loss per epoch of a network."""
-    return loss_curves(history, model_name(model), training["best_epoch"])
+    return loss_curves(history, f"network {training['network']}", training["best_epoch"])
 
 
 def choose_examples(

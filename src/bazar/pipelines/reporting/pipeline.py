@@ -1,7 +1,5 @@
 """The graph of the reporting pipeline."""
 
-from functools import partial
-
 from kedro.pipeline import Node, Pipeline
 
 from bazar.names import FLOORS
@@ -36,7 +34,7 @@ def create_pipeline() -> Pipeline:
             ),
             *(
                 Node(
-                    partial(draw_loss, model=model),
+                    draw_loss,
                     [f"{model}.history", f"{model}.training"],
                     f"{model}.loss_figure",
                     name=f"draw_{model}_loss",
