@@ -9,7 +9,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from bazar.names import FLOORS, model_name
 from bazar.options import Choices, NumberRange
@@ -111,7 +111,7 @@ def search_panels(
     top = figure.add_subplot(grid[0, :])
     if importances:
         top.barh(keys[::-1], [importances[key] for key in keys[::-1]], color=_TRAINING, height=0.58)
-        top.set_xlabel("share of the differences in NDCG@10 that the key explains")
+        top.set_xlabel("share of the differences that it explains")
         top.tick_params(axis="y", length=0)
         top.set_title("What mattered", loc="left")
     else:
@@ -127,6 +127,11 @@ def search_panels(
             axes.set_xticks(range(len(among.choices)), [str(choice) for choice in among.choices])
         elif among.log:
             axes.set_xscale("log")
+            # Within a few decades, ticks at powers of ten alone would be too few.
+            subs = (1, 2, 5) if among.high < 20 * among.low else (1,)
+            axes.xaxis.set_major_locator(LogLocator(subs=subs))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
         for chosen, label, colour in (
             (~complete, "given up", _FLOOR),
             (complete, "trained", _TRAINING),
@@ -136,10 +141,14 @@ def search_panels(
                 color=colour, label=label,
             )  # fmt: skip
         axes.set_xlabel(key)
+        axes.tick_params(labelsize=8)
         axes.set_ylabel("NDCG@10" if place % 2 == 0 else "")
         axes.grid(color=_INK, alpha=0.14)
         if place == 0:
-            axes.legend(frameon=False)
+            handles, names = axes.get_legend_handles_labels()
+            figure.legend(
+                handles, names, loc="outside lower center", ncols=2, frameon=False, labelcolor=_INK
+            )
         _inked(figure, axes)
     return figure
 
