@@ -305,6 +305,7 @@ def render_report(data: ReportData) -> str:
                 f"loss-{model}",
             )
             for model, history in data.histories.items()
+            if model in metrics["models"]
         },
         rejects=data.rejects.to_dict("records"),
         title_coverage=data.title_coverage.to_dict("records"),
