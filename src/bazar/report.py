@@ -177,7 +177,8 @@ def check_measured_on(measured_on: dict[str, Any], now: dict[str, int]) -> None:
         raise InputError(
             f"{', '.join(others)}: measured on other data than the {told} that there are now\n"
             "Run everything again, or the pipelines "
-            "embedding,modelling_classifier,modelling_regressor,modelling_floors,reporting"
+            "embedding,modelling_classifier,modelling_regressor,modelling_report,modelling_floors,"
+            "modelling_blend,reporting"
         )
 
 
