@@ -200,6 +200,45 @@ def test_models_and_seeds_are_compared(ran: tuple[Path, StoreSummary, str]) -> N
             shutil.rmtree(folder)
 
 
+def test_the_blend(ran: tuple[Path, StoreSummary, str]) -> None:
+    project = ran[0]
+    models = project / "data/06_models/sample"
+    chosen = json.loads((models / "blend_training.json").read_text())
+    of_components = chosen["validation_ndcg@10"]
+    assert list(chosen["weights"]) == list(of_components)
+    assert sum(chosen["weights"].values()) == pytest.approx(1)
+    assert chosen["blend_validation_ndcg@10"] >= max(of_components.values())
+    # What training has measured on the same rows in its best epoch.
+    history = pd.read_csv(models / "classifier_history.csv")
+    assert of_components["classifier"] == pytest.approx(history["val_ndcg@10"].max(), rel=1e-4)
+    page = (project / "data/08_reporting/sample/report.html").read_text()
+    assert "validation rows" in page
+    before = snapshot(project)
+    with_seed = (
+        "run", "--env", "quick", "--pipelines", "modelling_blend", "--params", "blend.seeds=[7]"
+    )  # fmt: skip
+    try:
+        run = kedro(project, *with_seed)
+        assert run.returncode != 0
+        assert "there is no classifier of seed 7" in run.stderr
+        assert "Traceback" not in run.stdout + run.stderr
+        assert snapshot(project) == before
+        (models / "seed_7").mkdir()
+        for model in ("classifier", "regressor"):
+            shutil.copy(models / f"{model}.keras", models / "seed_7")
+        run = kedro(project, *with_seed)
+        assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+        weighed = json.loads((models / "blend_training.json").read_text())
+        assert set(weighed["weights"]) == {
+            *chosen["weights"], "classifier, seed 7", "regressor, seed 7",
+        }  # fmt: skip
+    finally:
+        shutil.rmtree(models / "seed_7", ignore_errors=True)
+        for name, content in before.items():
+            if Path(name).name.startswith("blend_"):
+                (project / name).write_bytes(content)
+
+
 def test_what_a_run_measures_is_not_compared_in_it(ran: tuple[Path, StoreSummary, str]) -> None:
     run = kedro(ran[0], "run", "--env", "quick", "--pipelines", "modelling_floors,comparison")
     assert run.returncode != 0
@@ -324,7 +363,7 @@ def test_results_on_other_data_are_not_laid_side_by_side(
     try:
         run = kedro(project, "run", "--env", "quick", "--pipelines", "modelling_floors,reporting")
         assert run.returncode != 0
-        assert "classifier, regressor: measured on other data" in run.stderr
+        assert f"{', '.join([*TRAINED, 'blend'])}: measured on other data" in run.stderr
         assert (project / "data/08_reporting/sample/report.html").read_bytes() == report
         run = kedro(project, "run", "--env", "quick", "--pipelines", "comparison")
         assert run.returncode != 0
