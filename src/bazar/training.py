@@ -220,14 +220,11 @@ class _Training:
                 bar.update()
             loss = float(np.average([float(loss) for loss in losses], weights=weights))
             seconds = time.perf_counter() - started
+            if not np.isfinite(loss):
+                raise self._diverged()
             figures = {"loss": loss} | self._validate()
             bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()})
         self.epochs.append({"epoch": number + 1, **figures, "seconds": round(seconds, 2)})
-        if not np.isfinite(loss):
-            raise TrainingDivergedError(
-                f"training diverged: the loss of epoch {number + 1} is not a number; "
-                "set a smaller training.learning_rate"
-            )
         if not self.best_epoch or self._is_better(figures):
             self.best_epoch = number + 1
             self._best = [variable.numpy() for variable in self.network.variables]
@@ -259,6 +256,12 @@ class _Training:
             return figures["val_loss"] < best["val_loss"]
         return figures["val_ndcg@10"] > best["val_ndcg@10"]
 
+    def _diverged(self) -> TrainingDivergedError:
+        return TrainingDivergedError(
+            f"training diverged: the loss of epoch {len(self.epochs) + 1} is not a number; "
+            "set a smaller training.learning_rate"
+        )
+
     def _set_rate(self, done: float) -> None:
         rate = self._options.learning_rate
         if self._options.schedule == "cosine":
@@ -286,6 +289,9 @@ class _Training:
             else:
                 scores = recommender.score(rows)
                 losses.append(-np.log(np.maximum(scores[np.arange(len(rows)), targets], 1e-30)))
+            # The loss of the last step was that of the weights before it.
+            if np.isnan(scores).any():
+                raise self._diverged()
             scores[rows.seen_pairs()] = -np.inf
             ranks.append(target_ranks(scores, targets))
         return {
