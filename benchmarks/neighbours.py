@@ -147,7 +147,8 @@ def main() -> None:
             for pair in zip(nearest + 1, found.items[sample, :10], strict=True)
         ]
     )
-    if agreed != rates or same < 9.99:
+    # The tree adds up in double precision: two products as near as each other may change places.
+    if max(abs(agreed[name] - rates[name]) for name in rates) > 0.005 or same < 9.99:
         sys.exit(f"they differ: {rates} and {agreed}, {same:.2f} of 10 products the same")
 
     print(f"\n({machine()})\n")

@@ -22,6 +22,11 @@ def parameters(env: str = "base", **changes: object) -> dict:
     return config(env, **changes)["parameters"]
 
 
+def bazar(**changes: object) -> dict:
+    """Changes of a model's network ``bazar``."""
+    return {"networks": {"bazar": changes}}
+
+
 @pytest.mark.parametrize("env", ["base", "spark", "amazon_beauty_2014", "amazon_all_beauty_2023"])
 def test_what_is_committed_is_right(env: str) -> None:
     checked = check_parameters(parameters(env))
@@ -30,11 +35,12 @@ def test_what_is_committed_is_right(env: str) -> None:
 
 
 def test_one_nested_change_keeps_the_siblings() -> None:
-    changed = check_parameters(parameters(classifier={"training": {"epochs": 3}}))
-    before = check_parameters(parameters())
-    assert changed.classifier.training.epochs == 3
-    assert changed.classifier.network == before.classifier.network
-    assert changed.classifier.training.batch_size == before.classifier.training.batch_size
+    changed = check_parameters(parameters(classifier=bazar(training={"epochs": 3}))).classifier
+    before = check_parameters(parameters()).classifier
+    assert changed.block.training.epochs == 3 != before.block.training.epochs
+    assert changed.block.network == before.block.network
+    assert changed.block.training.batch_size == before.block.training.batch_size
+    assert changed.networks["report"] == before.networks["report"]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +52,10 @@ def test_one_nested_change_keeps_the_siblings() -> None:
         ),
         ({"engine": "polars"}, r"engine: .*'duckdb' or 'spark', found 'polars'"),
         ({"epoch": 3}, "epoch: there is no such parameter"),
-        ({"classifier": {"training": {"epoch": 3}}}, r"classifier.training.epoch: there is no"),
+        (
+            {"classifier": bazar(training={"epoch": 3})},
+            r"classifier.networks.bazar.training.epoch: there is no",
+        ),
         ({"sequencing": {"window_length": 11}}, r"sequencing.window_length: .*10, found 11"),
         ({"sequencing": {"window_length": 1}}, r"sequencing.window_length: .*2, found 1"),
         ({"sequencing": {"test_share": "much"}}, r"sequencing.test_share: .*number.*'much'"),
@@ -63,9 +72,16 @@ def test_one_nested_change_keeps_the_siblings() -> None:
         ),
         ({"embedding": {"sha256": "abc"}}, r"embedding.sha256: .*match"),
         ({"embedding": {"text": "all"}}, r"embedding.text: .*'title_and_attributes', found 'all'"),
-        ({"classifier": {"network": {"item": "title"}}}, r"item_dimension goes with item: id"),
-        ({"classifier": {"training": {"loss": "mse"}}}, r"classifier: .*head softmax"),
-        ({"classifier": {"network": {"layers": []}}}, r"classifier.network: .*at least one"),
+        ({"classifier": bazar(item_dimension=None)}, r"item: id\+title needs an item_dimension"),
+        ({"classifier": bazar(training={"loss": "mse"})}, r"bazar: .*mse, .* go with vector"),
+        ({"classifier": bazar(layers=[])}, r"classifier.networks.bazar: .*at least one"),
+        ({"classifier": bazar(head="softmax", temperature=0.1)}, r"bazar: .*temperature goes with"),
+        (
+            {"classifier": bazar(layers=[{"type": "gruu", "units": 3}])},
+            r"bazar.layers.0: .*'gru', 'residual', 'dropout', 'dense', found .*gruu",
+        ),
+        ({"classifier": {"network": "mine"}}, r"classifier: .*network must be one of bazar, repo"),
+        ({"seed": -1}, r"seed: .*greater than or equal to 0"),
         ({"dataset": "../elsewhere"}, r"dataset: .*match"),
     ],
 )

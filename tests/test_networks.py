@@ -1,14 +1,21 @@
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import yaml
+from scipy.special import erf
 
-from bazar.networks import build_network
-from bazar.options import ModelOptions, NetworkOptions
+from bazar.datasets.network import NetworkDataset
+from bazar.networks import RecurrentNetwork, ResidualBlock, build_network, last_steps, to_front
+from bazar.options import ModelOptions, NetworkBlock, NetworkOptions
+from bazar.recommenders import NetworkClassifier, of_network
+from tests.test_ranking import unit, windows_of
 
 CONF = Path(__file__).parents[1] / "conf" / "base"
+N_ITEMS, DIMENSION = 20, 6
+GRU = {"type": "gru", "units": 5}
 
 
 def options_of(model: str) -> ModelOptions:
@@ -16,74 +23,397 @@ def options_of(model: str) -> ModelOptions:
     return ModelOptions.model_validate(yaml.safe_load(text)[model])
 
 
-def layer_names(network: keras.Model) -> list[tuple[str, int | float | None]]:
+def block_of(model: str, name: str) -> NetworkBlock:
+    return options_of(model).networks[name]
+
+
+def described(**keys: Any) -> NetworkOptions:
+    """A small network with some keys of its own."""
+    small: dict[str, Any] = {"item": "id", "item_dimension": 4, "layers": [GRU], "head": "softmax"}
+    return NetworkOptions.model_validate(small | keys)
+
+
+def title_vectors(size: int = N_ITEMS + 1, dimension: int = DIMENSION) -> np.ndarray:
+    return unit(np.random.default_rng(3).normal(size=(size, dimension)))
+
+
+def made(options: NetworkOptions, vectors: np.ndarray | None = None) -> RecurrentNetwork:
+    """A network with weights of no special kind: no bias is 0."""
+    keras.utils.set_random_seed(5)
+    network = build_network(options, N_ITEMS, DIMENSION)
+    rng = np.random.default_rng(6)
+    for weight in network.trainable_weights:
+        weight.assign(rng.normal(scale=0.8, size=weight.shape))
+    if vectors is not None and options.adapts_titles:
+        network.fit_whitening(vectors)
+    return network
+
+
+def called(network: RecurrentNetwork, history: Any, vectors: np.ndarray | None = None) -> Any:
+    return np.asarray(network(np.array(history, np.int32), network.prepare(vectors)))
+
+
+# The two networks as the report has them, on histories padded on the left under a mask.
+
+
+def model_one(n_items: int) -> keras.Model:
+    history = keras.Input((None,), dtype="int32")
+    states = keras.layers.Embedding(n_items + 1, 128, mask_zero=True)(history)
+    states = keras.layers.LSTM(256, return_sequences=True)(states)
+    states = keras.layers.Dropout(0.3)(states)
+    states = keras.layers.LSTM(256)(states)
+    states = keras.layers.Dropout(0.3)(states)
+    return keras.Model(history, keras.layers.Dense(n_items + 1, activation="softmax")(states))
+
+
+def model_two(dimension: int) -> keras.Model:
+    history = keras.Input((None, dimension))
+    states = keras.layers.Masking(0.0)(history)
+    states = keras.layers.GRU(312, return_sequences=True)(states)
+    states = keras.layers.LSTM(312, return_sequences=True)(states)
+    states = keras.layers.GRU(312)(states)
+    states = keras.layers.Dropout(0.3)(states)
+    return keras.Model(history, keras.layers.Dense(dimension)(states))
+
+
+def kinds(layers: list[keras.Layer]) -> list[tuple[str, int | float | None]]:
     return [
         (type(layer).__name__, getattr(layer, "units", None) or getattr(layer, "rate", None))
-        for layer in network.layers
-        if type(layer).__name__ not in ("InputLayer", "NotEqual")
+        for layer in layers
+        if type(layer).__name__ not in ("InputLayer", "NotEqual", "Masking")
     ]
 
 
+HISTORIES = np.array([[0, 0, 3, 5], [1, 2, 3, 4], [0, 0, 0, 7]], np.int32)
+
+
 def test_model_one_is_the_reports() -> None:
-    network = build_network(options_of("classifier").network, n_items=800)
-    assert layer_names(network) == [
-        ("Embedding", None), ("LSTM", 256), ("Dropout", 0.3), ("LSTM", 256), ("Dropout", 0.3),
-        ("Dense", 801),
-    ]  # fmt: skip
-    assert network.layers[1].output_dim == 128
+    report, network = model_one(800), build_network(block_of("classifier", "report").network, 800)
+    assert kinds(network.layers) == kinds(report.layers)
     # Embedding, two LSTMs (4 gates of input, state and bias), softmax.
-    assert network.count_params() == (
+    assert network.count_trainable() == report.count_params() == (
         801 * 128 + 4 * 256 * (128 + 256 + 1) + 4 * 256 * (256 + 256 + 1) + 257 * 801
-    )
-    out = network(np.array([[0, 3, 5]], np.int32))
-    assert out.shape == (1, 801)
-    assert float(keras.ops.sum(out)) == pytest.approx(1, abs=1e-5)
+    )  # fmt: skip
+    for ours, theirs in zip(network.trainable_weights, report.trainable_weights, strict=True):
+        assert ours.shape == theirs.shape
+        ours.assign(theirs)
+    logits = network(to_front(HISTORIES))
+    np.testing.assert_allclose(keras.ops.softmax(logits), report(HISTORIES), rtol=1e-4, atol=1e-7)
 
 
 def test_model_two_is_the_reports() -> None:
-    network = build_network(options_of("regressor").network, 800, vector_dimension=384)
-    assert layer_names(network) == [
-        ("Masking", None), ("GRU", 312), ("LSTM", 312), ("GRU", 312), ("Dropout", 0.3),
-        ("Dense", 384),
-    ]  # fmt: skip
-    assert network.layers[-1].activation.__name__ == "linear"
-    assert network(np.zeros((2, 3, 384), np.float32)).shape == (2, 384)
+    options = block_of("regressor", "report").network
+    report, network = model_two(384), build_network(options, 20, 384)
+    assert kinds(network.layers) == kinds(report.layers)
+    assert network.count_trainable() == report.count_params()
+    for ours, theirs in zip(network.trainable_weights, report.trainable_weights, strict=True):
+        ours.assign(theirs)
+    vectors = title_vectors(21, 384)
+    predicted = network(to_front(HISTORIES), network.prepare(vectors))
+    np.testing.assert_allclose(predicted, report(vectors[HISTORIES]), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("model", ["classifier", "regressor"])
-def test_padding_changes_nothing(model: str) -> None:
-    options = options_of(model).network
-    network = build_network(options, 30, vector_dimension=16)
-    rng = np.random.default_rng(0)
-    if model == "classifier":
-        history = rng.integers(1, 30, (4, 5)).astype(np.int32)
-        padded = np.pad(history, ((0, 0), (6, 0)))
-    else:
-        history = rng.normal(size=(4, 5, 16)).astype(np.float32)
-        padded = np.pad(history, ((0, 0), (6, 0), (0, 0)))
-    np.testing.assert_allclose(network(history), network(padded), atol=1e-6)
+RESIDUAL = {"type": "residual", "cell": "lstm", "units": 5, "feed_forward": 7, "dropout": 0.3}
+RECURRENT = [
+    {"type": "simple_rnn", "units": 7},
+    {"type": "dropout", "rate": 0.4},
+    {"type": "dense", "units": 6, "activation": "gelu"},
+    {"type": "lstm", "units": 8},
+    GRU,
+    {"type": "dense", "units": 6, "activation": "tanh"},
+    {"type": "dropout", "rate": 0.4},
+    {"type": "dense", "units": 8, "activation": "relu"},
+]
+RESIDUALS = [
+    RESIDUAL,
+    {"type": "residual", "cell": "gru", "units": 6, "feed_forward": 3, "dropout": 0.1},
+    {"type": "residual", "cell": "simple_rnn", "units": 4, "feed_forward": 5, "dropout": 0.1},
+]
+NETWORKS = {
+    "softmax": described(layers=RECURRENT),
+    "vector": described(layers=RECURRENT, item="id+title", head="vector"),
+    "titles as they are": described(item="title", item_dimension=None, head="tied_softmax"),
+    "adapted titles": described(item="title", head="tied_softmax", temperature=0.1),
+    "ids and titles": described(layers=RESIDUALS, item="id+title", head="tied_softmax"),
+    "tied ids": described(head="tied_softmax", layers=[RESIDUAL]),
+}
+OUTPUTS = {"softmax": N_ITEMS + 1, "tied_softmax": N_ITEMS + 1, "vector": DIMENSION}
+every_network = pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS.keys())
 
 
-def test_layers_of_every_kind() -> None:
-    options = NetworkOptions.model_validate(
-        {
-            "item": "id",
-            "item_dimension": 8,
-            "layers": [
-                {"type": "simple_rnn", "units": 4},
-                {"type": "dense", "units": 6, "activation": "gelu"},
-                {"type": "gru", "units": 5},
-            ],
-            "head": "vector",
-        }
+@every_network
+def test_every_layer_works_with_every_head(options: NetworkOptions) -> None:
+    vectors = title_vectors()
+    network = made(options, vectors)
+    out = called(network, [[1, 2, 3, 0], [4, 0, 0, 0]], vectors)
+    assert out.shape == (2, OUTPUTS[options.head])
+    # What is read decides, and so does the order in which it is.
+    for other in ([[1, 5, 3, 0]], [[3, 2, 1, 0]], [[2, 1, 3, 0]]):
+        assert np.abs(called(network, other, vectors)[0] - out[0]).max() > 1e-4, other
+
+
+@every_network
+def test_padding_changes_nothing(options: NetworkOptions) -> None:
+    vectors = title_vectors()
+    network = made(options, vectors)
+    history = np.random.default_rng(0).integers(1, N_ITEMS, (4, 5))
+    padded = np.pad(history, ((0, 2), (0, 6)))
+    np.testing.assert_allclose(
+        called(network, padded, vectors)[:4], called(network, history, vectors), atol=1e-5
     )
-    network = build_network(options, 10, vector_dimension=3)
-    assert [name for name, _ in layer_names(network)] == [
-        "Embedding", "SimpleRNN", "Dense", "GRU", "Dense",
-    ]  # fmt: skip
-    assert network(np.array([[0, 1, 2]], np.int32)).shape == (1, 3)
 
 
-def test_title_networks_need_a_dimension() -> None:
+@every_network
+def test_each_step_is_what_its_own_history_gives(options: NetworkOptions) -> None:
+    vectors = title_vectors()
+    network = made(options, vectors)
+    history = np.random.default_rng(1).integers(1, N_ITEMS, (2, 4)).astype(np.int32)
+    positions = np.array([5, 0, 3, 6], np.int32)
+    read = network.read(network.represent(history, network.prepare(vectors)), positions)
+    for place, position in enumerate(positions):
+        row, step = divmod(int(position), 4)
+        alone = network.represent(history[row : row + 1, : step + 1], network.prepare(vectors))
+        expected = network.read(alone, np.array([step], np.int32))
+        np.testing.assert_allclose(read[place], expected[0], atol=1e-5)
+
+
+@every_network
+def test_dropout_is_for_training_alone(options: NetworkOptions) -> None:
+    vectors = title_vectors()
+    network = made(options, vectors)
+    history = np.array([[1, 2, 3]], np.int32)
+    drops = any(layer.type in {"dropout", "residual"} for layer in options.layers)
+    rounds = [np.asarray(network(history, network.prepare(vectors), training=True)) for _ in "ab"]
+    assert np.allclose(*rounds) == (not drops)
+    np.testing.assert_array_equal(
+        called(network, history, vectors), called(network, history, vectors)
+    )
+
+
+@every_network
+def test_a_saved_network_scores_the_same(tmp_path: Path, options: NetworkOptions) -> None:
+    vectors = title_vectors()
+    network = made(options, vectors)
+    network.known.assign(np.arange(N_ITEMS + 1) % 3 > 0)
+    # The catalog's own type, which loads in safe mode.
+    dataset = NetworkDataset(filepath=str(tmp_path / "network.keras"))
+    dataset.save(network)
+    loaded = dataset.load()
+    assert loaded.options == options
+    assert loaded.n_items == N_ITEMS
+    history = [[1, 2, 3], [9, 0, 0]]
+    np.testing.assert_array_equal(
+        called(loaded, history, vectors), called(network, history, vectors)
+    )
+    for one, two in zip(loaded.weights, network.weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_histories_go_to_the_front() -> None:
+    np.testing.assert_array_equal(
+        to_front(np.vstack([HISTORIES, [[0, 0, 0, 0]]])),
+        [[3, 5, 0, 0], [1, 2, 3, 4], [7, 0, 0, 0], [0, 0, 0, 0]],
+    )
+    assert np.asarray(last_steps(to_front(HISTORIES))).tolist() == [1, 7, 8]
+
+
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+def test_a_residual_block_by_hand(cell: str) -> None:
+    rng = np.random.default_rng(2)
+    block = ResidualBlock(cell, units=5, feed_forward=7, dropout=0.5)
+    block.build((None, None, 3))
+    for weight in block.trainable_weights:
+        weight.assign(rng.normal(size=weight.shape))
+    states = rng.normal(size=(2, 4, 3)).astype(np.float32)
+
+    def dense(layer: keras.layers.Dense, x: np.ndarray) -> np.ndarray:
+        return x @ np.asarray(layer.kernel) + np.asarray(layer.bias)
+
+    def normalised(layer: keras.layers.LayerNormalization, x: np.ndarray) -> np.ndarray:
+        deviation = np.sqrt(x.var(axis=-1, keepdims=True) + 1e-3)
+        scaled = (x - x.mean(axis=-1, keepdims=True)) / deviation
+        return scaled * np.asarray(layer.gamma) + np.asarray(layer.beta)
+
+    layer = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM}.get(
+        cell, keras.layers.GRU
+    )(5, return_sequences=True)
+    layer.build((None, None, 3))
+    layer.set_weights(block.recurrent.get_weights())
+    after_cell = normalised(
+        block.recurrent_norm, states + dense(block.back, np.asarray(layer(states)))
+    )
+    hidden = dense(block.hidden, after_cell)
+    hidden = hidden * (1 + erf(hidden / np.sqrt(2))) / 2
+    expected = normalised(block.feed_forward_norm, after_cell + dense(block.out, hidden))
+    np.testing.assert_allclose(block(states), expected, rtol=1e-4, atol=1e-5)
+    assert block.compute_output_shape((None, None, 3)) == (None, None, 3)
+    assert len(block.trainable_weights) == len(layer.weights) + 3 * 2 + 2 * 2
+
+
+def test_whitening_gives_no_mean_and_unit_covariance() -> None:
+    rng = np.random.default_rng(4)
+    # Directions of very different variance, around a point far from 0.
+    vectors = unit(rng.normal(size=(400, DIMENSION)) * [3, 2, 1, 0.5, 0.3, 0.2] + 2)
+    vectors[7] = 0
+    network = made(described(item="title", head="tied_softmax"), vectors)
+    titled = np.delete(vectors, [0, 7], axis=0)
+    white = (titled - np.asarray(network.centre)) @ np.asarray(network.whitening)
+    np.testing.assert_allclose(white.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(np.cov(white, rowvar=False, bias=True), np.eye(6), atol=1e-2)
+
+    prepared = np.asarray(network.prepare(vectors))
+    assert not prepared[[0, 7]].any()
+    expected = white / np.linalg.norm(white, axis=1, keepdims=True)
+    np.testing.assert_allclose(np.delete(prepared, [0, 7], axis=0), expected, atol=1e-5)
+
+
+def test_few_titles_are_not_blown_up() -> None:
+    vectors = title_vectors(5, 40)
+    network = build_network(described(item="title", head="tied_softmax"), 4, 40)
+    network.fit_whitening(vectors)
+    prepared = np.asarray(network.prepare(vectors))
+    np.testing.assert_allclose(np.linalg.norm(prepared[1:], axis=1), 1, rtol=1e-5)
+
+
+def test_titles_as_they_are_stay_so() -> None:
+    vectors = title_vectors()
+    network = made(described(item="title", item_dimension=None, head="vector"), vectors)
+    np.testing.assert_array_equal(network.prepare(vectors), vectors)
+    np.testing.assert_array_equal(
+        network.represent(np.array([[3, 0]], np.int32), vectors), vectors[[[3, 0]]]
+    )
+
+
+def test_temperature() -> None:
+    vectors = title_vectors()
+    warm, cold = (
+        made(described(item="id+title", head="tied_softmax", temperature=temperature), vectors)
+        for temperature in (1.0, 0.05)
+    )
+    history = [[1, 2, 3], [4, 0, 0]]
+    cosines = called(warm, history, vectors)
+    assert np.abs(cosines).max() <= 1 + 1e-6
+    np.testing.assert_allclose(called(cold, history, vectors), cosines / 0.05, rtol=1e-4)
+
+    plain = made(described(item="id+title", head="tied_softmax"), vectors)
+    table = np.asarray(plain.represent(np.arange(N_ITEMS + 1), plain.prepare(vectors)))
+    represented = plain.represent(np.array(history, np.int32), plain.prepare(vectors))
+    read = np.asarray(plain.read(represented, np.array([2, 3], np.int32)))
+    np.testing.assert_allclose(called(plain, history, vectors), read @ table.T, atol=1e-5)
+    lengths = np.linalg.norm(read, axis=1)[:, None] * np.linalg.norm(table, axis=1)
+    np.testing.assert_allclose(cosines, read @ table.T / lengths, atol=1e-5)
+
+
+def test_items_may_be_numbered_in_any_order() -> None:
+    vectors = title_vectors()
+    options = described(item="id+title", head="tied_softmax", layers=[RESIDUAL])
+    network, renumbered = made(options, vectors), made(options, vectors)
+    rng = np.random.default_rng(8)
+    known = rng.integers(0, 2, N_ITEMS + 1)
+    # Item i of the first is item new[i] of the second.
+    new = np.concatenate([[0], rng.permutation(N_ITEMS) + 1])
+    old = np.argsort(new)
+    table = np.asarray(network.item_embedding.embeddings)
+    renumbered.item_embedding.embeddings.assign(table[old])
+    network.known.assign(known)
+    renumbered.known.assign(known[old])
+    histories = [[1, 2, 3], [4], [5, 6]]
+    scores = of_network(network, vectors).score(windows_of(histories, [1, 1, 1]))
+    rows = windows_of([new[history].tolist() for history in histories], [1, 1, 1])
+    others = of_network(renumbered, vectors[old]).score(rows)
+    np.testing.assert_allclose(others[:, new], scores, rtol=1e-4, atol=1e-7)
+
+
+UNKNOWN = 5
+
+
+@pytest.mark.parametrize("head", ["softmax", "tied_softmax"])
+def test_the_embedding_of_an_unknown_item_is_not_read(head: str) -> None:
+    network = made(described(head=head))
+    rows = windows_of([[1, UNKNOWN, 3], [2]], [1, 1])
+    before_known = NetworkClassifier(network).score(rows)
+    known = np.ones(N_ITEMS + 1)
+    known[UNKNOWN] = 0
+    network.known.assign(known)
+    scores = NetworkClassifier(network).score(rows)
+    assert not np.allclose(scores[0], before_known[0])
+    table = np.asarray(network.item_embedding.embeddings)
+    table[UNKNOWN] = 1_000
+    network.item_embedding.embeddings.assign(table)
+    np.testing.assert_array_equal(NetworkClassifier(network).score(rows), scores)
+
+
+def test_tied_ids_cannot_recommend_an_unknown_item() -> None:
+    network = made(described(head="tied_softmax"))
+    network.known.assign(np.arange(N_ITEMS + 1) != UNKNOWN)
+    scores = NetworkClassifier(network).score(windows_of([[1, 2], [UNKNOWN]], [1, 1]))
+    assert (scores[:, [0, UNKNOWN]] == -np.inf).all()
+    others = np.delete(scores, [0, UNKNOWN], axis=1)
+    assert (others > 0).all()
+    np.testing.assert_allclose(others.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_an_unknown_item_is_scored_by_its_title_alone() -> None:
+    vectors = title_vectors()
+    vectors[7] = 0
+    network = made(described(item="id+title", head="tied_softmax"), vectors)
+    # Neither 5 nor 7 was ever bought; 7 has no title either; 8 has none, and was bought.
+    vectors[8] = 0
+    network.known.assign(~np.isin(np.arange(N_ITEMS + 1), [UNKNOWN, 7]))
+    scores = of_network(network, vectors).score(windows_of([[1, 2]], [1]))[0]
+    assert np.flatnonzero(scores == -np.inf).tolist() == [0, 7]
+    # Logits are logs of the scores up to a constant.
+    prepared = np.asarray(network.prepare(vectors))
+    titles = prepared @ np.asarray(network.title_adapter.kernel)
+    table = np.asarray(network.item_embedding.embeddings) + titles
+    table[UNKNOWN] = titles[UNKNOWN]
+    represented = network.represent(np.array([[1, 2]], np.int32), prepared)
+    read = np.asarray(network.read(represented, np.array([1], np.int32)))[0]
+    logits = table @ read
+    shown = [1, 2, UNKNOWN, 8]
+    np.testing.assert_allclose(
+        np.log(scores[shown] / scores[1]), logits[shown] - logits[1], atol=1e-4
+    )
+
+
+def test_titles_alone_reach_every_titled_item() -> None:
+    vectors = title_vectors()
+    vectors[7] = 0
+    network = made(described(item="title", head="tied_softmax"), vectors)
+    network.known.assign(np.arange(N_ITEMS + 1) != UNKNOWN)
+    scores = of_network(network, vectors).score(windows_of([[1, 2]], [1]))[0]
+    assert np.flatnonzero(scores == -np.inf).tolist() == [0, 7]
+
+
+def test_a_network_describes_itself() -> None:
+    network = build_network(block_of("classifier", "report").network, 800)
+    lines = [line.rsplit(maxsplit=1) for line in network.describe().splitlines()]
+    assert [(name.split(), count) for name, count in lines] == [
+        (["layer", "output"], "parameters"),
+        (["item_embedding", "(None,", "128)"], "102,528"),
+        (["lstm_1", "(None,", "None,", "256)"], "394,240"),
+        (["dropout_2", "(None,", "None,", "256)"], "0"),
+        (["lstm_3", "(None,", "None,", "256)"], "525,312"),
+        (["dropout_4", "(None,", "256)"], "0"),
+        (["head", "(None,", "801)"], "205,857"),
+        (["all", "that", "learn"], "1,227,937"),
+    ]
+    assert max(map(len, network.describe().splitlines())) <= 50
+    # Keras' own table has the same layers.
+    printed: list[str] = []
+    network.summary(print_fn=printed.append)
+    for part in ("lstm_1 (LSTM)", "394,240", "(None, 801)", "205,857"):
+        assert part in printed[0]
+
+
+@every_network
+def test_every_network_describes_itself(options: NetworkOptions) -> None:
+    lines = made(options).describe().splitlines()
+    for place, layer in enumerate(options.layers, start=1):
+        assert any(line.startswith(f"{layer.type}_{place} ") for line in lines)
+
+
+@pytest.mark.parametrize("changes", [{"item": "title"}, {"item": "id+title"}, {"head": "vector"}])
+def test_what_needs_titles_needs_their_dimension(changes: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="dimension"):
-        build_network(options_of("regressor").network, 10)
+        build_network(described(**changes), 10)

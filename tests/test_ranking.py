@@ -173,3 +173,15 @@ def test_tables() -> None:
     cold, known = figures["masked"]["by_target_popularity"]
     assert (cold["label"], cold["rows"], cold["hr@10"]) == ("0 (cold)", 1, 1.0)
     assert (known["label"], known["rows"], known["ndcg@10"]) == ("1–4", 1, 1.0)
+
+
+def test_equal_scores_are_listed_in_order_of_their_index() -> None:
+    rng = np.random.default_rng(6)
+    windows = windows_of([[1], [2]], [3, 4])
+    for _ in range(20):
+        scores = rng.integers(0, 4, 60).astype(float)
+        scores[rng.integers(0, 60, 20)] = -np.inf
+        expected = np.argsort(-scores, kind="stable")[:50] + 1
+        expected[np.isneginf(scores[expected - 1])] = 0
+        items = rank_catalogue(Fixed(scores.tolist()), windows, 50, 2)["unmasked"].items
+        np.testing.assert_array_equal(items, [expected] * 2)

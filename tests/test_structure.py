@@ -4,6 +4,7 @@ import ast
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from kedro.framework.project import configure_project, pipelines
@@ -12,6 +13,8 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
+from bazar.names import FLOORS
+from bazar.options import BlendModel
 from tests.project import ROOT
 
 SOURCE = ROOT / "src" / "bazar"
@@ -23,7 +26,10 @@ ORDER = [
     "embedding",
     "modelling_classifier",
     "modelling_regressor",
+    "modelling_report",
     "modelling_floors",
+    "modelling_blend",
+    "report_networks",
     "reporting",
     "comparison",
     "search",
@@ -55,16 +61,28 @@ def everything() -> Pipeline:
     return sum((pipelines[name] for name in ORDER), Pipeline([]))
 
 
-def test_a_whole_run_compares_and_searches_nothing() -> None:
+def test_a_whole_run_compares_searches_and_repeats_nothing() -> None:
     left_out = everything().nodes
     assert {node.name for node in left_out if node not in pipelines["__default__"].nodes} == {
-        node.name for name in ("comparison", "search") for node in pipelines[name].nodes
+        node.name
+        for name in ("comparison", "report_networks", "search")
+        for node in pipelines[name].nodes
     }
 
 
 def test_the_search_never_reads_the_test_part() -> None:
     assert {"train", "validation"} < pipelines["search"].inputs()
     assert "test" not in pipelines["search"].inputs()
+
+
+def test_the_weights_of_the_blend_never_read_the_test_part() -> None:
+    inputs = pipelines["modelling_blend"].to_outputs("blend.training").inputs()
+    assert "validation" in inputs
+    assert "test" not in inputs
+
+
+def test_the_blend_knows_every_floor() -> None:
+    assert get_args(BlendModel) == ("classifier", "regressor", *FLOORS)
 
 
 def test_the_pipelines_are_there() -> None:
@@ -91,9 +109,11 @@ def test_every_data_set_of_a_run_has_a_folder_of_its_own(catalog: DataCatalog) -
     }
     parts = {path.relative_to(ROOT / "data").parts[1] for path in paths.values()}
     assert len(parts) == 1
-    # Two entries on one file are the title vectors, read before they are written.
+    # Two entries on one file are what is known, read before it is written.
     shared = [name for name in paths if list(paths.values()).count(paths[name]) > 1]
-    assert sorted(shared) == ["known_title_vectors", "title_vectors"]
+    assert sorted(shared) == [
+        "known_report_results", "known_title_vectors", "report_results", "title_vectors",
+    ]  # fmt: skip
 
 
 def test_no_catalog_entry_is_unused(catalog: DataCatalog) -> None:

@@ -1,175 +1,542 @@
-import tracemalloc
+import copy
+from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
+import pandas as pd
 import pytest
 
+from bazar import checkpoints, training
+from bazar.batches import Batches
+from bazar.checkpoints import Checkpoint
 from bazar.errors import InputError
-from bazar.floors import Popularity
+from bazar.floors import LastItemCooccurrence, Popularity
 from bazar.metrics import row_metrics
-from bazar.options import ModelOptions
+from bazar.networks import RecurrentNetwork, build_network
+from bazar.options import NetworkBlock
 from bazar.ranking import rank_catalogue
-from bazar.recommenders import NetworkClassifier, NetworkRegressor, Recommender
-from bazar.training import Batches, TrainedNetwork, train_network
-from bazar.windows import Split, leave_one_out
-from tests.test_networks import options_of
+from bazar.recommenders import Recommender, of_network
+from bazar.training import TrainedNetwork, make_step, train_network
+from bazar.windows import Split, Windows, leave_one_out, paper_windows
+from tests.test_batches import all_rows
 from tests.test_ranking import unit
 from tests.test_windows import sequences_of
 
 N_ITEMS = 12
+TINY: dict[str, Any] = {
+    "item": "id",
+    "item_dimension": 16,
+    "layers": [{"type": "gru", "units": 24}],
+    "head": "tied_softmax",
+    "training": {
+        "rows": "every_position",
+        "loss": "cross_entropy",
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+        "epochs": 20,
+        "batch_size": 64,
+        "choose_by": "val_loss",
+    },
+}
+RESIDUAL = {"type": "residual", "cell": "gru", "units": 16, "feed_forward": 16, "dropout": 0.2}
+WINDOW = {"rows": "window"}
 
 
-def cycle_split(users: int = 120, length: int = 10) -> Split:
+def block(training: dict[str, Any] | None = None, **network: Any) -> NetworkBlock:
+    """A tiny network, with some keys of its own and of its training's."""
+    described = copy.deepcopy(TINY) | network
+    described["training"] |= training or {}
+    return NetworkBlock.model_validate(described)
+
+
+BLOCKS = {
+    "softmax": block(
+        WINDOW,
+        head="softmax",
+        layers=[{"type": "lstm", "units": 24}, {"type": "dropout", "rate": 0.1}],
+    ),
+    "vector": block(WINDOW | {"loss": "mse"}, item="title", item_dimension=None, head="vector"),
+    "tied": block(layers=[RESIDUAL]),
+    "titles": block(item="title", head="tied_softmax", temperature=0.1),
+    "ids and titles": block(
+        {"schedule": "cosine"}, item="id+title", layers=[{"type": "dropout", "rate": 0.2}, RESIDUAL]
+    ),
+}
+every_block = pytest.mark.parametrize("described", BLOCKS.values(), ids=BLOCKS.keys())
+
+
+def with_training(described: NetworkBlock, **changes: Any) -> NetworkBlock:
+    return described.model_copy(update={"training": described.training.model_copy(update=changes)})
+
+
+def cycle_split(users: int = 96, length: int = 10) -> Split:
     """Everybody walks the same cycle of items, from a start of their own."""
     lists = [[(user + step) % N_ITEMS + 1 for step in range(length)] for user in range(users)]
     return leave_one_out(sequences_of(lists), N_ITEMS, history_length=8)
 
 
-def vectors() -> np.ndarray:
-    return unit(np.random.default_rng(3).normal(size=(N_ITEMS + 1, 24)))
+def vectors(n_items: int = N_ITEMS) -> np.ndarray:
+    return unit(np.random.default_rng(3).normal(size=(n_items + 1, 24)))
 
 
-def small(model: str, **training: object) -> ModelOptions:
-    """The model as configured, trained for longer on tiny data."""
-    options = options_of(model).model_dump()
-    options["training"] |= {"learning_rate": 0.001, "early_stopping_patience": 4}
-    options["training"] |= {"epochs": 30, "batch_size": 16}
-    options["training"] |= training
-    return ModelOptions.model_validate(options)
+def train(
+    split: Split,
+    described: NetworkBlock,
+    seed: int = 1,
+    checkpoint: Checkpoint | None = None,
+    item_vectors: np.ndarray | None = None,
+) -> TrainedNetwork:
+    n_items = len(split.training_counts) - 1
+    read = vectors(n_items) if item_vectors is None else item_vectors
+    return train_network(split.train, split.validation, described, n_items, seed, read, checkpoint)
 
 
-def train(model: str, split: Split, options: ModelOptions) -> TrainedNetwork:
-    item_vectors = vectors() if model == "regressor" else None
-    return train_network(split.train, split.validation, options, N_ITEMS, item_vectors)
+def hit_rates(recommender: Recommender, rows: Windows, k: int = 1) -> float:
+    ranking = rank_catalogue(recommender, rows, k=20, batch_size=64)["unmasked"]
+    return float(row_metrics(ranking.ranks)[f"hr@{k}"].mean())
 
 
-def hit_rate_at_1(recommender: Recommender, split: Split) -> float:
-    ranking = rank_catalogue(recommender, split.test, k=20, batch_size=64)["unmasked"]
-    return float(row_metrics(ranking.ranks)["hr@1"].mean())
-
-
-@pytest.mark.parametrize("model", ["classifier", "regressor"])
-def test_a_cycle_is_learned(model: str) -> None:
-    split = cycle_split()
-    network = train(model, split, small(model)).network
-    recommender: Recommender = (
-        NetworkClassifier(network)
-        if model == "classifier"
-        else NetworkRegressor(network, vectors())
+def assert_same(one: TrainedNetwork, two: TrainedNetwork) -> None:
+    """Bit for bit: weights, losses and figures."""
+    for ours, theirs in zip(one.network.variables, two.network.variables, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    pd.testing.assert_frame_equal(
+        one.history.drop(columns="seconds"), two.history.drop(columns="seconds"), check_exact=True
     )
-    assert hit_rate_at_1(recommender, split) >= 0.95
-    assert hit_rate_at_1(Popularity(split.training_counts), split) <= 0.2
+    assert one.facts["best_epoch"] == two.facts["best_epoch"]
 
 
-@pytest.mark.parametrize("model", ["classifier", "regressor"])
-def test_one_seed_gives_one_network(model: str) -> None:
+# What a network must be able to learn, where the right answer is known.
+
+
+@every_block
+def test_a_cycle_is_learned(described: NetworkBlock) -> None:
+    split = cycle_split()
+    network = train(split, described).network
+    assert hit_rates(of_network(network, vectors()), split.test) >= 0.95
+    assert hit_rates(Popularity(split.training_counts), split.test) <= 0.2
+
+
+def test_a_cycle_is_learned_from_a_sample_of_the_items() -> None:
+    split = cycle_split()
+    sampled = block({"sample_above": N_ITEMS - 1, "negatives": 6})
+    network = train(split, sampled).network
+    assert hit_rates(of_network(network, vectors()), split.test) >= 0.95
+
+
+def interleaved_split(users: int = 300, cycle: int = 8, length: int = 10) -> Split:
+    """Two cycles, taken in turns, each from a start of its own: the next item follows from the
+    one before the last, and the last tells nothing about it."""
+    rng = np.random.default_rng(0)
+    lists = []
+    for _ in range(users):
+        starts = rng.integers(0, cycle, 2)
+        lists.append(
+            [
+                int((starts[step % 2] + step // 2) % cycle + 1 + cycle * (step % 2))
+                for step in range(length)
+            ]
+        )
+    return leave_one_out(sequences_of(lists), 2 * cycle, history_length=8)
+
+
+@pytest.mark.parametrize(
+    "described",
+    [block(layers=[{"type": "gru", "units": 32}]), block(WINDOW, head="softmax")],
+    ids=["every_position", "window"],
+)
+def test_two_cycles_need_a_memory_of_two_steps(described: NetworkBlock) -> None:
+    split = interleaved_split()
+    network = train(split, described).network
+    assert hit_rates(of_network(network, vectors(16)), split.test) >= 0.95
+    bigrams = LastItemCooccurrence(split.train, split.training_counts)
+    assert hit_rates(bigrams, split.test) <= 0.35
+
+
+KINDS, OF_A_KIND, COLD_OF_A_KIND = 6, 12, 3
+
+
+def titled_shop() -> tuple[Split, np.ndarray, np.ndarray]:
+    """A shop where a product's kind, which its title tells, decides the kind of the next one.
+
+    Some products of each kind are bought by nobody in training, and by many in test.
+
+    Returns:
+        The split, the title vectors, and which test rows have a cold target.
+    """
+    rng = np.random.default_rng(4)
+    n_items = KINDS * OF_A_KIND
+    kind = np.arange(n_items) // OF_A_KIND
+    directions = np.linalg.qr(rng.normal(size=(8, 8)))[0][:KINDS]
+    item_vectors = np.zeros((n_items + 1, 8))
+    item_vectors[1:] = directions[kind] + rng.normal(scale=0.1, size=(n_items, 8))
+    lists, cold = [], []
+    for user in range(180):
+        start = rng.integers(0, KINDS)
+        items = [
+            (start + step) % KINDS * OF_A_KIND + rng.integers(0, OF_A_KIND - COLD_OF_A_KIND) + 1
+            for step in range(5)
+        ]
+        cold.append(user % 3 == 0)
+        if cold[-1]:
+            last = (start + 4) % KINDS * OF_A_KIND + OF_A_KIND
+            items[-1] = last - rng.integers(0, COLD_OF_A_KIND)
+        lists.append([int(item) for item in items])
+    split = leave_one_out(sequences_of(lists), n_items, history_length=4)
+    return split, unit(item_vectors), np.array(cold)
+
+
+def test_titles_tell_what_ids_cannot() -> None:
+    split, item_vectors, cold = titled_shop()
+    rng = np.random.default_rng(5)
+    shuffled = np.vstack([item_vectors[:1], rng.permutation(item_vectors[1:])])
+    trainings = {
+        "id": (block({"epochs": 15}), item_vectors),
+        "title": (block({"epochs": 15}, item="title"), item_vectors),
+        "id+title": (block({"epochs": 15}, item="id+title"), item_vectors),
+        "shuffled": (block({"epochs": 15}, item="title"), shuffled),
+    }
+    found = {}
+    for name, (described, read) in trainings.items():
+        network = train(split, described, item_vectors=read).network
+        recommender = of_network(network, read)
+        found[name] = [hit_rates(recommender, split.test.where(rows), 10) for rows in (~cold, cold)]
+    # Ten of the twelve products of a kind: a model that knows the kind and nothing more finds .83.
+    warm = {name: rates[0] for name, rates in found.items()}
+    assert warm["title"] >= 0.7
+    assert warm["title"] >= warm["id"] + 0.15
+    assert warm["shuffled"] <= warm["id"] + 0.05
+    on_cold = {name: rates[1] for name, rates in found.items()}
+    assert on_cold["id"] == 0
+    assert on_cold["title"] >= 0.6
+    assert on_cold["id+title"] >= 0.4
+    # By chance, 10 of 72.
+    assert on_cold["shuffled"] <= 0.3
+
+
+# How it learns.
+
+
+def random_network(described: NetworkBlock, n_items: int) -> RecurrentNetwork:
+    """A network with weights of no special kind."""
+    network = build_network(described.network, n_items)
+    rng = np.random.default_rng(10)
+    for weight in network.trainable_weights:
+        weight.assign(rng.normal(size=weight.shape))
+    return network
+
+
+def loss_of_a_step(
+    network: RecurrentNetwork, described: NetworkBlock, counts: np.ndarray, rows: Windows
+) -> float:
+    """The loss of rows of one length, in one batch; the network stays as it is."""
+    options = described.training
+    optimizer = keras.optimizers.SGD(0.0)
+    optimizer.build(network.trainable_variables)
+    step = make_step(network, described, optimizer, None, counts, seed=3, compiled=False)
+    (batch,) = Batches(rows, 256, True, None, options.horizon, options.horizon_decay).batches(0)
+    return float(step(batch))
+
+
+@pytest.mark.parametrize("temperature", [None, 0.3])
+def test_a_sampled_softmax_comes_near_the_full_one(temperature: float | None) -> None:
+    rng = np.random.default_rng(0)
+    # Purchases as uneven as in a shop, so that what is drawn often must weigh little.
+    counts = np.concatenate([[0], rng.permutation(1_000 // np.arange(1, 41))])
+    rows = all_rows(rng.integers(1, 41, (20, 6)).tolist(), 5, [True])
+    full = block(temperature=temperature)
+    network = random_network(full, 40)
+    expected = loss_of_a_step(network, full, counts, rows)
+    losses = {}
+    for negatives in (20, 200_000):
+        sampled = block({"sample_above": 1, "negatives": negatives}, temperature=temperature)
+        losses[negatives] = loss_of_a_step(network, sampled, counts, rows)
+    assert losses[200_000] == pytest.approx(expected, rel=0.01)
+    assert abs(losses[20] - expected) > abs(losses[200_000] - expected)
+
+
+def test_a_horizon_weighs_the_losses_of_what_comes_later() -> None:
+    lists = [[1, 2, 3, 4], [4, 1, 3, 2]]
+    rows = all_rows(lists, 3, [True])
+    counts = np.array([0, 2, 2, 2, 2])
+    described = block({"horizon": 2, "horizon_decay": 0.5})
+    network = random_network(described, 4)
+    scores = of_network(network, vectors(4)).score(rows)
+    losses = -np.log(scores[np.arange(6), rows.targets])
+    # Two further targets in each row of 4; the last has none after it.
+    for row in (0, 1, 3, 4):
+        losses = np.append(losses, -np.log(scores[row, rows.targets[row + 1]]))
+    expected = np.average(losses, weights=[1] * 6 + [0.5] * 4)
+    assert loss_of_a_step(network, described, counts, rows) == pytest.approx(expected, rel=1e-4)
+    sampled = block({"horizon": 2, "horizon_decay": 0.5, "sample_above": 1, "negatives": 100_000})
+    assert loss_of_a_step(network, sampled, counts, rows) == pytest.approx(expected, rel=0.01)
+
+
+def test_both_kinds_of_rows_have_the_same_losses() -> None:
+    split = cycle_split(users=40)
+    # At this rate nothing is learned: the loss of the epoch is that of the first weights.
+    losses = [
+        train(split, block({"rows": rows, "learning_rate": 1e-12, "epochs": 1})).history["loss"][0]
+        for rows in ("window", "every_position")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[0] == pytest.approx(np.log(N_ITEMS), rel=0.05)
+
+
+@every_block
+def test_one_seed_gives_one_network(described: NetworkBlock) -> None:
     split = cycle_split(users=40)
     first, again, other = (
-        train(model, split, small(model, epochs=2, seed=seed)) for seed in (5, 5, 6)
+        train(split, with_training(described, epochs=2), seed) for seed in (5, 5, 6)
     )
-    for one, two in zip(first.network.weights, again.network.weights, strict=True):
-        np.testing.assert_array_equal(one.numpy(), two.numpy())
-    assert first.history["val_loss"].tolist() == again.history["val_loss"].tolist()
+    assert_same(first, again)
     assert first.history["val_loss"].tolist() != other.history["val_loss"].tolist()
+
+
+def test_compiled_steps_learn_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = cycle_split(users=40)
+    described = block({"epochs": 2})
+    plain = train(split, described)
+    monkeypatch.setattr(training, "_STEPS_WORTH_COMPILING", 1)
+    compiled = train(split, described)
+    assert compiled.history["loss"].tolist() == pytest.approx(plain.history["loss"].tolist(), 1e-4)
+    assert compiled.history["val_loss"].tolist() == pytest.approx(
+        plain.history["val_loss"].tolist(), 1e-3
+    )
 
 
 def test_history_and_facts() -> None:
     split = cycle_split(users=40)
-    trained = train("classifier", split, small("classifier", epochs=3))
+    trained = train(split, with_training(BLOCKS["ids and titles"], epochs=3))
+    assert trained.history.columns.tolist() == [
+        "epoch", "loss", "val_loss", "val_ndcg@10", "seconds",
+    ]  # fmt: skip
     assert trained.history["epoch"].tolist() == [1, 2, 3]
-    assert {"loss", "val_loss", "accuracy", "val_accuracy", "seconds"} <= set(trained.history)
-    assert trained.facts["n_parameters"] == trained.network.count_params()
+    sizes = [int(np.prod(weight.shape)) for weight in trained.network.trainable_weights]
+    assert trained.facts["n_parameters"] == sum(sizes)
     assert trained.facts["training_rows"] == len(split.train)
     assert trained.facts["seconds_training"] > 0
-    best = trained.history["val_loss"].idxmin() + 1
-    assert trained.facts["best_epoch"] == best
 
 
-@pytest.mark.parametrize("patience", [0, None])
-def test_the_best_epoch_is_kept(patience: int | None) -> None:
-    # A rate far too high: the loss goes up and down, and later epochs are not better ones.
+@pytest.mark.parametrize(
+    ("described", "choose_by"),
+    [
+        (BLOCKS["softmax"], "val_loss"),
+        (BLOCKS["tied"], "val_ndcg@10"),
+        (BLOCKS["vector"], "val_ndcg@10"),
+    ],
+    ids=["softmax", "tied", "vector"],
+)
+@pytest.mark.parametrize("patience", [1, None])
+def test_the_best_epoch_is_kept(
+    described: NetworkBlock, choose_by: str, patience: int | None
+) -> None:
     split = cycle_split(users=40)
-    options = small("classifier", epochs=6, learning_rate=0.2, early_stopping_patience=patience)
-    trained = train("classifier", split, options)
-    losses = trained.history["val_loss"]
-    assert losses.idxmin() != len(losses) - 1
+    # A rate far too high: the figures go up and down.
+    described = with_training(
+        described, epochs=8, learning_rate=0.15, choose_by=choose_by,
+        early_stopping_patience=patience,
+    )  # fmt: skip
+    trained = train(split, described)
+    figures = trained.history[choose_by]
+    best = int(figures.idxmin() if choose_by == "val_loss" else figures.idxmax())
+    assert trained.facts["best_epoch"] == best + 1
     if patience is None:
-        assert len(losses) == 6
-    trained.network.compile(loss="sparse_categorical_crossentropy")
-    validation = Batches(split.validation, 256, None, False, None).dataset()
-    assert trained.network.evaluate(validation, verbose=0, return_dict=True)[
-        "loss"
-    ] == pytest.approx(losses.min(), rel=1e-4)
+        assert len(figures) == 8
+        assert best != 7
+    else:
+        assert len(figures) == min(best + patience + 2, 8)
 
-
-def test_batches_hold_every_row_once_and_no_needless_padding() -> None:
-    split = cycle_split(users=23)
-    batches = Batches(split.train, 16, None, False, seed=1)
-    first, second = list(batches), list(batches)
-    assert len(first) == len(second) == len(batches)
-    for epoch in (first, second):
-        rows = sorted(
-            (tuple(history[history > 0]), target)
-            for histories, targets in epoch
-            for history, target in zip(histories, targets, strict=True)
-        )
-        assert rows == sorted(
-            (tuple(history[history > 0]), target)
-            for history, target in zip(split.train.histories(), split.train.targets, strict=True)
-        )
-        assert all(histories[:, 0].any() for histories, _ in epoch)
-    assert [targets.tolist() for _, targets in first] != [targets.tolist() for _, targets in second]
-
-
-def test_a_seed_gives_the_same_batches_as_ever() -> None:
-    lists = [[(user + step) % N_ITEMS + 1 for step in range(3 + user % 11)] for user in range(60)]
-    split = leave_one_out(sequences_of(lists), N_ITEMS, history_length=6)
-    rows = [
-        (items[max(0, place - 6) : place], items[place])
-        for items in lists
-        for place in range(1, len(items) - 2)
-    ]
-    batches, rng = Batches(split.train, 16, None, False, seed=7), np.random.default_rng(7)
-    for _ in range(2):
-        order = np.arange(len(rows))
-        rng.shuffle(order)
-        # Python's sort is stable: rows of one length stay as they were shuffled.
-        order = np.array(sorted(order, key=lambda row: len(rows[row][0])))
-        cut = [order[start : start + 16] for start in range(0, len(order), 16)]
-        expected = [[rows[row] for row in cut[place]] for place in rng.permutation(len(cut))]
-        assert expected == [
-            [
-                (history[history > 0].tolist(), target)
-                for history, target in zip(histories, targets.tolist(), strict=True)
-            ]
-            for histories, targets in batches
+    # What was measured after that epoch is what the network that is kept gives.
+    recommender = of_network(trained.network, vectors())
+    masked = rank_catalogue(recommender, split.validation, 20, 16)["masked"]
+    ndcg = row_metrics(masked.ranks)["ndcg@10"].mean()
+    assert trained.history["val_ndcg@10"][best] == pytest.approx(ndcg, abs=1e-9)
+    if choose_by == "val_loss":
+        of_targets = recommender.score(split.validation)[
+            np.arange(len(split.validation)), split.validation.targets
         ]
+        assert figures[best] == pytest.approx(-np.log(of_targets).mean(), rel=1e-4)
 
 
-def test_batches_never_hold_the_histories_of_all_rows() -> None:
-    rng = np.random.default_rng(0)
-    lists = rng.integers(1, N_ITEMS + 1, (20, 2000)).tolist()
-    train = leave_one_out(sequences_of(lists), N_ITEMS, history_length=500).train
-    all_at_once = len(train) * 500 * 4
-    batches = Batches(train, 64, None, False, seed=1)
-    tracemalloc.start()
-    read = sum(len(targets) for _, targets in batches)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert read == len(train)
-    assert peak < all_at_once / 20
+class Recorder(Checkpoint):
+    """Keeps what is saved after each epoch in memory."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("nowhere"))
+        self.saved: list[list[np.ndarray]] = []
+
+    def save(self, fingerprint: str, arrays: list[np.ndarray], facts: dict[str, Any]) -> None:
+        self.saved.append(arrays)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_schedule_of_the_learning_rate(schedule: str) -> None:
+    split, recorder = cycle_split(users=80), Recorder()
+    described = block({"schedule": schedule, "epochs": 3, "batch_size": 32})
+    train(split, described, checkpoint=recorder)
+    # The one number among what the optimizer keeps: the rate of the epoch's last step.
+    rates = [
+        next(float(array) for array in arrays if not array.shape and array.dtype == np.float32)
+        for arrays in recorder.saved
+    ]
+    if schedule == "constant":
+        assert rates == pytest.approx([0.01] * 3)
+    else:
+        assert rates[0] == pytest.approx(0.0075, rel=0.1)
+        assert rates[1] == pytest.approx(0.0025, rel=0.2)
+        assert 0 < rates[2] < 0.0001
+
+
+@pytest.mark.parametrize("rate", [1e20, 1e38])
+def test_a_training_that_diverges_says_so(rate: float) -> None:
+    described = with_training(BLOCKS["vector"], learning_rate=rate, optimizer="sgd", epochs=3)
+    with pytest.raises(InputError, match=r"diverged: after epoch 1 .* smaller .*learning_rate"):
+        train(cycle_split(users=40), described)
 
 
 def test_targets_without_title_are_not_learned_from() -> None:
-    split = cycle_split(users=60)
-    item_vectors = vectors()
+    split, item_vectors = cycle_split(users=60), vectors()
     item_vectors[3] = 0
-    trained = train_network(
-        split.train, split.validation, small("regressor", epochs=1), N_ITEMS, item_vectors
-    )
+    described = with_training(BLOCKS["vector"], epochs=1)
+    trained = train(split, described, item_vectors=item_vectors)
     assert trained.facts["training_rows"] == np.count_nonzero(split.train.targets != 3)
+
+
+def test_known_is_what_stands_in_the_training_rows() -> None:
+    rng = np.random.default_rng(1)
+    # No item twice: most stand in one window or two, as a target or as what is read before it.
+    lists = np.split(np.arange(1, 61), np.sort(rng.choice(np.arange(4, 57), 9, replace=False)))
+    sequences = sequences_of([part.tolist() for part in lists])
+    split = paper_windows(sequences, 60, 3, test_share=0.4, validation_share=0.2, seed=2)
+    trained = train(split, block({"epochs": 1} | WINDOW, head="softmax"))
+    expected = np.zeros(61)
+    expected[split.train.histories().ravel()] = 1
+    expected[split.train.targets] = 1
+    expected[0] = 0
+    assert 0 < expected.sum() < 60
+    np.testing.assert_array_equal(trained.network.known.numpy(), expected)
 
 
 def test_nothing_to_learn_from() -> None:
     split = leave_one_out(sequences_of([[1, 2], [3, 4, 5]]), 5, 4)
     with pytest.raises(InputError, match="0 training rows"):
-        train_network(split.train, split.validation, small("classifier"), 5)
+        train(split, BLOCKS["tied"])
+
+
+# What happens to it when it is interrupted.
+
+
+class StoppedError(Exception):
+    """The training was stopped."""
+
+
+class StopsAfter(Checkpoint):
+    """Lets training go on for some epochs, then stops it as a signal would, between two."""
+
+    def __init__(self, path: Path, epochs: int) -> None:
+        super().__init__(path)
+        self._left = epochs
+
+    def save(self, fingerprint: str, arrays: list[np.ndarray], facts: dict[str, Any]) -> None:
+        super().save(fingerprint, arrays, facts)
+        self._left -= 1
+        if not self._left:
+            raise StoppedError
+
+
+def interrupt(path: Path, epochs: int, split: Split, described: NetworkBlock) -> None:
+    with pytest.raises(StoppedError):
+        train(split, described, checkpoint=StopsAfter(path, epochs))
+    assert path.is_file()
+
+
+RESUMED = {
+    name: with_training(described, epochs=5, early_stopping_patience=3)
+    for name, described in BLOCKS.items()
+    if name in {"softmax", "vector", "ids and titles"}
+} | {"sampled": block({"epochs": 5, "sample_above": 3, "negatives": 4})}
+
+
+@pytest.mark.parametrize("described", RESUMED.values(), ids=RESUMED.keys())
+def test_interrupted_training_ends_at_the_same_weights(
+    tmp_path: Path, described: NetworkBlock
+) -> None:
+    split, path = cycle_split(users=40), tmp_path / "training" / "state.npz"
+    whole = train(split, described)
+    # Twice: after the first epoch, and two epochs later.
+    interrupt(path, 1, split, described)
+    interrupt(path, 2, split, described)
+    resumed = train(split, described, checkpoint=Checkpoint(path))
+    assert_same(resumed, whole)
+    # The state goes when the training is over.
+    assert not list(path.parent.iterdir())
+
+
+def test_interrupted_compiled_training_ends_at_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "_STEPS_WORTH_COMPILING", 1)
+    split, described = cycle_split(users=40), block({"epochs": 3}, layers=[RESIDUAL])
+    whole = train(split, described)
+    interrupt(tmp_path / "state.npz", 1, split, described)
+    resumed = train(split, described, checkpoint=Checkpoint(tmp_path / "state.npz"))
+    assert_same(resumed, whole)
+
+
+def test_a_training_over_before_it_was_saved_runs_no_epoch(tmp_path: Path) -> None:
+    split, described, path = cycle_split(users=40), block({"epochs": 2}), tmp_path / "state.npz"
+    interrupt(path, 2, split, described)
+    assert_same(train(split, described, checkpoint=Checkpoint(path)), train(split, described))
+
+
+def test_the_state_of_another_training_is_not_gone_on_from(tmp_path: Path) -> None:
+    split, path = cycle_split(users=40), tmp_path / "state.npz"
+    described = block({"epochs": 2})
+    interrupt(path, 1, split, described)
+    resumed = train(split, described, seed=2, checkpoint=Checkpoint(path))
+    assert_same(resumed, train(split, described, seed=2))
+
+
+def test_fingerprints_tell_trainings_apart() -> None:
+    described, items = block(), np.arange(6, dtype=np.int32)
+    marks = [
+        checkpoints.fingerprint(*arguments)
+        for arguments in (
+            (described, 1, [items]),
+            (described, 2, [items]),
+            (block({"epochs": 3}), 1, [items]),
+            (block(temperature=0.1), 1, [items]),
+            (described, 1, [items[::-1]]),
+            (described, 1, [items.astype(np.int64)]),
+            (described, 1, [items.reshape(2, 3)]),
+            (described, 1, [items[:3], items[3:]]),
+            (described, 1, [items, items]),
+        )
+    ]
+    assert len(set(marks)) == len(marks)
+    assert checkpoints.fingerprint(block(), 1, [items.copy()]) == marks[0]
+
+
+def test_a_state_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = Checkpoint(tmp_path / "state.npz")
+    assert checkpoint.load("a") is None
+    arrays = [np.arange(3), np.float32(0.5), np.zeros((2, 0))]
+    checkpoint.save("a", arrays, {"epochs": [{"loss": 0.1}]})
+
+    def no_space(descriptor: int) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
+        patched.setattr("os.fsync", no_space)
+        checkpoint.save("a", [np.ones(3)], {"epochs": []})
+    loaded = checkpoint.load("a")
+    assert loaded is not None
+    for one, two in zip(loaded[0], arrays, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert loaded[1] == {"epochs": [{"loss": 0.1}]}
+    assert checkpoint.load("b") is None
+    checkpoint.clear()
+    checkpoint.clear()
+    assert checkpoint.load("a") is None

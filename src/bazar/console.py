@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
@@ -10,9 +11,27 @@ from rich.table import Table
 
 from bazar.names import NO_TITLE, PROTOCOLS, model_name, protocol_name
 from bazar.report import ExampleCustomer, findings
+from bazar.report_networks_table import cells
 
 _SHOWN = ("hr@1", "ndcg@10", "mrr@20", "hr@10")
 _LAST_PURCHASES = 8
+_REPORT_NETWORKS = {
+    "number": "#",
+    "network": "network",
+    "report_test_loss": "its loss",
+    "report_test_metric": "its metric",
+    "epochs": "epochs",
+    "test_loss": "loss",
+    "mae": "MAE",
+    "mse": "MSE",
+    "hr@10": "HR@10",
+    "ndcg@10": "NDCG@10",
+    "outcome": "outcome",
+}
+_LEAKY = (
+    "[bold]paper_windows is leaky:[/bold] windows of one customer stand in training and "
+    "test. Not to be compared with leave-one-out figures."
+)
 
 
 def print_summary(
@@ -33,10 +52,7 @@ def print_summary(
     console.print()
     console.print(_metrics_table(metrics))
     if metrics["protocol"] == "paper_windows":
-        console.print(
-            "[bold]paper_windows is leaky:[/bold] windows of one customer stand in training and "
-            "test. Not to be compared with leave-one-out figures."
-        )
+        console.print(_LEAKY)
     elif metrics["protocol"] != "leave_one_out":
         console.print(
             f"[bold]{metrics['protocol']}:[/bold] {PROTOCOLS[metrics['protocol']]}. Not to be "
@@ -100,6 +116,53 @@ def print_search(best: str, files: dict[str, Path], console: Console | None = No
     ):
         if name in files:
             console.print(f"{what}:\n    {files[name]}", soft_wrap=True, highlight=False)
+
+
+def print_report_networks(
+    table: pd.DataFrame, page: Path, split: str, console: Console | None = None
+) -> None:
+    """Print the report's figures beside ours, and where to look next.
+
+    Args:
+        table: what :func:`bazar.report_networks_table.tabulate` gave, or read back from a file.
+        page: path of the table as Markdown.
+        split: the protocol.
+        console: where to print; the terminal if None.
+    """
+    console = console or Console()
+    shown = Table(
+        title="The report's networks, its figures and ours, history not masked",
+        title_justify="left",
+        box=box.SIMPLE,
+        padding=0,
+    )
+    for column, heading in _REPORT_NETWORKS.items():
+        is_text = column in {"network", "report_test_metric", "outcome"}
+        shown.add_column(
+            heading,
+            justify="left" if is_text else "right",
+            no_wrap=not is_text,
+            min_width=9 if is_text else None,
+            overflow="fold",
+        )
+    for row in cells(table):
+        shown.add_row(*(escape(row[column]) for column in _REPORT_NETWORKS))
+    console.print()
+    console.print(shown)
+    if split == "paper_windows":
+        console.print(_LEAKY)
+    else:
+        console.print(
+            f"The report's figures are of another protocol than {split}: "
+            "`--params split=paper_windows` is nearest to it."
+        )
+    console.print("The same with masked histories, batches and seconds, as Markdown:")
+    console.print(f"    {page}", soft_wrap=True, highlight=False)
+    console.print(
+        "Next: docs/report.md says what was wrong in the report; `.venv/bin/python "
+        "benchmarks/mistakes.py` measures what each mistake costs.",
+        highlight=False,
+    )
 
 
 def print_outputs(

@@ -9,5 +9,5 @@ class InputError(Exception):
     """
 
 
-class TrainingDivergedError(InputError):
-    """The loss of a training is not a number any more."""
+class DivergenceError(InputError):
+    """A training whose loss or weights are not numbers any more."""

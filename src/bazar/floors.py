@@ -195,7 +195,7 @@ def _count_pairs(
     Returns:
         Shape (size, size), float32, by history item and target.
     """
-    pairs = sparse.coo_array((size, size), dtype=np.float32).tocsr()
+    pairs = sparse.csr_array((size, size), shape=(size, size), dtype=np.float32)
     for batch in train.batches(max(1, _PAIRS_AT_A_TIME // train.history_length)):
         histories = batch.histories()
         rows, places = np.nonzero(histories)

@@ -66,6 +66,7 @@ class RunSummary:
         from bazar.console import (  # noqa: PLC0415
             print_comparison,
             print_outputs,
+            print_report_networks,
             print_search,
             print_summary,
         )
@@ -85,6 +86,12 @@ class RunSummary:
             print_comparison(catalog.load("comparison"), files["comparison_page"])
         elif "search_best" in files:
             print_search(catalog.load("search_best"), files)
+        elif "report_networks_page" in files:
+            print_report_networks(
+                catalog.load("report_networks_table"),
+                files["report_networks_page"],
+                catalog.load("params:split"),
+            )
         else:
             print_outputs(files, self._env)
 

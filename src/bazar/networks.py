@@ -7,6 +7,7 @@ after a step changes nothing before it, so that no step needs a mask, and one pa
 serves as many targets as it has steps.
 """
 
+import math
 from typing import Any, Self
 
 import keras
@@ -306,6 +307,26 @@ class RecurrentNetwork(keras.Model):
             return read
         return self.logits(read, self.represent(ops.arange(self.n_items + 1), vectors))
 
+    def describe(self) -> str:
+        """Say which layers there are: the shape that each gives, and how many weights it has.
+
+        A plain table that a line of a log has room for; Keras' own, ``summary()``, is wider.
+        """
+        rows = [("layer", "output", "parameters")]
+        for layer in self.layers:
+            shape = layer.compute_output_shape(layer.get_build_config()["input_shape"])
+            rows.append((layer.name, str(shape), f"{layer.count_params():,}"))
+        rows.append(("all that learn", "", f"{self.count_trainable():,}"))
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        return "\n".join(
+            f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {weights:>{widths[2]}}"
+            for name, shape, weights in rows
+        )
+
+    def count_trainable(self) -> int:
+        """Count the weights that learn."""
+        return sum(math.prod(weight.shape) for weight in self.trainable_weights)
+
     def get_config(self) -> dict[str, Any]:
         """Return what makes this network again, without its weights."""
         return {
@@ -356,17 +377,18 @@ def _layers(options: NetworkOptions) -> tuple[list[keras.Layer], list[keras.Laye
     """The layers that go over time, up to the last recurrent one, and those after it."""
     made, last = [], 0
     for place, layer in enumerate(options.layers):
+        name = f"{layer.type}_{place + 1}"
         match layer:
             case RecurrentLayer():
-                made.append(_RECURRENT[layer.type](layer.units, return_sequences=True))
+                cell = _RECURRENT[layer.type]
+                made.append(cell(layer.units, return_sequences=True, name=name))
                 last = place
             case ResidualLayer():
-                made.append(
-                    ResidualBlock(layer.cell, layer.units, layer.feed_forward, layer.dropout)
-                )
+                sizes = (layer.cell, layer.units, layer.feed_forward, layer.dropout)
+                made.append(ResidualBlock(*sizes, name=name))
                 last = place
             case DropoutLayer():
-                made.append(keras.layers.Dropout(layer.rate))
+                made.append(keras.layers.Dropout(layer.rate, name=name))
             case DenseLayer():
-                made.append(keras.layers.Dense(layer.units, activation=layer.activation))
+                made.append(keras.layers.Dense(layer.units, layer.activation, name=name))
     return made[: last + 1], made[last + 1 :]

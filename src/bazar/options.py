@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    RootModel,
     Tag,
     ValidationError,
     model_validator,
@@ -410,6 +411,44 @@ class SearchOptions(Options):
         return self
 
 
+class PublishedFigures(Options):
+    """What the report's Table 1 says of a network."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    test_loss: float
+    test_metric: str
+    """As it stands there: one figure or two, not all of them named."""
+
+
+class ReportNetwork(Options):
+    """A network of the report's Table 1, and what the report published of it."""
+
+    number: int = Field(ge=1)
+    name: str
+    published: PublishedFigures
+    network: NetworkBlock
+
+    @model_validator(mode="after")
+    def _predicts_titles(self) -> Self:
+        if self.network.head != "vector":
+            raise ValueError("network.head must be vector: the networks are measured on vectors")
+        return self
+
+
+class ReportNetworks(RootModel[tuple[ReportNetwork, ...]]):
+    """The networks of the report's Table 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="after")
+    def _numbers_differ(self) -> Self:
+        numbers = [network.number for network in self.root]
+        if len(set(numbers)) < len(numbers):
+            raise ValueError("each network needs a number of its own")
+        return self
+
+
 class DecayedCooccurrenceOptions(Options):
     """How pairs of purchases are weighed."""
 
@@ -441,6 +480,60 @@ class EaseOptions(Options):
     max_items: int = Field(ge=1)
     """Most items that the model knows, the most popular ones: it takes ``4 * max_items ** 2``
     bytes, and time with the third power."""
+
+
+BlendModel = Literal[
+    "classifier",
+    "regressor",
+    "popularity",
+    "recent_popularity",
+    "last_item_cooccurrence",
+    "decayed_cooccurrence",
+    "session_knn",
+    "ease",
+    "title_neighbours",
+]
+
+
+class BlendComponent(Options):
+    """A model in the blend."""
+
+    model: BlendModel
+    history_length: int | None = Field(default=None, ge=1)
+    """Longest history that it reads, in items, if shorter than the rows'."""
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is trained, and differs between seeds."""
+        return self.model in ("classifier", "regressor")
+
+    @property
+    def name(self) -> str:
+        """The model, and its history if that is cut."""
+        if self.history_length is None:
+            return self.model
+        return f"{self.model}, history {self.history_length}"
+
+
+class BlendOptions(Options):
+    """What is blended, and how the weights are chosen."""
+
+    components: tuple[BlendComponent, ...] = Field(min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...]
+    """Seeds of which the networks are components as well, beside the run's own."""
+    rows: int = Field(ge=1)
+    """Validation rows that the weights are chosen by, if there are more."""
+    rounds: int = Field(ge=1)
+    """Times that each weight is chosen anew, at most."""
+    seed: int = Field(ge=0)
+    """Of the draw of rows."""
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        names = [component.name for component in self.components]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"components name {'; '.join(sorted(twice))} more than once")
+        return self
 
 
 class EvaluationOptions(Options):
@@ -487,6 +580,8 @@ class Parameters(Options):
     decayed_cooccurrence: DecayedCooccurrenceOptions
     session_knn: SessionKnnOptions
     ease: EaseOptions
+    blend: BlendOptions
+    report_networks: ReportNetworks
     search: SearchOptions
     evaluation: EvaluationOptions
     comparison: ComparisonOptions

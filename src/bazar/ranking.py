@@ -81,9 +81,14 @@ def _score(
     """Scores of all items, and how the k best are found: in the index, or among the scores."""
     if isinstance(recommender, NearestTitles):
         points = recommender.point(windows)
-        return recommender.cosines(points), lambda _, masked: _nearest(
-            recommender, points, windows, k, masked
-        )
+        rows, _ = windows.seen_pairs()
+        # One search for both treatments: enough to be k when all that was seen is left out.
+        extra = int(np.bincount(rows, minlength=1).max())
+        n_items = len(recommender.item_vectors) - 1
+        found = recommender.nearest(points, min(k + extra, n_items))
+        return recommender.cosines(
+            points
+        ), lambda _, masked: _unseen(*found, windows, n_items, k) if masked else _padded(*found, k)
     return recommender.score(windows), lambda scores, _: _top(scores, k)
 
 
@@ -95,16 +100,11 @@ def _top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     return _padded(np.where(np.isneginf(values), 0, places.numpy().astype(np.int64) + 1), values, k)
 
 
-def _nearest(
-    model: NearestTitles, points: np.ndarray, windows: Windows, k: int, masked: bool
+def _unseen(
+    found: np.ndarray, cosines: np.ndarray, windows: Windows, n_items: int, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest products in the index; when masked, of those not seen."""
+    """The k nearest of the products found that were not seen."""
     rows, items = windows.seen_pairs()
-    extra = int(np.bincount(rows, minlength=1).max()) if masked and len(rows) else 0
-    n_items = len(model.item_vectors) - 1
-    found, cosines = model.nearest(points, min(k + extra, n_items))
-    if not masked:
-        return _padded(found, cosines, k)
     seen = np.zeros((len(windows), n_items + 1), bool)
     seen[rows, items] = True
     drop = np.take_along_axis(seen, found, axis=1) | (found == 0)

@@ -38,28 +38,33 @@ class NetworkClassifier:
                 titles.
         """
         self._network = network
-        prepared = network.prepare(item_vectors if network.options.needs_vectors else None)
+        self._prepared = network.prepare(item_vectors if network.options.needs_vectors else None)
         tied = network.options.head == "tied_softmax"
-        everything = tf.range(network.n_items + 1)
-        table = network.represent(everything, prepared) if tied else None
         self._closed = np.zeros(network.n_items + 1, np.float32)
         if tied:
             reachable = np.asarray(network.known) > 0
             if network.options.item == "title":
                 reachable[:] = False
-            if prepared is not None:
-                reachable |= np.asarray(tf.reduce_any(prepared != 0, axis=1))
+            if self._prepared is not None:
+                reachable |= np.asarray(tf.reduce_any(self._prepared != 0, axis=1))
             reachable[0] = False
             self._closed[~reachable] = -np.inf
 
         @tf.function(reduce_retracing=True)
-        def score(histories: tf.Tensor) -> tf.Tensor:
-            represented = network.represent(histories, prepared)
+        def score(histories: tf.Tensor, table: tf.Tensor | None) -> tf.Tensor:
+            represented = network.represent(histories, self._prepared)
             read = network.read(represented, last_steps(histories))
             logits = network.logits(read, table) if tied else read
             return tf.nn.softmax(logits + self._closed)
 
         self._score = score
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take over the weights that the network has now."""
+        tied = self._network.options.head == "tied_softmax"
+        everything = tf.range(self._network.n_items + 1)
+        self._table = self._network.represent(everything, self._prepared) if tied else None
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return probabilities; see :meth:`Recommender.score`.
@@ -68,7 +73,7 @@ class NetworkClassifier:
         it reads titles, have ``-inf``.
         """
         histories = tf.constant(to_front(windows.histories()))
-        return self._score(histories).numpy() + self._closed
+        return self._score(histories, self._table).numpy() + self._closed
 
 
 class NearestTitles:

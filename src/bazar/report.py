@@ -177,7 +177,8 @@ def check_measured_on(measured_on: dict[str, Any], now: dict[str, int]) -> None:
         raise InputError(
             f"{', '.join(others)}: measured on other data than the {told} that there are now\n"
             "Run everything again, or the pipelines "
-            "embedding,modelling_classifier,modelling_regressor,modelling_floors,reporting"
+            "embedding,modelling_classifier,modelling_regressor,modelling_report,"
+            "modelling_floors,modelling_blend,reporting"
         )
 
 
@@ -305,6 +306,7 @@ def render_report(data: ReportData) -> str:
                 f"loss-{model}",
             )
             for model, history in data.histories.items()
+            if model in metrics["models"]
         },
         rejects=data.rejects.to_dict("records"),
         title_coverage=data.title_coverage.to_dict("records"),

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DatabaseError
 from tqdm import tqdm
 
 from bazar.checkpoints import fingerprint
-from bazar.errors import InputError, TrainingDivergedError
+from bazar.errors import DivergenceError, InputError
 from bazar.options import Choices, NetworkBlock, NumberRange, Options, PrunerOptions, SearchOptions
 from bazar.search_space import (
     Scalar,
@@ -132,7 +132,7 @@ def search_block(
                 item_vectors,
                 after_epoch=report,
             )
-        except TrainingDivergedError as error:
+        except DivergenceError as error:
             raise optuna.TrialPruned from error
         return float(trained.history[_JUDGE].iloc[int(trained.facts["best_epoch"]) - 1])
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from bazar.batches import Batch, Batches
 from bazar.checkpoints import Checkpoint, fingerprint
-from bazar.errors import InputError, TrainingDivergedError
+from bazar.errors import DivergenceError, InputError
 from bazar.metrics import row_metrics, target_ranks
 from bazar.networks import RecurrentNetwork, build_network
 from bazar.options import NetworkBlock
@@ -74,7 +74,7 @@ def train_network(
 
     Raises:
         InputError: if there is nothing to learn from, or nothing to validate on.
-        TrainingDivergedError: if the loss is not a number any more.
+        DivergenceError: if the loss or the weights are not numbers any more.
     """
     if not block.needs_vectors:
         item_vectors = None
@@ -90,6 +90,7 @@ def train_network(
         )
     started = time.perf_counter()
     training = _Training(train, validation, block, n_items, seed, item_vectors)
+    logger.info("the network:\n%s", training.network.describe())
     mark = ""
     if checkpoint is not None:
         mark = fingerprint(block, seed, what_is_read(train, validation, item_vectors))
@@ -110,7 +111,7 @@ def train_network(
     best = history.iloc[training.best_epoch - 1]
     facts = {
         "seconds_training": round(time.perf_counter() - started + training.seconds_before, 2),
-        "n_parameters": sum(math.prod(weight.shape) for weight in network.trainable_weights),
+        "n_parameters": network.count_trainable(),
         "best_epoch": training.best_epoch,
         "training_rows": len(train),
     }
@@ -151,10 +152,8 @@ class _Training:
         seed: int,
         item_vectors: np.ndarray | None,
     ) -> None:
-        self._block = block
         self._options = block.training
         self._validation = validation
-        self._item_vectors = item_vectors
         self._started = time.perf_counter()
         self.seconds_before = 0.0
         self.epochs: list[dict[str, float]] = []
@@ -188,6 +187,13 @@ class _Training:
             seed,
             compiled=steps >= _STEPS_WORTH_COMPILING,
         )
+        # Made once: its functions are traced, and titles indexed, but once for all epochs.
+        self._recommender: NetworkClassifier | NetworkRegressor
+        if block.head == "vector":
+            assert item_vectors is not None
+            self._recommender = NetworkRegressor(self.network, item_vectors)
+        else:
+            self._recommender = NetworkClassifier(self.network, item_vectors)
         self._best = [variable.numpy() for variable in self.network.variables]
         self.best_epoch = 0
 
@@ -220,8 +226,7 @@ class _Training:
                 bar.update()
             loss = float(np.average([float(loss) for loss in losses], weights=weights))
             seconds = time.perf_counter() - started
-            if not np.isfinite(loss):
-                raise self._diverged()
+            self._check_finite(loss)
             figures = {"loss": loss} | self._validate()
             bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()})
         self.epochs.append({"epoch": number + 1, **figures, "seconds": round(seconds, 2)})
@@ -250,17 +255,20 @@ class _Training:
         for variable, array in zip(self.network.variables, self._best, strict=True):
             variable.assign(array)
 
+    def _check_finite(self, loss: float) -> None:
+        # The loss of a step is that of the weights before it: the last step may have spoilt them.
+        weights = self.network.trainable_variables
+        if not (np.isfinite(loss) and all(np.isfinite(weight.numpy()).all() for weight in weights)):
+            raise DivergenceError(
+                f"training diverged: the loss or the weights of epoch {len(self.epochs) + 1} are "
+                "not numbers; set a smaller training.learning_rate"
+            )
+
     def _is_better(self, figures: dict[str, float]) -> bool:
         best = self.epochs[self.best_epoch - 1]
         if self._options.choose_by == "val_loss":
             return figures["val_loss"] < best["val_loss"]
         return figures["val_ndcg@10"] > best["val_ndcg@10"]
-
-    def _diverged(self) -> TrainingDivergedError:
-        return TrainingDivergedError(
-            f"training diverged: the loss of epoch {len(self.epochs) + 1} is not a number; "
-            "set a smaller training.learning_rate"
-        )
 
     def _set_rate(self, done: float) -> None:
         rate = self._options.learning_rate
@@ -269,12 +277,9 @@ class _Training:
         self._optimizer.learning_rate.assign(rate)
 
     def _validate(self) -> dict[str, float]:
-        recommender: NetworkClassifier | NetworkRegressor
-        if self._block.head == "vector":
-            assert self._item_vectors is not None
-            recommender = NetworkRegressor(self.network, self._item_vectors)
-        else:
-            recommender = NetworkClassifier(self.network, self._item_vectors)
+        recommender = self._recommender
+        if isinstance(recommender, NetworkClassifier):
+            recommender.refresh()
         losses, ranks = [], []
         for rows in self._validation.batches(_VALIDATION_ROWS):
             targets = rows.targets
@@ -289,9 +294,6 @@ class _Training:
             else:
                 scores = recommender.score(rows)
                 losses.append(-np.log(np.maximum(scores[np.arange(len(rows)), targets], 1e-30)))
-            # The loss of the last step was that of the weights before it.
-            if np.isnan(scores).any():
-                raise self._diverged()
             scores[rows.seen_pairs()] = -np.inf
             ranks.append(target_ranks(scores, targets))
         return {
@@ -467,11 +469,9 @@ def _sampled_cross_entropy(
 
 def _item_counts(train: Windows, n_items: int) -> np.ndarray:
     """How often each item stands in the training part: as a target, or in what is read."""
-    counts = np.bincount(train.targets, minlength=n_items + 1)
-    for batch in train.batches(100_000):
-        read = batch.histories()
-        # Each history but its first item was counted as the targets before it.
-        first = read[np.arange(len(read)), np.argmax(read > 0, axis=1)]
-        counts += np.bincount(first, minlength=n_items + 1)
-    counts[0] = 0
-    return counts
+    # Each place once, however many rows read it.
+    n_places = len(train.sequences.items)
+    opened = np.bincount(train.places - train.lengths, minlength=n_places)
+    closed = np.bincount(train.places + 1, minlength=n_places + 1)[:n_places]
+    inside = np.cumsum(opened - closed) > 0
+    return np.bincount(train.sequences.items[inside], minlength=n_items + 1)

@@ -30,6 +30,9 @@ SHARED = {
     "item_vectors",
     "training_counts",
     "recent_counts",
+    "classifier.network",
+    "regressor.network",
+    "all_networks",
 }
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from bazar import report
 from bazar.figures import loss_curves
-from bazar.names import HISTORIES, model_name, tell_split
+from bazar.names import HISTORIES, tell_split
 from bazar.options import (
     REPORT,
     EmbeddingOptions,
@@ -41,7 +41,7 @@ def compile_metrics(
         sequences: what the data set is after joining.
         item_index: the catalogue.
         test: the test part.
-        **results: of each model ``<model>_metrics``, and ``<model>_training`` where it was trained.
+        **results: of each model ``<model>_metrics``, and ``<model>_training`` where there is one.
     """
     untrained: Json = {"seconds_training": None, "n_parameters": 0}
     measured = {
@@ -67,9 +67,9 @@ def compile_metrics(
     }
 
 
-def draw_loss(history: pd.DataFrame, training: Json, model: str) -> Figure:
+def draw_loss(history: pd.DataFrame, training: Json) -> Figure:
     """Draw the loss per epoch of a network."""
-    return loss_curves(history, model_name(model), training["best_epoch"])
+    return loss_curves(history, f"network {training['network']}", training["best_epoch"])
 
 
 def choose_examples(
@@ -159,9 +159,20 @@ def write_report(
                 "regressor": _training(regressor, regressor.network),
                 "Model I": _training(classifier, REPORT),
                 "Model II": _training(regressor, REPORT),
+                "blend": _blended(metrics["models"]["blend"]),
                 "bootstrap": f"{evaluation.bootstrap_resamples} resamples",
             },
         )
+    )
+
+
+def _blended(blend: Json) -> str:
+    shares = ", ".join(
+        f"{weight:.0%} {name}" for name, weight in blend["weights"].items() if weight > 0
+    )
+    return (
+        f"{shares}; chosen by the NDCG@10 of {blend['validation_rows']:,} validation rows, "
+        f"{blend['blend_validation_ndcg@10']:.4f}"
     )
 
 

@@ -1,7 +1,5 @@
 """The graph of the reporting pipeline."""
 
-from functools import partial
-
 from kedro.pipeline import Node, Pipeline
 
 from bazar.names import FLOORS
@@ -29,14 +27,14 @@ def create_pipeline() -> Pipeline:
                     "item_index": "item_index",
                     "test": "test",
                 }
-                | {f"{model}_metrics": f"{model}.metrics" for model in [*TRAINED, *FLOORS]}
-                | {f"{model}_training": f"{model}.training" for model in TRAINED},
+                | {f"{model}_metrics": f"{model}.metrics" for model in [*TRAINED, "blend", *FLOORS]}
+                | {f"{model}_training": f"{model}.training" for model in [*TRAINED, "blend"]},
                 "metrics",
                 name="compile_metrics",
             ),
             *(
                 Node(
-                    partial(draw_loss, model=model),
+                    draw_loss,
                     [f"{model}.history", f"{model}.training"],
                     f"{model}.loss_figure",
                     name=f"draw_{model}_loss",

@@ -1,0 +1,262 @@
+"""Measure how long the report's two networks train until they are as good as in its notebooks.
+
+    .venv/bin/python benchmarks/training.py
+
+The notebooks train by Keras' `fit` on whole arrays, in batches of 32 (Model I) and 20 (Model II),
+for 5 epochs with Adam at its usual rate. Bazar trains the same networks on the same rows by
+`train_network`, with the batch size, rate and schedule of TRAININGS. What counts is the time until
+the validation loss is as low as the lowest of the notebooks'. The rows are 119,742 windows of two
+purchases and a third to be predicted, over 23,838 products of the made-up store; their titles are
+embedded once. Seconds are of training alone, the first step's preparation included: what
+validation takes is left out on both sides. Prints both curves and the ratios as Markdown;
+`--share 0.05` tries it on a twentieth of everything.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from kedro.config import OmegaConfigLoader
+from timing import machine
+
+from bazar.options import REPORT, ModelOptions, NetworkBlock, TrainingOptions
+from bazar.settings import CONFIG_LOADER_ARGS
+from bazar.shop import Catalogue, buy, draw_lengths
+from bazar.title_vectors import EMPTY, PACKAGED_ENCODER, embed_texts, find_encoder, vectors_of
+from bazar.training import train_network
+from bazar.windows import Sequences, Split, Windows, paper_windows
+
+ROOT = Path(__file__).parents[1]
+WINDOWS, PRODUCTS, WINDOW_LENGTH = 119_742, 23_838, 3
+SEED = 42
+# Purchases per customer: the mean of the sample store.
+MEAN_LENGTH = 25_000 / 3_000
+EPOCHS = 5
+TRAININGS = {
+    "classifier": TrainingOptions(
+        rows="window",
+        loss="cross_entropy",
+        optimizer="adam",
+        learning_rate=0.004,
+        schedule="cosine",
+        epochs=3,
+        batch_size=512,
+        choose_by="val_loss",
+    ),
+    "regressor": TrainingOptions(
+        rows="window",
+        loss="mse",
+        optimizer="adam",
+        learning_rate=0.003,
+        schedule="cosine",
+        epochs=3,
+        batch_size=256,
+        choose_by="val_loss",
+    ),
+}
+NAMES = {"classifier": "Model I", "regressor": "Model II"}
+Curve = list[tuple[float, float]]
+"""After each epoch: seconds of training so far, and the validation loss."""
+
+
+def make_rows(n_windows: int, n_products: int) -> tuple[Split, list[str]]:
+    """Let customers buy, and cut what they bought into windows.
+
+    Args:
+        n_windows: exactly as many.
+        n_products: size of the catalogue.
+
+    Returns:
+        The windows, shuffled 80/20 with a tenth of the 80 for validation, and the title of each
+        product.
+    """
+    rng = np.random.default_rng([SEED, 0])
+    catalogue = Catalogue(n_products, rng)
+    before_first = WINDOW_LENGTH - 1
+    n_customers = int(n_windows / (MEAN_LENGTH - before_first))
+    lengths = draw_lengths(n_customers, round(n_customers * MEAN_LENGTH), 1.2, rng)
+    # Of those who buy too little nothing is cut; the purchases that make windows too many go.
+    lengths = lengths[lengths > before_first]
+    made = np.cumsum(lengths - before_first)
+    last = int(np.searchsorted(made, n_windows))
+    lengths = lengths[: last + 1]
+    lengths[-1] -= made[last] - n_windows
+    _, items, _ = buy(catalogue, lengths, np.random.default_rng([SEED, 1]))
+    sequences = Sequences(
+        pa.array([str(customer) for customer in range(len(lengths))], pa.large_string()),
+        (items + 1).astype(np.int32),
+        np.concatenate([[0], np.cumsum(lengths)]),
+    )
+    split = paper_windows(sequences, n_products, WINDOW_LENGTH, 0.2, 0.1, SEED)
+    return split, list(catalogue.titles)
+
+
+def embed(titles: list[str], work_dir: Path) -> np.ndarray:
+    """Embed titles, but those that an earlier run did.
+
+    Returns:
+        Unit vectors by item index, shape (titles + 1, dimension), float32; zeros at 0.
+    """
+    path = work_dir / "title_vectors.parquet"
+    encoder = find_encoder(PACKAGED_ENCODER, None)
+    known = pq.read_table(path).cast(EMPTY.schema) if path.is_file() else EMPTY
+    embedded = embed_texts(sorted(set(titles)), known, encoder, 32)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    pq.write_table(embedded, path)
+    return vectors_of([None, *titles], embedded, encoder)
+
+
+class Clock(keras.callbacks.Callback):
+    """Notes the seconds of training, without validation, and the loss after each epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.curve: Curve = []
+        self._seconds = 0.0
+        self._at_work_since = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        """Start."""
+        self._at_work_since = time.perf_counter()
+
+    def on_test_begin(self, logs: object = None) -> None:
+        """Stop: validation begins."""
+        self._seconds += time.perf_counter() - self._at_work_since
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Note the loss."""
+        assert logs is not None
+        self.curve.append((self._seconds, logs["val_loss"]))
+
+
+def fit_classifier(split: Split, vectors: np.ndarray) -> Curve:
+    """Train Model I as the notebooks do."""
+    size = len(vectors)
+    network = keras.Sequential(
+        [
+            keras.layers.Embedding(size, 128),
+            keras.layers.LSTM(256, return_sequences=True),
+            keras.layers.Dropout(0.3),
+            keras.layers.LSTM(256),
+            keras.layers.Dropout(0.3),
+            keras.layers.Dense(size, activation="softmax"),
+        ]
+    )
+
+    def arrays(rows: Windows) -> tuple[np.ndarray, np.ndarray]:
+        return rows.histories(), rows.targets
+
+    return fit(network, "sparse_categorical_crossentropy", 32, split, arrays)
+
+
+def fit_regressor(split: Split, vectors: np.ndarray) -> Curve:
+    """Train Model II as the notebooks do."""
+    network = keras.Sequential(
+        [
+            keras.layers.GRU(312, return_sequences=True),
+            keras.layers.LSTM(312, return_sequences=True),
+            keras.layers.GRU(312),
+            keras.layers.Dropout(0.3),
+            keras.layers.Dense(vectors.shape[1]),
+        ]
+    )
+
+    def arrays(rows: Windows) -> tuple[np.ndarray, np.ndarray]:
+        return vectors[rows.histories()], vectors[rows.targets]
+
+    return fit(network, "mse", 20, split, arrays)
+
+
+def fit(
+    network: keras.Model,
+    loss: str,
+    batch_size: int,
+    split: Split,
+    arrays: Callable[[Windows], tuple[np.ndarray, np.ndarray]],
+) -> Curve:
+    """Train by Keras' own loop."""
+    clock = Clock()
+    network.compile(optimizer="adam", loss=loss)
+    network.fit(
+        *arrays(split.train),
+        batch_size=batch_size,
+        epochs=EPOCHS,
+        validation_data=arrays(split.validation),
+        callbacks=[clock],
+        verbose=2,
+    )
+    return clock.curve
+
+
+def train(block: NetworkBlock, split: Split, vectors: np.ndarray) -> Curve:
+    """Train as Bazar does."""
+    history = train_network(
+        split.train, split.validation, block, len(vectors) - 1, SEED, vectors
+    ).history
+    return list(zip(history["seconds"].cumsum(), history["val_loss"], strict=True))
+
+
+def tell(model: str, theirs: Curve, ours: Curve, training: TrainingOptions) -> str:
+    """Draw both curves, and say how much sooner ours is as low as the lowest of theirs."""
+    lines = [
+        f"**{NAMES[model]}**. Bazar: batch {training.batch_size}, Adam {training.learning_rate:g}, "
+        f"{training.schedule}, {training.epochs} epochs.\n",
+        "| epoch | Keras' `fit`: seconds | validation loss | Bazar: seconds | validation loss |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    for epoch in range(max(len(theirs), len(ours))):
+        cells = [
+            f"{curve[epoch][0]:.1f} | {curve[epoch][1]:.5g}" if epoch < len(curve) else " | "
+            for curve in (theirs, ours)
+        ]
+        lines.append(f"| {epoch + 1} | {cells[0]} | {cells[1]} |")
+    seconds, target = min(theirs, key=lambda point: point[1])
+    reached = [point[0] for point in ours if point[1] <= target]
+    if reached:
+        said = f"Bazar reaches {target:.5g} in {reached[0] / seconds:.2f} of the time."
+    else:
+        said = f"Bazar does not reach {target:.5g}."
+    return "\n".join([*lines, "", said])
+
+
+def main() -> None:
+    """Measure both networks, and print the curves."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--share", type=float, default=1.0, help="of the windows and the products")
+    parser.add_argument("--models", nargs="+", choices=list(NAMES), default=list(NAMES))
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "bazar-training",
+        help="where the title vectors are kept",
+    )
+    arguments = parser.parse_args()
+    split, titles = make_rows(round(WINDOWS * arguments.share), round(PRODUCTS * arguments.share))
+    vectors = embed(titles, arguments.work_dir.resolve())
+    parameters = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
+    told = []
+    for model in arguments.models:
+        options = ModelOptions.model_validate(parameters["parameters"][model])
+        block = options.networks[REPORT].model_copy(update={"training": TRAININGS[model]})
+        keras.utils.set_random_seed(SEED)
+        theirs = {"classifier": fit_classifier, "regressor": fit_regressor}[model](split, vectors)
+        keras.utils.clear_session()
+        told.append(tell(model, theirs, train(block, split, vectors), block.training))
+        keras.utils.clear_session()
+    n_rows = sum(len(rows) for rows in (split.train, split.validation, split.test))
+    print(
+        f"\n{n_rows:,} windows over {len(titles):,} products: {len(split.train):,} to train on, "
+        f"{len(split.validation):,} to validate on ({machine()})\n\n" + "\n\n".join(told)
+    )
+
+
+if __name__ == "__main__":
+    main()

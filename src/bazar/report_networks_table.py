@@ -1,0 +1,171 @@
+"""The figures of the report's Table 1 and ours, side by side."""
+
+from typing import Any
+
+import pandas as pd
+
+from bazar.errors import InputError
+from bazar.options import ReportNetwork, ReportNetworks
+
+Result = dict[str, Any]
+
+METRICS = ("hr@1", "hr@10", "ndcg@10")
+MEAN_TITLE = "always the mean title vector"
+_COLUMNS = {
+    "number": "#",
+    "network": "network",
+    "report_epochs": "report: epochs",
+    "report_batch_size": "batch",
+    "report_test_loss": "test loss",
+    "report_test_metric": "test metric",
+    "epochs": "ours: epochs",
+    "batch_size": "batch",
+    "loss": "loss",
+    "test_loss": "test loss",
+    "mae": "MAE",
+    "mse": "MSE",
+    "hr@1": "HR@1",
+    "hr@10": "HR@10",
+    "ndcg@10": "NDCG@10",
+    "hr@1_masked": "masked: HR@1",
+    "hr@10_masked": "HR@10",
+    "ndcg@10_masked": "NDCG@10",
+    "seconds": "seconds",
+    "outcome": "outcome",
+}
+_TEXTS = {"network", "report_test_metric", "loss", "outcome"}
+
+
+def key_of(network: ReportNetwork) -> str:
+    """Name of a network's result, such that names sort as numbers do."""
+    return f"{network.number:02}"
+
+
+def tabulate(
+    networks: ReportNetworks, results: dict[str, Result], mean_title: Result
+) -> pd.DataFrame:
+    """Put the report's figures and ours side by side.
+
+    Args:
+        networks: the networks.
+        results: what :func:`~bazar.report_networks.train_networks` gave, now and earlier.
+        mean_title: what :func:`~bazar.report_networks.measure_mean_title` gave.
+
+    Returns:
+        One row per network, then one of the mean title vector. Columns ``number, network``, the
+        report's ``report_epochs, report_batch_size, report_test_loss, report_test_metric``, ours
+        ``outcome, same_as`` (the number of an earlier network that is the same), ``epochs,
+        batch_size, loss`` (its name), ``test_loss, mae, mse``, each of :data:`METRICS` unmasked and
+        with ``_masked``, ``n_parameters, seconds``. What is not there is missing.
+
+    Raises:
+        InputError: if a network has no result, or that of another block.
+    """
+    rows: list[dict[str, Any]] = []
+    first_with: dict[str, int] = {}
+    for network in networks.root:
+        result = results.get(key_of(network))
+        if result is None or result["network"] != network.network.model_dump(mode="json"):
+            raise InputError(
+                f"report_networks: network {network.number} ({network.name}) has no result, or it "
+                "changed since\nRun the pipeline report_networks again: it trains what is missing"
+            )
+        first = first_with.setdefault(result["fingerprint"], network.number)
+        training = network.network.training
+        rows.append(
+            {
+                "number": network.number,
+                "network": network.name,
+                **{f"report_{name}": value for name, value in network.published},
+                "outcome": result["outcome"],
+                "same_as": first if first != network.number else None,
+                "epochs": result.get("epochs"),
+                "batch_size": training.batch_size,
+                "loss": training.loss,
+                **_figures(result.get("test")),
+                "n_parameters": result.get("n_parameters"),
+                "seconds": result.get("seconds"),
+            }
+        )
+    rows.append({"network": MEAN_TITLE, "loss": "mse", **_figures(mean_title)})
+    whole = ["number", "report_epochs", "report_batch_size", "same_as", "epochs", "batch_size"]
+    return pd.DataFrame(rows).astype(dict.fromkeys([*whole, "n_parameters"], "Int64"))
+
+
+def _figures(test: Result | None) -> dict[str, float | None]:
+    test = test or {"unmasked": {}, "masked": {}}
+    return {
+        "test_loss": test.get("loss"),
+        "mae": test.get("mae"),
+        "mse": test.get("mse"),
+        **{metric: test["unmasked"].get(metric) for metric in METRICS},
+        **{f"{metric}_masked": test["masked"].get(metric) for metric in METRICS},
+    }
+
+
+def cells(table: pd.DataFrame) -> list[dict[str, str]]:
+    """Write the figures of each row as people read them.
+
+    Args:
+        table: what :func:`tabulate` gave, or read back from a file.
+
+    Returns:
+        A text for each column, ``–`` where there is nothing. ``outcome`` is ``trained``, ``same as
+        <number>`` or ``diverged``.
+    """
+    formats = {
+        "report_test_loss": ".6g", "test_loss": ".4g", "mae": ".4g", "mse": ".4g", "seconds": ".0f",
+        **{f"{metric}{suffix}": ".4f" for metric in METRICS for suffix in ("", "_masked")},
+    }  # fmt: skip
+    written = []
+    for row in table.to_dict("records"):
+        texts = {}
+        for name, value in row.items():
+            if pd.isna(value):
+                texts[str(name)] = "–"
+            elif isinstance(value, str):
+                texts[str(name)] = value
+            else:
+                texts[str(name)] = format(value, formats.get(str(name), ".0f"))
+        if texts["outcome"] not in {"trained", "–"}:
+            texts["outcome"] = "diverged"
+        elif texts["same_as"] != "–":
+            texts["outcome"] = f"same as {texts['same_as']}"
+        written.append(texts)
+    return written
+
+
+def page(
+    table: pd.DataFrame, dataset: str, split: str, seed: int, n_test_rows: int, n_items: int
+) -> str:
+    """Write the table as Markdown, and say what it is of.
+
+    Args:
+        table: what :func:`tabulate` gave.
+        dataset: name of the data set.
+        split: the protocol.
+        seed: seed of the training.
+        n_test_rows: rows measured on.
+        n_items: size of the catalogue that is ranked.
+    """
+    lines = [
+        f"{dataset}, {split}, {n_test_rows:,} test rows, full catalogue of {n_items:,} items, "
+        f"seed {seed}.",
+    ]
+    if split == "paper_windows":
+        lines[0] += (
+            " The protocol is leaky: windows of one customer stand in training and test. Not to be "
+            "compared with figures of other protocols."
+        )
+    else:
+        lines[0] += " The report's figures are of paper_windows."
+    lines += [
+        "",
+        f"| {' | '.join(_COLUMNS.values())} |",
+        "|" + "|".join("---" if name in _TEXTS else "---:" for name in _COLUMNS) + "|",
+        *(f"| {' | '.join(row[name] for name in _COLUMNS)} |" for row in cells(table)),
+    ]
+    for row, texts in zip(table.to_dict("records"), cells(table), strict=True):
+        if texts["outcome"] == "diverged":
+            lines += ["", f"Network {texts['number']}: {row['outcome']}."]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,90 @@
+"""The examples of the documentation do what it says."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import ibis
+import numpy as np
+import pytest
+import yaml
+from kedro.config import OmegaConfigLoader
+from pydantic import TypeAdapter
+
+from bazar.checkpoints import Checkpoint
+from bazar.hooks import check_parameters
+from bazar.options import Layer, ModelOptions, NetworkBlock, Options, TrainingOptions
+from bazar.pipelines.modelling import train_chosen
+from bazar.settings import CONFIG_LOADER_ARGS
+from tests.project import ROOT, copy_project
+from tests.test_training import N_ITEMS, cycle_split, vectors
+
+NETWORKS = (ROOT / "docs" / "networks.md").read_text()
+EXAMPLES = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", NETWORKS, re.S)]
+
+
+def options_in(folder: Path, example: dict, **changes: dict) -> dict[str, ModelOptions]:
+    """The models as a project has them whose environment ``local`` holds an example."""
+    project = copy_project(folder)
+    (project / "conf" / "local").mkdir(exist_ok=True)
+    (project / "conf" / "local" / "parameters.yml").write_text(yaml.safe_dump(example))
+    loader = OmegaConfigLoader(
+        str(project / "conf"), env="local", runtime_params=changes, **CONFIG_LOADER_ARGS
+    )
+    checked = check_parameters(loader["parameters"])
+    return {"classifier": checked.classifier, "regressor": checked.regressor}
+
+
+@pytest.mark.parametrize(
+    "example", [example for example in EXAMPLES if "layers" not in example],
+    ids=lambda example: "-".join(next(iter(example.values()))["networks"]),
+)  # fmt: skip
+def test_an_example_of_a_network_trains(tmp_path: Path, example: dict) -> None:
+    ((model, described),) = example.items()
+    (name,) = described["networks"]
+    chosen = options_in(tmp_path, example, **{model: {"network": name}})[model]
+    assert chosen.network == name
+    assert chosen.block == NetworkBlock.model_validate(described["networks"][name])
+    assert "report" in chosen.networks
+    # The networks of the project stay as they are but for the one that the example describes.
+    once = chosen.block.training.model_copy(update={"epochs": 1})
+    block = chosen.block.model_copy(update={"training": once})
+    quick = chosen.model_copy(update={"networks": {**chosen.networks, name: block}})
+    split = cycle_split(users=12)
+    index = ibis.memtable(
+        {"item_id": [str(item) for item in range(N_ITEMS)], "item_index": range(1, N_ITEMS + 1)}
+    )
+    state = Checkpoint(tmp_path / "state.npz")
+    network, history, facts = train_chosen(
+        split.train, split.validation, index, vectors(), quick, 1, state
+    )
+    assert facts["network"] == name
+    assert np.isfinite(history["loss"]).all()
+    assert network.options == block.network
+
+
+def test_the_list_of_layers_has_every_kind() -> None:
+    (example,) = (example for example in EXAMPLES if "layers" in example)
+    layers = TypeAdapter(list[Layer]).validate_python(example["layers"])
+    kinds = get_args(get_args(Layer)[0])
+    assert {type(layer) for layer in layers} == set(kinds)
+    types = {kind for one in kinds for kind in get_args(one.model_fields["type"].annotation)}
+    assert {layer.type for layer in layers} == types
+
+
+@pytest.mark.parametrize("options", [NetworkBlock, TrainingOptions])
+def test_every_key_and_value_is_told(options: type[Options]) -> None:
+    rows = [line for line in NETWORKS.splitlines() if line.startswith("| ")]
+    keys = {line.split("|")[1].strip(" `") for line in rows}
+    for name, field in options.model_fields.items():
+        if name == "training":
+            continue
+        assert name in keys, name
+        for value in get_args(field.annotation):
+            if isinstance(value, str):
+                assert any(f"`{value}`" in line for line in rows), value
+
+
+def test_the_command_chooses_the_example() -> None:
+    (name,) = EXAMPLES[1]["classifier"]["networks"]
+    assert f"--params classifier.network={name}\n" in NETWORKS
