@@ -215,7 +215,8 @@ def _run_trials(
         logger.info("going on after trial %d, where the search stopped", n_over)
     with tqdm(total=options.trials, initial=n_over, desc="search", unit="trial") as bar:
         while n_over < options.trials:
-            if options.minutes is not None and time.monotonic() - started > options.minutes * 60:
+            minutes = (time.monotonic() - started) / 60
+            if n_over and options.minutes is not None and minutes > options.minutes:
                 logger.info("no trial is started after %g minutes", options.minutes)
                 break
             _run_trial(study, run, task, options.seed, n_over)
