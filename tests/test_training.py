@@ -154,7 +154,7 @@ def test_two_cycles_need_a_memory_of_two_steps(described: NetworkBlock) -> None:
     assert hit_rates(bigrams, split.test) <= 0.35
 
 
-KINDS, OF_A_KIND, COLD_OF_A_KIND = 6, 12, 3
+KINDS, OF_A_KIND, COLD_OF_A_KIND = 6, 24, 4
 
 
 def titled_shop() -> tuple[Split, np.ndarray, np.ndarray]:
@@ -172,7 +172,7 @@ def titled_shop() -> tuple[Split, np.ndarray, np.ndarray]:
     item_vectors = np.zeros((n_items + 1, 8))
     item_vectors[1:] = directions[kind] + rng.normal(scale=0.1, size=(n_items, 8))
     lists, cold = [], []
-    for user in range(180):
+    for user in range(120):
         start = rng.integers(0, KINDS)
         items = [
             (start + step) % KINDS * OF_A_KIND + rng.integers(0, OF_A_KIND - COLD_OF_A_KIND) + 1
@@ -201,18 +201,18 @@ def test_titles_tell_what_ids_cannot() -> None:
     for name, (described, read) in trainings.items():
         network = train(split, described, item_vectors=read).network
         recommender = of_network(network, read)
-        found[name] = [hit_rates(recommender, split.test.where(rows), 10) for rows in (~cold, cold)]
-    # Ten of the twelve products of a kind: a model that knows the kind and nothing more finds .83.
+        found[name] = [hit_rates(recommender, split.test.where(rows), 20) for rows in (~cold, cold)]
+    # Twenty of the 24 products of a kind: one that knows the kind and nothing more finds .83.
     warm = {name: rates[0] for name, rates in found.items()}
     assert warm["title"] >= 0.7
-    assert warm["title"] >= warm["id"] + 0.15
-    assert warm["shuffled"] <= warm["id"] + 0.05
+    assert warm["title"] >= warm["id"] + 0.3
+    assert warm["shuffled"] <= warm["title"] - 0.3
     on_cold = {name: rates[1] for name, rates in found.items()}
     assert on_cold["id"] == 0
-    assert on_cold["title"] >= 0.6
-    assert on_cold["id+title"] >= 0.4
-    # By chance, 10 of 72.
-    assert on_cold["shuffled"] <= 0.3
+    assert on_cold["title"] >= 0.7
+    assert on_cold["id+title"] >= 0.3
+    # By chance, 20 of 144.
+    assert on_cold["shuffled"] <= 0.35
 
 
 # How it learns.
