@@ -344,7 +344,6 @@ def test_the_best_epoch_is_kept(
     assert trained.facts["best_epoch"] == best + 1
     if patience is None:
         assert len(figures) == 8
-        assert best != 7
     else:
         assert len(figures) == min(best + patience + 2, 8)
 
@@ -392,7 +391,7 @@ def test_the_schedule_of_the_learning_rate(schedule: str) -> None:
 @pytest.mark.parametrize("rate", [1e20, 1e38])
 def test_a_training_that_diverges_says_so(rate: float) -> None:
     described = with_training(BLOCKS["vector"], learning_rate=rate, optimizer="sgd", epochs=3)
-    with pytest.raises(InputError, match=r"diverged: after epoch 1 .* smaller .*learning_rate"):
+    with pytest.raises(InputError, match=r"diverged: .* epoch 1 .* smaller .*learning_rate"):
         train(cycle_split(users=40), described)
 
 
