@@ -4,6 +4,7 @@ import gzip
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -363,7 +364,7 @@ def test_results_on_other_data_are_not_laid_side_by_side(
     try:
         run = kedro(project, "run", "--env", "quick", "--pipelines", "modelling_floors,reporting")
         assert run.returncode != 0
-        assert f"{', '.join([*TRAINED, 'blend'])}: measured on other data" in run.stderr
+        assert re.search("classifier, regressor[a-z_, ]*: measured on other data", run.stderr)
         assert (project / "data/08_reporting/sample/report.html").read_bytes() == report
         run = kedro(project, "run", "--env", "quick", "--pipelines", "comparison")
         assert run.returncode != 0
