@@ -380,7 +380,7 @@ def test_a_search_on_the_store_and_the_use_of_what_it_found(tmp_path: Path) -> N
     assert reached > trials["val_ndcg@10"][0] + 0.05
     assert (project / "data/08_reporting/sample/search.png").stat().st_size > 10_000
 
-    (project / "conf/local").mkdir()
+    (project / "conf/local").mkdir(exist_ok=True)
     shutil.copy(best, project / "conf/local/parameters_searched.yml")
     run = kedro(
         project, "run", "--nodes", "classifier.train",
