@@ -80,33 +80,28 @@ def test_every_target_is_met_once_after_its_own_history(
     lists=sequence_lists.map(distinct),
     history_length=st.integers(1, 6),
     batch_size=st.integers(1, 20),
-    chosen=st.lists(st.booleans(), min_size=1, max_size=7),
     every_position=st.booleans(),
-    horizon=st.integers(1, 4),
+    unreadable=st.sets(st.integers(1, 60)),
 )
-def test_the_targets_that_come_later(
+def test_what_cannot_be_read_is_passed_over(
     lists: list[list[int]],
     history_length: int,
     batch_size: int,
-    chosen: list[bool],
     every_position: bool,
-    horizon: int,
+    unreadable: set[int],
 ) -> None:
-    rows = all_rows(lists, history_length, chosen)
-    targets = set(rows.targets.tolist())
-    after = {item: items[place + 1 :] for items in lists for place, item in enumerate(items)}
-    for batch in Batches(rows, batch_size, every_position, 1, horizon, decay=0.5).batches(0):
-        assert batch.later.shape == batch.later_weights.shape == (len(batch.targets), horizon - 1)
-        for target, weight, later, weights in zip(
-            batch.targets.tolist(), batch.weights, batch.later, batch.later_weights, strict=True
-        ):
-            # What is not learned from, and what is another user's, counts nothing.
-            expected = [
-                (item, 0.5**ahead)
-                for ahead, item in enumerate(after[target][: horizon - 1] if weight else [], 1)
-                if item in targets
-            ]
-            assert [pair for pair in zip(later, weights, strict=True) if pair[1]] == expected
+    rows = all_rows(lists, history_length, [True])
+    readable = np.ones(int(rows.sequences.items.max()) + 1, bool)
+    readable[[item for item in unreadable if item < len(readable)]] = False
+
+    def met(batches: Batches) -> list[tuple[list[int], int]]:
+        return [pair for batch in batches.batches(0) for pair in targets_of(batch)]
+
+    everything = met(Batches(rows, batch_size, every_position, 1))
+    passed_over = met(Batches(rows, batch_size, every_position, 1, readable))
+    left = [(list(filter(readable.__getitem__, read)), target) for read, target in everything]
+    # Nothing is learned from a history in which nothing can be read.
+    assert passed_over == [pair for pair in left if pair[0]]
 
 
 @given(

@@ -7,8 +7,9 @@ import pytest
 import yaml
 from scipy.special import erf
 
+from bazar.batches import to_front
 from bazar.datasets.network import NetworkDataset
-from bazar.networks import RecurrentNetwork, ResidualBlock, build_network, last_steps, to_front
+from bazar.networks import RecurrentNetwork, ResidualBlock, build_network, last_steps
 from bazar.options import ModelOptions, NetworkBlock, NetworkOptions
 from bazar.recommenders import NetworkClassifier, of_network
 from tests.test_ranking import unit, windows_of
@@ -110,6 +111,13 @@ def test_model_two_is_the_reports() -> None:
         ours.assign(theirs)
     vectors = title_vectors(21, 384)
     predicted = network(to_front(HISTORIES), network.prepare(vectors))
+    np.testing.assert_allclose(predicted, report(vectors[HISTORIES]), rtol=1e-4, atol=1e-6)
+
+    # A product without a title is passed over, wherever it stands.
+    vectors[[2, 5]] = 0
+    histories = to_front(HISTORIES, network.readable(vectors))
+    assert histories.tolist() == [[3, 0, 0, 0], [1, 3, 4, 0], [7, 0, 0, 0]]
+    predicted = network(histories, network.prepare(vectors))
     np.testing.assert_allclose(predicted, report(vectors[HISTORIES]), rtol=1e-4, atol=1e-6)
 
 

@@ -20,17 +20,14 @@ class Batch:
         histories: shape (rows, steps), int32, item indices at the front, 0 behind them.
         positions: shape (targets,), int32: row * steps + step of the item before each target.
         targets: shape (targets,), int32.
-        weights: shape (targets,), float32: 1, or 0 where the batch has fewer targets than places.
-        later: shape (targets, horizon - 1), int32: the targets that come after each target.
-        later_weights: the same shape, float32: what each counts, 0 where there is none.
+        weights: shape (targets,), float32: 1, or 0 where the batch has fewer targets than places,
+            and where nothing is read before a target.
     """
 
     histories: np.ndarray
     positions: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
-    later: np.ndarray
-    later_weights: np.ndarray
 
 
 class Batches:
@@ -48,8 +45,7 @@ class Batches:
         batch_size: int,
         every_position: bool,
         seed: int | None,
-        horizon: int = 1,
-        decay: float = 1.0,
+        readable: np.ndarray | None = None,
     ) -> None:
         """Make batches.
 
@@ -58,13 +54,10 @@ class Batches:
             batch_size: targets in a batch.
             every_position: whether rows share a piece.
             seed: seed of the shuffles; None keeps one order.
-            horizon: how many targets in a row a state predicts, the next one and those after it.
-            decay: what a target counts, as a share of the one before it.
+            readable: shape (items + 1,), bool: items that are read; others are passed over, as if
+                a history did not hold them. None reads all.
         """
-        self._horizon = horizon
-        self._decay = decay
-        self._is_target = np.zeros(len(windows.sequences.items) + horizon, bool)
-        self._is_target[windows.places] = True
+        self._readable = readable
         self._items = windows.sequences.items
         self._batch_size = batch_size
         self._seed = seed
@@ -78,7 +71,6 @@ class Batches:
             pieces_back = (last_of_user[user_number] - places) // windows.history_length
             first[1:] = new_user | (np.diff(pieces_back) != 0)
         self._places = places
-        self._end_of_user = windows.sequences.starts[users + 1]
         # A piece owns the targets from one first to the next.
         self._first_target = np.append(np.flatnonzero(first), len(places))
         last = places[self._first_target[1:] - 1]
@@ -130,28 +122,39 @@ class Batches:
     def _batch(self, steps: int, rows: int, pieces: np.ndarray) -> Batch:
         inside = np.arange(steps) < self._steps[pieces][:, None]
         places = self._start[pieces][:, None] + np.arange(steps)
+        items = self._items[np.where(inside, places, 0)]
+        if self._readable is not None:
+            inside &= self._readable[items]
         histories = np.zeros((rows, steps), np.int32)
-        histories[: len(pieces)][inside] = self._items[places[inside]]
+        histories[: len(pieces)] = to_front(np.where(inside, items, 0))
 
         counts = self._n_targets[pieces]
         total = int(counts.sum())
         size = max(self._batch_size, total)
         row = np.repeat(np.arange(len(pieces)), counts)
         within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
-        numbers = np.repeat(self._first_target[pieces], counts) + within
-        target_places = self._places[numbers]
+        target_places = self._places[np.repeat(self._first_target[pieces], counts) + within]
+        n_read = np.cumsum(inside, axis=1)[row, target_places - 1 - self._start[pieces][row]]
         positions = np.zeros(size, np.int32)
-        positions[:total] = row * steps + target_places - 1 - self._start[pieces][row]
+        positions[:total] = np.where(n_read, row * steps + n_read - 1, 0)
         targets = np.zeros(size, np.int32)
-        targets[:total] = self._items[target_places]
+        targets[:total] = np.where(n_read, self._items[target_places], 0)
         weights = np.zeros(size, np.float32)
-        weights[:total] = 1
+        weights[:total] = n_read > 0
+        return Batch(histories, positions, targets, weights)
 
-        later = np.zeros((size, self._horizon - 1), np.int32)
-        later_weights = np.zeros((size, self._horizon - 1), np.float32)
-        ahead = np.arange(1, self._horizon)
-        places_ahead = target_places[:, None] + ahead
-        there = self._is_target[places_ahead] & (places_ahead < self._end_of_user[numbers][:, None])
-        later[:total][there] = self._items[places_ahead[there]]
-        later_weights[:total] = there * self._decay**ahead
-        return Batch(histories, positions, targets, weights, later, later_weights)
+
+def to_front(histories: np.ndarray, readable: np.ndarray | None = None) -> np.ndarray:
+    """Move the items of histories to the front of their rows, in their order.
+
+    Args:
+        histories: shape (rows, length), int32, 0 is padding.
+        readable: shape (items + 1,), bool: items that are kept; None keeps all.
+
+    Returns:
+        The same shape, padded on the right.
+    """
+    if readable is not None:
+        histories = np.where(readable[histories], histories, 0)
+    order = np.argsort(histories == 0, axis=1, kind="stable")
+    return np.take_along_axis(histories, order, axis=1)

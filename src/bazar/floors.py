@@ -225,12 +225,7 @@ def _training_sequences(train: Windows, size: int) -> sparse.csr_array:
         Shape (users, size), float32, 1 where the item stands in a history or is a target.
     """
     sequences = train.sequences
-    is_shown = np.zeros(len(sequences.items), bool)
-    is_shown[train.places] = True
-    lengths = train.lengths
-    for back in range(1, int(lengths.max(initial=0)) + 1):
-        is_shown[train.places[lengths >= back] - back] = True
-    places = np.flatnonzero(is_shown)
+    places = np.flatnonzero(train.shown())
     users = np.searchsorted(sequences.starts, places, side="right") - 1
     shown = (np.ones(len(places), np.float32), (users, sequences.items[places]))
     bought = sparse.coo_array(shown, (len(sequences.user_ids), size)).tocsr()

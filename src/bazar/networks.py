@@ -219,6 +219,21 @@ class RecurrentNetwork(keras.Model):
             (directions / np.sqrt(np.maximum(variances, floor))).astype("float32")
         )
 
+    def readable(self, item_vectors: np.ndarray | None) -> np.ndarray | None:
+        """Tell which items of a history can be read.
+
+        Args:
+            item_vectors: shape (items + 1, vector_dimension), float32, zeros where there is no
+                title; None for a network that reads none.
+
+        Returns:
+            Shape (items + 1,), bool: those with a title where titles alone are read; None where
+            every item is read.
+        """
+        if self.options.item != "title" or item_vectors is None:
+            return None
+        return np.count_nonzero(item_vectors, axis=1) > 0
+
     def represent(self, items: Any, vectors: Any) -> Any:
         """Turn item indices into what the layers read, and what a tied head scores.
 
@@ -356,21 +371,6 @@ def last_steps(histories: Any) -> Any:
     rows, steps = ops.shape(histories)
     lengths = ops.sum(ops.cast(histories > 0, "int32"), axis=1)
     return ops.arange(rows, dtype="int32") * steps + ops.maximum(lengths - 1, 0)
-
-
-def to_front(histories: np.ndarray) -> np.ndarray:
-    """Move histories that are padded on the left to the front of their rows.
-
-    Args:
-        histories: shape (rows, length), int32, 0 is padding.
-
-    Returns:
-        The same shape, padded on the right.
-    """
-    padding = np.count_nonzero(histories == 0, axis=1)
-    length = histories.shape[1]
-    places = (np.arange(length) + padding[:, None]) % length
-    return np.take_along_axis(histories, places, axis=1)
 
 
 def _layers(options: NetworkOptions) -> tuple[list[keras.Layer], list[keras.Layer]]:

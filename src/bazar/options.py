@@ -271,11 +271,6 @@ class TrainingOptions(Options):
     rows: Literal["window", "every_position"]
     """One history and one target at a time, or a sequence at a time with a loss at each step."""
     loss: Literal["cross_entropy", "mse", "mae", "huber", "cosine"]
-    horizon: int = Field(default=1, ge=1, le=20)
-    """Targets in a row that each state predicts: the next one, and those after it. Purchases of a
-    day have no true order, and what comes a little later is no wrong answer."""
-    horizon_decay: float = Field(default=1.0, gt=0, le=1)
-    """What a target counts, as a share of the one before it."""
     sample_above: int = Field(default=30_000, ge=1)
     """Items in the training part above which ``cross_entropy`` of a tied softmax is sampled."""
     negatives: int = Field(default=8_192, ge=1)

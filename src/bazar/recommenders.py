@@ -6,7 +6,8 @@ import faiss
 import numpy as np
 import tensorflow as tf
 
-from bazar.networks import RecurrentNetwork, last_steps, to_front
+from bazar.batches import to_front
+from bazar.networks import RecurrentNetwork, last_steps
 from bazar.windows import Windows
 
 
@@ -38,6 +39,7 @@ class NetworkClassifier:
                 titles.
         """
         self._network = network
+        self._readable = network.readable(item_vectors)
         self._prepared = network.prepare(item_vectors if network.options.needs_vectors else None)
         tied = network.options.head == "tied_softmax"
         self._closed = np.zeros(network.n_items + 1, np.float32)
@@ -72,7 +74,7 @@ class NetworkClassifier:
         Items that a tied network cannot know, never bought in training and without a title where
         it reads titles, have ``-inf``.
         """
-        histories = tf.constant(to_front(windows.histories()))
+        histories = tf.constant(to_front(windows.histories(), self._readable))
         return self._score(histories, self._table).numpy() + self._closed
 
 
@@ -128,6 +130,7 @@ class NetworkRegressor(NearestTitles):
 
     def __init__(self, network: RecurrentNetwork, item_vectors: np.ndarray) -> None:
         super().__init__(item_vectors)
+        self._readable = network.readable(item_vectors)
         prepared = network.prepare(item_vectors)
 
         @tf.function(reduce_retracing=True)
@@ -138,7 +141,8 @@ class NetworkRegressor(NearestTitles):
 
     def predict(self, windows: Windows) -> np.ndarray:
         """Return the predicted vectors as they are, shape (rows, dimension), float32."""
-        return self._predict(tf.constant(to_front(windows.histories()))).numpy()
+        histories = tf.constant(to_front(windows.histories(), self._readable))
+        return self._predict(histories).numpy()
 
     def point(self, windows: Windows) -> np.ndarray:
         """Return the predicted vector, scaled to unit length."""

@@ -56,7 +56,7 @@ def train_networks(
     Raises:
         InputError: if there is nothing to learn from.
     """
-    read = [*_arrays(train), *_arrays(validation), *_arrays(test), item_vectors]
+    read = [*train.arrays(), *validation.arrays(), *test.arrays(), item_vectors]
     by_fingerprint = {result["fingerprint"]: result for result in known.values()}
     for network in tqdm(networks.root, desc="networks of the report", unit="network"):
         mark = fingerprint(network.network, seed, read)
@@ -103,12 +103,6 @@ def _train_and_measure(
             recommender.predict, recommender, test, block.training.loss, batch_size
         ),
     }
-
-
-def _arrays(part: Windows) -> list[np.ndarray]:
-    """All that rows are made of."""
-    sequences = part.sequences
-    return [sequences.items, sequences.starts, part.places, np.array(part.history_length)]
 
 
 def measure_vectors(

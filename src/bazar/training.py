@@ -66,7 +66,8 @@ def train_network(
         seed: of weights, dropout and the order of rows.
         item_vectors: unit vector per item index, shape (n_items + 1, dimension), float32, zeros
             where there is none; needed by networks that read or predict titles. Rows whose target
-            has no vector are left out when the head is a vector.
+            has no vector are left out when the head is a vector, and items that have none are
+            passed over in histories when titles alone are read.
         checkpoint: where the state is kept after each epoch. A training of the same arguments that
             was interrupted goes on from there, to the same weights.
         after_epoch: called with the figures of each epoch, a row of the history; what it raises
@@ -82,6 +83,8 @@ def train_network(
         has_vector = np.count_nonzero(item_vectors, axis=1) > 0
         train = train.where(has_vector[train.targets])
         validation = validation.where(has_vector[validation.targets])
+    if block.item == "title" and item_vectors is not None:
+        train = train.where(_reads_a_title(train, item_vectors))
     if len(train) == 0 or len(validation) == 0:
         raise InputError(
             f"{len(train)} training rows and {len(validation)} validation rows: sequences are too "
@@ -126,17 +129,17 @@ def train_network(
     return TrainedNetwork(network, history, facts)
 
 
+def _reads_a_title(rows: Windows, item_vectors: np.ndarray) -> np.ndarray:
+    titled = np.count_nonzero(item_vectors, axis=1) > 0
+    before = np.concatenate([[0], np.cumsum(titled[rows.sequences.items])])
+    return before[rows.places] > before[rows.places - rows.lengths]
+
+
 def what_is_read(
     train: Windows, validation: Windows, item_vectors: np.ndarray | None
 ) -> list[np.ndarray]:
     """Every array that a training reads, for its fingerprint."""
-    arrays = [
-        array
-        for part in (train, validation)
-        for array in (
-            part.sequences.items, part.sequences.starts, part.places, np.array(part.history_length),
-        )
-    ]  # fmt: skip
+    arrays = [*train.arrays(), *validation.arrays()]
     return arrays if item_vectors is None else [*arrays, item_vectors]
 
 
@@ -174,8 +177,7 @@ class _Training:
             self._options.batch_size,
             every_position,
             seed,
-            self._options.horizon,
-            self._options.horizon_decay,
+            self.network.readable(item_vectors),
         )
         steps = len(self._batches.epoch(0)) * self._options.epochs
         self._step = make_step(
@@ -344,13 +346,15 @@ def make_step(
             read = network.read(represented, positions, training=True)
             # Places in a batch that hold no target have target 0: their loss is weighted by 0.
             labels = tf.maximum(tf.gather(places, targets) - 1, 0)
-            return _cross_entropy(network.logits(read, table[1:]), labels)
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(
+                labels, network.logits(read, table[1:])
+            )
         read = network.read(network.represent(history, prepared), positions, training=True)
         if sampled:
             return _sampled_cross_entropy(network, read, targets, drawn, correction, prepared)
         if block.head == "softmax":
-            return _cross_entropy(read, targets)
-        return vector_loss(block.training.loss, read[:, None], tf.gather(raw, targets))
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, read)
+        return vector_loss(block.training.loss, read, tf.gather(raw, targets))
 
     @tf.function(jit_compile=compiled, reduce_retracing=not compiled)
     def step(
@@ -359,7 +363,7 @@ def make_step(
     ) -> tf.Tensor:  # fmt: skip
         with tf.GradientTape() as tape:
             per_target = losses(history, positions, targets, drawn, correction)
-            loss = tf.reduce_sum(per_target * weights) / tf.reduce_sum(weights)
+            loss = tf.reduce_sum(per_target * weights) / tf.maximum(tf.reduce_sum(weights), 1)
         variables = network.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
@@ -367,9 +371,9 @@ def make_step(
     sampler = _Negatives(counts, block.training.negatives if sampled else 0, seed)
 
     def run(batch: Batch) -> tf.Tensor:
-        targets = np.concatenate([batch.targets[:, None], batch.later], axis=1)
-        weights = np.concatenate([batch.weights[:, None], batch.later_weights], axis=1)
-        return step(batch.histories, batch.positions, targets, weights, *sampler.draw(batch))
+        return step(
+            batch.histories, batch.positions, batch.targets, batch.weights, *sampler.draw(batch)
+        )
 
     return run
 
@@ -424,22 +428,6 @@ class _Negatives:
         return drawn.astype(np.int32), expected.astype(np.float32)
 
 
-def _cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of each of several labels of a row: logits are computed once for all of them.
-
-    Args:
-        logits: shape (rows, classes).
-        labels: shape (rows, labels), int32.
-
-    Returns:
-        Shape (rows, labels).
-    """
-    if labels.shape[1] == 1:
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels[:, 0], logits)[:, None]
-    total = tf.reduce_logsumexp(logits, axis=1, keepdims=True)
-    return total - tf.gather(logits, labels, batch_dims=1)
-
-
 def _sampled_cross_entropy(
     network: RecurrentNetwork,
     read: tf.Tensor,
@@ -454,24 +442,15 @@ def _sampled_cross_entropy(
     logQ correction of Yi et al. 2019); the target itself is always in the sum, once.
 
     Returns:
-        The shape of ``targets``, (rows, labels).
+        Shape (targets,).
     """
-    own = network.represent(targets, prepared)
+    positive = network.score_pairs(read, network.represent(targets, prepared))
     negative = network.logits(read, network.represent(drawn, prepared)) - correction
-    losses = []
-    for label in range(targets.shape[1]):
-        positive = network.score_pairs(read, own[:, label])
-        others = tf.where(drawn == targets[:, label, None], -1e9, negative)
-        total = tf.reduce_logsumexp(tf.concat([positive[:, None], others], axis=1), axis=1)
-        losses.append(total - positive)
-    return tf.stack(losses, axis=1)
+    others = tf.where(drawn == targets[:, None], -1e9, negative)
+    total = tf.reduce_logsumexp(tf.concat([positive[:, None], others], axis=1), axis=1)
+    return total - positive
 
 
 def _item_counts(train: Windows, n_items: int) -> np.ndarray:
     """How often each item stands in the training part: as a target, or in what is read."""
-    # Each place once, however many rows read it.
-    n_places = len(train.sequences.items)
-    opened = np.bincount(train.places - train.lengths, minlength=n_places)
-    closed = np.bincount(train.places + 1, minlength=n_places + 1)[:n_places]
-    inside = np.cumsum(opened - closed) > 0
-    return np.bincount(train.sequences.items[inside], minlength=n_items + 1)
+    return np.bincount(train.sequences.items[train.shown()], minlength=n_items + 1)

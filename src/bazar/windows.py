@@ -181,6 +181,22 @@ class Windows:
         within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         return rows, self.sequences.items[np.repeat(self.places - counts, counts) + within]
 
+    def shown(self) -> np.ndarray:
+        """Tell which places of the sequences the rows show, as a target or in a history.
+
+        Returns:
+            Shape (interactions,), bool.
+        """
+        n_places = len(self.sequences.items)
+        opened = np.bincount(self.places - self.lengths, minlength=n_places)
+        closed = np.bincount(self.places + 1, minlength=n_places + 1)[:n_places]
+        return np.cumsum(opened - closed) > 0
+
+    def arrays(self) -> list[np.ndarray]:
+        """All that the rows are made of but the users' ids: what tells them from others."""
+        length = np.array(self.history_length)
+        return [self.sequences.items, self.sequences.starts, self.places, length]
+
     def rows(self, start: int, stop: int) -> "Windows":
         """Return rows ``start`` to ``stop`` (not included)."""
         return Windows(self.sequences, self.places[start:stop], self.history_length)

@@ -1,13 +1,13 @@
-"""The place of a file that is written by a library of its own."""
+"""The place of a file that a node writes while it works."""
 
 from pathlib import Path, PurePosixPath
 from typing import Any, Never
 
-from kedro.io import AbstractDataset
+from kedro.io import AbstractDataset, DatasetError
 
 
 class PlaceDataset(AbstractDataset):
-    """Where a node keeps a file that a library reads and writes bit by bit, such as a database."""
+    """Where a node keeps a file that it reads and writes while it works, such as a database."""
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         """Name the file; it need not exist."""
@@ -19,8 +19,12 @@ class PlaceDataset(AbstractDataset):
         return Path(self._filepath)
 
     def save(self, data: Never) -> None:
-        """Refuse: it is written bit by bit, not by a save."""
-        raise NotImplementedError("this file is written by the node that is given its place")
+        """Refuse: the file is written while the node works.
+
+        Raises:
+            DatasetError: always.
+        """
+        raise DatasetError(f"{self._filepath} is written by the node that is given its place")
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}

@@ -5,6 +5,7 @@ It is laid down once per model, under the model's name: ``classifier.network``,
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
@@ -121,12 +122,20 @@ def train_chosen(
     item_vectors: np.ndarray,
     options: ModelOptions,
     seed: int,
-    checkpoint: Checkpoint,
+    checkpoint: Path,
 ) -> tuple[RecurrentNetwork, pd.DataFrame, dict[str, Any]]:
     """Train the network that a model's options choose."""
-    return _train(
-        train, validation, item_index, item_vectors, options, options.network, seed, checkpoint
+    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
+    trained = train_network(
+        train,
+        validation,
+        options.block,
+        count_items(item_index),
+        seed,
+        item_vectors,
+        Checkpoint(checkpoint),
     )
+    return trained.network, trained.history, trained.facts | {"network": options.network}
 
 
 def train_report(
@@ -136,33 +145,11 @@ def train_report(
     item_vectors: np.ndarray,
     options: ModelOptions,
     seed: int,
-    checkpoint: Checkpoint,
+    checkpoint: Path,
 ) -> tuple[RecurrentNetwork, pd.DataFrame, dict[str, Any]]:
     """Train the report's network, whichever is chosen."""
-    return _train(train, validation, item_index, item_vectors, options, REPORT, seed, checkpoint)
-
-
-def _train(
-    train: Windows,
-    validation: Windows,
-    item_index: ir.Table,
-    item_vectors: np.ndarray,
-    options: ModelOptions,
-    name: str,
-    seed: int,
-    checkpoint: Checkpoint,
-) -> tuple[RecurrentNetwork, pd.DataFrame, dict[str, Any]]:
-    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
-    trained = train_network(
-        train,
-        validation,
-        options.networks[name],
-        count_items(item_index),
-        seed,
-        item_vectors,
-        checkpoint,
-    )
-    return trained.network, trained.history, trained.facts | {"network": name}
+    chosen = options.model_copy(update={"network": REPORT})
+    return train_chosen(train, validation, item_index, item_vectors, chosen, seed, checkpoint)
 
 
 def recommend_by_network(

@@ -171,7 +171,7 @@ class _Sources:
     def count_parameters(self, named: _Named) -> int:
         """Parameters of the networks among the components, each network once."""
         models = {(one.model, seed) for one, seed in named.values() if one.is_network}
-        return sum(self._network(model, seed).count_params() for model, seed in models)
+        return sum(self._network(model, seed).count_trainable() for model, seed in models)
 
     def _make(self, model: str, seed: int) -> Recommender:
         floors: dict[str, Callable[[], Recommender]] = {

@@ -1,6 +1,7 @@
 """Nodes of the report's networks."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
@@ -26,7 +27,7 @@ def train_report_networks(
     networks: ReportNetworks,
     seed: int,
     evaluation: EvaluationOptions,
-    checkpoint: Checkpoint,
+    checkpoint: Path,
 ) -> Iterator[Json]:
     """Train and measure the networks that have no result yet; each result is saved at once."""
     check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
@@ -39,7 +40,7 @@ def train_report_networks(
         item_vectors,
         seed,
         evaluation.batch_size,
-        checkpoint,
+        Checkpoint(checkpoint),
     )
 
 
