@@ -76,6 +76,7 @@ def test_one_nested_change_keeps_the_siblings() -> None:
         ({"classifier": bazar(training={"loss": "mse"})}, r"bazar: .*mse, .* go with vector"),
         ({"classifier": bazar(layers=[])}, r"classifier.networks.bazar: .*at least one"),
         ({"classifier": bazar(head="softmax", temperature=0.1)}, r"bazar: .*temperature goes with"),
+        ({"classifier": bazar(temperature=None)}, r"bazar: .*history_decay needs a temperature"),
         (
             {"classifier": bazar(layers=[{"type": "gruu", "units": 3}])},
             r"bazar.layers.0: .*'gru', 'residual', 'dropout', 'dense', found .*gruu",

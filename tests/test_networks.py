@@ -144,6 +144,9 @@ NETWORKS = {
     "adapted titles": described(item="title", head="tied_softmax", temperature=0.1),
     "ids and titles": described(layers=RESIDUALS, item="id+title", head="tied_softmax"),
     "tied ids": described(head="tied_softmax", layers=[RESIDUAL]),
+    "a way around": described(
+        item="id+title", head="tied_softmax", temperature=0.1, history_decay=0.6, layers=[RESIDUAL]
+    ),
 }
 OUTPUTS = {"softmax": N_ITEMS + 1, "tied_softmax": N_ITEMS + 1, "vector": DIMENSION}
 every_network = pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS.keys())
@@ -273,6 +276,29 @@ def test_whitening_gives_no_mean_and_unit_covariance() -> None:
     assert not prepared[[0, 7]].any()
     expected = white / np.linalg.norm(white, axis=1, keepdims=True)
     np.testing.assert_allclose(np.delete(prepared, [0, 7], axis=0), expected, atol=1e-5)
+
+
+def test_training_starts_from_the_titles_of_the_history() -> None:
+    vectors = title_vectors()
+    options = described(item="title", head="tied_softmax", temperature=1, history_decay=0.5)
+    network = build_network(options, N_ITEMS, DIMENSION)
+    network.fit_whitening(vectors)
+    # The directions in which titles differ most, of which an item has room for four.
+    read = vectors[1:] - vectors[1:].mean(axis=0)
+    _, lengths, directions = np.linalg.svd(read, full_matrices=False)
+    white = read @ directions.T / lengths
+    table = unit(np.vstack([np.zeros(DIMENSION), white]))[:, :4]
+    point = 0.25 * table[3] + 0.5 * table[9] + table[4]
+    expected = table[1:] @ point / np.linalg.norm(table[1:], axis=1) / np.linalg.norm(point)
+    np.testing.assert_allclose(called(network, [[3, 9, 4, 0]], vectors)[0, 1:], expected, atol=1e-4)
+
+    # What the head gives is added to that direction.
+    represented = network.represent(np.array([[3, 9, 4, 0]], np.int32), network.prepare(vectors))
+    alone = np.asarray(network.read(represented, np.array([2], np.int32)))
+    assert np.linalg.norm(alone) == pytest.approx(1, rel=1e-5)
+    network.head.bias.assign([3, 0, -1, 2])
+    both = np.asarray(network.read(represented, np.array([2], np.int32)))
+    np.testing.assert_allclose(both - alone, [[3, 0, -1, 2]], atol=1e-5)
 
 
 def test_few_titles_are_not_blown_up() -> None:

@@ -63,6 +63,9 @@ BLOCKS = {
     "ids and titles": block(
         {"schedule": "cosine"}, item="id+title", layers=[{"type": "dropout", "rate": 0.2}, RESIDUAL]
     ),
+    "a way around": block(
+        item="id+title", head="tied_softmax", temperature=0.1, history_decay=0.6, layers=[RESIDUAL]
+    ),
 }
 every_block = pytest.mark.parametrize("described", BLOCKS.values(), ids=BLOCKS.keys())
 
@@ -287,6 +290,18 @@ def test_compiled_steps_learn_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compiled.history["val_loss"].tolist() == pytest.approx(
         plain.history["val_loss"].tolist(), 1e-3
     )
+
+
+@pytest.mark.parametrize("steps_worth_compiling", [1, 10_000], ids=["compiled", "plain"])
+def test_a_product_without_title_spoils_nothing(
+    monkeypatch: pytest.MonkeyPatch, steps_worth_compiling: int
+) -> None:
+    monkeypatch.setattr(training, "_STEPS_WORTH_COMPILING", steps_worth_compiling)
+    split, item_vectors = cycle_split(users=20), vectors()
+    item_vectors[3] = 0
+    # It stands in the table that the softmax is over, as zeros that have no direction.
+    described = block({"epochs": 1}, item="title", temperature=0.1, history_decay=0.6)
+    assert np.isfinite(train(split, described, item_vectors=item_vectors).history["loss"]).all()
 
 
 def test_history_and_facts() -> None:

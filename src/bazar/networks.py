@@ -154,7 +154,14 @@ class RecurrentNetwork(keras.Model):
         )
         self.item_embedding = self.title_adapter = None
         if self.options.item in {"id", "id+title"}:
-            self.item_embedding = keras.layers.Embedding(n_items + 1, size, name="item_embedding")
+            # Beside a title, what the id adds to it starts small.
+            spread = 0.05 if self.options.item == "id" else 0.005
+            self.item_embedding = keras.layers.Embedding(
+                n_items + 1,
+                size,
+                keras.initializers.RandomUniform(-spread, spread),
+                name="item_embedding",
+            )
             self.item_embedding.build((None,))
         if self.options.adapts_titles:
             self.centre = self.add_weight(
@@ -179,7 +186,11 @@ class RecurrentNetwork(keras.Model):
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
         width = {"softmax": n_items + 1, "tied_softmax": size, "vector": vector_dimension}
-        self.head = keras.layers.Dense(width[self.options.head], name="head")
+        # With a way around the layers, training starts from what the history alone says.
+        start = "glorot_uniform" if self.options.history_decay is None else "zeros"
+        self.head = keras.layers.Dense(
+            width[self.options.head], kernel_initializer=start, name="head"
+        )
         self.head.build(shape)
         self.built = True
 
@@ -204,7 +215,7 @@ class RecurrentNetwork(keras.Model):
         """Learn the centre of title vectors, and what gives each direction the same variance.
 
         Whitening by principal components, as Su et al. 2021 (arXiv 2103.15316) do for vectors of
-        sentences.
+        sentences. The adapter starts with the directions in which titles differ most.
 
         Args:
             item_vectors: shape (items + 1, vector_dimension), float32, zeros where there is no
@@ -215,9 +226,11 @@ class RecurrentNetwork(keras.Model):
         variances, directions = np.linalg.eigh(np.cov(titled - centre, rowvar=False, bias=True))
         floor = max(variances.max() * _SMALLEST_VARIANCE, 1e-12)
         self.centre.assign(centre.astype(np.float32))
-        self.whitening.assign(
-            (directions / np.sqrt(np.maximum(variances, floor))).astype("float32")
-        )
+        whitening = (directions / np.sqrt(np.maximum(variances, floor)))[:, ::-1]
+        self.whitening.assign(whitening.astype(np.float32))
+        assert self.title_adapter is not None
+        kernel = self.title_adapter.kernel
+        kernel.assign(np.eye(*kernel.shape) * math.sqrt(max(kernel.shape[0] / kernel.shape[1], 1)))
 
     def readable(self, item_vectors: np.ndarray | None) -> np.ndarray | None:
         """Tell which items of a history can be read.
@@ -269,10 +282,13 @@ class RecurrentNetwork(keras.Model):
         states = represented
         for layer in self.over_time:
             states = layer(states, training=training)
-        states = ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)
+        states = _at(positions, states)
         for layer in self.after:
             states = layer(states, training=training)
-        return self.head(states)
+        read = self.head(states)
+        if self.options.history_decay is None:
+            return read
+        return read + _unit(_at(positions, _decayed_sums(represented, self.options.history_decay)))
 
     def logits(self, read: Any, table: Any) -> Any:
         """Score the items of a table, for a tied head.
@@ -285,8 +301,7 @@ class RecurrentNetwork(keras.Model):
             Shape (targets, items), float32.
         """
         if self.options.temperature is not None:
-            read, table = ops.normalize(read, axis=-1), ops.normalize(table, axis=-1)
-            read = read / self.options.temperature
+            read, table = _unit(read) / self.options.temperature, _unit(table)
         return ops.matmul(read, ops.transpose(table))
 
     def score_pairs(self, read: Any, items: Any) -> Any:
@@ -300,8 +315,7 @@ class RecurrentNetwork(keras.Model):
             Shape (targets,), float32.
         """
         if self.options.temperature is not None:
-            read, items = ops.normalize(read, axis=-1), ops.normalize(items, axis=-1)
-            read = read / self.options.temperature
+            read, items = _unit(read) / self.options.temperature, _unit(items)
         return ops.sum(read * items, axis=-1)
 
     def call(self, history: Any, vectors: Any = None, training: bool = False) -> Any:
@@ -371,6 +385,25 @@ def last_steps(histories: Any) -> Any:
     rows, steps = ops.shape(histories)
     lengths = ops.sum(ops.cast(histories > 0, "int32"), axis=1)
     return ops.arange(rows, dtype="int32") * steps + ops.maximum(lengths - 1, 0)
+
+
+def _at(positions: Any, states: Any) -> Any:
+    """Take the places that are asked for, of the steps of all rows laid one after another."""
+    return ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)
+
+
+def _decayed_sums(states: Any, decay: float) -> Any:
+    """Sum, at each step, all steps up to it, each weighing ``decay`` of the one after it."""
+    steps = ops.arange(ops.shape(states)[1])
+    ages = steps[:, None] - steps
+    weights = ops.where(ages >= 0, decay ** ops.cast(ops.maximum(ages, 0), states.dtype), 0)
+    return ops.matmul(weights, states)
+
+
+def _unit(vectors: Any) -> Any:
+    """Scale to unit length; zeros stay zeros, with a gradient that is a number under XLA too."""
+    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    return vectors * ops.rsqrt(ops.maximum(squares, 1e-12))
 
 
 def _layers(options: NetworkOptions) -> tuple[list[keras.Layer], list[keras.Layer]]:

@@ -243,6 +243,10 @@ class NetworkOptions(Options):
     space of title vectors."""
     temperature: float | None = Field(default=None, gt=0)
     """Of ``tied_softmax``: scores are cosines divided by this; null takes the dot products."""
+    history_decay: float | None = Field(default=None, gt=0, le=1)
+    """Of cosines: a way around the layers. What the head gives is added to the direction of the
+    history itself, the sum of what stands for its items, each weighing this much of the one after
+    it. null: there is none."""
 
     @property
     def adapts_titles(self) -> bool:
@@ -262,6 +266,8 @@ class NetworkOptions(Options):
             raise ValueError("layers needs at least one of simple_rnn, lstm, gru, residual")
         if self.temperature is not None and self.head != "tied_softmax":
             raise ValueError("temperature goes with head: tied_softmax, and with it alone")
+        if self.history_decay is not None and self.temperature is None:
+            raise ValueError("history_decay needs a temperature: it adds directions")
         return self
 
 
