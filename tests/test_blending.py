@@ -344,7 +344,7 @@ def test_parameters_are_those_of_the_networks_that_have_a_weight() -> None:
     chosen = shop.choose(
         shop.options({"model": "classifier"}, {"model": "classifier", "history_length": 2})
     )
-    assert chosen["n_parameters"] == shop.network.count_params()
+    assert chosen["n_parameters"] == shop.network.count_trainable()
     chosen = shop.choose(shop.options({"model": "popularity"}))
     assert chosen["n_parameters"] == 0
     assert chosen["weights"] == {"popularity": 1.0}

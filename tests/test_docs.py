@@ -11,7 +11,6 @@ import yaml
 from kedro.config import OmegaConfigLoader
 from pydantic import TypeAdapter
 
-from bazar.checkpoints import Checkpoint
 from bazar.hooks import check_parameters
 from bazar.options import Layer, ModelOptions, NetworkBlock, Options, TrainingOptions
 from bazar.pipelines.modelling import train_chosen
@@ -54,9 +53,8 @@ def test_an_example_of_a_network_trains(tmp_path: Path, example: dict) -> None:
     index = ibis.memtable(
         {"item_id": [str(item) for item in range(N_ITEMS)], "item_index": range(1, N_ITEMS + 1)}
     )
-    state = Checkpoint(tmp_path / "state.npz")
     network, history, facts = train_chosen(
-        split.train, split.validation, index, vectors(), quick, 1, state
+        split.train, split.validation, index, vectors(), quick, 1, tmp_path / "state.npz"
     )
     assert facts["network"] == name
     assert np.isfinite(history["loss"]).all()
