@@ -29,7 +29,7 @@ from timing import machine
 from bazar.metrics import bootstrap_interval, row_metrics
 from bazar.options import REPORT, ModelOptions, NetworkBlock
 from bazar.ranking import rank_catalogue
-from bazar.recommenders import of_network
+from bazar.scorers import of_network
 from bazar.settings import results_folder
 from bazar.training import train_network
 from bazar.windows import Windows
@@ -138,8 +138,8 @@ def measure(variant: Variant, data: dict[str, Any], seed: int, batch_size: int) 
     trained = train_network(
         data["train"], data["validation"], variant.block, len(item_vectors) - 1, seed, item_vectors
     )
-    recommender = of_network(trained.network, item_vectors)
-    rankings = rank_catalogue(recommender, test, 20, batch_size)
+    scorer = of_network(trained.network, item_vectors)
+    rankings = rank_catalogue(scorer, test, 20, batch_size)
     unmasked, masked = (row_metrics(rankings[name].ranks) for name in ("unmasked", "masked"))
     return {
         **{name: float(unmasked[name].mean()) for name in ("hr@1", "hr@10", "ndcg@10")},

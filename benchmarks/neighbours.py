@@ -22,7 +22,7 @@ from sklearn.neighbors import NearestNeighbors
 from timing import machine
 
 from bazar.ranking import Ranking, rank_catalogue
-from bazar.recommenders import NearestTitles
+from bazar.scorers import NearestTitles
 from bazar.windows import Sequences, Windows
 
 # Set B of the report.

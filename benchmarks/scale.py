@@ -27,8 +27,8 @@ from bazar.batches import Batch, Batches
 from bazar.metrics import target_ranks
 from bazar.networks import build_network
 from bazar.options import ModelOptions
-from bazar.recommenders import Recommender, of_network
 from bazar.sample_sets import SetBOptions, generate_set_b
+from bazar.scorers import Scorer, of_network
 from bazar.settings import CONFIG_LOADER_ARGS
 from bazar.title_vectors import EMPTY, PACKAGED_ENCODER, embed_texts, find_encoder
 from bazar.training import make_step
@@ -121,8 +121,8 @@ def time_models(items: int) -> dict[str, float]:
             figures[f"{model} {name}: training step"] = time_of(partial(learn, step, batch))
             # The weights, their gradients, and the two moments of Adam.
             figures[f"{model} {name}: memory"] = network.count_params() * 4 * 4 / 1e9
-            recommender = of_network(network, vectors)
-            figures[f"{model} {name}: ranking step"] = time_of(partial(rank, recommender, rows), 3)
+            scorer = of_network(network, vectors)
+            figures[f"{model} {name}: ranking step"] = time_of(partial(rank, scorer, rows), 3)
             keras.utils.clear_session()
     return figures
 
@@ -132,9 +132,9 @@ def learn(step: Callable[[Batch], object], batch: Batch) -> float:
     return float(np.asarray(step(batch)))
 
 
-def rank(recommender: Recommender, rows: Windows) -> np.ndarray:
+def rank(scorer: Scorer, rows: Windows) -> np.ndarray:
     """Rank the catalogue for a batch of rows."""
-    return target_ranks(recommender.score(rows), rows.targets)
+    return target_ranks(scorer.score(rows), rows.targets)
 
 
 def time_title() -> float:

@@ -16,7 +16,7 @@ from bazar.options import BlendModel, BlendOptions, EvaluationOptions
 from bazar.pipelines.modelling_blend.nodes import choose_weights as choose_node
 from bazar.pipelines.modelling_blend.nodes import recommend_by_blend
 from bazar.ranking import rank_catalogue
-from bazar.recommenders import Recommender, of_network
+from bazar.scorers import Scorer, of_network
 from bazar.windows import Windows, leave_one_out
 from tests.test_floors import DECAYED, EASE, KNN, random_split
 from tests.test_networks import described, made, title_vectors
@@ -58,13 +58,13 @@ def choose(components: dict[str, Component], rows: Windows, **options: int) -> C
     return choose_weights(components, rows, **(defaults | options))
 
 
-def ndcg(recommender: Recommender, rows: Windows) -> float:
-    ranks = rank_catalogue(recommender, rows, 20, 50)["masked"].ranks
+def ndcg(scorer: Scorer, rows: Windows) -> float:
+    ranks = rank_catalogue(scorer, rows, 20, 50)["masked"].ranks
     return float(row_metrics(ranks)["ndcg@10"].mean())
 
 
-def components_of(**recommenders: Recommender) -> dict[str, Component]:
-    return {name: Component(recommender) for name, recommender in recommenders.items()}
+def components_of(**scorers: Scorer) -> dict[str, Component]:
+    return {name: Component(scorer) for name, scorer in scorers.items()}
 
 
 def test_noise_gets_nothing() -> None:
@@ -99,7 +99,7 @@ def test_what_is_told_is_what_full_ranking_gives() -> None:
     rows = split.validation
     choice = choose(components, rows)
     for name, component in components.items():
-        assert choice.of_components[name] == pytest.approx(ndcg(component.recommender, rows))
+        assert choice.of_components[name] == pytest.approx(ndcg(component.scorer, rows))
     assert choice.ndcg == pytest.approx(ndcg(Blend(components, choice.weights), rows))
     assert choice.ndcg >= max(choice.of_components.values())
     assert choice.n_rows == len(rows)
@@ -147,21 +147,21 @@ def test_a_component_alone_keeps_its_order(seed: int) -> None:
     split = random_split(seed)
     item_vectors = unit(np.random.default_rng(seed).normal(size=(31, 4)))
     item_vectors[5] = 0
-    for recommender in (
+    for scorer in (
         Popularity(split.training_counts),
         DecayedCooccurrence(split.train, split.training_counts, DECAYED),
         Ease(split.train, split.training_counts, EASE),
         TitleNeighbours(item_vectors),
     ):
-        component = Component(recommender)
-        scores = recommender.score(split.test)[:, 1:]
+        component = Component(scorer)
+        scores = scorer.score(split.test)[:, 1:]
         np.testing.assert_array_equal(
             Blend({"it": component, "no": component}, {"it": 1.0, "no": 0.0}).score(split.test)[
                 :, 1:
             ],
             scores,
         )
-        shares = component.to_shares(recommender.score(split.test))
+        shares = component.to_shares(scorer.score(split.test))
         assert shares.dtype == np.float32
         np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
         order = np.argsort(scores, axis=1)

@@ -17,7 +17,7 @@ from bazar.floors import (
 )
 from bazar.options import DecayedCooccurrenceOptions, EaseOptions, SessionKnnOptions
 from bazar.ranking import rank_catalogue
-from bazar.recommenders import Recommender
+from bazar.scorers import Scorer
 from bazar.windows import Split, Windows, leave_one_out
 from tests.test_ranking import windows_of
 from tests.test_windows import sequences_of
@@ -27,7 +27,7 @@ DECAYED = DecayedCooccurrenceOptions(
 )
 KNN = SessionKnnOptions(neighbours=20, history_decay=0.5)
 EASE = EaseOptions(regularisation=2.0, history_decay=0.7, max_items=100)
-FLOORS: dict[str, Callable[[Split], Recommender]] = {
+FLOORS: dict[str, Callable[[Split], Scorer]] = {
     "popularity": lambda split: Popularity(split.training_counts),
     "last_item_cooccurrence": lambda split: LastItemCooccurrence(
         split.train, split.training_counts

@@ -11,7 +11,7 @@ from bazar.batches import to_front
 from bazar.datasets.network import NetworkDataset
 from bazar.networks import RecurrentNetwork, ResidualBlock, build_network, last_steps
 from bazar.options import ModelOptions, NetworkBlock, NetworkOptions
-from bazar.recommenders import NetworkClassifier, of_network
+from bazar.scorers import NetworkClassifier, of_network
 from tests.test_ranking import unit, windows_of
 
 CONF = Path(__file__).parents[1] / "conf" / "base"

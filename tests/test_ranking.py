@@ -6,7 +6,7 @@ from bazar import floors
 from bazar.floors import LastItemCooccurrence, Popularity, TitleNeighbours
 from bazar.metrics import target_ranks
 from bazar.ranking import measure, rank_catalogue, ranks_table, recommendations_table
-from bazar.recommenders import NearestTitles
+from bazar.scorers import NearestTitles
 from bazar.windows import Windows, leave_one_out
 from tests.test_windows import sequences_of
 

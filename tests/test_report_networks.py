@@ -22,9 +22,9 @@ from bazar.datasets.arrays import ArrayDataset, WindowsDataset
 from bazar.datasets.json_folder import JSONFolderDataset
 from bazar.errors import InputError
 from bazar.options import ReportNetworks
-from bazar.recommenders import NearestTitles
 from bazar.report_networks import measure_mean_title, measure_vectors, train_networks
 from bazar.report_networks_table import MEAN_TITLE, cells, page, tabulate
+from bazar.scorers import NearestTitles
 from bazar.windows import Split, Windows, leave_one_out
 from tests.project import ROOT, copy_project, kedro, kedro_command
 from tests.test_ranking import unit

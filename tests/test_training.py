@@ -17,7 +17,7 @@ from bazar.metrics import row_metrics
 from bazar.networks import RecurrentNetwork, build_network
 from bazar.options import NetworkBlock
 from bazar.ranking import rank_catalogue
-from bazar.recommenders import Recommender, of_network
+from bazar.scorers import Scorer, of_network
 from bazar.training import TrainedNetwork, make_step, train_network
 from bazar.windows import Split, Windows, leave_one_out, paper_windows
 from tests.test_batches import all_rows
@@ -96,8 +96,8 @@ def train(
     return train_network(split.train, split.validation, described, n_items, seed, read, checkpoint)
 
 
-def hit_rates(recommender: Recommender, rows: Windows, k: int = 1) -> float:
-    ranking = rank_catalogue(recommender, rows, k=20, batch_size=64)["unmasked"]
+def hit_rates(scorer: Scorer, rows: Windows, k: int = 1) -> float:
+    ranking = rank_catalogue(scorer, rows, k=20, batch_size=64)["unmasked"]
     return float(row_metrics(ranking.ranks)[f"hr@{k}"].mean())
 
 
@@ -204,8 +204,8 @@ def test_titles_tell_what_ids_cannot() -> None:
     found = {}
     for name, (described, read) in trainings.items():
         network = train(split, described, item_vectors=read).network
-        recommender = of_network(network, read)
-        found[name] = [hit_rates(recommender, split.test.where(rows), 20) for rows in (~cold, cold)]
+        scorer = of_network(network, read)
+        found[name] = [hit_rates(scorer, split.test.where(rows), 20) for rows in (~cold, cold)]
     # Twenty of the 24 products of a kind: one that knows the kind and nothing more finds .83.
     warm = {name: rates[0] for name, rates in found.items()}
     assert warm["title"] >= 0.7
@@ -350,12 +350,12 @@ def test_the_best_epoch_is_kept(
         assert len(figures) == min(best + patience + 2, 8)
 
     # What was measured after that epoch is what the network that is kept gives.
-    recommender = of_network(trained.network, vectors())
-    masked = rank_catalogue(recommender, split.validation, 20, 16)["masked"]
+    scorer = of_network(trained.network, vectors())
+    masked = rank_catalogue(scorer, split.validation, 20, 16)["masked"]
     ndcg = row_metrics(masked.ranks)["ndcg@10"].mean()
     assert trained.history["val_ndcg@10"][best] == pytest.approx(ndcg, abs=1e-9)
     if choose_by == "val_loss":
-        of_targets = recommender.score(split.validation)[
+        of_targets = scorer.score(split.validation)[
             np.arange(len(split.validation)), split.validation.targets
         ]
         assert figures[best] == pytest.approx(-np.log(of_targets).mean(), rel=1e-4)

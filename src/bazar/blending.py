@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from bazar.errors import InputError
 from bazar.metrics import row_metrics, target_ranks
-from bazar.recommenders import NearestTitles, NetworkClassifier, Recommender
+from bazar.scorers import NearestTitles, NetworkClassifier, Scorer
 from bazar.windows import Windows
 
 METRIC = "ndcg@10"
@@ -30,19 +30,19 @@ class Component:
     """A model in a blend.
 
     Attributes:
-        recommender: the model.
+        scorer: the model.
         history_length: longest history that it reads, in items, if shorter than the rows'.
     """
 
-    recommender: Recommender
+    scorer: Scorer
     history_length: int | None = None
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Score the catalogue as the model does; see :meth:`Recommender.score`."""
+        """Score the catalogue as the model does; see :meth:`Scorer.score`."""
         if self.history_length is not None:
             length = min(self.history_length, windows.history_length)
             windows = replace(windows, history_length=length)
-        return self.recommender.score(windows)
+        return self.scorer.score(windows)
 
     def to_shares(self, scores: np.ndarray) -> np.ndarray:
         """Turn the model's scores into shares of the catalogue, in the same order.
@@ -58,9 +58,9 @@ class Component:
             Shape (rows, items + 1), float32, from 0; 0 where the score is ``-inf``. Each row sums
             to 1, its column 0 (padding) included.
         """
-        if isinstance(self.recommender, NetworkClassifier):
+        if isinstance(self.scorer, NetworkClassifier):
             return np.where(np.isneginf(scores), np.float32(0), scores)
-        if isinstance(self.recommender, NearestTitles):
+        if isinstance(self.scorer, NearestTitles):
             return _softmax_of_standardised(scores)
         best = scores.max(axis=1, keepdims=True)
         behind = _BEHIND * np.where(best > 0, best, 1) * np.exp(np.minimum(scores, 0))
@@ -105,7 +105,7 @@ class Blend:
         ]
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return shares, or the scores of the one component; see :meth:`Recommender.score`."""
+        """Return shares, or the scores of the one component; see :meth:`Scorer.score`."""
         if len(self._weighed) == 1:
             return self._weighed[0][0].score(windows)
         parts = []

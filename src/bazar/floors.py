@@ -9,7 +9,7 @@ from scipy.linalg import lapack
 
 from bazar.errors import InputError
 from bazar.options import DecayedCooccurrenceOptions, EaseOptions, SessionKnnOptions
-from bazar.recommenders import NearestTitles
+from bazar.scorers import NearestTitles
 from bazar.windows import Windows
 
 # Bounds the memory in which pairs of items, or of a history and a neighbour, are counted.
@@ -25,7 +25,7 @@ class Popularity:
         self._counts = training_counts.astype(np.float32)
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return the counts; see :meth:`bazar.recommenders.Recommender.score`."""
+        """Return the counts; see :meth:`bazar.scorers.Scorer.score`."""
         return np.tile(self._counts, (len(windows), 1))
 
 
@@ -42,7 +42,7 @@ class RecentPopularity:
         self._places = places.astype(np.float32)
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return places, the highest best; see :meth:`bazar.recommenders.Recommender.score`."""
+        """Return places, the highest best; see :meth:`bazar.scorers.Scorer.score`."""
         return np.tile(self._places, (len(windows), 1))
 
 
@@ -72,7 +72,7 @@ class LastItemCooccurrence:
         self._popularity = _share_of_most(training_counts)
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return counts of pairs; see :meth:`bazar.recommenders.Recommender.score`."""
+        """Return counts of pairs; see :meth:`bazar.scorers.Scorer.score`."""
         return self._pairs[windows.histories()[:, -1]].toarray() + self._popularity
 
 
@@ -97,7 +97,7 @@ class DecayedCooccurrence:
         self._decay = options.history_decay
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return sums of weights; see :meth:`bazar.recommenders.Recommender.score`."""
+        """Return sums of weights; see :meth:`bazar.scorers.Scorer.score`."""
         histories = _decayed_histories(windows, len(self._popularity), self._decay)
         return _or_popularity((histories @ self._pairs).toarray(), self._popularity)
 
@@ -122,7 +122,7 @@ class SessionKnn:
         self._options = options
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return sums of nearness; see :meth:`bazar.recommenders.Recommender.score`."""
+        """Return sums of nearness; see :meth:`bazar.scorers.Scorer.score`."""
         histories = _decayed_histories(windows, len(self._popularity), self._options.history_decay)
         scores = np.empty(histories.shape, np.float32)
         for rows in self._parts(histories):
@@ -162,7 +162,7 @@ class Ease:
         self._decay = options.history_decay
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return sums of weights; see :meth:`bazar.recommenders.Recommender.score`."""
+        """Return sums of weights; see :meth:`bazar.scorers.Scorer.score`."""
         size = len(self._popularity)
         histories = _decayed_histories(windows, size, self._decay)[:, self.items]
         scores = np.full((len(windows), size), -np.inf, np.float32)

@@ -206,7 +206,7 @@ class RecurrentNetwork(keras.Model):
         """
         if item_vectors is None or not self.options.adapts_titles:
             return None if item_vectors is None else ops.convert_to_tensor(item_vectors)
-        titled = np.count_nonzero(item_vectors, axis=1) > 0
+        titled = have_titles(item_vectors)
         white = (item_vectors - np.asarray(self.centre)) @ np.asarray(self.whitening)
         white /= np.maximum(np.linalg.norm(white, axis=1, keepdims=True), 1e-12)
         return ops.convert_to_tensor(np.where(titled[:, None], white, 0).astype(np.float32))
@@ -221,7 +221,7 @@ class RecurrentNetwork(keras.Model):
             item_vectors: shape (items + 1, vector_dimension), float32, zeros where there is no
                 title.
         """
-        titled = item_vectors[np.count_nonzero(item_vectors, axis=1) > 0].astype(np.float64)
+        titled = item_vectors[have_titles(item_vectors)].astype(np.float64)
         centre = titled.mean(axis=0)
         variances, directions = np.linalg.eigh(np.cov(titled - centre, rowvar=False, bias=True))
         floor = max(variances.max() * _SMALLEST_VARIANCE, 1e-12)
@@ -245,7 +245,7 @@ class RecurrentNetwork(keras.Model):
         """
         if self.options.item != "title" or item_vectors is None:
             return None
-        return np.count_nonzero(item_vectors, axis=1) > 0
+        return have_titles(item_vectors)
 
     def represent(self, items: Any, vectors: Any) -> Any:
         """Turn item indices into what the layers read, and what a tied head scores.
@@ -385,6 +385,18 @@ def last_steps(histories: Any) -> Any:
     rows, steps = ops.shape(histories)
     lengths = ops.sum(ops.cast(histories > 0, "int32"), axis=1)
     return ops.arange(rows, dtype="int32") * steps + ops.maximum(lengths - 1, 0)
+
+
+def have_titles(item_vectors: np.ndarray) -> np.ndarray:
+    """Tell which items have a title.
+
+    Args:
+        item_vectors: shape (items + 1, dimension), zeros where there is no title.
+
+    Returns:
+        Shape (items + 1,), bool.
+    """
+    return np.count_nonzero(item_vectors, axis=1) > 0
 
 
 def _at(positions: Any, states: Any) -> Any:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from bazar.metrics import summarise, target_ranks
 from bazar.names import HISTORIES
-from bazar.recommenders import NearestTitles, Recommender
+from bazar.scorers import NearestTitles, Scorer
 from bazar.windows import Windows
 
 
@@ -32,16 +32,14 @@ class Ranking:
     scores: np.ndarray
 
 
-def rank_catalogue(
-    recommender: Recommender, windows: Windows, k: int, batch_size: int
-) -> dict[str, Ranking]:
+def rank_catalogue(scorer: Scorer, windows: Windows, k: int, batch_size: int) -> dict[str, Ranking]:
     """Rank the full catalogue for each row, with the history masked and not.
 
     Masked: everything that the user bought before the target is put last, in both the
     ranks and the recommendations. A target that was bought before is then a miss.
 
     Args:
-        recommender: the model.
+        scorer: the model.
         windows: the rows.
         k: recommendations per row.
         batch_size: rows scored at a time; bounds the memory to this times the catalogue.
@@ -57,7 +55,7 @@ def rank_catalogue(
         unit="batch",
         mininterval=1,
     ):
-        scores, top = _score(recommender, batch, k)
+        scores, top = _score(scorer, batch, k)
         rows, items = batch.seen_pairs()
         for history in ("unmasked", "masked"):
             if history == "masked":
@@ -76,20 +74,20 @@ def rank_catalogue(
 
 
 def _score(
-    recommender: Recommender, windows: Windows, k: int
+    scorer: Scorer, windows: Windows, k: int
 ) -> tuple[np.ndarray, Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray]]]:
     """Scores of all items, and how the k best are found: in the index, or among the scores."""
-    if isinstance(recommender, NearestTitles):
-        points = recommender.point(windows)
+    if isinstance(scorer, NearestTitles):
+        points = scorer.point(windows)
         rows, _ = windows.seen_pairs()
         # One search for both treatments: enough to be k when all that was seen is left out.
         extra = int(np.bincount(rows, minlength=1).max())
-        n_items = len(recommender.item_vectors) - 1
-        found = recommender.nearest(points, min(k + extra, n_items))
-        return recommender.cosines(
+        n_items = len(scorer.item_vectors) - 1
+        found = scorer.nearest(points, min(k + extra, n_items))
+        return scorer.cosines(
             points
         ), lambda _, masked: _unseen(*found, windows, n_items, k) if masked else _padded(*found, k)
-    return recommender.score(windows), lambda scores, _: _top(scores, k)
+    return scorer.score(windows), lambda scores, _: _top(scores, k)
 
 
 def _top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

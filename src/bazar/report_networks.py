@@ -11,8 +11,8 @@ from bazar.errors import DivergenceError, InputError
 from bazar.metrics import row_metrics, target_ranks
 from bazar.names import HISTORIES
 from bazar.options import NetworkBlock, ReportNetworks
-from bazar.recommenders import NearestTitles, NetworkRegressor
 from bazar.report_networks_table import METRICS, Result, key_of
+from bazar.scorers import NearestTitles, NetworkRegressor
 from bazar.training import train_network, vector_loss
 from bazar.windows import Windows
 
@@ -92,16 +92,14 @@ def _train_and_measure(
         if checkpoint is not None:
             checkpoint.clear()
         return {"outcome": str(error)}
-    recommender = NetworkRegressor(trained.network, item_vectors)
+    scorer = NetworkRegressor(trained.network, item_vectors)
     return {
         "outcome": "trained",
         "epochs": len(trained.history),
         "best_epoch": trained.facts["best_epoch"],
         "n_parameters": trained.facts["n_parameters"],
         "seconds": trained.facts["seconds_training"],
-        "test": measure_vectors(
-            recommender.predict, recommender, test, block.training.loss, batch_size
-        ),
+        "test": measure_vectors(scorer.predict, scorer, test, block.training.loss, batch_size),
     }
 
 

@@ -17,9 +17,9 @@ from bazar.batches import Batch, Batches
 from bazar.checkpoints import Checkpoint, fingerprint
 from bazar.errors import DivergenceError, InputError
 from bazar.metrics import row_metrics, target_ranks
-from bazar.networks import RecurrentNetwork, build_network
+from bazar.networks import RecurrentNetwork, build_network, have_titles
 from bazar.options import NetworkBlock
-from bazar.recommenders import NetworkClassifier, NetworkRegressor
+from bazar.scorers import NetworkClassifier, NetworkRegressor
 from bazar.windows import Windows
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def train_network(
     if not block.needs_vectors:
         item_vectors = None
     if block.head == "vector" and item_vectors is not None:
-        has_vector = np.count_nonzero(item_vectors, axis=1) > 0
+        has_vector = have_titles(item_vectors)
         train = train.where(has_vector[train.targets])
         validation = validation.where(has_vector[validation.targets])
     if block.item == "title" and item_vectors is not None:
@@ -130,7 +130,7 @@ def train_network(
 
 
 def _reads_a_title(rows: Windows, item_vectors: np.ndarray) -> np.ndarray:
-    titled = np.count_nonzero(item_vectors, axis=1) > 0
+    titled = have_titles(item_vectors)
     before = np.concatenate([[0], np.cumsum(titled[rows.sequences.items])])
     return before[rows.places] > before[rows.places - rows.lengths]
 
@@ -190,12 +190,12 @@ class _Training:
             compiled=steps >= _STEPS_WORTH_COMPILING,
         )
         # Made once: its functions are traced, and titles indexed, but once for all epochs.
-        self._recommender: NetworkClassifier | NetworkRegressor
+        self._scorer: NetworkClassifier | NetworkRegressor
         if block.head == "vector":
             assert item_vectors is not None
-            self._recommender = NetworkRegressor(self.network, item_vectors)
+            self._scorer = NetworkRegressor(self.network, item_vectors)
         else:
-            self._recommender = NetworkClassifier(self.network, item_vectors)
+            self._scorer = NetworkClassifier(self.network, item_vectors)
         self._best = [variable.numpy() for variable in self.network.variables]
         self.best_epoch = 0
 
@@ -279,22 +279,22 @@ class _Training:
         self._optimizer.learning_rate.assign(rate)
 
     def _validate(self) -> dict[str, float]:
-        recommender = self._recommender
-        if isinstance(recommender, NetworkClassifier):
-            recommender.refresh()
+        scorer = self._scorer
+        if isinstance(scorer, NetworkClassifier):
+            scorer.refresh()
         losses, ranks = [], []
         for rows in self._validation.batches(_VALIDATION_ROWS):
             targets = rows.targets
-            if isinstance(recommender, NetworkRegressor):
-                points = recommender.predict(rows)
+            if isinstance(scorer, NetworkRegressor):
+                points = scorer.predict(rows)
                 losses.append(
                     np.asarray(
-                        vector_loss(self._options.loss, points, recommender.item_vectors[targets])
+                        vector_loss(self._options.loss, points, scorer.item_vectors[targets])
                     )
                 )
-                scores = recommender.cosines(points)
+                scores = scorer.cosines(points)
             else:
-                scores = recommender.score(rows)
+                scores = scorer.score(rows)
                 losses.append(-np.log(np.maximum(scores[np.arange(len(rows)), targets], 1e-30)))
             scores[rows.seen_pairs()] = -np.inf
             ranks.append(target_ranks(scores, targets))

@@ -18,7 +18,7 @@ from bazar.errors import InputError
 from bazar.networks import RecurrentNetwork
 from bazar.options import REPORT, EvaluationOptions, ModelOptions
 from bazar.ranking import measure, rank_catalogue, ranks_table, recommendations_table
-from bazar.recommenders import Recommender, of_network
+from bazar.scorers import Scorer, of_network
 from bazar.training import train_network
 from bazar.windows import Windows
 
@@ -169,7 +169,7 @@ def recommend_by_network(
 
 
 def recommend_to_rows(
-    recommender: Recommender,
+    scorer: Scorer,
     test: Windows,
     item_index: ir.Table,
     training_counts: np.ndarray,
@@ -180,7 +180,7 @@ def recommend_to_rows(
     Returns:
         The ranks of the targets, and the top k of each row.
     """
-    rankings = rank_catalogue(recommender, test, evaluation.top_k, evaluation.batch_size)
+    rankings = rank_catalogue(scorer, test, evaluation.top_k, evaluation.batch_size)
     item_ids = external_ids(item_index)
     return (
         ranks_table(rankings, test, item_ids, training_counts),

@@ -31,7 +31,7 @@ from bazar.options import (
     SessionKnnOptions,
 )
 from bazar.pipelines.modelling import check_size, recommend_to_rows
-from bazar.recommenders import Recommender, of_network
+from bazar.scorers import Scorer, of_network
 from bazar.windows import Windows
 
 Networks = dict[str, Callable[[], RecurrentNetwork]]
@@ -173,8 +173,8 @@ class _Sources:
         models = {(one.model, seed) for one, seed in named.values() if one.is_network}
         return sum(self._network(model, seed).count_trainable() for model, seed in models)
 
-    def _make(self, model: str, seed: int) -> Recommender:
-        floors: dict[str, Callable[[], Recommender]] = {
+    def _make(self, model: str, seed: int) -> Scorer:
+        floors: dict[str, Callable[[], Scorer]] = {
             "popularity": lambda: Popularity(self.training_counts),
             "recent_popularity": lambda: RecentPopularity(self.recent_counts, self.training_counts),
             "last_item_cooccurrence": lambda: LastItemCooccurrence(

@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from bazar.batches import to_front
-from bazar.networks import RecurrentNetwork, last_steps
+from bazar.networks import RecurrentNetwork, have_titles, last_steps
 from bazar.windows import Windows
 
 
-class Recommender(Protocol):
+class Scorer(Protocol):
     """Scores every item for every history."""
 
     def score(self, windows: Windows) -> np.ndarray:
@@ -69,7 +69,7 @@ class NetworkClassifier:
         self._table = self._network.represent(everything, self._prepared) if tied else None
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return probabilities; see :meth:`Recommender.score`.
+        """Return probabilities; see :meth:`Scorer.score`.
 
         Items that a tied network cannot know, never bought in training and without a title where
         it reads titles, have ``-inf``.
@@ -92,7 +92,7 @@ class NearestTitles:
     def __init__(self, item_vectors: np.ndarray) -> None:
         self.item_vectors = item_vectors
         self._distinct, self._place = np.unique(item_vectors, axis=0, return_inverse=True)
-        self.is_titled = np.count_nonzero(item_vectors, axis=1) > 0
+        self.is_titled = have_titles(item_vectors)
         self._items = np.flatnonzero(self.is_titled)
         self._index = faiss.IndexFlatIP(item_vectors.shape[1])
         self._index.add(np.ascontiguousarray(item_vectors[self._items]))
@@ -102,7 +102,7 @@ class NearestTitles:
         raise NotImplementedError
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return cosines; see :meth:`Recommender.score`."""
+        """Return cosines; see :meth:`Scorer.score`."""
         return self.cosines(self.point(windows))
 
     def cosines(self, points: np.ndarray) -> np.ndarray:
@@ -149,8 +149,8 @@ class NetworkRegressor(NearestTitles):
         return _unit(self.predict(windows))
 
 
-def of_network(network: RecurrentNetwork, item_vectors: np.ndarray) -> Recommender:
-    """Make a recommender of a trained network, by what its head gives.
+def of_network(network: RecurrentNetwork, item_vectors: np.ndarray) -> Scorer:
+    """Make a scorer of a trained network, by what its head gives.
 
     Args:
         network: the network.
