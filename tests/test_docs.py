@@ -54,8 +54,9 @@ def test_an_example_of_a_network_trains(tmp_path: Path, example: dict) -> None:
         {"item_id": [str(item) for item in range(N_ITEMS)], "item_index": range(1, N_ITEMS + 1)}
     )
     network, history, facts = train_chosen(
-        split.train, split.validation, index, vectors(), quick, 1, tmp_path / "state.npz"
-    )
+        split.train, split.validation, index, vectors(), quick, 1, False,
+        tmp_path / "state.npz", tmp_path / "last.keras",
+    )  # fmt: skip
     assert facts["network"] == name
     assert np.isfinite(history["loss"]).all()
     assert network.options == block.network

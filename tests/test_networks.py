@@ -1,3 +1,4 @@
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -5,11 +6,18 @@ import keras
 import numpy as np
 import pytest
 import yaml
+from kedro.io import DatasetError
 from scipy.special import erf
 
 from bazar.batches import to_front
 from bazar.datasets.network import NetworkDataset
-from bazar.networks import RecurrentNetwork, ResidualBlock, build_network, last_steps
+from bazar.networks import (
+    RecurrentNetwork,
+    ResidualBlock,
+    build_network,
+    for_catalogue,
+    last_steps,
+)
 from bazar.options import ModelOptions, NetworkBlock, NetworkOptions
 from bazar.scorers import NetworkClassifier, of_network
 from tests.test_ranking import unit, windows_of
@@ -451,3 +459,102 @@ def test_every_network_describes_itself(options: NetworkOptions) -> None:
 def test_what_needs_titles_needs_their_dimension(changes: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="dimension"):
         build_network(described(**changes), 10)
+
+
+CATALOGUE = np.array(["", *(f"P{index:02d}" for index in range(1, N_ITEMS + 1))], dtype=object)
+# Two are gone, two are new, and all are numbered anew.
+OTHER = np.array(["", "A1", *CATALOGUE[:2:-1], "Z9"], dtype=object)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"head": "softmax"},
+        {"head": "tied_softmax"},
+        {"head": "tied_softmax", "item": "id+title", "temperature": 0.1, "history_decay": 0.5},
+        {"head": "vector", "item": "title", "item_dimension": None},
+    ],
+    ids=["softmax", "ids", "ids and titles", "vector"],
+)
+def test_what_was_learned_of_an_item_goes_with_its_id(keys: dict[str, Any]) -> None:
+    vectors = title_vectors()
+    network = made(described(**keys), vectors)
+    network.item_ids = CATALOGUE
+    unknown = "P07"
+    network.known.assign([0] + [item_id != unknown for item_id in CATALOGUE[1:]])
+    grown = for_catalogue(network, OTHER)
+    assert grown.n_items == len(OTHER) - 1
+    assert grown.item_ids.tolist() == OTHER.tolist()
+    then = {item_id: index for index, item_id in enumerate(CATALOGUE)}
+    now = {item_id: index for index, item_id in enumerate(OTHER)}
+    kept = [item_id for item_id in OTHER[1:] if item_id in then]
+    moved = np.zeros((len(OTHER), DIMENSION), np.float32)
+    moved[[now[item_id] for item_id in kept]] = vectors[[then[item_id] for item_id in kept]]
+    moved[now["A1"]], moved[now["Z9"]] = vectors[1], vectors[2]
+
+    known = dict(zip(OTHER, grown.known.numpy(), strict=True))
+    assert {item_id for item_id in OTHER[1:] if not known[item_id]} == {unknown, "A1", "Z9"}
+    history = ["P09", unknown, "P15", "P12"]
+    before = called(network, [[then[item_id] for item_id in history]], vectors)[0]
+    after = called(grown, [[now[item_id] for item_id in history]], moved)[0]
+    if keys["head"] == "vector":
+        np.testing.assert_allclose(after, before, rtol=1e-5)
+        return
+    np.testing.assert_allclose(
+        after[[now[item_id] for item_id in kept]],
+        before[[then[item_id] for item_id in kept]],
+        rtol=1e-4, atol=1e-5,
+    )  # fmt: skip
+    if keys["head"] == "softmax":
+        lowest = network.head.bias.numpy().min()
+        assert after[now["A1"]] == after[now["Z9"]] == pytest.approx(lowest)
+    elif keys.get("item") == "id+title":
+        # Of a new product its title is read, and nothing that was learned of others.
+        by_title = grown.represent(np.array([now["A1"]]), grown.prepare(moved))
+        expected = network.title_adapter(network.prepare(vectors)[1][None])
+        np.testing.assert_allclose(by_title, expected, rtol=1e-5)
+
+
+def test_the_same_catalogue_is_the_same_network() -> None:
+    network = made(described())
+    network.item_ids = CATALOGUE
+    assert for_catalogue(network, CATALOGUE.copy()) is network
+
+
+def test_a_network_comes_back_with_its_items_and_its_checksum(tmp_path: Path) -> None:
+    network = made(described())
+    network.item_ids = CATALOGUE
+    path = tmp_path / "network.keras"
+    dataset = NetworkDataset(filepath=str(path))
+    dataset.save(network)
+    assert dataset.load().item_ids.tolist() == CATALOGUE.tolist()
+    said = subprocess.run(
+        ["sha256sum", "--check", "network.keras.sha256"], cwd=tmp_path, check=False
+    )
+    assert said.returncode == 0
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match="not the file that was written"):
+        dataset.load()
+
+
+def test_a_run_killed_between_a_network_and_its_checksum_leaves_one_that_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = made(described())
+    network.item_ids = CATALOGUE
+    dataset = NetworkDataset(filepath=str(tmp_path / "network.keras"))
+    dataset.save(network)
+    network.head.bias.assign(network.head.bias + 1)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for moment in ("bazar.atomic._put_in_place", "bazar.datasets.network.settle_checksum"):
+        with monkeypatch.context() as patched:
+            patched.setattr(moment, killed)
+            with pytest.raises(KeyboardInterrupt):
+                dataset.save(network)
+        dataset.load()
+    np.testing.assert_array_equal(dataset.load().head.bias, network.head.bias)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -163,6 +164,154 @@ def test_the_run_says_where_things_are(ran: tuple[Path, StoreSummary, str]) -> N
     assert report.with_name("classifier_loss.png").stat().st_size > 5_000
     history = pd.read_csv(project / "data/06_models/sample/classifier_history.csv")
     assert history["epoch"].tolist() == list(range(1, len(history) + 1))
+
+
+def test_everybody_is_recommended_to(ran: tuple[Path, StoreSummary, str]) -> None:
+    data = ran[0] / "data"
+    rows = pd.read_parquet(data / "07_model_output/sample/recommendations.parquet")
+    bought = pd.read_parquet(data / "04_feature/sample/sequences.parquet")
+    titles = pd.read_parquet(data / "03_primary/sample/products.parquet").set_index("item_id")
+    assert rows.columns.tolist() == ["user_id", "model", "rank", "item_id", "title", "score"]
+    assert set(rows["model"]) == {"blend", "classifier", "regressor"}
+    for _, of_model in rows.groupby("model"):
+        assert set(of_model["user_id"]) == set(bought["user_id"])
+        assert (of_model.groupby("user_id").size() == 10).all()
+    # The last purchase, which is what models are tested on, is one that was seen.
+    assert rows.merge(bought, on=["user_id", "item_id"]).empty
+    assert rows["title"].tolist() == titles.loc[rows["item_id"], "title"].tolist()
+
+
+def answer(project: Path, *arguments: str) -> dict[str, Any]:
+    """What a command prints as JSON, and nothing else."""
+    ran = kedro(project, *arguments, "--env", "quick", "--json")
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    return json.loads(ran.stdout)
+
+
+def test_a_customer_is_recommended_to_by_a_command(ran: tuple[Path, StoreSummary, str]) -> None:
+    project = ran[0]
+    rows = pd.read_parquet(project / "data/07_model_output/sample/recommendations.parquet")
+    user = rows["user_id"].iloc[-1]
+    found = answer(project, "recommend", "--user", user, "--model", "classifier")
+    bought = pd.read_parquet(project / "data/04_feature/sample/sequences.parquet")
+    assert found["history"] == bought.loc[bought["user_id"] == user, "item_id"].tolist()
+    expected = rows[(rows["user_id"] == user) & (rows["model"] == "classifier")]
+    assert [one["item_id"] for one in found["products"]] == expected["item_id"].tolist()
+    for product in found["products"]:
+        assert product["because_item_id"] in found["history"]
+
+    shown = kedro(
+        project,
+        "recommend",
+        "--env",
+        "quick",
+        "--items",
+        f"{found['history'][0]},gone",
+        "--top",
+        "2",
+    )
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    for part in ("Blend recommends", "nearest past purchase", "skipped: gone"):
+        assert part in shown.stdout
+    wrong = kedro(project, "recommend", "--env", "quick", "--user", "nobody")
+    assert wrong.returncode != 0
+    assert "there is no customer nobody" in wrong.stderr
+    assert "Traceback" not in wrong.stdout + wrong.stderr
+
+
+def test_a_new_product_is_recommended_at_once(
+    ran: tuple[Path, StoreSummary, str], tmp_path: Path
+) -> None:
+    project = tmp_path
+    shutil.copytree(ran[0], project, dirs_exist_ok=True)
+    products = pd.read_parquet(project / "data/06_models/sample/shop_products.parquet")
+    like = products[products["title"].notna()].sort_values("purchases").iloc[-1]
+    lines = [
+        {"parent_asin": "NEW1", "title": f"{like['title']}, new edition", "store": "Novum"},
+        {"parent_asin": "NEW2", "title": ""},
+        {"parent_asin": like["item_id"], "title": "another title"},
+    ]
+    new = tmp_path / "new.jsonl"
+    new.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    before = snapshot(project)
+    added = kedro(project, "add-products", str(new), "--env", "quick")
+    assert added.returncode == 0, added.stderr[-3000:]
+    assert f"1 products added; the catalogue has {len(products) + 1:,}" in added.stdout
+    assert f"1 were there already, and stay as they are: {like['item_id']}" in added.stdout
+    assert "1 left out: no title" in added.stdout
+    changed = {path for path, content in snapshot(project).items() if before.get(path) != content}
+    assert {Path(path).name for path in changed} == {
+        "added_products.parquet", "title_vectors.parquet", "shop_products.parquet",
+        "shop_vectors.npy",
+    }  # fmt: skip
+
+    near = answer(project, "similar", "NEW1", "--top", "1")["products"]
+    assert near[0]["item_id"] == like["item_id"]
+    # Whoever is recommended the product that it is like is recommended it.
+    customers = pd.read_parquet(project / "data/07_model_output/sample/recommendations.parquet")
+    by_titles = customers[(customers["model"] == "regressor") & (customers["rank"] == 1)]
+    user = by_titles.loc[by_titles["item_id"] == like["item_id"], "user_id"].iloc[0]
+    found = answer(project, "recommend", "--user", user, "--model", "regressor")
+    assert "NEW1" in [one["item_id"] for one in found["products"]]
+
+    run = kedro(project, "run", "--env", "quick", "--pipelines", "recommendation")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    table = tmp_path / "everybody.csv"
+    exported = kedro(
+        project, "export-recommendations", str(table), "--env", "quick", "--model", "regressor"
+    )
+    assert exported.returncode == 0, exported.stderr[-3000:]
+    everybody = pd.read_csv(table)
+    assert set(everybody["model"]) == {"regressor"}
+    assert "NEW1" in set(everybody["item_id"])
+
+
+def test_the_next_night(ran: tuple[Path, StoreSummary, str], tmp_path: Path) -> None:
+    """One more file of purchases, of new products as well, and a training that goes on."""
+    project = tmp_path
+    shutil.copytree(ran[0], project, dirs_exist_ok=True)
+    settings = yaml.safe_load((project / "conf/base/globals.yml").read_text())
+    settings["interactions"]["reviews"]["files"] = "All_Beauty*.jsonl.gz"
+    settings["products"]["metadata"]["files"] = "meta_All_Beauty*.jsonl.gz"
+    (project / "conf/quick/globals.yml").write_text(
+        yaml.safe_dump({name: settings[name] for name in ("interactions", "products")})
+    )
+    raw = project / "data/01_raw/sample"
+    products = pd.read_parquet(project / "data/06_models/sample/shop_products.parquet")
+    bought, time_of_the_first = [*products["item_id"].iloc[:3], "A_NEW"], 1_700_000_000_000
+    purchases = [
+        {
+            "user_id": f"new{user}",
+            "parent_asin": item,
+            "timestamp": 1_700_000_000_000 + day,
+            "rating": 5,
+        }
+        for user in range(8)
+        for day, item in enumerate(bought)
+    ]
+    for name, lines in (
+        ("All_Beauty_2.jsonl.gz", purchases),
+        ("meta_All_Beauty_2.jsonl.gz", [{"parent_asin": "A_NEW", "title": "A new soap"}]),
+    ):
+        (raw / name).write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
+    run = kedro(
+        project, "run", "--env", "quick", "--params", "warm_start=true", "--pipelines",
+        "ingestion,joining,sequencing,embedding,modelling_classifier,modelling_regressor",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    for model in ("classifier", "regressor"):
+        folder = project / "data/06_models/sample"
+        trained = json.loads((folder / f"{model}_training.json").read_text())
+        assert trained["warm_start"]
+        assert len(pd.read_csv(folder / f"{model}_history.csv")) == 2
+        network = NetworkDataset(filepath=str(folder / f"{model}.keras")).load()
+        assert network.n_items == len(products) + 1
+        assert "A_NEW" in network.item_ids
+        measured, before = (
+            json.loads((place / f"data/07_model_output/sample/{model}_metrics.json").read_text())
+            for place in (project, ran[0])
+        )
+        assert measured["masked"]["ndcg@10"] > before["masked"]["ndcg@10"] - 0.05
 
 
 def test_models_and_seeds_are_compared(ran: tuple[Path, StoreSummary, str]) -> None:

@@ -14,8 +14,8 @@ from bazar.checkpoints import Checkpoint
 from bazar.errors import InputError
 from bazar.floors import LastItemCooccurrence, Popularity
 from bazar.metrics import row_metrics
-from bazar.networks import RecurrentNetwork, build_network
-from bazar.options import NetworkBlock
+from bazar.networks import RecurrentNetwork, build_network, for_catalogue
+from bazar.options import NetworkBlock, WarmOptions
 from bazar.ranking import rank_catalogue
 from bazar.scorers import Scorer, of_network
 from bazar.training import TrainedNetwork, make_step, train_network
@@ -545,3 +545,66 @@ def test_a_state_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monk
     checkpoint.clear()
     checkpoint.clear()
     assert checkpoint.load("a") is None
+
+
+def test_a_warm_start_goes_on_where_training_ended() -> None:
+    described = with_training(
+        BLOCKS["ids and titles"], warm=WarmOptions(epochs=2, learning_rate=0.01)
+    )
+    early = cycle_split(users=48)
+    trained = train(early, described).network
+    trained.item_ids = np.arange(N_ITEMS + 1).astype(object)
+    # Two products join the cycle, and as many customers again.
+    longer = N_ITEMS + 2
+    lists = [[(user + step) % longer + 1 for step in range(10)] for user in range(98)]
+    late = leave_one_out(sequences_of(lists), longer, history_length=8)
+    item_ids = np.arange(longer + 1).astype(object)
+    read = np.concatenate([vectors(), unit(np.random.default_rng(9).normal(size=(3, 24)))[1:]])
+
+    def train_late(block: NetworkBlock, start: RecurrentNetwork | None) -> TrainedNetwork:
+        return train_network(late.train, late.validation, block, longer, 1, read, start=start)
+
+    warm = train_late(described.warmed, for_catalogue(trained, item_ids))
+    cold = train_late(described.warmed, None)
+    assert len(warm.history) == len(cold.history) == 2
+    assert warm.facts["warm_start"]
+    assert not cold.facts["warm_start"]
+    reached = {
+        name: hit_rates(of_network(trained.network, read), late.test)
+        for name, trained in (("warm", warm), ("cold", cold))
+    }
+    assert reached["warm"] >= 0.85
+    assert reached["cold"] <= reached["warm"] - 0.1
+    assert (warm.network.known.numpy()[1:] == 1).all()
+
+
+def test_a_warm_start_is_of_the_same_network() -> None:
+    split = cycle_split(users=40)
+    trained = train(split, with_training(BLOCKS["tied"], epochs=1)).network
+    with pytest.raises(InputError, match=r"(?s)warm_start: .* is not the one .* warm_start: false"):
+        train_network(
+            split.train, split.validation, BLOCKS["titles"], N_ITEMS, 1, vectors(), start=trained
+        )
+
+
+def test_an_interrupted_warm_start_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    split = cycle_split(users=40)
+    described = with_training(BLOCKS["tied"], epochs=3)
+
+    def begun() -> RecurrentNetwork:
+        return train(split, with_training(described, epochs=1)).network
+
+    def go_on(checkpoint: Checkpoint | None, after_epoch: Any = None) -> TrainedNetwork:
+        return train_network(
+            split.train, split.validation, described, N_ITEMS, 2, vectors(), checkpoint,
+            after_epoch, begun(),
+        )  # fmt: skip
+
+    def stop(figures: dict[str, float]) -> None:
+        if figures["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    checkpoint = Checkpoint(tmp_path / "state.npz")
+    with pytest.raises(KeyboardInterrupt):
+        go_on(checkpoint, stop)
+    assert_same(go_on(checkpoint), go_on(None))

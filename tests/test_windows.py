@@ -16,13 +16,16 @@ from bazar.windows import (
     Split,
     Windows,
     cold_items,
+    count_purchases,
     draw_cold_items,
+    everything_bought,
     find_cuts,
     leave_one_out,
     paper_windows,
     read_sequences,
     require_clock,
     temporal,
+    whole_histories,
 )
 
 sequence_lists = st.lists(
@@ -554,3 +557,40 @@ def test_arrow_round_trip(lists: list[list[int]]) -> None:
 def test_other_arrow_tables_are_refused() -> None:
     with pytest.raises(InputError, match=r"found user_id, history; run the pipeline sequencing"):
         Windows.from_arrow(pa.table({"user_id": ["a"], "history": [[1, 2]]}))
+
+
+@given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=7), min_size=1, max_size=8))
+def test_whole_histories_end_with_the_last_purchase(lists: list[list[int]]) -> None:
+    rows = whole_histories(sequences_of(lists), history_length=4)
+    assert len(rows) == len(lists)
+    for items, history in zip(lists, rows.histories(), strict=True):
+        assert [item for item in history if item] == items[-4:]
+    assert rows.user_ids.equals(sequences_of(lists).user_ids)
+    assert rows.n_seen.tolist() == [len(items) for items in lists]
+    seen = [set() for _ in lists]
+    for row, item in zip(*rows.seen_pairs(), strict=True):
+        seen[row].add(int(item))
+    assert seen == [set(items) for items in lists]
+
+
+@given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=7), min_size=1, max_size=8))
+def test_everything_bought_is_each_purchase_but_the_first(lists: list[list[int]]) -> None:
+    rows = everything_bought(whole_histories(sequences_of(lists), history_length=4))
+    found = [
+        ([int(item) for item in history if item], int(target))
+        for history, target in zip(rows.histories(), rows.targets, strict=True)
+    ]
+    expected = [
+        (items[max(0, place - 4) : place], items[place])
+        for items in lists
+        for place in range(1, len(items))
+    ]
+    assert found == expected
+
+
+def test_purchases_are_counted_ever_and_of_late() -> None:
+    counts, recent = count_purchases(
+        sequences_of([[1, 2, 2], [3, 1]]), 4, np.array([1, 2, 9, 3, 8]), recent_share=0.4
+    )
+    assert counts.tolist() == [0, 2, 2, 1, 0]
+    assert recent.tolist() == [0, 1, 1, 0, 0]

@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bazar.atomic import atomic_path
 from bazar.datasets.arrays import ArrayDataset, WindowsDataset
-from bazar.datasets.atomic import atomic_path
 from bazar.errors import InputError
 from bazar.metrics import WITH_INTERVAL, bootstrap_interval, catalogue_coverage, row_metrics
 from bazar.windows import Windows

@@ -1,7 +1,4 @@
-"""The project's commands: ``kedro run`` and ``kedro download``.
-
-Errors that a user can mend are told in a few lines.
-"""
+"""The project's commands: ``kedro run``, ``kedro download``, and those of a trained shop."""
 
 import copy
 import pkgutil
@@ -14,34 +11,11 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
-from kedro.io import DatasetError
 
 from bazar import pipelines
+from bazar.command_errors import told_in_short
 from bazar.errors import InputError
-
-
-def told_in_short(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a command end with the message alone when the cause is outside the program.
-
-    Kedro wraps what a catalog type raises: the cause of the error is looked for, too. Any
-    other error keeps its traceback, since it is for a programmer to read.
-    """
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except Exception as error:
-            cause: BaseException | None = error
-            while cause is not None and not isinstance(cause, InputError):
-                cause = cause.__cause__ or cause.__context__
-            if cause is None and isinstance(error, DatasetError):
-                cause = error
-            if cause is None:
-                raise
-            raise click.ClickException(str(cause)) from None
-
-    return run
+from bazar.shop_commands import COMMANDS
 
 
 @click.group(name="bazar")
@@ -78,6 +52,8 @@ def _check_name(what: str, name: str | None, names: set[str]) -> None:
 run = copy.copy(kedro_run)
 run.callback = told_in_short(check_names(run.callback))  # type: ignore[arg-type]
 cli.add_command(run)
+for shop_command in COMMANDS:
+    cli.add_command(shop_command)
 
 
 @cli.command()

@@ -9,7 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from bazar.names import NO_TITLE, PROTOCOLS, model_name, protocol_name
+from bazar.names import NO_TITLE, POPULAR, PROTOCOLS, model_name, protocol_name
+from bazar.recommender import Recommendations
 from bazar.report import ExampleCustomer, findings
 from bazar.report_networks_table import cells
 
@@ -187,6 +188,65 @@ def print_outputs(
         f"`.venv/bin/kedro viz run{of_env}` shows what follows from what.",
         highlight=False,
     )
+
+
+def print_recommendations(
+    found: Recommendations,
+    bought: list[str | None],
+    user_id: str | None,
+    console: Console | None = None,
+) -> None:
+    """Print what is recommended to somebody, and why.
+
+    Args:
+        found: the answer.
+        bought: titles of the past purchases, the latest last; None where one has none.
+        user_id: the customer, if it is one.
+        console: where to print; the terminal if None.
+    """
+    console = console or Console()
+    who = f"Customer {escape(user_id)}" if user_id else "Who is asked about"
+    if bought:
+        console.print(f"\n[bold]{who}[/bold] bought, the latest last:")
+        table = _numbered_list()
+        first = max(0, len(bought) - _LAST_PURCHASES)
+        for place, title in enumerate(bought[first:], start=first + 1):
+            table.add_row(str(place), escape(title or NO_TITLE))
+        console.print(table)
+    if found.skipped:
+        console.print(f"Not in the catalogue, skipped: {escape(', '.join(found.skipped))}")
+    if found.model == POPULAR:
+        console.print("\n[bold]Bought most of late[/bold]: no past purchase tells anything here.")
+    else:
+        console.print(f"\n[bold]{model_name(found.model)}[/bold] recommends:")
+    console.print(_products_table(found, "nearest past purchase"))
+
+
+def print_similar(
+    found: Recommendations, item_id: str, title: str | None, console: Console | None = None
+) -> None:
+    """Print the products with the nearest titles; arguments as of :func:`print_recommendations`."""
+    console = console or Console()
+    console.print(f"\nNearest to [bold]{escape(title or item_id)}[/bold], with cosines:")
+    console.print(_products_table(found, None))
+
+
+def _products_table(found: Recommendations, because: str | None) -> Table:
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("product", no_wrap=True)
+    table.add_column("title", overflow="fold", ratio=3)
+    table.add_column("score", justify="right", no_wrap=True)
+    if because:
+        table.add_column(because, overflow="fold", ratio=2)
+        table.add_column("cosine", justify="right", no_wrap=True)
+    for one in found.products:
+        row = [str(one.rank), escape(one.item_id), escape(one.title or NO_TITLE)]
+        row.append(f"{one.score:.4g}")
+        if because and one.because_cosine is not None:
+            row += [escape(one.because_title or NO_TITLE), f"{one.because_cosine:.2f}"]
+        table.add_row(*row)
+    return table
 
 
 def _metrics_table(metrics: dict[str, Any]) -> Table:

@@ -26,6 +26,8 @@ FLOORS = (
     "ease",
     "title_neighbours",
 )
+# The model for whom nothing is known of.
+POPULAR = "recent_popularity"
 PROTOCOL_NAMES = {
     "leave_one_out": "leave-one-out",
     "temporal": "split in time",

@@ -7,7 +7,9 @@ after a step changes nothing before it, so that no step needs a mask, and one pa
 serves as many targets as it has steps.
 """
 
+import json
 import math
+from pathlib import Path
 from typing import Any, Self
 
 import keras
@@ -29,6 +31,8 @@ _RECURRENT = {
 }
 # Directions in which titles hardly differ are not blown up beyond this share of the largest.
 _SMALLEST_VARIANCE = 1e-4
+# Within a network's file.
+_ITEM_IDS = "item_ids.json"
 
 
 def build_network(
@@ -126,7 +130,11 @@ class RecurrentNetwork(keras.Model):
         n_items: size of the catalogue that it was made for.
         known: shape (n_items + 1,), float32: 1 where an item stood in the training part, to be set
             by whoever trains. The learned vector of another item is never read.
+        item_ids: shape (n_items + 1,), external ids by item index, to be set by whoever trains,
+            and kept in the network's file; None as long as nobody has.
     """
+
+    item_ids: np.ndarray | None
 
     def __init__(
         self, options: dict[str, Any], n_items: int, vector_dimension: int | None, **kwargs: Any
@@ -146,6 +154,7 @@ class RecurrentNetwork(keras.Model):
         self.options = NetworkOptions.model_validate(options)
         self.n_items = n_items
         self.vector_dimension = vector_dimension
+        self.item_ids = None
         if vector_dimension is None and self.options.needs_vectors:
             raise ValueError("items of titles and head: vector need the dimension of the vectors")
         size = self.options.item_dimension or vector_dimension
@@ -371,6 +380,61 @@ class RecurrentNetwork(keras.Model):
 
     def build(self, input_shape: Any = None) -> None:
         """Do nothing: the weights are made with the network."""
+
+    def save_assets(self, dir_path: str) -> None:
+        """Write what stands in the network's file beside the weights: Keras calls it."""
+        ids = None if self.item_ids is None else self.item_ids.tolist()
+        Path(dir_path, _ITEM_IDS).write_text(json.dumps(ids), encoding="utf-8")
+
+    def load_assets(self, dir_path: str) -> None:
+        """Read what :meth:`save_assets` wrote."""
+        ids = json.loads(Path(dir_path, _ITEM_IDS).read_text(encoding="utf-8"))
+        self.item_ids = None if ids is None else np.array(ids, dtype=object)
+
+
+def for_catalogue(network: RecurrentNetwork, item_ids: np.ndarray) -> RecurrentNetwork:
+    """Make the same network for a catalogue that grew, shrank, or was numbered anew.
+
+    What was learned of an item goes with its id. A new item is one that the network was never
+    shown: its learned vector, the mean of the others, is not read before it is trained; its title
+    is. A ``softmax`` gives it the score of the item that it gives the least to.
+
+    Args:
+        network: trained, with its ``item_ids``.
+        item_ids: shape (items + 1,), external ids by item index.
+
+    Returns:
+        The network itself where the catalogue is the same; else another.
+    """
+    assert network.item_ids is not None
+    if np.array_equal(network.item_ids, item_ids):
+        return network
+    place = {item_id: index for index, item_id in enumerate(network.item_ids)}
+    places = np.array([place.get(item_id, -1) for item_id in item_ids])
+    grown = RecurrentNetwork(
+        network.options.model_dump(mode="json"), len(item_ids) - 1, network.vector_dimension
+    )
+    grown.item_ids = item_ids
+    untied = network.options.head == "softmax"
+    embeddings = None if grown.item_embedding is None else grown.item_embedding.embeddings
+    for old, new in zip(network.variables, grown.variables, strict=True):
+        values, learned, axis = new.numpy(), old.numpy(), 0
+        if new is grown.known:
+            values[:] = 0
+        elif untied and new is grown.head.bias:
+            values[:] = learned.min()
+        elif untied and new is grown.head.kernel:
+            values[:] = 0
+            axis = 1
+        elif new is embeddings:
+            values[:] = learned[np.asarray(network.known) > 0].mean(axis=0)
+        else:
+            new.assign(learned)
+            continue
+        of_items = np.moveaxis(values, axis, 0)
+        of_items[places >= 0] = np.moveaxis(learned, axis, 0)[places[places >= 0]]
+        new.assign(values)
+    return grown
 
 
 def last_steps(histories: Any) -> Any:

@@ -271,6 +271,13 @@ class NetworkOptions(Options):
         return self
 
 
+class WarmOptions(Options):
+    """How a training that starts from the last weights differs from one that starts from none."""
+
+    epochs: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+
+
 class TrainingOptions(Options):
     """How a network is trained."""
 
@@ -293,6 +300,8 @@ class TrainingOptions(Options):
     NDCG@10 over the full catalogue with the history masked."""
     early_stopping_patience: int | None = Field(default=None, ge=0)
     """Epochs without a better one before training stops; null never stops early."""
+    warm: WarmOptions | None = None
+    """What is other with ``warm_start``; null trains as long as from nothing."""
 
 
 class NetworkBlock(NetworkOptions):
@@ -304,6 +313,14 @@ class NetworkBlock(NetworkOptions):
     def network(self) -> NetworkOptions:
         """The network without its training."""
         return NetworkOptions.model_validate(self.model_dump(exclude={"training"}))
+
+    @property
+    def warmed(self) -> Self:
+        """The same network, trained as ``warm_start`` trains it."""
+        if self.training.warm is None:
+            return self
+        training = self.training.model_copy(update=dict(self.training.warm))
+        return self.model_copy(update={"training": training})
 
     @model_validator(mode="after")
     def _loss_fits_head(self) -> Self:
@@ -483,6 +500,14 @@ class EaseOptions(Options):
     bytes, and time with the third power."""
 
 
+class FloorOptions(Options):
+    """Parameters of the floors that have any."""
+
+    decayed_cooccurrence: DecayedCooccurrenceOptions
+    session_knn: SessionKnnOptions
+    ease: EaseOptions
+
+
 BlendModel = Literal[
     "classifier",
     "regressor",
@@ -537,6 +562,32 @@ class BlendOptions(Options):
         return self
 
 
+class RecommendationOptions(Options):
+    """What is recommended to every customer."""
+
+    models: tuple[BlendModel | Literal["blend"], ...] = Field(min_length=1)
+    """What recommends; the first is what answers where no model is named."""
+    top_k: int = Field(ge=1)
+    """Products for each customer, at most."""
+    exclude_seen: bool
+    """Whether products that a customer bought are left out."""
+    batch_size: int = Field(ge=1)
+    """Customers at a time: memory is this times the size of the catalogue."""
+
+
+class ShopOptions(Options):
+    """The content of ``shop.json``: what a :class:`~bazar.recommender.Recommender` is made of."""
+
+    dataset: str
+    seed: int
+    """Of the training of its networks."""
+    models: tuple[BlendModel | Literal["blend"], ...] = Field(min_length=1)
+    blend: BlendOptions
+    weights: dict[str, float]
+    """Of the components of the blend."""
+    floors: FloorOptions
+
+
 class EvaluationOptions(Options):
     """How models are ranked and measured."""
 
@@ -572,6 +623,8 @@ class Parameters(Options):
     split: Split
     seed: int = Field(ge=0)
     """Of the training of networks; results of another seed than 42 go to a folder of its own."""
+    warm_start: bool
+    """Whether training starts from the weights of the last one."""
     ingestion: IngestionOptions
     joining: JoiningOptions
     sequencing: SequencingOptions
@@ -585,8 +638,18 @@ class Parameters(Options):
     report_networks: ReportNetworks
     search: SearchOptions
     evaluation: EvaluationOptions
+    recommendation: RecommendationOptions
     comparison: ComparisonOptions
     reporting: ReportingOptions
+
+    @model_validator(mode="after")
+    def _starts_clean(self) -> Self:
+        if self.warm_start and self.split in {"cold_items", "paper_windows"}:
+            raise ValueError(
+                f"warm_start goes with split leave_one_out and temporal: with {self.split}, what "
+                "was learned before may be what is tested now"
+            )
+        return self
 
 
 def tell_problems(error: ValidationError) -> str:

@@ -73,6 +73,34 @@ def rank_catalogue(scorer: Scorer, windows: Windows, k: int, batch_size: int) ->
     }
 
 
+def best_items(
+    scorer: Scorer,
+    windows: Windows,
+    k: int,
+    exclude_seen: bool,
+    allowed: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the best items for each row.
+
+    Args:
+        scorer: the model.
+        windows: the rows, few enough for a score of every item for each of them.
+        k: items per row.
+        exclude_seen: whether what the user bought before is left out.
+        allowed: shape (items + 1,), bool: items that may be recommended; None allows all.
+
+    Returns:
+        Item indices in order, shape (rows, k), int64, 0 where there are no more, and scores, the
+        same shape, float32.
+    """
+    scores = scorer.score(windows)
+    if exclude_seen:
+        scores[windows.seen_pairs()] = -np.inf
+    if allowed is not None:
+        scores[:, ~allowed] = -np.inf
+    return _top(scores, k)
+
+
 def _score(
     scorer: Scorer, windows: Windows, k: int
 ) -> tuple[np.ndarray, Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray]]]:

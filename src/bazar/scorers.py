@@ -28,7 +28,11 @@ class Scorer(Protocol):
 
 
 class NetworkClassifier:
-    """A network with a probability for every item."""
+    """A network with a probability for every item.
+
+    Attributes:
+        readable: shape (items + 1,), bool, items of a history that are read; None for all.
+    """
 
     def __init__(self, network: RecurrentNetwork, item_vectors: np.ndarray | None = None) -> None:
         """Make ready to score.
@@ -39,7 +43,7 @@ class NetworkClassifier:
                 titles.
         """
         self._network = network
-        self._readable = network.readable(item_vectors)
+        self.readable = network.readable(item_vectors)
         self._prepared = network.prepare(item_vectors if network.options.needs_vectors else None)
         tied = network.options.head == "tied_softmax"
         self._closed = np.zeros(network.n_items + 1, np.float32)
@@ -74,7 +78,7 @@ class NetworkClassifier:
         Items that a tied network cannot know, never bought in training and without a title where
         it reads titles, have ``-inf``.
         """
-        histories = tf.constant(to_front(windows.histories(), self._readable))
+        histories = tf.constant(to_front(windows.histories(), self.readable))
         return self._score(histories, self._table).numpy() + self._closed
 
 
@@ -126,11 +130,15 @@ class NearestTitles:
 
 
 class NetworkRegressor(NearestTitles):
-    """A network that predicts the title vector of the next product."""
+    """A network that predicts the title vector of the next product.
+
+    Attributes:
+        readable: shape (items + 1,), bool, items of a history that are read; None for all.
+    """
 
     def __init__(self, network: RecurrentNetwork, item_vectors: np.ndarray) -> None:
         super().__init__(item_vectors)
-        self._readable = network.readable(item_vectors)
+        self.readable = network.readable(item_vectors)
         prepared = network.prepare(item_vectors)
 
         @tf.function(reduce_retracing=True)
@@ -141,7 +149,7 @@ class NetworkRegressor(NearestTitles):
 
     def predict(self, windows: Windows) -> np.ndarray:
         """Return the predicted vectors as they are, shape (rows, dimension), float32."""
-        histories = tf.constant(to_front(windows.histories(), self._readable))
+        histories = tf.constant(to_front(windows.histories(), self.readable))
         return self._predict(histories).numpy()
 
     def point(self, windows: Windows) -> np.ndarray:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bazar.errors import InputError
-from bazar.options import EmbeddedText
+from bazar.options import EmbeddedText, EmbeddingOptions
 
 logger = logging.getLogger(__name__)
 
@@ -170,6 +170,40 @@ def vectors_of(texts: list[str | None], known: pa.Table, encoder: Encoder) -> np
         if text is not None:
             vectors[row] = table[place[text]]
     return vectors
+
+
+def embed_products(products: pa.Table, known: pa.Table, options: EmbeddingOptions) -> pa.Table:
+    """Embed the texts of a small table of products; see :func:`embed_texts`.
+
+    Args:
+        products: columns ``title`` and ``attributes``.
+        known: vectors embedded before; columns of :data:`EMPTY`.
+        options: what is embedded, and by what.
+    """
+    encoder = find_encoder(options.encoder, options.sha256)
+    distinct = sorted({text for text in _texts(products, options) if text is not None})
+    return embed_texts(distinct, known, encoder, options.batch_size)
+
+
+def of_products(products: pa.Table, known: pa.Table, options: EmbeddingOptions) -> np.ndarray:
+    """Return a unit vector for each product of a small table, and zeros where one has no title.
+
+    Args:
+        products: columns ``title`` and ``attributes``.
+        known: as of :func:`embed_products`; texts that are not among them are embedded.
+        options: what is embedded, and by what.
+
+    Returns:
+        shape (rows, dimension), float32.
+    """
+    encoder = find_encoder(options.encoder, options.sha256)
+    embedded = embed_products(products, known, options)
+    return vectors_of(_texts(products, options), embedded, encoder)
+
+
+def _texts(products: pa.Table, options: EmbeddingOptions) -> list[str | None]:
+    table = ibis.memtable(products)
+    return table.select(text=text_of(table, options.text)).to_pyarrow()["text"].to_pylist()
 
 
 def _load(encoder: Encoder):  # type: ignore[no-untyped-def]

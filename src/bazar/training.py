@@ -55,6 +55,7 @@ def train_network(
     item_vectors: np.ndarray | None = None,
     checkpoint: Checkpoint | None = None,
     after_epoch: Callable[[dict[str, float]], None] | None = None,
+    start: RecurrentNetwork | None = None,
 ) -> TrainedNetwork:
     """Build a network and train it; two calls with the same arguments give the same weights.
 
@@ -72,9 +73,12 @@ def train_network(
             was interrupted goes on from there, to the same weights.
         after_epoch: called with the figures of each epoch, a row of the history; what it raises
             ends the training.
+        start: a network of the same description and catalogue, to go on from; it is trained
+            itself. None starts from weights that ``seed`` draws.
 
     Raises:
-        InputError: if there is nothing to learn from, or nothing to validate on.
+        InputError: if there is nothing to learn from, or nothing to validate on, or ``start`` is
+            another network.
         DivergenceError: if the loss or the weights are not numbers any more.
     """
     if not block.needs_vectors:
@@ -92,11 +96,19 @@ def train_network(
             "and 3 to validate"
         )
     started = time.perf_counter()
-    training = _Training(train, validation, block, n_items, seed, item_vectors)
+    if start is not None and start.options != block.network:
+        raise InputError(
+            "warm_start: the network that was trained last is not the one that the parameters "
+            "describe now\nTrain this one once with warm_start: false"
+        )
+    training = _Training(train, validation, block, n_items, seed, item_vectors, start)
     logger.info("the network:\n%s", training.network.describe())
     mark = ""
     if checkpoint is not None:
-        mark = fingerprint(block, seed, what_is_read(train, validation, item_vectors))
+        arrays = what_is_read(train, validation, item_vectors)
+        if start is not None:
+            arrays += [variable.numpy() for variable in start.variables]
+        mark = fingerprint(block, seed, arrays)
         if (state := checkpoint.load(mark)) is not None:
             training.restore(*state)
             logger.info("going on after epoch %d, where training stopped", len(training.epochs))
@@ -117,6 +129,7 @@ def train_network(
         "n_parameters": network.count_trainable(),
         "best_epoch": training.best_epoch,
         "training_rows": len(train),
+        "warm_start": start is not None,
     }
     logger.info(
         "trained %d epochs in %.0f s; kept epoch %d, validation loss %.5g, NDCG@10 %.4f",
@@ -154,6 +167,7 @@ class _Training:
         n_items: int,
         seed: int,
         item_vectors: np.ndarray | None,
+        start: RecurrentNetwork | None,
     ) -> None:
         self._options = block.training
         self._validation = validation
@@ -163,11 +177,16 @@ class _Training:
 
         keras.utils.set_random_seed(seed)
         dimension = None if item_vectors is None else item_vectors.shape[1]
-        self.network = build_network(block.network, n_items, dimension)
-        if item_vectors is not None and block.adapts_titles:
-            self.network.fit_whitening(item_vectors)
         counts = _item_counts(train, n_items)
-        self.network.known.assign((counts > 0).astype(np.float32))
+        in_training = (counts > 0).astype(np.float32)
+        if start is None:
+            self.network = build_network(block.network, n_items, dimension)
+            self.network.known.assign(in_training)
+            if item_vectors is not None and block.adapts_titles:
+                self.network.fit_whitening(item_vectors)
+        else:
+            self.network = start
+            start.known.assign(np.maximum(start.known.numpy(), in_training))
 
         self._optimizer = keras.optimizers.get(self._options.optimizer)
         self._optimizer.build(self.network.trainable_variables)

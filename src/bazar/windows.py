@@ -526,6 +526,56 @@ def paper_windows(
     )
 
 
+def whole_histories(sequences: Sequences, history_length: int) -> Windows:
+    """Make a row for each user after all that they bought: what comes next is not known.
+
+    Args:
+        sequences: the chronological sequences.
+        history_length: longest history, in items; of a longer one the latest items are kept.
+
+    Returns:
+        Rows of sequences in which a 0 stands behind each user's last item, as its target.
+    """
+    ends = sequences.starts[1:]
+    open_ended = Sequences(
+        sequences.user_ids,
+        np.insert(sequences.items, ends, 0),
+        sequences.starts + np.arange(len(sequences.starts)),
+    )
+    return Windows(open_ended, open_ended.starts[1:] - 1, history_length)
+
+
+def everything_bought(histories: Windows) -> Windows:
+    """Make a row for each purchase with another before it.
+
+    Args:
+        histories: what :func:`whole_histories` made.
+    """
+    sequences = histories.sequences
+    is_target = sequences.items > 0
+    is_target[sequences.starts[:-1]] = False
+    return Windows(sequences, np.flatnonzero(is_target), histories.history_length)
+
+
+def count_purchases(
+    sequences: Sequences, n_items: int, timestamps: np.ndarray | None, recent_share: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count how often each item was bought, ever and of late.
+
+    Args:
+        sequences: the chronological sequences.
+        n_items: size of the catalogue.
+        timestamps: when each item was bought, shape (interactions,), int64, UTC milliseconds;
+            None without a clock.
+        recent_share: share of the interactions that is recent, as in :class:`Split`.
+
+    Returns:
+        Two arrays of shape (items + 1,), int64.
+    """
+    every = np.ones(len(sequences.items), bool)
+    return _count_items(sequences, every, n_items, timestamps, recent_share)
+
+
 def tell_time(milliseconds: int) -> str:
     """Write a time, UTC milliseconds, as ISO 8601."""
     return (_EPOCH + int(milliseconds) * _MILLISECOND).isoformat(timespec="milliseconds")

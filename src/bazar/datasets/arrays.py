@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
-from bazar.datasets.atomic import AtomicSave
+from bazar.atomic import AtomicSave
+from bazar.products import ADDED
 from bazar.title_vectors import EMPTY
 from bazar.windows import Windows
 
@@ -75,6 +76,28 @@ class _ArrayFile(_FileDataset):
 
 class ArrayDataset(AtomicSave, _ArrayFile):
     """A NumPy array as ``.npy``."""
+
+
+class _AddedProductsFile(_FileDataset):
+    def load(self) -> pa.Table:
+        if not self._exists():
+            return ADDED.empty_table()
+        return pq.read_table(str(self._filepath)).cast(ADDED)
+
+    def save(self, data: pa.Table) -> None:
+        pq.write_table(data.cast(ADDED), str(self._filepath))
+
+
+class AddedProductsDataset(AtomicSave, _AddedProductsFile):
+    """Products that joined the catalogue since the last run; no file yet means none."""
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """First rows for kedro-viz.
+
+        Args:
+            nrows: Rows to show.
+        """
+        return TablePreview(**self.load().slice(0, nrows).to_pandas().to_dict(orient="split"))
 
 
 class _TitleVectorsFile(_FileDataset):

@@ -5,7 +5,7 @@ from typing import Any
 
 from kedro_datasets import json, matplotlib, pandas, partitions, text
 
-from bazar.datasets.atomic import AtomicSave
+from bazar.atomic import AtomicSave
 
 
 class JSONDataset(AtomicSave, json.JSONDataset):

@@ -6,7 +6,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from bazar.datasets.atomic import atomic_path
+from bazar.atomic import atomic_path
 
 
 class JSONFolderDataset(AbstractDataset):

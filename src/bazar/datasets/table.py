@@ -1,13 +1,16 @@
 """Tables of any size: Parquet read and written through Ibis."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import ibis.expr.types as ir
+import pyarrow as pa
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.ibis import FileDataset
 
-from bazar.datasets.atomic import AtomicSave, latest
+from bazar.atomic import AtomicSave, atomic_path, latest
 from bazar.datasets.connection import SharedConnection
 
 
@@ -48,3 +51,20 @@ class TableDataset(AtomicSave, SharedConnection, FileDataset):
 
     def _exists(self) -> bool:
         return latest(Path(self._filepath)).exists()
+
+
+class BatchesDataset(TableDataset):
+    """A table that is written a batch at a time, as it is made, and read as any other.
+
+    What is saved is a function that makes a reader of batches: the rows are never all in memory.
+    """
+
+    def save(self, data: Callable[[], pa.RecordBatchReader]) -> None:
+        """Make the rows and write them, to a file that is put in place once it is whole."""
+        with (
+            atomic_path(Path(self._get_save_path())) as temporary,
+            data() as reader,
+            pq.ParquetWriter(str(temporary), reader.schema) as writer,
+        ):
+            for batch in reader:
+                writer.write_batch(batch)

@@ -4,6 +4,7 @@ It is laid down once per model, under the model's name: ``classifier.network``,
 ``classifier.ranks``, ``classifier.metrics``.
 """
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from kedro.pipeline import Node, Pipeline
 
 from bazar.checkpoints import Checkpoint
 from bazar.errors import InputError
-from bazar.networks import RecurrentNetwork
+from bazar.models import ReadNetwork, network_file
+from bazar.network_files import load_network
+from bazar.networks import RecurrentNetwork, for_catalogue
 from bazar.options import REPORT, EvaluationOptions, ModelOptions
 from bazar.ranking import measure, rank_catalogue, ranks_table, recommendations_table
 from bazar.scorers import Scorer, of_network
 from bazar.training import train_network
 from bazar.windows import Windows
+
+logger = logging.getLogger(__name__)
 
 # What the models share; everything else a model reads or writes is its own.
 SHARED = {
@@ -35,6 +40,10 @@ SHARED = {
     "regressor.network",
     "all_networks",
 }
+
+
+Networks = dict[str, Callable[[], RecurrentNetwork]]
+"""What reads each network, by its path within the folder of results."""
 
 
 def network_pipeline(model: str, train: Callable[..., Any], options: str) -> Pipeline:
@@ -61,7 +70,9 @@ def training_pipeline(model: str, train: Callable[..., Any], options: str) -> Pi
             "item_vectors",
             "params:network",
             "params:seed",
+            "params:warm_start",
             "checkpoint",
+            "last_network",
         ],
         ["network", "history", "training"],
         name="train",
@@ -70,7 +81,11 @@ def training_pipeline(model: str, train: Callable[..., Any], options: str) -> Pi
         [node],
         namespace=model,
         inputs={"train", "validation", "item_index", "item_vectors"},
-        parameters={"params:network": f"params:{options}", "params:seed": "params:seed"},
+        parameters={
+            "params:network": f"params:{options}",
+            "params:seed": "params:seed",
+            "params:warm_start": "params:warm_start",
+        },
     )
 
 
@@ -122,19 +137,30 @@ def train_chosen(
     item_vectors: np.ndarray,
     options: ModelOptions,
     seed: int,
+    warm_start: bool,
     checkpoint: Path,
+    last_network: Path,
 ) -> tuple[RecurrentNetwork, pd.DataFrame, dict[str, Any]]:
     """Train the network that a model's options choose."""
     check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
+    item_ids = external_ids(item_index)
+    start = None
+    if warm_start and last_network.is_file():
+        start = for_catalogue(load_network(last_network), item_ids)
+        logger.info("warm start: from the weights of %s", last_network)
+    elif warm_start:
+        logger.warning("warm start: there is no %s; training from nothing", last_network)
     trained = train_network(
         train,
         validation,
-        options.block,
-        count_items(item_index),
+        options.block if start is None else options.block.warmed,
+        len(item_ids) - 1,
         seed,
         item_vectors,
         Checkpoint(checkpoint),
+        start=start,
     )
+    trained.network.item_ids = item_ids
     return trained.network, trained.history, trained.facts | {"network": options.network}
 
 
@@ -145,11 +171,16 @@ def train_report(
     item_vectors: np.ndarray,
     options: ModelOptions,
     seed: int,
+    warm_start: bool,
     checkpoint: Path,
+    last_network: Path,
 ) -> tuple[RecurrentNetwork, pd.DataFrame, dict[str, Any]]:
     """Train the report's network, whichever is chosen."""
     chosen = options.model_copy(update={"network": REPORT})
-    return train_chosen(train, validation, item_index, item_vectors, chosen, seed, checkpoint)
+    return train_chosen(
+        train, validation, item_index, item_vectors, chosen, seed, warm_start, checkpoint,
+        last_network,
+    )  # fmt: skip
 
 
 def recommend_by_network(
@@ -161,7 +192,7 @@ def recommend_by_network(
     item_vectors: np.ndarray,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rank the catalogue by what a network scores, or by nearness to what it predicts."""
-    check_size(network.n_items, item_index, "the network", "modelling_<model>")
+    check_network(network, external_ids(item_index), "the network", "modelling_<model>")
     check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     return recommend_to_rows(
         of_network(network, item_vectors), test, item_index, training_counts, evaluation
@@ -220,6 +251,54 @@ def check_size(found: int, item_index: ir.Table, what: str, pipeline: str) -> No
             f"{what} was made for {found:,} items, and the catalogue has {n_items:,}: it grew or "
             f"shrank since\nRun the pipeline {pipeline} again, and those after it"
         )
+
+
+def check_network(
+    network: RecurrentNetwork, item_ids: np.ndarray, what: str, pipeline: str
+) -> None:
+    """Refuse a network that was trained for another catalogue.
+
+    Args:
+        network: the network.
+        item_ids: shape (items + 1,), external ids by item index.
+        what: what the network is called in the message.
+        pipeline: what trains it anew.
+
+    Raises:
+        InputError: if any index stands for another item.
+    """
+    if network.item_ids is None or not np.array_equal(network.item_ids, item_ids):
+        raise InputError(
+            f"{what} was trained for {network.n_items:,} items, and the catalogue of "
+            f"{len(item_ids) - 1:,} items is not the same: it grew or shrank since\n"
+            f"Run the pipeline {pipeline} again, and those after it"
+        )
+
+
+def reader_of_networks(
+    own: dict[str, RecurrentNetwork], seed: int, networks: Networks
+) -> ReadNetwork:
+    """Make what reads the networks of any seed.
+
+    Args:
+        own: those of the run's own seed.
+        seed: the run's own.
+        networks: what reads each network, by its path within the folder of results.
+    """
+
+    def read(model: str, of_seed: int) -> RecurrentNetwork:
+        if of_seed == seed:
+            return own[model]
+        file = network_file(model, of_seed)
+        if file not in networks:
+            raise InputError(
+                f"blend.seeds: there is no {model} of seed {of_seed}\nTrain it with "
+                f"kedro run --pipelines modelling_{model} --params seed={of_seed} (and the --env "
+                "and split of this run), or leave the seed out"
+            )
+        return networks[file]()
+
+    return read
 
 
 def count_items(item_index: ir.Table) -> int:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from kedro.io import AbstractDataset, DatasetError
 
+from bazar.atomic import atomic_path, latest
 from bazar.datasets.arrays import ArrayDataset
-from bazar.datasets.atomic import atomic_path, latest
 from bazar.datasets.files import CSVDataset, FigureDataset, JSONDataset, ParquetDataset, TextDataset
 
 
@@ -146,7 +146,7 @@ def test_a_failed_save_leaves_the_earlier_folder(tmp_path: Path) -> None:
 KILLED_IN_A_SWAP = """
 import sys, time
 from pathlib import Path
-from bazar.datasets.atomic import atomic_path
+from bazar.atomic import atomic_path
 
 renamed = 0
 rename = Path.rename

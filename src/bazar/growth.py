@@ -1,0 +1,116 @@
+"""Products that join the catalogue of a trained shop."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol
+
+from bazar import ingest, join
+from bazar import title_vectors as vectors
+from bazar.datasets.raw import RawDataset
+from bazar.errors import InputError
+from bazar.products import ADDED
+
+_MAX_ROWS, _MAX_BYTES = 100_000_000, 100_000_000_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the products of a file.
+
+    Attributes:
+        added: ids of those that can be recommended now, and could not before.
+        known: ids of those that stand in the data set's own files.
+        rejects: rows that could not be used: reason and count.
+        n_products: size of the catalogue now.
+    """
+
+    added: list[str]
+    known: list[str]
+    rejects: dict[str, int]
+    n_products: int
+
+    def tell(self) -> str:
+        """Say it in a few lines."""
+        lines = [f"{len(self.added):,} products added; the catalogue has {self.n_products:,}"]
+        if self.known:
+            shown = ", ".join(self.known[:5]) + (", …" if len(self.known) > 5 else "")
+            lines.append(f"{len(self.known):,} were there already, and stay as they are: {shown}")
+        lines += [f"{count:,} left out: {reason}" for reason, count in self.rejects.items()]
+        if self.added:
+            lines.append(
+                f"Next: kedro similar {self.added[0]}; kedro run --pipelines recommendation writes "
+                "the recommendations of all customers anew"
+            )
+        return "\n".join(lines)
+
+
+def add_to_shop(catalog: CatalogProtocol, file: Path, source: str | None) -> Outcome:
+    """Read products, embed their titles, and put them into the shop.
+
+    Args:
+        catalog: of the environment.
+        file: the products.
+        source: the source of products that the file is shaped as; None for the first.
+
+    Raises:
+        InputError: if there is no such source, or the file cannot be used.
+    """
+    told, rejects = _read(catalog, file, source)
+    own = set(catalog.load("item_index").to_pyarrow()["item_id"].to_pylist())
+    new = [row for row in told.to_pylist() if row["item_id"] not in own]
+    before = {row["item_id"]: row for row in catalog.load("added_products").to_pylist()}
+    after = before | {row["item_id"]: row for row in new}
+    table = pa.Table.from_pylist(list(after.values()), ADDED)
+    options = catalog.load("params:embedding")
+    catalog.save(
+        "title_vectors",
+        vectors.embed_products(table, catalog.load("known_title_vectors"), options),
+    )
+    catalog.save("added_products", table)
+    node = next(node for node in pipelines["recommendation"].nodes if node.name == "pack_shop")
+    packed = node.run({name: catalog.load(name) for name in node.inputs})
+    for name, content in packed.items():
+        catalog.save(name, content)
+    return Outcome(
+        [row["item_id"] for row in new if row["item_id"] not in before],
+        [item_id for item_id in told["item_id"].to_pylist() if item_id in own],
+        rejects,
+        len(packed["shop_products"]),
+    )
+
+
+def _read(
+    catalog: CatalogProtocol, file: Path, source: str | None
+) -> tuple[pa.Table, dict[str, int]]:
+    """Titled products of a file, and how many rows are left out for which reason."""
+    options = catalog.load("params:ingestion")
+    name = source or next(iter(options.products))
+    if name not in options.products:
+        raise InputError(
+            f"there is no source {name} of products\nThere are {', '.join(options.products)} "
+            "(products in conf/<env>/globals.yml)"
+        )
+    shape = options.products[name].model_copy(update={"files": file.name, "optional": False})
+    raw = RawDataset(
+        path=str(file.resolve().parent),
+        sources={name: shape.model_dump()},
+        kind="products",
+        max_rows=_MAX_ROWS,
+        max_bytes=_MAX_BYTES,
+        connection={"backend": "duckdb"},
+    )
+    typed = ingest.read_once(ingest.type_products(raw.load()[name], shape, name, 0))
+    accepted = ingest.accept(typed, options.max_reject_share)
+    told = join.first_titles(accepted)
+    titled = told.filter(told.title.notnull()).order_by("item_id")
+    columns = titled.select(*ADDED.names).to_pyarrow().cast(ADDED)
+    rejected = ingest.collect_rejects(typed).to_pyarrow().to_pylist()
+    rejects = {row["reason"]: row["count"] for row in rejected}
+    if untitled := int(told.count().to_pyarrow().as_py()) - columns.num_rows:
+        rejects["no title"] = untitled
+    if columns.num_rows == 0:
+        raise InputError(f"{file} names no product with a title, and nothing was added")
+    return columns, rejects

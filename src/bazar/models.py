@@ -1,0 +1,138 @@
+"""Every model that there is, by its name: networks that were trained, and floors that count."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from bazar import blending, floors
+from bazar.errors import InputError
+from bazar.networks import RecurrentNetwork
+from bazar.options import (
+    DEFAULT_SEED,
+    BlendComponent,
+    BlendModel,
+    BlendOptions,
+    FloorOptions,
+)
+from bazar.scorers import Scorer, of_network
+from bazar.windows import Windows
+
+BLEND = "blend"
+"""The model that is made of others."""
+
+Named = dict[str, tuple[BlendComponent, int]]
+"""Components of a blend by what they are called, each with the seed of its training."""
+
+
+ReadNetwork = Callable[[str, int], RecurrentNetwork]
+"""Reads the network of a model that was trained with a seed, for the catalogue that there is."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """What models are made of.
+
+    Attributes:
+        item_vectors: shape (items + 1, dimension), float32, unit vectors, zeros where an item has
+            no title.
+        rows: what floors count in: histories and the purchases after them.
+        counts: shape (items + 1,), int64, times that each item stands in ``rows``.
+        recent_counts: the same of its most recent period alone.
+        options: parameters of the floors.
+        read_network: reads trained networks.
+    """
+
+    item_vectors: np.ndarray
+    rows: Windows
+    counts: np.ndarray
+    recent_counts: np.ndarray
+    options: FloorOptions
+    read_network: ReadNetwork
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What can be made, the blend included."""
+        return (BLEND, *get_args(BlendModel))
+
+    def make(self, model: str, seed: int) -> Scorer:
+        """Make a model.
+
+        Args:
+            model: ``classifier``, ``regressor`` or a floor.
+            seed: of the training of a network.
+        """
+        made: dict[str, Callable[[], Scorer]] = {
+            "popularity": lambda: floors.Popularity(self.counts),
+            "recent_popularity": lambda: floors.RecentPopularity(self.recent_counts, self.counts),
+            "last_item_cooccurrence": lambda: floors.LastItemCooccurrence(self.rows, self.counts),
+            "decayed_cooccurrence": lambda: floors.DecayedCooccurrence(
+                self.rows, self.counts, self.options.decayed_cooccurrence
+            ),
+            "session_knn": lambda: floors.SessionKnn(
+                self.rows, self.counts, self.options.session_knn
+            ),
+            "ease": lambda: floors.Ease(self.rows, self.counts, self.options.ease),
+            "title_neighbours": lambda: floors.TitleNeighbours(self.item_vectors),
+        }
+        if model in made:
+            return made[model]()
+        return of_network(self.read_network(model, seed), self.item_vectors)
+
+    def components(self, named: Named) -> dict[str, blending.Component]:
+        """Make components, each model once, over whichever lengths of history it is blended."""
+        models = {(component.model, seed) for component, seed in named.values()}
+        made = {(model, seed): self.make(model, seed) for model, seed in sorted(models)}
+        return {
+            name: blending.Component(made[component.model, seed], component.history_length)
+            for name, (component, seed) in named.items()
+        }
+
+    def blend(
+        self, options: BlendOptions, weights: Mapping[str, float], seed: int
+    ) -> blending.Blend:
+        """Make the blend; components of weight 0 are not made.
+
+        Args:
+            options: what is blended.
+            weights: that were chosen, by the name of the component.
+            seed: of the run.
+
+        Raises:
+            InputError: if the weights were chosen for other components.
+        """
+        named = name_components(options, seed)
+        if set(weights) != set(named):
+            raise InputError(
+                f"the weights were chosen for {', '.join(weights)}, and blend names "
+                f"{', '.join(named)}\nRun the pipeline modelling_blend again"
+            )
+        return blending.Blend(self.components(with_weight(named, weights)), weights)
+
+    def count_parameters(self, named: Named) -> int:
+        """Parameters of the networks among the components, each network once."""
+        models = {(one.model, seed) for one, seed in named.values() if one.is_network}
+        return sum(self.read_network(model, seed).count_trainable() for model, seed in models)
+
+
+def name_components(blend: BlendOptions, seed: int) -> Named:
+    """Name the components, those of other seeds after the run's own."""
+    named = {component.name: (component, seed) for component in blend.components}
+    for other in blend.seeds:
+        named |= {
+            f"{component.name}, seed {other}": (component, other)
+            for component in blend.components
+            if component.is_network and other != seed
+        }
+    return named
+
+
+def with_weight(named: Named, weights: Mapping[str, float]) -> Named:
+    """Return the components with a weight above 0."""
+    return {name: named[name] for name, weight in weights.items() if weight > 0}
+
+
+def network_file(model: str, seed: int) -> str:
+    """The file of a network, as a path within the folder of results, without its suffix."""
+    return model if seed == DEFAULT_SEED else f"seed_{seed}/{model}"

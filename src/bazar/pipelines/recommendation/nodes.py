@@ -1,0 +1,122 @@
+"""Nodes of the recommendation pipeline."""
+
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from bazar import sequences as ordering
+from bazar import title_vectors as vectors
+from bazar import windows
+from bazar.networks import RecurrentNetwork
+from bazar.options import (
+    BlendOptions,
+    DecayedCooccurrenceOptions,
+    EaseOptions,
+    EmbeddingOptions,
+    FloorOptions,
+    RecommendationOptions,
+    SequencingOptions,
+    SessionKnnOptions,
+    ShopOptions,
+)
+from bazar.pipelines.modelling import Networks, check_size, count_items, reader_of_networks
+from bazar.products import Products
+from bazar.recommender import RECOMMENDATIONS, Recommender
+
+
+def pack_shop(
+    sequences: ir.Table,
+    item_index: ir.Table,
+    products: ir.Table,
+    item_vectors: np.ndarray,
+    added_products: pa.Table,
+    title_vectors: pa.Table,
+    sequencing: SequencingOptions,
+    embedding: EmbeddingOptions,
+) -> tuple[windows.Windows, pd.DataFrame, np.ndarray]:
+    """Put together whom to recommend to, and what.
+
+    Returns:
+        A row for each customer, after all that they bought, the last purchase included; the
+        products in order of their index, with those that were added since; and the vectors of
+        their titles, zeros at 0 and where there is none.
+    """
+    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
+    users = ordering.list_users(sequences).to_pyarrow()
+    items = ordering.list_items(sequences).to_pyarrow_batches()
+    bought, timestamps = windows.read_sequences(users, items)
+    counts, recent = windows.count_purchases(
+        bought, count_items(item_index), timestamps, sequencing.recent_share
+    )
+    titled = item_index.left_join(products, "item_id").order_by("item_index")
+    told = titled.select("item_id", "title", "attributes").to_pandas()
+    catalogue = Products.from_frame(
+        told.assign(purchases=counts[1:], recent_purchases=recent[1:]), item_vectors
+    )
+    if added_products.num_rows:
+        catalogue = catalogue.plus(
+            added_products, vectors.of_products(added_products, title_vectors, embedding)
+        )
+    customers = windows.whole_histories(bought, sequencing.history_length)
+    return customers, catalogue.to_frame(), catalogue.vectors
+
+
+def describe_shop(
+    dataset: str,
+    seed: int,
+    recommendation: RecommendationOptions,
+    blend: BlendOptions,
+    chosen: dict[str, Any],
+    decayed_cooccurrence: DecayedCooccurrenceOptions,
+    session_knn: SessionKnnOptions,
+    ease: EaseOptions,
+) -> dict[str, Any]:
+    """Write down which models recommend, and what they are made of."""
+    options = ShopOptions(
+        dataset=dataset,
+        seed=seed,
+        models=recommendation.models,
+        blend=blend,
+        weights=chosen["weights"],
+        floors=FloorOptions(
+            decayed_cooccurrence=decayed_cooccurrence, session_knn=session_knn, ease=ease
+        ),
+    )
+    return options.model_dump(mode="json")
+
+
+def recommend_to_everyone(
+    customers: windows.Windows,
+    products: pd.DataFrame,
+    product_vectors: np.ndarray,
+    shop: dict[str, Any],
+    classifier: RecurrentNetwork,
+    regressor: RecurrentNetwork,
+    networks: Networks,
+    options: RecommendationOptions,
+) -> Callable[[], pa.RecordBatchReader]:
+    """Recommend to every customer by every model, as the rows are written."""
+    described = ShopOptions.model_validate(shop)
+    own = {"classifier": classifier, "regressor": regressor}
+    recommender = Recommender(
+        Products.from_frame(products, product_vectors),
+        customers,
+        described,
+        reader_of_networks(own, described.seed, networks),
+    )
+
+    def rows() -> pa.RecordBatchReader:
+        batches = chain.from_iterable(
+            recommender.recommend_to_everyone(
+                model, options.top_k, options.exclude_seen, options.batch_size
+            )
+            for model in options.models
+        )
+        return pa.RecordBatchReader.from_batches(RECOMMENDATIONS, batches)
+
+    return rows

@@ -1,0 +1,423 @@
+"""Recommendations for one customer or for all: what notebooks, commands and programs call.
+
+It needs no Kedro: a folder that the pipeline ``recommendation`` filled is enough.
+"""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import ValidationError
+from tqdm import tqdm
+
+from bazar.errors import InputError
+from bazar.models import BLEND, Models, ReadNetwork, network_file
+from bazar.names import POPULAR, model_name
+from bazar.network_files import load_network
+from bazar.networks import RecurrentNetwork, for_catalogue, have_titles
+from bazar.options import DEFAULT_SEED, ShopOptions, tell_problems
+from bazar.products import Products
+from bazar.ranking import best_items
+from bazar.scorers import Scorer
+from bazar.windows import Sequences, Windows, everything_bought
+
+logger = logging.getLogger(__name__)
+
+SHOP, PRODUCTS, VECTORS, CUSTOMERS = (
+    "shop.json", "shop_products.parquet", "shop_vectors.npy", "shop_customers.arrow",
+)  # fmt: skip
+"""Files of a folder that a :class:`Recommender` is loaded from, beside the networks."""
+
+RECOMMENDATIONS = pa.schema(
+    [
+        ("user_id", pa.large_string()),
+        ("model", pa.string()),
+        ("rank", pa.int32()),
+        ("item_id", pa.string()),
+        ("title", pa.string()),
+        ("score", pa.float32()),
+    ]
+)
+"""What is recommended to all customers: a row for each recommendation."""
+
+
+class Catalog(Protocol):
+    """What a Kedro catalog can do, as far as it is needed here."""
+
+    def load(self, name: str) -> Any:
+        """Load a data set."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A product that is recommended.
+
+    Attributes:
+        rank: from 1.
+        item_id: the product.
+        title: its title; None where it has none.
+        score: what the model gave it: of one answer, higher is better; of two models or two
+            answers, not to be compared.
+        because_item_id: the past purchase with the nearest title; None where there is none.
+        because_title: its title.
+        because_cosine: how near, from -1 to 1.
+    """
+
+    rank: int
+    item_id: str
+    title: str | None
+    score: float
+    because_item_id: str | None = None
+    because_title: str | None = None
+    because_cosine: float | None = None
+
+
+@dataclass(frozen=True)
+class Recommendations(Sequence[Recommendation]):
+    """An answer: products, the best first.
+
+    Attributes:
+        model: what recommends them. ``recent_popularity``, what is bought most of late, where
+            nothing is known of the customer.
+        products: the products.
+        skipped: ids of the history that the shop does not know.
+    """
+
+    model: str
+    products: tuple[Recommendation, ...]
+    skipped: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.products)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.products[place]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row for each product, the columns of :class:`Recommendation`."""
+        columns = list(Recommendation.__dataclass_fields__)
+        return pd.DataFrame([asdict(one) for one in self.products], columns=columns)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "model": self.model,
+            "skipped": list(self.skipped),
+            "products": [asdict(one) for one in self.products],
+        }
+
+    def _repr_html_(self) -> str:
+        """Show as a table in a notebook."""
+        return f"<p>{model_name(self.model)}</p>" + self.to_frame().to_html(index=False)
+
+
+class Recommender:
+    """Recommends products of a shop.
+
+    Attributes:
+        products: what there is to recommend.
+        models: what recommends, the default first.
+    """
+
+    def __init__(
+        self,
+        products: Products,
+        customers: Windows,
+        options: ShopOptions,
+        read_network: ReadNetwork,
+    ) -> None:
+        """Make ready to recommend.
+
+        Args:
+            products: what there is to recommend.
+            customers: a row for each customer, after all that they bought.
+            options: which models there are, and what they are made of.
+            read_network: reads a trained network, of whichever catalogue.
+        """
+        self.products = products
+        self.models = options.models
+        self._customers = customers
+        self._options = options
+        self._is_titled = have_titles(products.vectors)
+        self._scorers: dict[str, Scorer] = {}
+
+        def read(model: str, seed: int) -> RecurrentNetwork:
+            return for_catalogue(read_network(model, seed), products.item_ids)
+
+        self._made_of = Models(
+            products.vectors,
+            everything_bought(customers),
+            products.counts,
+            products.recent_counts,
+            options.floors,
+            read,
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a folder that the pipeline ``recommendation`` filled, and its default model.
+
+        Args:
+            folder: such as ``data/06_models/sample``; it may be copied anywhere, as a whole.
+
+        Raises:
+            InputError: if a file is missing, or a network is not the file that was written when
+                it was trained.
+        """
+        folder = Path(folder)
+        for name in (SHOP, PRODUCTS, VECTORS, CUSTOMERS):
+            if not (folder / name).is_file():
+                raise InputError(
+                    f"there is no {folder / name}\nRun the pipeline recommendation, which writes "
+                    "it, or give the folder of a data set in data/06_models"
+                )
+        options = read_options((folder / SHOP).read_text(encoding="utf-8"), folder / SHOP)
+
+        of_results = folder if options.seed == DEFAULT_SEED else folder.parent
+
+        def read_network(model: str, seed: int) -> RecurrentNetwork:
+            if seed == options.seed:
+                return load_network(folder / f"{model}.keras")
+            return load_network(of_results / f"{network_file(model, seed)}.keras")
+
+        with pa.memory_map(str(folder / CUSTOMERS)) as source:
+            customers = Windows.from_arrow(pa.ipc.open_file(source).read_all())
+        vectors = np.load(folder / VECTORS, allow_pickle=False)
+        products = Products.from_frame(pd.read_parquet(folder / PRODUCTS), vectors)
+        made = cls(products, customers, options, read_network)
+        made.warm_up()
+        return made
+
+    @classmethod
+    def from_catalog(cls, catalog: Catalog) -> Self:
+        """Read the same from a Kedro catalog, as a notebook has one.
+
+        Args:
+            catalog: of the environment whose recommendations are wanted.
+        """
+        options = ShopOptions.model_validate(catalog.load("shop"))
+
+        def read_network(model: str, seed: int) -> RecurrentNetwork:
+            if seed == options.seed:
+                return catalog.load(f"{model}.network")
+            return catalog.load("all_networks")[network_file(model, seed)]()
+
+        products = Products.from_frame(catalog.load("shop_products"), catalog.load("shop_vectors"))
+        made = cls(products, catalog.load("shop_customers"), options, read_network)
+        made.warm_up()
+        return made
+
+    def warm_up(self) -> None:
+        """Load the default model, and let it answer: later answers take milliseconds."""
+        some = np.flatnonzero(self.products.counts)[:2]
+        # Of two lengths: TensorFlow then makes a function for any.
+        for length in range(1, len(some) + 1):
+            self._best(self.models[0], some[:length], 1, True, None)
+
+    def recommend(
+        self,
+        history: Sequence[str],
+        k: int = 10,
+        model: str | None = None,
+        exclude_seen: bool = True,
+        categories: Sequence[str] | None = None,
+    ) -> Recommendations:
+        """Recommend to whoever has bought something, the shop's customer or not.
+
+        Args:
+            history: ids of products, in the order in which they were bought. Of nobody's
+                purchases, or none that the shop knows, follows what is bought most of late.
+            k: products at most.
+            model: one of :attr:`models`, or a floor; None for the default.
+            exclude_seen: whether products of the history are left out.
+            categories: names of categories, brands or other attributes; only products that have
+                one of them are recommended. None for all.
+
+        Raises:
+            InputError: if there is no such model, or no product of the categories.
+        """
+        model = self._check_model(model)
+        self._check_k(k)
+        known = [item_id for item_id in history if item_id in self.products.index]
+        skipped = tuple(item_id for item_id in history if item_id not in self.products.index)
+        if skipped:
+            logger.warning("not in the catalogue, skipped: %s", ", ".join(skipped))
+        allowed = None if categories is None else self.products.of_attributes(list(categories))
+        items = np.array([self.products.index[item_id] for item_id in known], np.int32)
+        readable = getattr(self._scorer(model), "readable", None)
+        if len(items) == 0 or (readable is not None and not readable[items].any()):
+            model = POPULAR
+        best, scores = self._best(model, items, k, exclude_seen, allowed)
+        return Recommendations(model, self._tell(best, scores, items), skipped)
+
+    def history(self, user_id: str) -> list[str]:
+        """Return what a customer bought, in the order of time.
+
+        Raises:
+            InputError: if the shop does not know the customer.
+        """
+        sequences = self._customers.sequences
+        place = pa.compute.index(sequences.user_ids, user_id).as_py()
+        if place < 0:
+            raise InputError(
+                f"there is no customer {user_id}\nOf somebody new, name the products "
+                "(--items), or none: then follows what is bought most of late"
+            )
+        bought = sequences.items[sequences.starts[place] : sequences.starts[place + 1] - 1]
+        return self.products.item_ids[bought].tolist()
+
+    def title(self, item_id: str) -> str | None:
+        """Return the title of a product; None where it has none, or there is no such product."""
+        return self.products.titles[self.products.index.get(item_id, 0)]
+
+    def similar(self, item_id: str, k: int = 10) -> Recommendations:
+        """Find the products with the nearest titles.
+
+        Args:
+            item_id: a product with a title.
+            k: products at most.
+
+        Returns:
+            Other products; the scores are cosines.
+
+        Raises:
+            InputError: if the shop does not know the product, or it has no title.
+        """
+        self._check_k(k)
+        index = self.products.index.get(item_id)
+        if index is None:
+            raise InputError(f"there is no product {item_id}")
+        if not self._is_titled[index]:
+            raise InputError(f"the product {item_id} has no title: nothing is near it")
+        cosines = self.products.vectors @ self.products.vectors[index]
+        cosines[~self._is_titled] = -np.inf
+        cosines[index] = -np.inf
+        best = np.argsort(-cosines, kind="stable")[:k]
+        best = best[~np.isneginf(cosines[best])]
+        return Recommendations("title_neighbours", self._tell(best, cosines[best], np.array([])))
+
+    def recommend_to_everyone(
+        self, model: str, k: int, exclude_seen: bool, batch_size: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Recommend to every customer, after all that they bought.
+
+        Args:
+            model: as of :meth:`recommend`.
+            k: products for each, at most.
+            exclude_seen: whether products that a customer bought are left out.
+            batch_size: customers at a time; bounds the memory to this times the catalogue.
+
+        Yields:
+            Rows of :data:`RECOMMENDATIONS`.
+        """
+        scorer = self._scorer(self._check_model(model))
+        item_ids = pa.array(self.products.item_ids, pa.string())
+        titles = pa.array(self.products.titles, pa.string())
+        for batch in tqdm(
+            self._customers.batches(batch_size),
+            total=math.ceil(len(self._customers) / batch_size),
+            desc=f"recommending by {model}",
+            unit="batch",
+            mininterval=1,
+        ):
+            items, scores = best_items(scorer, batch, k, exclude_seen)
+            rows, places = np.nonzero(items)
+            chosen = pa.array(items[rows, places])
+            yield pa.record_batch(
+                [
+                    batch.user_ids.take(pa.array(rows)),
+                    pa.repeat(model, len(rows)),
+                    pa.array(places + 1, pa.int32()),
+                    item_ids.take(chosen),
+                    titles.take(chosen),
+                    pa.array(scores[rows, places]),
+                ],
+                schema=RECOMMENDATIONS,
+            )
+
+    def _best(
+        self, model: str, items: np.ndarray, k: int, exclude_seen: bool, allowed: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The best items after a history, and their scores."""
+        of_one = Sequences(
+            pa.array([""], pa.large_string()),
+            np.append(items, 0).astype(np.int32),
+            np.array([0, len(items) + 1]),
+        )
+        row = Windows(of_one, np.array([len(items)]), self._customers.history_length)
+        best, scores = best_items(self._scorer(model), row, k, exclude_seen, allowed)
+        return best[0][best[0] > 0], scores[0][best[0] > 0]
+
+    def _scorer(self, model: str) -> Scorer:
+        if model not in self._scorers:
+            if model == BLEND:
+                options = self._options
+                self._scorers[BLEND] = self._made_of.blend(
+                    options.blend, options.weights, options.seed
+                )
+            else:
+                self._scorers[model] = self._made_of.make(model, self._options.seed)
+        return self._scorers[model]
+
+    def _check_model(self, model: str | None) -> str:
+        if model is None:
+            return self.models[0]
+        if model not in self._made_of.names:
+            raise InputError(
+                f"there is no model {model}\nThere are {', '.join(sorted(self._made_of.names))}"
+            )
+        return model
+
+    @staticmethod
+    def _check_k(k: int) -> None:
+        if k < 1:
+            raise InputError(f"k is how many products are wanted, 1 at least, not {k}")
+
+    def _tell(
+        self, best: np.ndarray, scores: np.ndarray, history: np.ndarray
+    ) -> tuple[Recommendation, ...]:
+        """Say what the products are, and which past purchase is nearest to each."""
+        products = self.products
+        past = np.unique(history[self._is_titled[history]]) if len(history) else history
+        cosines = products.vectors[best] @ products.vectors[past].T if len(past) else None
+        told = []
+        for place, (index, score) in enumerate(zip(best, scores, strict=True)):
+            because: dict[str, Any] = {}
+            if cosines is not None and self._is_titled[index]:
+                nearest = int(np.argmax(cosines[place]))
+                because = {
+                    "because_item_id": products.item_ids[past[nearest]],
+                    "because_title": products.titles[past[nearest]],
+                    "because_cosine": float(cosines[place, nearest]),
+                }
+            told.append(
+                Recommendation(
+                    place + 1,
+                    products.item_ids[index],
+                    products.titles[index],
+                    float(score),
+                    **because,
+                )
+            )
+        return tuple(told)
+
+
+def read_options(text: str, path: Path) -> ShopOptions:
+    """Read ``shop.json``.
+
+    Raises:
+        InputError: if it holds something else.
+    """
+    try:
+        return ShopOptions.model_validate_json(text)
+    except ValidationError as error:
+        raise InputError(
+            f"{path} cannot be read\n{tell_problems(error)}\nRun the pipeline recommendation again"
+        ) from error
