@@ -12,6 +12,7 @@ from bazar.blending import Blend, Choice, Component, choose_weights
 from bazar.errors import InputError
 from bazar.floors import DecayedCooccurrence, Ease, Popularity, TitleNeighbours
 from bazar.metrics import row_metrics
+from bazar.networks import RecurrentNetwork
 from bazar.options import BlendModel, BlendOptions, EvaluationOptions
 from bazar.pipelines.modelling_blend.nodes import choose_weights as choose_node
 from bazar.pipelines.modelling_blend.nodes import recommend_by_blend
@@ -261,11 +262,17 @@ class Shop:
         self.index = ibis.memtable(
             {"item_id": [f"i{item}" for item in range(1, 21)], "item_index": list(range(1, 21))}
         )
-        self.network = made(described())
-        self.others = {"seed_43/classifier": lambda: made(described(head="tied_softmax"))}
+        self.network = self.trained()
+        self.others = {"seed_43/classifier": lambda: self.trained(head="tied_softmax")}
         self.evaluation = EvaluationOptions(
             top_k=20, batch_size=16, bootstrap_resamples=100, seed=1
         )
+
+    @staticmethod
+    def trained(**keys: Any) -> RecurrentNetwork:
+        network = made(described(**keys))
+        network.item_ids = np.array(["", *(f"i{item}" for item in range(1, 21))], dtype=object)
+        return network
 
     def options(self, *components: dict[str, object], seeds: tuple[int, ...] = ()) -> BlendOptions:
         return BlendOptions.model_validate(
@@ -330,6 +337,14 @@ def test_a_missing_network_is_told_with_the_command_that_makes_it() -> None:
     # In a run of another seed, the default one is another.
     with pytest.raises(InputError, match="no classifier of seed 42"):
         shop.choose(shop.options({"model": "classifier"}, seeds=(42,)), seed=7)
+
+
+def test_a_network_of_another_catalogue_is_refused() -> None:
+    shop = Shop()
+    # As many products, and others.
+    shop.network.item_ids = shop.network.item_ids[[0, *range(20, 0, -1)]]
+    with pytest.raises(InputError, match=r"classifier of seed 42 was .* the same: it grew"):
+        shop.choose(shop.options({"model": "classifier"}))
 
 
 def test_weights_of_other_components_are_refused() -> None:

@@ -280,12 +280,7 @@ def test_the_next_night(ran: tuple[Path, StoreSummary, str], tmp_path: Path) -> 
     products = pd.read_parquet(project / "data/06_models/sample/shop_products.parquet")
     bought, time_of_the_first = [*products["item_id"].iloc[:3], "A_NEW"], 1_700_000_000_000
     purchases = [
-        {
-            "user_id": f"new{user}",
-            "parent_asin": item,
-            "timestamp": 1_700_000_000_000 + day,
-            "rating": 5,
-        }
+        {"user_id": f"new{user}", "parent_asin": item, "timestamp": time_of_the_first + day}
         for user in range(8)
         for day, item in enumerate(bought)
     ]

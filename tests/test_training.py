@@ -569,12 +569,8 @@ def test_a_warm_start_goes_on_where_training_ended() -> None:
     assert len(warm.history) == len(cold.history) == 2
     assert warm.facts["warm_start"]
     assert not cold.facts["warm_start"]
-    reached = {
-        name: hit_rates(of_network(trained.network, read), late.test)
-        for name, trained in (("warm", warm), ("cold", cold))
-    }
-    assert reached["warm"] >= 0.85
-    assert reached["cold"] <= reached["warm"] - 0.1
+    assert hit_rates(of_network(warm.network, read), late.test) >= 0.95
+    assert warm.history["val_loss"][0] < 0.6 * cold.history["val_loss"][0]
     assert (warm.network.known.numpy()[1:] == 1).all()
 
 

@@ -299,18 +299,29 @@ class RecurrentNetwork(keras.Model):
             return read
         return read + _unit(_at(positions, _decayed_sums(represented, self.options.history_decay)))
 
+    def table(self, represented: Any) -> Any:
+        """Make of represented items what a tied head scores: done once, it serves many histories.
+
+        Args:
+            represented: what :meth:`represent` returned, shape (items, size of an item).
+
+        Returns:
+            The same shape.
+        """
+        return represented if self.options.temperature is None else _unit(represented)
+
     def logits(self, read: Any, table: Any) -> Any:
         """Score the items of a table, for a tied head.
 
         Args:
             read: what :meth:`read` returned, shape (targets, size of an item).
-            table: represented items, shape (items, size of an item).
+            table: what :meth:`table` returned, shape (items, size of an item).
 
         Returns:
             Shape (targets, items), float32.
         """
         if self.options.temperature is not None:
-            read, table = _unit(read) / self.options.temperature, _unit(table)
+            read = _unit(read) / self.options.temperature
         return ops.matmul(read, ops.transpose(table))
 
     def score_pairs(self, read: Any, items: Any) -> Any:
@@ -343,7 +354,8 @@ class RecurrentNetwork(keras.Model):
         read = self.read(represented, last_steps(history), training=training)
         if self.options.head != "tied_softmax":
             return read
-        return self.logits(read, self.represent(ops.arange(self.n_items + 1), vectors))
+        everything = self.represent(ops.arange(self.n_items + 1), vectors)
+        return self.logits(read, self.table(everything))
 
     def describe(self) -> str:
         """Say which layers there are: the shape that each gives, and how many weights it has.

@@ -68,9 +68,10 @@ class NetworkClassifier:
 
     def refresh(self) -> None:
         """Take over the weights that the network has now."""
-        tied = self._network.options.head == "tied_softmax"
-        everything = tf.range(self._network.n_items + 1)
-        self._table = self._network.represent(everything, self._prepared) if tied else None
+        network, self._table = self._network, None
+        if network.options.head == "tied_softmax":
+            everything = tf.range(network.n_items + 1)
+            self._table = network.table(network.represent(everything, self._prepared))
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return probabilities; see :meth:`Scorer.score`.

@@ -366,7 +366,7 @@ def make_step(
             # Places in a batch that hold no target have target 0: their loss is weighted by 0.
             labels = tf.maximum(tf.gather(places, targets) - 1, 0)
             return tf.nn.sparse_softmax_cross_entropy_with_logits(
-                labels, network.logits(read, table[1:])
+                labels, network.logits(read, network.table(table[1:]))
             )
         read = network.read(network.represent(history, prepared), positions, training=True)
         if sampled:
@@ -464,7 +464,8 @@ def _sampled_cross_entropy(
         Shape (targets,).
     """
     positive = network.score_pairs(read, network.represent(targets, prepared))
-    negative = network.logits(read, network.represent(drawn, prepared)) - correction
+    table = network.table(network.represent(drawn, prepared))
+    negative = network.logits(read, table) - correction
     others = tf.where(drawn == targets[:, None], -1e9, negative)
     total = tf.reduce_logsumexp(tf.concat([positive[:, None], others], axis=1), axis=1)
     return total - positive
