@@ -16,9 +16,10 @@ help: ## Show this list
 
 run: $(INSTALLED) ## Run everything on the made-up store, and show what each model recommends
 	$(BIN)/kedro run
+	$(BIN)/kedro recommend --user AYM3ZO4LJ5KWOGVR64OK2OD2JROP --top 5
 
 test: $(INSTALLED) check ## Check style and types, run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-spark: $(SPARK_INSTALLED) ## Install PySpark (400 MB) and test the tables on it (needs Java 17 or 21)
 	$(BIN)/python -m pytest -m spark tests/spark

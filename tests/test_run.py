@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from nbclient import NotebookClient
 from bazar.datasets.arrays import WindowsDataset
 from bazar.datasets.network import NetworkDataset
 from bazar.sample_store import StoreOptions, StoreSummary, generate
-from tests.project import copy_project, kedro, kedro_command
+from tests.project import ROOT, copy_project, kedro, kedro_command
 
 SMALL_STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=3)
 QUICK = {
@@ -219,6 +220,29 @@ def test_a_customer_is_recommended_to_by_a_command(ran: tuple[Path, StoreSummary
     assert "Traceback" not in wrong.stdout + wrong.stderr
 
 
+def test_the_example_of_the_python_call(
+    ran: tuple[Path, StoreSummary, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = ran[0]
+    told = (ROOT / "docs/recommend.md").read_text()
+    block = told[told.index("    from bazar import Recommender") :].split("\n\n    shop = ")
+    code = f"{block[0]}\n    shop = {block[1].split(chr(10) * 2)[0]}"
+    # Its products and its customer are of the store that the project carries.
+    rows = pd.read_parquet(project / "data/04_feature/sample/sequences.parquet")
+    for example, here in (
+        ("0035786242", rows["item_id"].iloc[0]),
+        ("B0K6VFDAQ6", rows["item_id"].iloc[-1]),
+        ("AYM3ZO4LJ5KWOGVR64OK2OD2JROP", rows["user_id"].iloc[0]),
+    ):
+        assert example in code
+        code = code.replace(example, here)
+    monkeypatch.chdir(project)
+    names: dict[str, Any] = {}
+    exec(textwrap.dedent(code), names)
+    assert len(names["shop"].products) == 80
+    assert code.count("shop.") == 4
+
+
 def test_a_new_product_is_recommended_at_once(
     ran: tuple[Path, StoreSummary, str], tmp_path: Path
 ) -> None:
@@ -227,7 +251,7 @@ def test_a_new_product_is_recommended_at_once(
     products = pd.read_parquet(project / "data/06_models/sample/shop_products.parquet")
     like = products[products["title"].notna()].sort_values("purchases").iloc[-1]
     lines = [
-        {"parent_asin": "NEW1", "title": f"{like['title']}, new edition", "store": "Novum"},
+        {"parent_asin": "NEW1", "title": f"{like['title']}, new edition"},
         {"parent_asin": "NEW2", "title": ""},
         {"parent_asin": like["item_id"], "title": "another title"},
     ]
@@ -280,13 +304,21 @@ def test_the_next_night(ran: tuple[Path, StoreSummary, str], tmp_path: Path) -> 
     products = pd.read_parquet(project / "data/06_models/sample/shop_products.parquet")
     bought, time_of_the_first = [*products["item_id"].iloc[:3], "A_NEW"], 1_700_000_000_000
     purchases = [
-        {"user_id": f"new{user}", "parent_asin": item, "timestamp": time_of_the_first + day}
+        {
+            "user_id": f"new{user}",
+            "parent_asin": item,
+            "timestamp": time_of_the_first + day,
+            "rating": 5,
+        }
         for user in range(8)
         for day, item in enumerate(bought)
     ]
     for name, lines in (
         ("All_Beauty_2.jsonl.gz", purchases),
-        ("meta_All_Beauty_2.jsonl.gz", [{"parent_asin": "A_NEW", "title": "A new soap"}]),
+        (
+            "meta_All_Beauty_2.jsonl.gz",
+            [{"parent_asin": "A_NEW", "title": "A new soap", "store": "Novum", "categories": []}],
+        ),
     ):
         (raw / name).write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
     run = kedro(

@@ -73,8 +73,9 @@ def print_summary(
     console.print("The report page, with figures and more customers:")
     console.print(f"    {report}", soft_wrap=True, highlight=False)
     console.print(
-        "Next: open it in a browser; `make viz` shows the lineage; "
-        "notebooks/explore.ipynb loads the results."
+        "Next: open it in a browser; `make viz` shows the lineage; notebooks/explore.ipynb loads "
+        "the results; `.venv/bin/kedro recommend --user ID` recommends to a customer.",
+        highlight=False,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import ibis.expr.types as ir
 import pyarrow as pa
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
@@ -11,6 +12,7 @@ from bazar import ingest, join
 from bazar import title_vectors as vectors
 from bazar.datasets.raw import RawDataset
 from bazar.errors import InputError
+from bazar.options import ProductSource
 from bazar.products import ADDED
 
 _MAX_ROWS, _MAX_BYTES = 100_000_000, 100_000_000_000
@@ -94,15 +96,14 @@ def _read(
             "(products in conf/<env>/globals.yml)"
         )
     shape = options.products[name].model_copy(update={"files": file.name, "optional": False})
-    raw = RawDataset(
-        path=str(file.resolve().parent),
-        sources={name: shape.model_dump()},
-        kind="products",
-        max_rows=_MAX_ROWS,
-        max_bytes=_MAX_BYTES,
-        connection={"backend": "duckdb"},
-    )
-    typed = ingest.read_once(ingest.type_products(raw.load()[name], shape, name, 0))
+    try:
+        typed = _type(file, name, shape)
+    except InputError:
+        # A file of new products may know nothing but titles.
+        columns = {ours: theirs for ours, theirs in shape.columns.items() if ours != "attributes"}
+        if columns == shape.columns:
+            raise
+        typed = _type(file, name, shape.model_copy(update={"columns": columns}))
     accepted = ingest.accept(typed, options.max_reject_share)
     told = join.first_titles(accepted)
     titled = told.filter(told.title.notnull()).order_by("item_id")
@@ -114,3 +115,19 @@ def _read(
     if columns.num_rows == 0:
         raise InputError(f"{file} names no product with a title, and nothing was added")
     return columns, rejects
+
+
+def _type(file: Path, name: str, shape: ProductSource) -> ir.Table:
+    """Every row of a file of products, typed."""
+    raw = RawDataset(
+        path=str(file.resolve().parent),
+        sources={name: shape.model_dump()},
+        kind="products",
+        max_rows=_MAX_ROWS,
+        max_bytes=_MAX_BYTES,
+        connection={"backend": "duckdb"},
+    )
+    typed = ingest.read_once(ingest.type_products(raw.load()[name], shape, name, 0))
+    # Read now: what is wrong with the file is told when it is read.
+    typed.count().to_pyarrow()
+    return typed

@@ -67,8 +67,8 @@ def recommend(
     bought most of late, as somebody new is recommended.
 
     \b
-        kedro recommend --user A3G6XNM240RMWA
-        kedro recommend --items B004756YJA,B004ZT0SSG --top 5 --category Makeup
+        kedro recommend --user AYM3ZO4LJ5KWOGVR64OK2OD2JROP
+        kedro recommend --items 0035786242,B0K6VFDAQ6 --category "Skin Care"
     """  # noqa: D301
     if user is not None and items is not None:
         raise InputError("--user and --items are two ways to say who is meant: give one of them")
@@ -105,7 +105,7 @@ def similar(
     """Find the products whose titles are nearest to that of ITEM_ID.
 
     \b
-        kedro similar B004756YJA
+        kedro similar B0K6VFDAQ6
     """  # noqa: D301
     with _recommender(metadata, env, split, seed) as shop:
         found = shop.similar(item_id, top)
