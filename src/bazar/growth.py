@@ -6,7 +6,7 @@ from pathlib import Path
 import ibis.expr.types as ir
 import pyarrow as pa
 from kedro.framework.project import pipelines
-from kedro.io import CatalogProtocol
+from kedro.io import CatalogProtocol, DatasetError
 
 from bazar import ingest, join
 from bazar import title_vectors as vectors
@@ -98,7 +98,7 @@ def _read(
     shape = options.products[name].model_copy(update={"files": file.name, "optional": False})
     try:
         typed = _type(file, name, shape)
-    except InputError:
+    except DatasetError:
         # A file of new products may know nothing but titles.
         columns = {ours: theirs for ours, theirs in shape.columns.items() if ours != "attributes"}
         if columns == shape.columns:
@@ -127,7 +127,4 @@ def _type(file: Path, name: str, shape: ProductSource) -> ir.Table:
         max_bytes=_MAX_BYTES,
         connection={"backend": "duckdb"},
     )
-    typed = ingest.read_once(ingest.type_products(raw.load()[name], shape, name, 0))
-    # Read now: what is wrong with the file is told when it is read.
-    typed.count().to_pyarrow()
-    return typed
+    return ingest.read_once(ingest.type_products(raw.load()[name], shape, name, 0))
