@@ -9,7 +9,7 @@ SPARK_INSTALLED := $(VENV)/.installed-spark
 # CPU work of a size where the start-up chatter of TensorFlow hides the results.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help run test test-spark check viz lock clean
+.PHONY: help run test test-spark check viz docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,6 +31,12 @@ check: $(INSTALLED) ## Check style and types
 
 viz: $(INSTALLED) ## Browse the lineage at http://127.0.0.1:4141
 	$(BIN)/kedro viz run
+
+docs: $(INSTALLED) ## Build the documentation, the lineage in it: build/site/index.html
+	$(BIN)/kedro viz build
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	mkdir -p build/site/lineage
+	cp -r build/api build/assets build/*.html build/favicon.ico build/site/lineage/
 
 lock: $(INSTALLED) ## Pin every dependency anew in requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --no-header --annotation-style line pyproject.toml \

@@ -24,6 +24,7 @@ from nbclient import NotebookClient
 from bazar.datasets.arrays import WindowsDataset
 from bazar.datasets.network import NetworkDataset
 from bazar.sample_store import StoreOptions, StoreSummary, generate
+from tests.browser import browser, opened
 from tests.project import ROOT, copy_project, kedro, kedro_command
 
 SMALL_STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=3)
@@ -165,6 +166,26 @@ def test_the_run_says_where_things_are(ran: tuple[Path, StoreSummary, str]) -> N
     assert report.with_name("classifier_loss.png").stat().st_size > 5_000
     history = pd.read_csv(project / "data/06_models/sample/classifier_history.csv")
     assert history["epoch"].tolist() == list(range(1, len(history) + 1))
+
+
+def test_the_report_page_in_a_browser(ran: tuple[Path, StoreSummary, str]) -> None:
+    report = ran[0] / "data/08_reporting/sample/report.html"
+    assert report.stat().st_size < 5_000_000
+    with browser() as chromium:
+        for width, scheme in ((1400, "light"), (390, "dark")):
+            with opened(chromium, report.as_uri(), width, scheme) as page:
+                # On a phone nothing but tables, in boxes of their own, is wider than the screen.
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                grounds = page.evaluate("getComputedStyle(document.body).backgroundColor")
+                assert (grounds == "rgb(255, 255, 255)") == (scheme == "light")
+                figures = page.locator("figure svg")
+                assert figures.count() >= 6
+                for figure in figures.all():
+                    drawn = figure.bounding_box()
+                    assert drawn is not None
+                    assert drawn["width"] > 200
+                    assert drawn["height"] > 100
+                    assert figure.locator("path, use").count() > 10
 
 
 def test_everybody_is_recommended_to(ran: tuple[Path, StoreSummary, str]) -> None:
