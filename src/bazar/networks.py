@@ -130,6 +130,8 @@ class RecurrentNetwork(keras.Model):
         n_items: size of the catalogue that it was made for.
         known: shape (n_items + 1,), float32: 1 where an item stood in the training part, to be set
             by whoever trains. The learned vector of another item is never read.
+        title_weight: scalar: how much the nearness of whole titles adds to the scores, to be set by
+            whoever trains; None without ``whole_titles``.
         item_ids: shape (n_items + 1,), external ids by item index, to be set by whoever trains,
             and kept in the network's file; None as long as nobody has.
     """
@@ -184,6 +186,11 @@ class RecurrentNetwork(keras.Model):
             )
             self.title_adapter = keras.layers.Dense(size, use_bias=False, name="title_adapter")
             self.title_adapter.build((None, vector_dimension))
+        self.title_weight = None
+        if self.options.whole_titles:
+            self.title_weight = self.add_weight(
+                shape=(), initializer="zeros", trainable=False, name="title_weight"
+            )
 
         self.over_time, self.after = _layers(self.options)
         shape: tuple[int | None, ...] = (None, None, size)
@@ -324,6 +331,24 @@ class RecurrentNetwork(keras.Model):
             read = _unit(read) / self.options.temperature
         return ops.matmul(read, ops.transpose(table))
 
+    def title_logits(self, histories: Any, vectors: Any) -> Any:
+        """Score all items by the nearness of their titles to those of whole histories.
+
+        Titles are as :meth:`prepare` made them, before the adapter, which keeps fewer directions
+        and has learned from the titles of training alone.
+
+        Args:
+            histories: shape (rows, steps), int32: item indices at the front, 0 behind them.
+            vectors: what :meth:`prepare` returned.
+
+        Returns:
+            Shape (rows, items + 1), float32, to be weighed and added to :meth:`logits`.
+        """
+        assert self.options.history_decay is not None
+        sums = _decayed_sums(ops.take(vectors, histories, axis=0), self.options.history_decay)
+        direction = _unit(_at(last_steps(histories), sums)) / self.options.temperature
+        return ops.matmul(direction, ops.transpose(vectors))
+
     def score_pairs(self, read: Any, items: Any) -> Any:
         """Score one item for each target, for a tied head.
 
@@ -355,7 +380,10 @@ class RecurrentNetwork(keras.Model):
         if self.options.head != "tied_softmax":
             return read
         everything = self.represent(ops.arange(self.n_items + 1), vectors)
-        return self.logits(read, self.table(everything))
+        logits = self.logits(read, self.table(everything))
+        if self.title_weight is None:
+            return logits
+        return logits + self.title_weight * self.title_logits(history, vectors)
 
     def describe(self) -> str:
         """Say which layers there are: the shape that each gives, and how many weights it has.

@@ -247,6 +247,9 @@ class NetworkOptions(Options):
     """Of cosines: a way around the layers. What the head gives is added to the direction of the
     history itself, the sum of what stands for its items, each weighing this much of the one after
     it. null: there is none."""
+    whole_titles: bool = False
+    """With a ``history_decay`` and titles: once trained, scores are added to by how near each title
+    is to those of the history, before any layer; how much, validation NDCG@10 chooses."""
 
     @property
     def adapts_titles(self) -> bool:
@@ -268,6 +271,8 @@ class NetworkOptions(Options):
             raise ValueError("temperature goes with head: tied_softmax, and with it alone")
         if self.history_decay is not None and self.temperature is None:
             raise ValueError("history_decay needs a temperature: it adds directions")
+        if self.whole_titles and (self.history_decay is None or not self.adapts_titles):
+            raise ValueError("whole_titles needs a history_decay, titles, and an item_dimension")
         return self
 
 

@@ -57,13 +57,16 @@ class NetworkClassifier:
             self._closed[~reachable] = -np.inf
 
         @tf.function(reduce_retracing=True)
-        def score(histories: tf.Tensor, table: tf.Tensor | None) -> tf.Tensor:
+        def logits(histories: tf.Tensor, table: tf.Tensor | None) -> tf.Tensor:
             represented = network.represent(histories, self._prepared)
             read = network.read(represented, last_steps(histories))
-            logits = network.logits(read, table) if tied else read
-            return tf.nn.softmax(logits + self._closed)
+            return network.logits(read, table) if tied else read
 
-        self._score = score
+        @tf.function(reduce_retracing=True)
+        def title_logits(histories: tf.Tensor) -> tf.Tensor:
+            return network.title_logits(histories, self._prepared)
+
+        self._logits, self._title_logits = logits, title_logits
         self.refresh()
 
     def refresh(self) -> None:
@@ -72,6 +75,7 @@ class NetworkClassifier:
         if network.options.head == "tied_softmax":
             everything = tf.range(network.n_items + 1)
             self._table = network.table(network.represent(everything, self._prepared))
+        self._title_weight = 0.0 if network.title_weight is None else float(network.title_weight)
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return probabilities; see :meth:`Scorer.score`.
@@ -79,8 +83,25 @@ class NetworkClassifier:
         Items that a tied network cannot know, never bought in training and without a title where
         it reads titles, have ``-inf``.
         """
-        histories = tf.constant(to_front(windows.histories(), self.readable))
-        return self._score(histories, self._table).numpy() + self._closed
+        histories = self._histories(windows)
+        logits = self._logits(histories, self._table)
+        if self._title_weight:
+            logits += self._title_weight * self._title_logits(histories)
+        return tf.nn.softmax(logits + self._closed).numpy() + self._closed
+
+    def logits(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+        """Return what is learned, and what whole titles say, as they are before they are added.
+
+        Returns:
+            Two arrays of shape (rows, items + 1), float32; the first has ``-inf`` as
+            :meth:`score` has it.
+        """
+        histories = self._histories(windows)
+        learned = self._logits(histories, self._table).numpy() + self._closed
+        return learned, self._title_logits(histories).numpy()
+
+    def _histories(self, windows: Windows) -> tf.Tensor:
+        return tf.constant(to_front(windows.histories(), self.readable))
 
 
 class NearestTitles:

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 _VALIDATION_ROWS = 512
 # Below this many steps, compiling takes longer than it saves.
 _STEPS_WORTH_COMPILING = 1_500
+# What whole titles may weigh beside what was learned.
+_TITLE_WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,8 @@ def train_network(
     """
     if not block.needs_vectors:
         item_vectors = None
-    if block.head == "vector" and item_vectors is not None:
-        has_vector = have_titles(item_vectors)
-        train = train.where(has_vector[train.targets])
-        validation = validation.where(has_vector[validation.targets])
-    if block.item == "title" and item_vectors is not None:
-        train = train.where(_reads_a_title(train, item_vectors))
+    if item_vectors is not None:
+        train, validation = _usable(train, validation, block, item_vectors)
     if len(train) == 0 or len(validation) == 0:
         raise InputError(
             f"{len(train)} training rows and {len(validation)} validation rows: sequences are too "
@@ -118,18 +116,22 @@ def train_network(
             checkpoint.save(mark, *training.state())
         if after_epoch is not None:
             after_epoch(training.epochs[-1])
-    if checkpoint is not None:
-        checkpoint.clear()
-
     network, history = training.network, pd.DataFrame(training.epochs)
     training.keep_best()
     best = history.iloc[training.best_epoch - 1]
+    whole_titles = {}
+    if block.whole_titles:
+        assert item_vectors is not None
+        whole_titles = weigh_titles(network, item_vectors, validation)
+    if checkpoint is not None:
+        checkpoint.clear()
     facts = {
         "seconds_training": round(time.perf_counter() - started + training.seconds_before, 2),
         "n_parameters": network.count_trainable(),
         "best_epoch": training.best_epoch,
         "training_rows": len(train),
         "warm_start": start is not None,
+        **whole_titles,
     }
     logger.info(
         "trained %d epochs in %.0f s; kept epoch %d, validation loss %.5g, NDCG@10 %.4f",
@@ -140,6 +142,49 @@ def train_network(
         best["val_ndcg@10"],
     )
     return TrainedNetwork(network, history, facts)
+
+
+def weigh_titles(
+    network: RecurrentNetwork, item_vectors: np.ndarray, validation: Windows
+) -> dict[str, float]:
+    """Choose how much whole titles add to what a network has learned, and set it.
+
+    Args:
+        network: trained, with ``whole_titles``.
+        item_vectors: shape (items + 1, dimension), float32, zeros where there is no title.
+        validation: rows to choose by: the highest NDCG@10 with the history masked.
+
+    Returns:
+        ``title_weight`` and the ``val_ndcg@10`` that is reached with it.
+    """
+    scorer = NetworkClassifier(network, item_vectors)
+    gains: dict[float, list[np.ndarray]] = {weight: [] for weight in _TITLE_WEIGHTS}
+    for rows in validation.batches(_VALIDATION_ROWS):
+        learned, titles = scorer.logits(rows)
+        learned[rows.seen_pairs()] = -np.inf
+        for weight, found in gains.items():
+            ranks = target_ranks(learned + np.float32(weight) * titles, rows.targets)
+            found.append(row_metrics(ranks)["ndcg@10"])
+    reached = {weight: float(np.concatenate(found).mean()) for weight, found in gains.items()}
+    # Of equally good ones the least.
+    chosen = max(reached, key=lambda weight: (reached[weight], -weight))
+    assert network.title_weight is not None
+    network.title_weight.assign(chosen)
+    logger.info("whole titles weigh %g: validation NDCG@10 %.4f", chosen, reached[chosen])
+    return {"title_weight": chosen, "val_ndcg@10": reached[chosen]}
+
+
+def _usable(
+    train: Windows, validation: Windows, block: NetworkBlock, item_vectors: np.ndarray
+) -> tuple[Windows, Windows]:
+    """The rows that a network can learn from, and be measured on by its own loss."""
+    if block.head == "vector":
+        has_vector = have_titles(item_vectors)
+        train = train.where(has_vector[train.targets])
+        validation = validation.where(has_vector[validation.targets])
+    if block.item == "title":
+        train = train.where(_reads_a_title(train, item_vectors))
+    return train, validation
 
 
 def _reads_a_title(rows: Windows, item_vectors: np.ndarray) -> np.ndarray:
@@ -186,6 +231,8 @@ class _Training:
                 self.network.fit_whitening(item_vectors)
         else:
             self.network = start
+            if start.title_weight is not None:
+                start.title_weight.assign(0)
             start.known.assign(np.maximum(start.known.numpy(), in_training))
 
         self._optimizer = keras.optimizers.get(self._options.optimizer)
