@@ -77,6 +77,8 @@ def test_one_nested_change_keeps_the_siblings() -> None:
         ({"classifier": bazar(layers=[])}, r"classifier.networks.bazar: .*at least one"),
         ({"classifier": bazar(head="softmax", temperature=0.1)}, r"bazar: .*temperature goes with"),
         ({"classifier": bazar(temperature=None)}, r"bazar: .*history_decay needs a temperature"),
+        ({"regressor": bazar(history_decay=None)}, r"bazar: .*whole_titles needs a history_decay"),
+        ({"warm_start": True, "split": "cold_items"}, r"warm_start goes with split leave_one_out"),
         (
             {"classifier": bazar(layers=[{"type": "gruu", "units": 3}])},
             r"bazar.layers.0: .*'gru', 'residual', 'dropout', 'dense', found .*gruu",

@@ -309,6 +309,26 @@ def test_training_starts_from_the_titles_of_the_history() -> None:
     np.testing.assert_allclose(both - alone, [[3, 0, -1, 2]], atol=1e-5)
 
 
+def test_whole_titles_add_to_what_was_learned() -> None:
+    vectors = title_vectors()
+    keys = {"item": "title", "head": "tied_softmax", "temperature": 0.2, "history_decay": 0.5}
+    learned = made(described(**keys), vectors)
+    whole = made(described(**keys, whole_titles=True), vectors)
+    history = [[3, 9, 4, 0]]
+    before = called(learned, history, vectors)
+    np.testing.assert_allclose(called(whole, history, vectors), before, rtol=1e-5)
+    whole.title_weight.assign(0.3)
+    titles = np.asarray(whole.prepare(vectors))
+    read = 0.25 * titles[3] + 0.5 * titles[9] + titles[4]
+    near = titles @ read / np.linalg.norm(read)
+    expected = before[0] + 0.3 * near / 0.2
+    np.testing.assert_allclose(called(whole, history, vectors)[0], expected, rtol=1e-4, atol=1e-5)
+    scorer = NetworkClassifier(whole, vectors)
+    shares = scorer.score(windows_of([[3, 9, 4]], [1]))[0, 1:]
+    odds = np.exp(expected[1:] - expected[1:].max())
+    np.testing.assert_allclose(shares, odds / odds.sum(), rtol=1e-3, atol=1e-6)
+
+
 def test_few_titles_are_not_blown_up() -> None:
     vectors = title_vectors(5, 40)
     network = build_network(described(item="title", head="tied_softmax"), 4, 40)

@@ -547,6 +547,32 @@ def test_a_state_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monk
     assert checkpoint.load("a") is None
 
 
+def test_validation_chooses_what_whole_titles_weigh() -> None:
+    # Nothing to be learned: what is best is chance, and many weights differ.
+    n_items = 60
+    lists = np.random.default_rng(4).integers(1, n_items + 1, (60, 6)).tolist()
+    split = leave_one_out(sequences_of(lists), n_items, history_length=8)
+    described = block(
+        {"epochs": 1, "learning_rate": 0.01}, item="title", temperature=0.1, history_decay=0.6,
+        whole_titles=True,
+    )  # fmt: skip
+    trained = train(split, described)
+    chosen, reached = (trained.facts[name] for name in ("title_weight", "val_ndcg@10"))
+
+    def ndcg(weight: float) -> float:
+        trained.network.title_weight.assign(weight)
+        scorer = of_network(trained.network, vectors(n_items))
+        ranks = rank_catalogue(scorer, split.validation, 20, 16)["masked"].ranks
+        return float(row_metrics(ranks)["ndcg@10"].mean())
+
+    assert trained.network.title_weight.numpy() == np.float32(chosen)
+    figures = {weight: ndcg(weight) for weight in training._TITLE_WEIGHTS}
+    assert reached == pytest.approx(max(figures.values()), abs=1e-6)
+    assert figures[chosen] == pytest.approx(reached, abs=1e-6)
+    assert figures[0.0] == pytest.approx(trained.history["val_ndcg@10"][0], abs=1e-6)
+    assert len(set(figures.values())) > 3
+
+
 def test_a_warm_start_goes_on_where_training_ended() -> None:
     described = with_training(
         BLOCKS["ids and titles"], warm=WarmOptions(epochs=2, learning_rate=0.01)
