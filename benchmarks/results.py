@@ -18,7 +18,7 @@ from typing import Any
 
 from timing import machine
 
-from bazar.comparison_tables import RULE, facts, models_table, pairs_table
+from bazar.comparison_tables import RULE, cold_table, facts, models_table, pairs_table
 from bazar.names import HISTORIES
 from bazar.options import DEFAULT_SEED
 
@@ -83,6 +83,9 @@ def section(comparison: Comparison, keys: dict[str, str], made_on: str) -> str:
         f"<details><summary>History unmasked</summary>\n\n{models_table(comparison, 'unmasked')}"
         "\n\n</details>",
     ]
+    if comparison["cold_rows"]:
+        parts += ["Of the rows whose product is not in training, ranked among all:"]
+        parts += [cold_table(comparison)]
     if chosen:
         n_pairs = len(comparison["differences"])
         parts.append(f"{RULE} {n_pairs} pairs, {comparison['bootstrap_resamples']:,} resamples.")

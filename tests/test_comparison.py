@@ -17,7 +17,7 @@ from bazar.comparison import (
     paired_bootstrap,
     read_results,
 )
-from bazar.comparison_tables import pairs_table, triangle, write_page
+from bazar.comparison_tables import cold_table, pairs_table, triangle, write_page
 from bazar.console import print_comparison
 from bazar.errors import InputError
 from bazar.figures import comparison_bars
@@ -37,6 +37,7 @@ def result(model: str, ranks: np.ndarray, seed: int = 42, trained: bool = True) 
         {
             "row": range(len(ranks)), "user_id": USERS[: len(ranks)],
             "item_id": TARGETS[: len(ranks)], "rank_masked": ranks, "rank_unmasked": ranks,
+            "target_count": np.arange(len(ranks)) % 4,
         }
     )  # fmt: skip
     metrics = dict.fromkeys(HISTORIES, figures) | {
@@ -95,6 +96,24 @@ def test_a_better_model_is_really_better(comparison: dict) -> None:
     assert [one["models"] for one in comparison["differences"]] == [
         [first, second] for place, first in enumerate(order) for second in order[place + 1 :]
     ]
+
+
+def test_rows_of_cold_products_are_told_apart(comparison: dict) -> None:
+    cold = np.arange(ROWS) % 4 == 0
+    assert comparison["cold_rows"] == cold.sum()
+    of_seeds = [row_metrics(ranks_with(0.30, seed)[cold])["ndcg@10"].mean() for seed in (1, 2, 3)]
+    figures = comparison["models"]["classifier"]["cold"]["masked"]["ndcg@10"]
+    assert figures["mean"] == pytest.approx(np.mean(of_seeds))
+    assert figures["sd"] == pytest.approx(np.std(of_seeds, ddof=1))
+    low, high = figures["ci95"]
+    assert low < figures["mean"] < high
+    whole = comparison["models"]["classifier"]["masked"]["ndcg@10"]["ci95"]
+    assert high - low > 1.5 * (whole[1] - whole[0])
+    table = cold_table(comparison).splitlines()
+    assert table[0].startswith(f"| {cold.sum():,} cold rows | HR@10, masked | NDCG@10, masked |")
+    assert {line.split(" | ")[0] for line in table[2:4]} == {"| Classifier", "| Regressor"}
+    assert f"{figures['mean']:.4f} ± {figures['sd']:.4f}" in cold_table(comparison)
+    assert "## Products that are not in training" in write_page(comparison)
 
 
 def test_means_over_seeds(comparison: dict) -> None:

@@ -139,7 +139,8 @@ def compare(results: list[Result], users: np.ndarray, resamples: int, seed: int)
         ``n_parameters``, and for ``masked`` and ``unmasked`` the ``mean`` over seeds, the standard
         deviation ``sd`` over seeds (None for one seed), and the values ``by_seed`` of each of
         :data:`MEASURED` and :data:`OF_LISTS`; of the former also ``ci95``, the 95% interval over
-        users of the mean.
+        users of the mean. ``cold`` has the same of :data:`COMPARED` for the rows alone whose target
+        is not in training, as many as ``cold_rows`` says; None where there are none.
 
         ``differences``, for every pair of models, the one that is better by the same order first:
         for both histories and each of :data:`COMPARED` the ``difference`` of the means, its
@@ -170,7 +171,41 @@ def compare(results: list[Result], users: np.ndarray, resamples: int, seed: int)
             told = [difference[history][metric] for difference in differences]
             for one, p in zip(told, holm(np.array([one["p"] for one in told])), strict=True):
                 one |= {"p_holm": float(p), "real": bool(p < SIGNIFICANCE)}
-    return {"models": {model: models[model] for model in order}, "differences": differences}
+    is_cold = results[0].ranks["target_count"].to_numpy() == 0
+    cold = _on_rows(by_model, users, is_cold, resamples, seed) if is_cold.any() else {}
+    return {
+        "models": {model: models[model] | {"cold": cold.get(model)} for model in order},
+        "differences": differences,
+        "cold_rows": int(is_cold.sum()),
+    }
+
+
+def _on_rows(
+    by_model: Mapping[str, list[Result]],
+    users: np.ndarray,
+    chosen: np.ndarray,
+    resamples: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Measure models on some of the rows: by model, history and metric of :data:`COMPARED`."""
+    by_seed = {
+        (model, history, metric): {
+            str(result.seed): row_metrics(result.ranks[f"rank_{history}"].to_numpy(float)[chosen])[
+                metric
+            ]
+            for result in own
+        }
+        for model, own in by_model.items()
+        for history in HISTORIES
+        for metric in COMPARED
+    }
+    values = np.column_stack([np.mean(list(one.values()), axis=0) for one in by_seed.values()])
+    drawn = paired_bootstrap(values, users[chosen], resamples, seed)
+    found: dict[str, Any] = {model: {history: {} for history in HISTORIES} for model in by_model}
+    for place, ((model, history, metric), rows) in enumerate(by_seed.items()):
+        means = {one: float(of_seed.mean()) for one, of_seed in rows.items()}
+        found[model][history][metric] = _told(means) | {"ci95": _interval(drawn[:, place])}
+    return found
 
 
 def paired_bootstrap(
@@ -267,7 +302,10 @@ def _pair(better: str, other: str, per_row: _Columns, drawn: _Columns) -> dict[s
 
 
 def _over(own: list[Result], history: str, metric: str) -> dict[str, Any]:
-    by_seed = {str(result.seed): float(result.metrics[history][metric]) for result in own}
+    return _told({str(result.seed): float(result.metrics[history][metric]) for result in own})
+
+
+def _told(by_seed: dict[str, float]) -> dict[str, Any]:
     values = list(by_seed.values())
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return {"mean": float(np.mean(values)), "sd": sd, "by_seed": by_seed}

@@ -54,6 +54,30 @@ def models_table(comparison: Comparison, history: str) -> str:
     return "\n".join(lines)
 
 
+def cold_table(comparison: Comparison) -> str:
+    """Draw a row per model: the rows alone whose target is not in training, the best HR@10 first.
+
+    Args:
+        comparison: the content of ``comparison.json``, with such rows.
+    """
+    models = {
+        model: one["cold"] for model, one in comparison["models"].items() if one["cold"] is not None
+    }
+    heads = [f"{name.upper()}, {history}" for history in HISTORIES for name in COMPARED]
+    lines = [
+        _row([f"{comparison['cold_rows']:,} cold rows", *heads]),
+        _row(["---", *["---:"] * len(heads)]),
+    ]
+    for model in sorted(models, key=lambda name: -models[name]["masked"]["hr@10"]["mean"]):
+        cells = [
+            _estimate(models[model][history][metric])
+            for history in HISTORIES
+            for metric in COMPARED
+        ]
+        lines.append(_row([model_name(model), *cells]))
+    return "\n".join(lines)
+
+
 def triangle(comparison: Comparison, history: str, metric: str) -> list[list[str]]:
     """Lay every pair's difference into the row of the better model and the column of the other.
 
@@ -139,6 +163,8 @@ def write_page(comparison: Comparison) -> str:
     if comparison["protocol"] == "paper_windows":
         parts.append("**Leaky**: windows of one user stand in training and test alike.")
     parts += [models_table(comparison, history) for history in HISTORIES]
+    if comparison["cold_rows"]:
+        parts += ["## Products that are not in training", cold_table(comparison)]
     if comparison["differences"]:
         parts += [
             "## Which differences are real",
