@@ -623,7 +623,7 @@ def test_the_notebook_runs(ran: tuple[Path, StoreSummary, str]) -> None:
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
     client.execute()
     shown = [str(cell.get("outputs", "")) for cell in notebook.cells]
-    for text in ("title_neighbours", "coverage@10", "position", "cosine", "regressor: "):
+    for text in ("title_neighbours", "coverage@10", "position", "because_cosine", "Regressor"):
         assert any(text in output for output in shown), text
     assert any("classifier" in output and "score" in output for output in shown)
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import ValidationError
 from tqdm import tqdm
 
@@ -115,7 +116,8 @@ class Recommendations(Sequence[Recommendation]):
 
     def _repr_html_(self) -> str:
         """Show as a table in a notebook."""
-        return f"<p>{model_name(self.model)}</p>" + self.to_frame().to_html(index=False)
+        told = self.to_frame().dropna(axis=1, how="all")
+        return f"<p>{model_name(self.model)}</p>" + told.to_html(index=False)
 
 
 class Recommender:
@@ -251,8 +253,9 @@ class Recommender:
             logger.warning("not in the catalogue, skipped: %s", ", ".join(skipped))
         allowed = None if categories is None else self.products.of_attributes(list(categories))
         items = np.array([self.products.index[item_id] for item_id in known], np.int32)
+        read = items[-self._customers.history_length :]
         readable = getattr(self._scorer(model), "readable", None)
-        if len(items) == 0 or (readable is not None and not readable[items].any()):
+        if len(read) == 0 or (readable is not None and not readable[read].any()):
             model = POPULAR
         best, scores = self._best(model, items, k, exclude_seen, allowed)
         return Recommendations(model, self._tell(best, scores, items), skipped)
@@ -264,7 +267,7 @@ class Recommender:
             InputError: if the shop does not know the customer.
         """
         sequences = self._customers.sequences
-        place = pa.compute.index(sequences.user_ids, user_id).as_py()
+        place = pc.index(sequences.user_ids, user_id).as_py()
         if place < 0:
             raise InputError(
                 f"there is no customer {user_id}\nOf somebody new, name the products "
@@ -308,6 +311,9 @@ class Recommender:
     ) -> Iterator[pa.RecordBatch]:
         """Recommend to every customer, after all that they bought.
 
+        Whoever has nothing in the history that the model can read, such as a title, is recommended
+        what is bought most of late.
+
         Args:
             model: as of :meth:`recommend`.
             k: products for each, at most.
@@ -328,6 +334,11 @@ class Recommender:
             mininterval=1,
         ):
             items, scores = best_items(scorer, batch, k, exclude_seen)
+            if (readable := getattr(scorer, "readable", None)) is not None:
+                unread = np.flatnonzero(~readable[batch.histories()].any(axis=1))
+                if len(unread):
+                    popular = best_items(self._scorer(POPULAR), batch.take(unread), k, exclude_seen)
+                    items[unread], scores[unread] = popular
             rows, places = np.nonzero(items)
             chosen = pa.array(items[rows, places])
             yield pa.record_batch(
