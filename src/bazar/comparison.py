@@ -44,7 +44,8 @@ class Result:
     Attributes:
         model: its name.
         seed: of the training; the default one where the model knows none.
-        ranks: ``row, user_id, item_id, rank_masked, rank_unmasked``, in order of the row.
+        ranks: ``row, user_id, item_id, rank_masked, rank_unmasked, target_count``, in order of the
+            row.
         metrics: the content of its ``metrics.json``.
         training: facts of the training; None where nothing was trained.
     """
