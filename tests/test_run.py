@@ -423,7 +423,8 @@ def test_the_blend(ran: tuple[Path, StoreSummary, str]) -> None:
         assert snapshot(project) == before
         (models / "seed_7").mkdir()
         for model in ("classifier", "regressor"):
-            shutil.copy(models / f"{model}.keras", models / "seed_7")
+            for path in models.glob(f"{model}.keras*"):
+                shutil.copy(path, models / "seed_7")
         run = kedro(project, *with_seed)
         assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
         weighed = json.loads((models / "blend_training.json").read_text())
@@ -461,7 +462,15 @@ def test_a_second_run_gives_the_same(ran: tuple[Path, StoreSummary, str]) -> Non
     assert run.returncode == 0
     after = snapshot(project)
     assert set(before) == set(after)
-    timed = ("training.json", "history.csv", "metrics.json", "report.html", ".keras", "loss.png")
+    timed = (
+        "training.json",
+        "history.csv",
+        "metrics.json",
+        "report.html",
+        ".keras",
+        ".sha256",
+        "loss.png",
+    )
     for name, content in before.items():
         if not name.endswith(timed):
             assert content == after[name], name

@@ -9,6 +9,7 @@ from kedro.io import DatasetError
 from bazar.datasets.arrays import ArrayDataset, TitleVectorsDataset, WindowsDataset
 from bazar.datasets.network import NetworkDataset
 from bazar.datasets.table import TableDataset
+from bazar.network_files import settle_checksum
 from bazar.title_vectors import EMPTY
 from bazar.windows import leave_one_out
 from tests.test_windows import rows_of, sequences_of
@@ -102,6 +103,7 @@ def test_a_network_that_carries_code_is_refused(tmp_path: Path) -> None:
     network = keras.Model(history, keras.layers.Lambda(lambda x: x)(history))
     path = tmp_path / "model.keras"
     network.save(path)
+    settle_checksum(path)
     with pytest.raises(DatasetError, match=r"safe_mode|Lambda|lambda"):
         NetworkDataset(filepath=str(path)).load()
 
