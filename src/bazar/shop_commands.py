@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,15 +19,24 @@ from bazar.errors import InputError
 if TYPE_CHECKING:
     from bazar.recommender import Recommender
 
-_env = click.option(
-    "--env", "-e", envvar="KEDRO_ENV", help="The environment: a folder of conf/, a data set."
+_OF_A_RUN = (
+    click.option(
+        "--env", "-e", envvar="KEDRO_ENV", help="The environment: a folder of conf/, a data set."
+    ),
+    click.option("--split", help="The protocol of the run whose models answer."),
+    click.option("--seed", type=int, help="The seed of the run whose models answer."),
 )
-_split = click.option("--split", help="The protocol of the run whose models answer.")
-_seed = click.option("--seed", type=int, help="The seed of the run whose models answer.")
 _top = click.option(
     "--top", default=10, show_default=True, type=click.IntRange(min=1), help="How many products."
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
+
+
+def _of_a_run(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say whose models answer."""
+    for option in reversed(_OF_A_RUN):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -42,9 +51,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for ot
     help="Only products that have this category, brand or other attribute. Can be repeated.",
 )
 @click.option("--keep-seen", is_flag=True, help="Recommend also what was bought before.")
-@_env
-@_split
-@_seed
+@_of_a_run
 @_json
 @click.pass_obj
 @told_in_short
@@ -87,9 +94,7 @@ def recommend(
 @click.command()
 @click.argument("item_id")
 @_top
-@_env
-@_split
-@_seed
+@_of_a_run
 @_json
 @click.pass_obj
 @told_in_short
@@ -124,9 +129,7 @@ def similar(
     help="The source of conf/<env>/globals.yml, under products, that the file is shaped as; the "
     "first if it is not named.",
 )
-@_env
-@_split
-@_seed
+@_of_a_run
 @click.pass_obj
 @told_in_short
 def add_products(
@@ -156,9 +159,7 @@ def add_products(
 @click.command(name="export-recommendations")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--model", help="Those of this model alone.")
-@_env
-@_split
-@_seed
+@_of_a_run
 @click.pass_obj
 @told_in_short
 def export_recommendations(
