@@ -31,7 +31,7 @@ from bazar.sample_sets import SetBOptions, generate_set_b
 from bazar.scorers import Scorer, of_network
 from bazar.settings import CONFIG_LOADER_ARGS
 from bazar.title_vectors import EMPTY, PACKAGED_ENCODER, embed_texts, find_encoder
-from bazar.training import make_step
+from bazar.training import make_steps
 from bazar.windows import Sequences, Windows
 
 ROOT = Path(__file__).parents[1]
@@ -116,9 +116,9 @@ def time_models(items: int) -> dict[str, float]:
             network = build_network(block.network, items, DIMENSION)
             optimizer = keras.optimizers.get(block.training.optimizer)
             optimizer.build(network.trainable_variables)
-            step = make_step(network, block, optimizer, vectors, counts, seed=0, compiled=False)
+            steps = make_steps(network, block, optimizer, vectors, counts, seed=0)
             batch = next(Batches(rows, BATCH, every_position=False, seed=0).batches(0))
-            figures[f"{model} {name}: training step"] = time_of(partial(learn, step, batch))
+            figures[f"{model} {name}: training step"] = time_of(partial(learn, steps, batch))
             # The weights, their gradients, and the two moments of Adam.
             figures[f"{model} {name}: memory"] = network.count_params() * 4 * 4 / 1e9
             scorer = of_network(network, vectors)
@@ -127,9 +127,9 @@ def time_models(items: int) -> dict[str, float]:
     return figures
 
 
-def learn(step: Callable[[Batch], object], batch: Batch) -> float:
+def learn(steps: Callable[[list[Batch], list[float]], object], batch: Batch) -> float:
     """Train on a batch, and wait for its loss."""
-    return float(np.asarray(step(batch)))
+    return float(np.asarray(steps([batch], [0.001]))[0])
 
 
 def rank(scorer: Scorer, rows: Windows) -> np.ndarray:

@@ -18,7 +18,7 @@ from bazar.networks import RecurrentNetwork, build_network, for_catalogue
 from bazar.options import NetworkBlock, WarmOptions
 from bazar.ranking import rank_catalogue
 from bazar.scorers import Scorer, of_network
-from bazar.training import TrainedNetwork, make_step, train_network
+from bazar.training import TrainedNetwork, make_steps, train_network
 from bazar.windows import Split, Windows, leave_one_out, paper_windows
 from tests.test_batches import all_rows
 from tests.test_ranking import unit
@@ -237,9 +237,9 @@ def loss_of_a_step(
     """The loss of rows of one length, in one batch; the network stays as it is."""
     optimizer = keras.optimizers.SGD(0.0)
     optimizer.build(network.trainable_variables)
-    step = make_step(network, described, optimizer, None, counts, seed=3, compiled=False)
+    steps = make_steps(network, described, optimizer, None, counts, seed=3)
     (batch,) = Batches(rows, 256, True, None).batches(0)
-    return float(step(batch))
+    return float(steps([batch], [0.0])[0])
 
 
 @pytest.mark.parametrize("temperature", [None, 0.3])
@@ -280,23 +280,15 @@ def test_one_seed_gives_one_network(described: NetworkBlock) -> None:
     assert first.history["val_loss"].tolist() != other.history["val_loss"].tolist()
 
 
-def test_compiled_steps_learn_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_taken_together_learn_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     split = cycle_split(users=40)
-    described = block({"epochs": 2})
-    plain = train(split, described)
-    monkeypatch.setattr(training, "_STEPS_WORTH_COMPILING", 1)
-    compiled = train(split, described)
-    assert compiled.history["loss"].tolist() == pytest.approx(plain.history["loss"].tolist(), 1e-4)
-    assert compiled.history["val_loss"].tolist() == pytest.approx(
-        plain.history["val_loss"].tolist(), 1e-3
-    )
+    described = block({"epochs": 2, "batch_size": 16, "schedule": "cosine"}, layers=[RESIDUAL])
+    together = train(split, described)
+    monkeypatch.setattr(training, "_MOST_STEPS", 1)
+    assert_same(train(split, described), together)
 
 
-@pytest.mark.parametrize("steps_worth_compiling", [1, 10_000], ids=["compiled", "plain"])
-def test_a_product_without_title_spoils_nothing(
-    monkeypatch: pytest.MonkeyPatch, steps_worth_compiling: int
-) -> None:
-    monkeypatch.setattr(training, "_STEPS_WORTH_COMPILING", steps_worth_compiling)
+def test_a_product_without_title_spoils_nothing() -> None:
     split, item_vectors = cycle_split(users=20), vectors()
     item_vectors[3] = 0
     # It stands in the table that the softmax is over, as zeros that have no direction.
@@ -477,17 +469,6 @@ def test_interrupted_training_ends_at_the_same_weights(
     assert_same(resumed, whole)
     # The state goes when the training is over.
     assert not list(path.parent.iterdir())
-
-
-def test_interrupted_compiled_training_ends_at_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training, "_STEPS_WORTH_COMPILING", 1)
-    split, described = cycle_split(users=40), block({"epochs": 3}, layers=[RESIDUAL])
-    whole = train(split, described)
-    interrupt(tmp_path / "state.npz", 1, split, described)
-    resumed = train(split, described, checkpoint=Checkpoint(tmp_path / "state.npz"))
-    assert_same(resumed, whole)
 
 
 def test_a_training_over_before_it_was_saved_runs_no_epoch(tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
 """What a step of training reads: pieces of sequences in batches of a few fixed shapes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby, islice
 
 import numpy as np
 
 from bazar.windows import Windows
 
-# Each shape is compiled once: few of them, so that it pays, and more than one, so that short
-# histories are not padded to the longest.
+# More than one, so that short histories are not padded to the longest, and few, so that all batches
+# but the last of a shape are full.
 _SHAPES = 4
 
 
@@ -142,6 +143,18 @@ class Batches:
         weights = np.zeros(size, np.float32)
         weights[:total] = n_read > 0
         return Batch(histories, positions, targets, weights)
+
+
+def in_runs(batches: Iterable[Batch], most: int) -> Iterator[list[Batch]]:
+    """Put batches of one shape that follow each other together, in their order.
+
+    Args:
+        batches: of any shapes.
+        most: batches in a run.
+    """
+    for _, alike in groupby(batches, lambda batch: (batch.histories.shape, batch.targets.shape)):
+        while run := list(islice(alike, most)):
+            yield run
 
 
 def to_front(histories: np.ndarray, readable: np.ndarray | None = None) -> np.ndarray:

@@ -517,7 +517,7 @@ def _decayed_sums(states: Any, decay: float) -> Any:
 
 
 def _unit(vectors: Any) -> Any:
-    """Scale to unit length; zeros stay zeros, with a gradient that is a number under XLA too."""
+    """Scale to unit length; zeros stay zeros, with a gradient that is a number."""
     squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
     return vectors * ops.rsqrt(ops.maximum(squares, 1e-12))
 

@@ -56,13 +56,13 @@ class NetworkClassifier:
             reachable[0] = False
             self._closed[~reachable] = -np.inf
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def logits(histories: tf.Tensor, table: tf.Tensor | None) -> tf.Tensor:
             represented = network.represent(histories, self._prepared)
             read = network.read(represented, last_steps(histories))
             return network.logits(read, table) if tied else read
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def title_logits(histories: tf.Tensor) -> tf.Tensor:
             return network.title_logits(histories, self._prepared)
 
@@ -163,7 +163,7 @@ class NetworkRegressor(NearestTitles):
         self.readable = network.readable(item_vectors)
         prepared = network.prepare(item_vectors)
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def predict(histories: tf.Tensor) -> tf.Tensor:
             return network.read(network.represent(histories, prepared), last_steps(histories))
 
