@@ -313,25 +313,27 @@ class RecurrentNetwork(keras.Model):
             represented: what :meth:`represent` returned, shape (items, size of an item).
 
         Returns:
-            The same shape.
+            Shape (size of an item, items): one history is scored from it in half the time that the
+            other order of the numbers takes.
         """
-        return represented if self.options.temperature is None else _unit(represented)
+        unit = represented if self.options.temperature is None else _unit(represented)
+        return ops.transpose(unit)
 
     def logits(self, read: Any, table: Any) -> Any:
         """Score the items of a table, for a tied head.
 
         Args:
             read: what :meth:`read` returned, shape (targets, size of an item).
-            table: what :meth:`table` returned, shape (items, size of an item).
+            table: what :meth:`table` returned, shape (size of an item, items).
 
         Returns:
             Shape (targets, items), float32.
         """
         if self.options.temperature is not None:
             read = _unit(read) / self.options.temperature
-        return ops.matmul(read, ops.transpose(table))
+        return ops.matmul(read, table)
 
-    def title_logits(self, histories: Any, vectors: Any) -> Any:
+    def title_logits(self, histories: Any, vectors: Any, table: Any) -> Any:
         """Score all items by the nearness of their titles to those of whole histories.
 
         Titles are as :meth:`prepare` made them, before the adapter, which keeps fewer directions
@@ -340,6 +342,7 @@ class RecurrentNetwork(keras.Model):
         Args:
             histories: shape (rows, steps), int32: item indices at the front, 0 behind them.
             vectors: what :meth:`prepare` returned.
+            table: the same, transposed.
 
         Returns:
             Shape (rows, items + 1), float32, to be weighed and added to :meth:`logits`.
@@ -347,7 +350,7 @@ class RecurrentNetwork(keras.Model):
         assert self.options.history_decay is not None
         sums = _decayed_sums(ops.take(vectors, histories, axis=0), self.options.history_decay)
         direction = _unit(_at(last_steps(histories), sums)) / self.options.temperature
-        return ops.matmul(direction, ops.transpose(vectors))
+        return ops.matmul(direction, table)
 
     def score_pairs(self, read: Any, items: Any) -> Any:
         """Score one item for each target, for a tied head.
@@ -383,7 +386,9 @@ class RecurrentNetwork(keras.Model):
         logits = self.logits(read, self.table(everything))
         if self.title_weight is None:
             return logits
-        return logits + self.title_weight * self.title_logits(history, vectors)
+        return logits + self.title_weight * self.title_logits(
+            history, vectors, ops.transpose(vectors)
+        )
 
     def describe(self) -> str:
         """Say which layers there are: the shape that each gives, and how many weights it has.

@@ -98,7 +98,7 @@ def best_items(
         scores[windows.seen_pairs()] = -np.inf
     if allowed is not None:
         scores[:, ~allowed] = -np.inf
-    return _top(scores, k)
+    return best_of(scores, k)
 
 
 def _score(
@@ -115,11 +115,21 @@ def _score(
         return scorer.cosines(
             points
         ), lambda _, masked: _unseen(*found, windows, n_items, k) if masked else _padded(*found, k)
-    return scorer.score(windows), lambda scores, _: _top(scores, k)
+    return scorer.score(windows), lambda scores, _: best_of(scores, k)
 
 
-def _top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k best columns but 0, equal scores in order of their index."""
+def best_of(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find the best of scored items, equal scores in order of their index.
+
+    Args:
+        scores: shape (rows, items + 1), float32, ``-inf`` where an item is not to be found. Column
+            0 means nothing.
+        k: items per row.
+
+    Returns:
+        Item indices in order, shape (rows, k), int64, 0 where there are no more, and scores, the
+        same shape, float32.
+    """
     items = scores[:, 1:]
     values, places = tf.math.top_k(items, min(k, items.shape[1]))
     values = values.numpy()

@@ -24,7 +24,7 @@ from bazar.network_files import load_network
 from bazar.networks import RecurrentNetwork, for_catalogue, have_titles
 from bazar.options import DEFAULT_SEED, ShopOptions, tell_problems
 from bazar.products import Products
-from bazar.ranking import best_items
+from bazar.ranking import best_items, best_of
 from bazar.scorers import Scorer
 from bazar.windows import Sequences, Windows, everything_bought
 
@@ -302,9 +302,10 @@ class Recommender:
         cosines = self.products.vectors @ self.products.vectors[index]
         cosines[~self._is_titled] = -np.inf
         cosines[index] = -np.inf
-        best = np.argsort(-cosines, kind="stable")[:k]
-        best = best[~np.isneginf(cosines[best])]
-        return Recommendations("title_neighbours", self._tell(best, cosines[best], np.array([])))
+        best, cosines = best_of(cosines[None], k)
+        found = best[0] > 0
+        told = self._tell(best[0][found], cosines[0][found], np.array([]))
+        return Recommendations("title_neighbours", told)
 
     def recommend_to_everyone(
         self, model: str, k: int, exclude_seen: bool, batch_size: int

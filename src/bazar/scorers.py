@@ -46,7 +46,7 @@ class NetworkClassifier:
         self.readable = network.readable(item_vectors)
         self._prepared = network.prepare(item_vectors if network.options.needs_vectors else None)
         tied = network.options.head == "tied_softmax"
-        self._closed = np.zeros(network.n_items + 1, np.float32)
+        not_reachable = np.zeros(network.n_items + 1, np.float32)
         if tied:
             reachable = np.asarray(network.known) > 0
             if network.options.item == "title":
@@ -54,19 +54,33 @@ class NetworkClassifier:
             if self._prepared is not None:
                 reachable |= np.asarray(tf.reduce_any(self._prepared != 0, axis=1))
             reachable[0] = False
-            self._closed[~reachable] = -np.inf
+            not_reachable[~reachable] = -np.inf
 
-        @tf.function(reduce_retracing=True, autograph=False)
-        def logits(histories: tf.Tensor, table: tf.Tensor | None) -> tf.Tensor:
+        self._titles = None
+        if network.title_weight is not None:
+            self._titles = tf.transpose(self._prepared)
+        closed = tf.constant(not_reachable)
+
+        def learned(histories: tf.Tensor, table: tf.Tensor | None) -> tf.Tensor:
             represented = network.represent(histories, self._prepared)
             read = network.read(represented, last_steps(histories))
             return network.logits(read, table) if tied else read
 
         @tf.function(reduce_retracing=True, autograph=False)
-        def title_logits(histories: tf.Tensor) -> tf.Tensor:
-            return network.title_logits(histories, self._prepared)
+        def logits(histories: tf.Tensor, table: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+            return learned(histories, table) + closed, network.title_logits(
+                histories, self._prepared, self._titles
+            )
 
-        self._logits, self._title_logits = logits, title_logits
+        @tf.function(reduce_retracing=True, autograph=False)
+        def shares(histories: tf.Tensor, table: tf.Tensor | None, titled: bool) -> tf.Tensor:
+            scores = learned(histories, table) + closed
+            if titled:
+                titles = network.title_logits(histories, self._prepared, self._titles)
+                scores += network.title_weight * titles
+            return tf.nn.softmax(scores) + closed
+
+        self._logits, self._shares = logits, shares
         self.refresh()
 
     def refresh(self) -> None:
@@ -75,7 +89,8 @@ class NetworkClassifier:
         if network.options.head == "tied_softmax":
             everything = tf.range(network.n_items + 1)
             self._table = network.table(network.represent(everything, self._prepared))
-        self._title_weight = 0.0 if network.title_weight is None else float(network.title_weight)
+        # The titles are not compared as long as they weigh nothing.
+        self._is_titled = network.title_weight is not None and float(network.title_weight) > 0
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return probabilities; see :meth:`Scorer.score`.
@@ -83,11 +98,8 @@ class NetworkClassifier:
         Items that a tied network cannot know, never bought in training and without a title where
         it reads titles, have ``-inf``.
         """
-        histories = self._histories(windows)
-        logits = self._logits(histories, self._table)
-        if self._title_weight:
-            logits += self._title_weight * self._title_logits(histories)
-        return tf.nn.softmax(logits + self._closed).numpy() + self._closed
+        histories = _without_padding(windows, self.readable)
+        return self._shares(histories, self._table, self._is_titled).numpy()
 
     def logits(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
         """Return what is learned, and what whole titles say, as they are before they are added.
@@ -96,12 +108,8 @@ class NetworkClassifier:
             Two arrays of shape (rows, items + 1), float32; the first has ``-inf`` as
             :meth:`score` has it.
         """
-        histories = self._histories(windows)
-        learned = self._logits(histories, self._table).numpy() + self._closed
-        return learned, self._title_logits(histories).numpy()
-
-    def _histories(self, windows: Windows) -> tf.Tensor:
-        return tf.constant(to_front(windows.histories(), self.readable))
+        learned, titles = self._logits(_without_padding(windows, self.readable), self._table)
+        return learned.numpy(), titles.numpy()
 
 
 class NearestTitles:
@@ -171,8 +179,7 @@ class NetworkRegressor(NearestTitles):
 
     def predict(self, windows: Windows) -> np.ndarray:
         """Return the predicted vectors as they are, shape (rows, dimension), float32."""
-        histories = tf.constant(to_front(windows.histories(), self.readable))
-        return self._predict(histories).numpy()
+        return self._predict(_without_padding(windows, self.readable)).numpy()
 
     def point(self, windows: Windows) -> np.ndarray:
         """Return the predicted vector, scaled to unit length."""
@@ -190,6 +197,13 @@ def of_network(network: RecurrentNetwork, item_vectors: np.ndarray) -> Scorer:
     if network.options.head == "vector":
         return NetworkRegressor(network, item_vectors)
     return NetworkClassifier(network, item_vectors)
+
+
+def _without_padding(windows: Windows, readable: np.ndarray | None) -> tf.Tensor:
+    """Histories as a network reads them, as wide as the longest of them."""
+    histories = to_front(windows.histories(), readable)
+    longest = max(1, int(np.count_nonzero(histories, axis=1).max(initial=0)))
+    return tf.constant(histories[:, :longest])
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
