@@ -38,6 +38,8 @@ def rows_of(n_rows: int = 120, seed: int = 0) -> Windows:
 class Oracle:
     """Knows the target of the users whose first item is one of some, and guesses otherwise."""
 
+    readable = None
+
     def __init__(self, known: set[int], seed: int = 1) -> None:
         self._known = list(known)
         self._seed = seed

@@ -259,7 +259,10 @@ def test_a_settings_file_of_another_kind_is_refused(folder: Path, tmp_path: Path
         Recommender.load(copied)
 
 
-def test_products_without_titles_in_the_history_of_a_title_model(shop: Recommender) -> None:
+@pytest.mark.parametrize("model", ["regressor", "title_neighbours"])
+def test_products_without_titles_in_the_history_of_a_title_model(
+    shop: Recommender, model: str
+) -> None:
     products = small_products()
     blank = products.vectors.copy()
     blank[3] = 0
@@ -271,18 +274,16 @@ def test_products_without_titles_in_the_history_of_a_title_model(shop: Recommend
         OPTIONS,
         shop._made_of.read_network,
     )
-    assert untitled.recommend(["P03"], 2, model="regressor").model == "recent_popularity"
-    assert untitled.recommend(["P03", "P04"], 1, model="regressor").model == "regressor"
+    assert untitled.recommend(["P03"], 2, model=model).model == "recent_popularity"
+    assert untitled.recommend(["P03", "P04"], 1, model=model).model == model
     # So it is for everybody at once: here for one who bought that product alone.
     customers = whole_histories(sequences_of([[3], [3, 4]]), history_length=8)
     everybody = Recommender(
         replace(products, vectors=blank, titles=titles), customers, OPTIONS,
         shop._made_of.read_network,
     )  # fmt: skip
-    (rows,) = everybody.recommend_to_everyone("regressor", 2, True, batch_size=5)
-    answers = [
-        everybody.recommend(history, 2, "regressor") for history in (["P03"], ["P03", "P04"])
-    ]
+    (rows,) = everybody.recommend_to_everyone(model, 2, True, batch_size=5)
+    answers = [everybody.recommend(history, 2, model) for history in (["P03"], ["P03", "P04"])]
     assert rows["item_id"].to_pylist() == [one.item_id for answer in answers for one in answer]
     with pytest.raises(InputError, match="P03 has no title"):
         untitled.similar("P03")

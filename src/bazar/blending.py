@@ -93,6 +93,8 @@ class Blend:
     from it, and may still be recommended by the others.
     """
 
+    readable: np.ndarray | None = None
+
     def __init__(self, components: Mapping[str, Component], weights: Mapping[str, float]) -> None:
         """Make ready to score.
 

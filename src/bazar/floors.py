@@ -21,6 +21,8 @@ _COLUMNS_AT_A_TIME = 1_000
 class Popularity:
     """A floor: what is bought most in the training part, the same for everybody."""
 
+    readable: np.ndarray | None = None
+
     def __init__(self, training_counts: np.ndarray) -> None:
         self._counts = training_counts.astype(np.float32)
 
@@ -34,6 +36,8 @@ class RecentPopularity:
 
     Of items that are bought equally often there, the one that is bought more overall comes first.
     """
+
+    readable: np.ndarray | None = None
 
     def __init__(self, recent_counts: np.ndarray, training_counts: np.ndarray) -> None:
         both = np.stack([recent_counts, training_counts], axis=1)
@@ -65,6 +69,8 @@ class LastItemCooccurrence:
     directions. Where the last purchase tells nothing, popularity decides.
     """
 
+    readable: np.ndarray | None = None
+
     def __init__(self, train: Windows, training_counts: np.ndarray) -> None:
         pairs = _count_pairs(train, len(training_counts), np.ones_like)
         self._pairs = pairs + pairs.T
@@ -83,6 +89,8 @@ class DecayedCooccurrence:
     less if the item to recommend is popular. All items of the history speak, the recent ones
     louder. Where they tell nothing, popularity decides.
     """
+
+    readable: np.ndarray | None = None
 
     def __init__(
         self, train: Windows, training_counts: np.ndarray, options: DecayedCooccurrenceOptions
@@ -111,6 +119,8 @@ class SessionKnn:
     nearness. Of sequences that are equally near, those that come first in ``train`` are taken.
     Where the history meets no sequence, popularity decides.
     """
+
+    readable: np.ndarray | None = None
 
     def __init__(
         self, train: Windows, training_counts: np.ndarray, options: SessionKnnOptions
@@ -152,6 +162,8 @@ class Ease:
         items: shape (known,), int64, rising: the items that the model knows, which are the most
             popular ones that occur in training; others score ``-inf``.
     """
+
+    readable: np.ndarray | None = None
 
     def __init__(self, train: Windows, training_counts: np.ndarray, options: EaseOptions) -> None:
         most = np.argsort(-training_counts, kind="stable")[: options.max_items]

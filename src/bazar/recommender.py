@@ -254,7 +254,7 @@ class Recommender:
         allowed = None if categories is None else self.products.of_attributes(list(categories))
         items = np.array([self.products.index[item_id] for item_id in known], np.int32)
         read = items[-self._customers.history_length :]
-        readable = getattr(self._scorer(model), "readable", None)
+        readable = self._scorer(model).readable
         if len(read) == 0 or (readable is not None and not readable[read].any()):
             model = POPULAR
         best, scores = self._best(model, items, k, exclude_seen, allowed)
@@ -335,7 +335,7 @@ class Recommender:
             mininterval=1,
         ):
             items, scores = best_items(scorer, batch, k, exclude_seen)
-            if (readable := getattr(scorer, "readable", None)) is not None:
+            if (readable := scorer.readable) is not None:
                 unread = np.flatnonzero(~readable[batch.histories()].any(axis=1))
                 if len(unread):
                     popular = best_items(self._scorer(POPULAR), batch.take(unread), k, exclude_seen)

@@ -12,7 +12,14 @@ from bazar.windows import Windows
 
 
 class Scorer(Protocol):
-    """Scores every item for every history."""
+    """Scores every item for every history.
+
+    Attributes:
+        readable: shape (items + 1,), bool, items of a history that are read: of a history without
+            one, nothing is known. None where every item is.
+    """
+
+    readable: np.ndarray | None
 
     def score(self, windows: Windows) -> np.ndarray:
         """Score the catalogue.
@@ -28,11 +35,7 @@ class Scorer(Protocol):
 
 
 class NetworkClassifier:
-    """A network with a probability for every item.
-
-    Attributes:
-        readable: shape (items + 1,), bool, items of a history that are read; None for all.
-    """
+    """A network with a probability for every item."""
 
     def __init__(self, network: RecurrentNetwork, item_vectors: np.ndarray | None = None) -> None:
         """Make ready to score.
@@ -127,6 +130,7 @@ class NearestTitles:
         self.item_vectors = item_vectors
         self._distinct, self._place = np.unique(item_vectors, axis=0, return_inverse=True)
         self.is_titled = have_titles(item_vectors)
+        self.readable: np.ndarray | None = self.is_titled
         self._items = np.flatnonzero(self.is_titled)
         self._index = faiss.IndexFlatIP(item_vectors.shape[1])
         self._index.add(np.ascontiguousarray(item_vectors[self._items]))
@@ -160,11 +164,7 @@ class NearestTitles:
 
 
 class NetworkRegressor(NearestTitles):
-    """A network that predicts the title vector of the next product.
-
-    Attributes:
-        readable: shape (items + 1,), bool, items of a history that are read; None for all.
-    """
+    """A network that predicts the title vector of the next product."""
 
     def __init__(self, network: RecurrentNetwork, item_vectors: np.ndarray) -> None:
         super().__init__(item_vectors)
