@@ -28,7 +28,9 @@ _VALIDATION_ROWS = 512
 # Targets that one call of TensorFlow learns from, in as many steps as they make, and steps at most.
 _TARGETS_AT_A_TIME, _MOST_STEPS = 4_096, 32
 # What whole titles may weigh beside what was learned.
-_TITLE_WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
+_TITLE_WEIGHTS = (
+    0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
