@@ -1,15 +1,26 @@
 import re
+from collections import Counter
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, get_args
+from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
 
 from bazar.console import print_outputs, print_summary
 from bazar.errors import InputError
-from bazar.figures import hit_rate_bars, loss_curves, to_svg
+from bazar.figures import (
+    coverage_and_novelty,
+    hit_rate_bars,
+    loss_curves,
+    slice_points,
+    title_dots,
+    to_svg,
+)
 from bazar.names import tell_split
 from bazar.options import Split
 from bazar.report import (
@@ -25,6 +36,9 @@ from bazar.report import (
     findings,
     render_report,
 )
+from bazar.report_networks_table import tabulate
+from tests.browser import browser, opened
+from tests.test_report_networks import entry, networks_of, result_of
 
 MODELS = ["classifier", "regressor", "popularity", "last_item_cooccurrence", "title_neighbours"]
 EVIL = "<script>alert(1)</script> & Rose [red]"
@@ -87,6 +101,17 @@ def example() -> ExampleCustomer:
     )
 
 
+def title_map(**changes: Any) -> pd.DataFrame:
+    columns = {
+        "item_id": ["01", "02", "03"],
+        "title": ["Oat Cleanser", "Rose Cleanser", EVIL],
+        "category": pd.array(["Skin Care", "Skin Care", None], dtype="str"),
+        "x": [0.0, 0.5, 2.0],
+        "y": [0.0, 0.5, 2.0],
+    }
+    return pd.DataFrame(columns | changes)
+
+
 def page(**changes: Any) -> str:
     history = pd.DataFrame({"epoch": [1, 2], "loss": [2.0, 1.0], "val_loss": [1.5, 1.7]})
     content: dict[str, Any] = {
@@ -122,9 +147,17 @@ def page(**changes: Any) -> str:
             {"step": ["accepted"], "interactions": [6986], "users": [1300]}
         ),
         "examples": [example()],
+        "title_map": title_map(),
+        "report_networks": pd.DataFrame(),
         "settings": {"encoder": "some-encoder"},
     }
     return render_report(ReportData(**content | changes))
+
+
+@cache
+def plain_page() -> str:
+    """The page without changes: it takes a while to draw."""
+    return page()
 
 
 class Page(HTMLParser):
@@ -162,7 +195,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_shows_every_figure() -> None:
-    shown = Page(page())
+    shown = Page(plain_page())
     rows = [row for row in shown.rows if row[0] == "Classifier"]
     masked, unmasked = (row for row in rows if len(row) > 3)
     assert [row[1:] for row in rows if len(row) == 3] == [
@@ -191,7 +224,7 @@ def test_the_page_shows_every_figure() -> None:
 
 
 def test_the_page_is_self_contained_and_inert() -> None:
-    html = page()
+    html = plain_page()
     shown = Page(html)
     assert "script" not in shown.tags
     assert EVIL in shown.text
@@ -199,13 +232,13 @@ def test_the_page_is_self_contained_and_inert() -> None:
     assert not re.search(r"url\((?!#)", html)
     assert "@import" not in html
     assert len(shown.ids) == len(set(shown.ids)) > 20
-    # Bars of both histories, and the losses of both models.
-    assert shown.tags.count("svg") == 4
+    # Both slices, bars of both histories, coverage and novelty, both models' losses, the titles.
+    assert shown.tags.count("svg") == 8
 
 
 def test_leaky_windows_are_marked() -> None:
     assert "Leaky protocol: paper_windows" in page(metrics=metrics("paper_windows"))
-    assert "leaky" not in page().lower()
+    assert "leaky" not in plain_page().lower()
 
 
 def test_nothing_rejected_is_said() -> None:
@@ -282,6 +315,168 @@ def test_bars_are_in_order_of_hit_rate() -> None:
     assert [round(patch.get_width(), 3) for patch in axes.patches] == [0.02, 0.1, 0.2, 0.25, 0.3]
     assert [round(value, 3) for value in axes.lines[-1].get_xdata()] == [0.29, 0.31]
     assert axes.get_yticklabels()[-1].get_text() == "Classifier"
+
+
+def drawn_texts(drawing: str) -> list[str]:
+    return [
+        "".join(text.itertext()).strip()
+        for text in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")
+    ]
+
+
+def drawn_dots(drawing: str) -> Counter[str]:
+    """Markers of a drawing by their colour, those of the legend as well."""
+    uses = ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}use")
+    found = (re.search(r"fill: (#\w+)", use.get("style", "")) for use in uses)
+    return Counter(match[1] for match in found if match)
+
+
+def test_slices_have_a_point_and_an_interval_for_each_model() -> None:
+    content = metrics()
+    content["models"]["blend"] = metrics(classifier=0.4)["models"]["classifier"]
+    figure = slice_points(content, "by_history_length", "purchases before the target", "masked")
+    axes = figure.axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    assert list(lines) == [
+        "Classifier", "Regressor", "Blend", "Last-item co-occurrence, the best floor",
+    ]  # fmt: skip
+    for name, intervals, rate in zip(
+        lines, axes.collections, (0.30, 0.20, 0.40, 0.25), strict=True
+    ):
+        assert lines[name].get_ydata().tolist() == [rate, rate / 4]
+        for place, (segment, middle) in enumerate(
+            zip(intervals.get_segments(), (rate, rate / 4), strict=True)
+        ):
+            assert segment[:, 1] == pytest.approx([middle - 0.02, middle + 0.02])
+            assert segment[:, 0] == pytest.approx([lines[name].get_xdata()[place]] * 2)
+            # Beside the slice's place, nearer to it than to the next one.
+            assert abs(segment[0, 0] - place) < 0.5
+    # Those of one slice do not hide each other.
+    assert len({line.get_xdata()[0] for line in lines.values()}) == 4
+    texts = drawn_texts(to_svg(figure, "a"))
+    for text in (*lines, "1–2", "(700)", "21+", "(400)", "purchases before the target"):
+        assert text in texts
+
+
+def test_slices_of_other_models_are_drawn_as_well() -> None:
+    content = metrics()
+    content["models"] = {"classifier": content["models"]["classifier"]}
+    axes = slice_points(content, "by_target_popularity", "times", "unmasked").axes[0]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[0.0, 0.15]]
+
+
+def test_coverage_and_novelty_stand_side_by_side() -> None:
+    content = metrics()
+    for place, model in enumerate(content["models"].values()):
+        model["masked"] |= {"coverage@10": 0.1 * place, "novelty@10": 10.0 - place}
+    figure = coverage_and_novelty(content, "masked")
+    # From the lowest HR@10 to the highest: the third, fifth, second, fourth and first model.
+    coverage, novelty = ([bar.get_width() for bar in axes.patches] for axes in figure.axes)
+    assert coverage == pytest.approx([0.2, 0.4, 0.1, 0.3, 0.0])
+    assert novelty == [8, 6, 9, 7, 10]
+    texts = drawn_texts(to_svg(figure, "a"))
+    names = ["Popularity", "Nearest titles", "Regressor", "Last-item co-occurrence", "Classifier"]
+    assert [text for text in texts if text in names] == names
+    for text in ("coverage@10", "novelty@10", "0.40", "10.0", "share of the catalogue", "bits"):
+        assert text in texts
+
+
+def test_titles_are_dots_in_the_colours_of_their_categories() -> None:
+    categories = ["Under $10 & $5"] * 30 + ["_" + "long" * 20] * 20 + [None] * 10
+    dots = title_map(
+        item_id=[str(place) for place in range(60)], title=["Rose"] * 60, x=np.arange(60.0),
+        y=np.arange(60.0) ** 2, category=pd.array(categories, dtype="str"),
+    )  # fmt: skip
+    drawing = to_svg(title_dots(dots), "a")
+    # One more of each in the legend.
+    assert sorted(drawn_dots(drawing).values()) == [11, 21, 31]
+    assert drawn_dots(drawing)["#8a8f98"] == 11
+    assert drawn_texts(drawing)[1:] == [
+        "30 Under $10 & $5", "20 _" + "long" * 6 + "…", "10 other",
+    ]  # fmt: skip
+
+
+def test_titles_without_categories_have_one_colour() -> None:
+    none = title_map(category=pd.array([None] * 3, dtype="str"))
+    drawing = to_svg(title_dots(none), "a")
+    assert drawn_dots(drawing) == {"#8a8f98": 4}
+    assert drawn_texts(drawing)[1:] == ["3 products"]
+    assert "largest categories" not in page(title_map=none)
+    assert "largest categories" in plain_page()
+
+
+def test_the_map_is_left_out_where_no_product_has_a_title() -> None:
+    assert 'id="titles"' in plain_page()
+    without = page(title_map=title_map().head(0))
+    assert 'id="titles"' not in without
+    assert "#titles" not in without
+
+
+def networks_table(tmp_path: Path) -> pd.DataFrame:
+    networks = networks_of(entry(2), entry(13, loss="huber"))
+    results = {
+        "02": result_of(entry(2), 0.0021),
+        "13": result_of(entry(13, loss="huber"), 0.001) | {"outcome": f"diverged {EVIL}"},
+    }
+    file = tmp_path / "report_networks.csv"
+    tabulate(networks, results, results["02"]["test"], 1100, 345).to_csv(file, index=False)
+    return pd.read_csv(file)
+
+
+def test_the_reports_networks_are_shown_where_they_were_trained(tmp_path: Path) -> None:
+    shown = Page(page(report_networks=networks_table(tmp_path)))
+    assert "report-networks" in shown.ids
+    assert "#networks" in shown.loads
+    assert [
+        "2", "Network 2", "20", "15", "6.2698e-05", "0.5 (MAE)", "7", "32", "mse", "0.0021", "0.04",
+        "0.002", "0.0100", "0.5000", "0.0150", "0.0100", "0.0198", "0.0150", "12", "trained",
+    ] in shown.rows  # fmt: skip
+    assert any(row[:2] == ["–", "always the mean title vector"] for row in shown.rows)
+    assert f"Network 13: diverged {EVIL}." in shown.text
+    assert "script" not in shown.tags
+    assert "figures are of another protocol" in shown.text
+    windows = page(metrics=metrics("paper_windows"), report_networks=networks_table(tmp_path))
+    assert "figures are of another protocol" not in Page(windows).text
+
+    without = Page(plain_page())
+    assert not {"networks", "report-networks"} & set(without.ids)
+    assert "#networks" not in without.loads
+    assert "student report" not in without.text
+
+
+def test_a_full_page_in_a_browser(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    names = [EVIL, "Under $10 & $5", *(f"Category {place}" for place in range(6)), None]
+    dots = title_map(
+        item_id=[str(place) for place in range(2000)], title=["Rose"] * 2000,
+        x=rng.normal(size=2000), y=rng.normal(size=2000),
+        category=pd.array([names[place % 9] for place in range(2000)], dtype="str"),
+    )  # fmt: skip
+    content = metrics()
+    models = content["models"]
+    others = ("report_classifier", "report_regressor", "blend", "recent_popularity", "ease")
+    models |= dict.fromkeys(others, models["classifier"])
+    file = tmp_path / "report.html"
+    file.write_text(page(metrics=content, title_map=dots, report_networks=networks_table(tmp_path)))
+    assert file.stat().st_size < 1_000_000
+    with browser() as chromium:
+        for width, scheme in ((1400, "light"), (390, "dark")):
+            with opened(chromium, file.as_uri(), width, scheme) as shown:
+                assert shown.evaluate("document.documentElement.scrollWidth") <= width
+                assert shown.locator("figure.map use").count() == 2009
+                assert shown.locator("figure.map").get_by_text("223 <script>").is_visible()
+                assert shown.locator("#report-networks").is_visible()
+                letters = shown.locator("figure text").evaluate_all(
+                    "all => all.map(one => one.getBoundingClientRect().toJSON())"
+                )
+                assert len(letters) > 100
+                for box in letters:
+                    assert box["height"] > 8
+                    assert 0 <= box["left"] < box["right"] <= width
+                table = shown.locator("#by_history_length-masked")
+                assert not table.is_visible()
+                shown.get_by_text("Table, history masked").first.click()
+                assert table.is_visible()
 
 
 def test_drawings_are_the_same_every_time() -> None:

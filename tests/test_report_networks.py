@@ -19,11 +19,12 @@ from pydantic import ValidationError
 from sklearn.metrics import mean_absolute_error, mean_squared_error
 
 from bazar.datasets.arrays import ArrayDataset, WindowsDataset
+from bazar.datasets.files import OptionalCSVDataset
 from bazar.datasets.json_folder import JSONFolderDataset
 from bazar.errors import InputError
 from bazar.options import ReportNetworks
 from bazar.report_networks import measure_mean_title, measure_vectors, train_networks
-from bazar.report_networks_table import MEAN_TITLE, cells, page, tabulate
+from bazar.report_networks_table import MEAN_TITLE, cells, on_this_data, page, tabulate
 from bazar.scorers import NearestTitles
 from bazar.windows import Split, Windows, leave_one_out
 from tests.project import ROOT, copy_project, kedro, kedro_command
@@ -176,7 +177,7 @@ def test_a_network_that_stands_twice_is_trained_once() -> None:
     new = run(networks_of(entry(1), entry(4)), {}, split)
     # Two trainings never take the same time to the hundredth: it is one result.
     assert new["01"] is new["04"]
-    rows = cells(tabulate(networks_of(entry(1), entry(4)), new, new["01"]["test"]))
+    rows = cells(tabulate(networks_of(entry(1), entry(4)), new, new["01"]["test"], 60, 12))
     assert [row["outcome"] for row in rows] == ["trained", "same as 1", "–"]
 
 
@@ -190,7 +191,7 @@ def test_a_network_that_diverges_is_a_row_and_stops_no_other(rate: float) -> Non
     assert results["02"]["outcome"] == "trained"
     assert run(networks, results, split) == {}
 
-    table = tabulate(networks, results, results["02"]["test"])
+    table = tabulate(networks, results, results["02"]["test"], 60, 12)
     rows = cells(table)
     assert (rows[0]["outcome"], rows[0]["test_loss"], rows[0]["hr@10"]) == ("diverged", "–", "–")
     assert rows[1]["outcome"] == "trained"
@@ -251,7 +252,7 @@ def result_of(network: dict, loss: float) -> dict:
 def test_the_table_has_the_reports_figures_beside_ours(tmp_path: Path) -> None:
     networks = networks_of(entry(2), entry(13, loss="huber"))
     results = {"02": result_of(entry(2), 0.0021), "13": result_of(entry(13, loss="huber"), 0.001)}
-    table = tabulate(networks, results, results["02"]["test"])
+    table = tabulate(networks, results, results["02"]["test"], 60, 12)
     assert table["network"].tolist() == ["Network 2", "Network 13", MEAN_TITLE]
     first = table.iloc[0]
     assert (first["report_epochs"], first["report_batch_size"]) == (20, 15)
@@ -278,9 +279,28 @@ def test_the_table_has_the_reports_figures_beside_ours(tmp_path: Path) -> None:
 def test_a_table_of_other_networks_is_refused() -> None:
     results = {"02": result_of(entry(2), 0.0021)}
     with pytest.raises(InputError, match=r"network 13 .* has no result"):
-        tabulate(networks_of(entry(2), entry(13)), results, results["02"]["test"])
+        tabulate(networks_of(entry(2), entry(13)), results, results["02"]["test"], 60, 12)
     with pytest.raises(InputError, match=r"network 2 .*changed"):
-        tabulate(networks_of(entry(2, RNN)), results, results["02"]["test"])
+        tabulate(networks_of(entry(2, RNN)), results, results["02"]["test"], 60, 12)
+
+
+def test_a_table_of_other_data_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    results = {"02": result_of(entry(2), 0.0021)}
+    table = tabulate(networks_of(entry(2)), results, results["02"]["test"], 60, 12)
+    dataset = OptionalCSVDataset(filepath=str(tmp_path / "table.csv"), save_args={"index": False})
+    assert on_this_data(dataset.load(), 60, 12).empty
+    dataset.save(table)
+    read = dataset.load()
+    assert read["network"].tolist() == table["network"].tolist()
+    assert on_this_data(read, 60, 12) is read
+    assert not caplog.records
+    for other in (read.assign(items=13), read.assign(test_rows=61), read.drop(columns="items")):
+        assert on_this_data(other, 60, 12).empty
+    assert len(caplog.records) == 3
+    (tmp_path / "table.csv").unlink()
+    assert dataset.load().empty
 
 
 def test_results_are_files_of_their_own(tmp_path: Path) -> None:

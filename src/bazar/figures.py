@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,6 +17,11 @@ from bazar.options import Choices, NumberRange
 
 # Okabe and Ito's palette: told apart by colour-blind readers, and on dark and light grounds.
 _TRAINING, _VALIDATION, _FLOOR = "#0072b2", "#d55e00", "#8a8f98"
+_BLEND = "#009e73"
+# Of categories: as many as there are at most. Grey stays for the rest.
+_CATEGORIES = (
+    _TRAINING, _VALIDATION, _BLEND, "#e69f00", "#cc79a7", "#56b4e9", "#8c6bd8", "#a6761d",
+)  # fmt: skip
 # Texts, axes and grid lines have this one colour, so that a page can put its own in its place.
 _INK = "#1d2330"
 # Small enough in inches that the letters can still be read where a phone shows the figure.
@@ -64,6 +70,131 @@ def hit_rate_bars(metrics: dict[str, Any], history: str = "masked") -> Figure:
     )
     axes.set_title(f"HR@10, history {history}", loc="left")
     return _inked(figure, axes)
+
+
+def slice_points(metrics: dict[str, Any], name: str, xlabel: str, history: str) -> Figure:
+    """HR@10 of each slice with its 95% interval: the models that are ours, and the best floor.
+
+    Args:
+        metrics: the content of ``metrics.json``.
+        name: of the slices, ``by_history_length`` or ``by_target_popularity``.
+        xlabel: what the slices are by.
+        history: ``masked`` or ``unmasked``.
+    """
+    models = {model: figures[history] for model, figures in metrics["models"].items()}
+    ours = [model for model in ("classifier", "regressor", "blend") if model in models]
+    floors = [model for model in models if model in FLOORS]
+    best_floor = sorted(floors, key=lambda floor: -models[floor]["hr@10"])[:1]
+    styles = {
+        "classifier": (_TRAINING, "o"), "regressor": (_VALIDATION, "s"), "blend": (_BLEND, "D"),
+    }  # fmt: skip
+    shown = [*ours, *best_floor]
+    figure, axes = _empty(height=4.2)
+    slices = next(iter(models.values()))[name]
+    for place, model in enumerate(shown):
+        colour, marker = styles.get(model, (_FLOOR, "^"))
+        # Side by side: intervals of the same height would hide each other.
+        at = np.arange(len(slices)) + 0.15 * (place - (len(shown) - 1) / 2)
+        rates = np.array([one["hr@10"] for one in models[model][name]])
+        ends = np.array([one["hr@10_ci95"] for one in models[model][name]])
+        label = f"{model_name(model)}, the best floor" if model in FLOORS else model_name(model)
+        axes.vlines(at, ends[:, 0], ends[:, 1], color=colour, linewidth=1.6)
+        axes.plot(
+            at, rates, "-", marker=marker, markersize=5, linewidth=0.9, color=colour, label=label,
+            clip_on=False,  # a rate of 0 lies on the axis
+        )  # fmt: skip
+    axes.set_xticks(
+        range(len(slices)), [f"{one['label']}\n({one['rows']:,})" for one in slices], fontsize=9
+    )
+    axes.set_xlabel(f"{xlabel}\n(in brackets: test rows)")
+    axes.set_ylim(bottom=0)
+    axes.set_title(f"HR@10, history {history}", loc="left")
+    axes.grid(axis="y", color=_INK, alpha=0.14)
+    axes.tick_params(axis="x", length=0)
+    _legend_below(figure, axes)
+    return _inked(figure, axes)
+
+
+def coverage_and_novelty(metrics: dict[str, Any], history: str) -> Figure:
+    """Coverage@10 and novelty@10 of every model side by side, the best by HR@10 on top.
+
+    Args:
+        metrics: the content of ``metrics.json``.
+        history: ``masked`` or ``unmasked``.
+    """
+    figures = {model: measured[history] for model, measured in metrics["models"].items()}
+    models = _ascending({model: measured["hr@10"] for model, measured in figures.items()})
+    figure = Figure(figsize=(_WIDTH, 1.2 + 0.34 * len(models)), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, column, xlabel, decimals in zip(
+        panels,
+        ("coverage@10", "novelty@10"),
+        ("share of the catalogue", "bits"),
+        (2, 1),
+        strict=True,
+    ):
+        values = [figures[model][column] for model in models]
+        bars = axes.barh(
+            [model_name(model) for model in models],
+            values,
+            color=[_FLOOR if model in FLOORS else _TRAINING for model in models],
+            height=0.62,
+        )
+        axes.bar_label(bars, fmt=f"{{:.{decimals}f}}", padding=3, color=_INK)
+        # Room for the value to the right of the longest bar; an axis of some length if all are 0.
+        axes.set_xlim(0, max(values) * 1.3 or 1)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.set_xlabel(xlabel)
+        axes.set_title(column, loc="left")
+        axes.grid(axis="x", color=_INK, alpha=0.14)
+        axes.set_axisbelow(True)
+        axes.tick_params(axis="y", length=0)
+        _inked(figure, axes)
+    return figure
+
+
+def title_dots(title_map: pd.DataFrame) -> Figure:
+    """A dot for each product of the map of titles, in the colour of its category.
+
+    Args:
+        title_map: what :func:`bazar.title_map.place_products` gave.
+    """
+    figure, axes = _empty(height=4.6)
+    counts = title_map["category"].value_counts()
+    groups = [
+        (title_map["category"] == category, _shortened(str(category)), colour)
+        for category, colour in zip(counts.index, _CATEGORIES, strict=False)
+    ]
+    groups.append((title_map["category"].isna(), "other" if groups else "products", _FLOOR))
+    for among, label, colour in groups:
+        if among.any():
+            # The number first: a label that begins with an underscore would be left out.
+            axes.plot(
+                title_map.loc[among, "x"], title_map.loc[among, "y"], "o", markersize=3.2,
+                markeredgewidth=0, color=colour, label=f"{among.sum():,} {label}",
+                zorder=1 if colour == _FLOOR else 2,
+            )  # fmt: skip
+    axes.set_title("Titles that are alike lie close together", loc="left")
+    # Neither direction nor distance between groups means anything.
+    axes.set_axis_off()
+    _legend_below(figure, axes, markerscale=2)
+    return _inked(figure, axes)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 26 else f"{name[:25]}…"
+
+
+def _legend_below(figure: Figure, axes: Axes, markerscale: float = 1) -> None:
+    """Below the drawing, where it hides none of it."""
+    handles, labels = axes.get_legend_handles_labels()
+    legend = figure.legend(
+        handles, labels, loc="outside lower left", ncols=2, frameon=False, labelcolor=_INK,
+        markerscale=markerscale,
+    )  # fmt: skip
+    for text in legend.get_texts():
+        # A name may have dollars, which are no formula.
+        text.set_parse_math(False)
 
 
 def comparison_bars(comparison: dict[str, Any]) -> Figure:

@@ -11,14 +11,29 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import TypeAdapter
 
 from bazar.errors import InputError
-from bazar.figures import hit_rate_bars, loss_curves, to_svg
+from bazar.figures import (
+    coverage_and_novelty,
+    hit_rate_bars,
+    loss_curves,
+    slice_points,
+    title_dots,
+    to_svg,
+)
 from bazar.names import FLOORS, HISTORIES, NO_TITLE, model_name, protocol_name
+from bazar.report_networks_table import COLUMNS as NETWORK_COLUMNS
+from bazar.report_networks_table import TEXTS, cells, diverged
 
 _FIGURES = ["hr@1", "hr@5", "hr@10", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20"]
 COLUMNS = [*_FIGURES, "coverage@10", "novelty@10"]
 SLICES = {
     "by_history_length": "purchases before the target",
     "by_target_popularity": "times that the target was bought in the training part",
+}
+_SLICE_CAPTIONS = {
+    "by_history_length": "What to see: from left to right, customers of whom more is known. A "
+    "model that makes use of long histories does not fall behind the others to the right.",
+    "by_target_popularity": "What to see: from left to right, products that were bought more "
+    "often. A model whose points are high on the right alone recommends what everybody buys.",
 }
 
 
@@ -65,6 +80,9 @@ class ReportData:
         ingestion_counts: ``read_as, source_file, rows_read, rows_kept, rows_rejected``.
         joining_counts: ``step, interactions, users``.
         examples: the customers to show.
+        title_map: what :func:`bazar.title_map.place_products` gave.
+        report_networks: what :func:`bazar.report_networks_table.tabulate` gave; without rows where
+            those networks were not trained.
         settings: short facts about the run, by name.
     """
 
@@ -75,6 +93,8 @@ class ReportData:
     ingestion_counts: pd.DataFrame
     joining_counts: pd.DataFrame
     examples: list[ExampleCustomer]
+    title_map: pd.DataFrame
+    report_networks: pd.DataFrame
     settings: dict[str, str]
 
 
@@ -300,6 +320,18 @@ def render_report(data: ReportData) -> str:
             history: to_svg(hit_rate_bars(metrics, history), f"bars-{history}")
             for history in HISTORIES
         },
+        slice_points={
+            name: to_svg(slice_points(metrics, name, told, "masked"), f"points-{name}")
+            for name, told in SLICES.items()
+        },
+        slice_captions=_SLICE_CAPTIONS,
+        beyond_accuracy=to_svg(coverage_and_novelty(metrics, "masked"), "coverage-novelty"),
+        titles=None if data.title_map.empty else to_svg(title_dots(data.title_map), "titles"),
+        categorised=bool(data.title_map["category"].notna().any()),
+        network_columns=NETWORK_COLUMNS,
+        texts=TEXTS,
+        networks=cells(data.report_networks),
+        diverged=diverged(data.report_networks),
         losses={
             model: to_svg(
                 loss_curves(history, model_name(model), metrics["models"][model]["best_epoch"]),

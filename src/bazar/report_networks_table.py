@@ -1,5 +1,6 @@
 """The figures of the report's Table 1 and ours, side by side."""
 
+import logging
 from typing import Any
 
 import pandas as pd
@@ -7,11 +8,13 @@ import pandas as pd
 from bazar.errors import InputError
 from bazar.options import ReportNetwork, ReportNetworks
 
+logger = logging.getLogger(__name__)
+
 Result = dict[str, Any]
 
 METRICS = ("hr@1", "hr@10", "ndcg@10")
 MEAN_TITLE = "always the mean title vector"
-_COLUMNS = {
+COLUMNS = {
     "number": "#",
     "network": "network",
     "report_epochs": "report: epochs",
@@ -33,7 +36,7 @@ _COLUMNS = {
     "seconds": "seconds",
     "outcome": "outcome",
 }
-_TEXTS = {"network", "report_test_metric", "loss", "outcome"}
+TEXTS = {"network", "report_test_metric", "loss", "outcome"}
 
 
 def key_of(network: ReportNetwork) -> str:
@@ -42,7 +45,11 @@ def key_of(network: ReportNetwork) -> str:
 
 
 def tabulate(
-    networks: ReportNetworks, results: dict[str, Result], mean_title: Result
+    networks: ReportNetworks,
+    results: dict[str, Result],
+    mean_title: Result,
+    n_test_rows: int,
+    n_items: int,
 ) -> pd.DataFrame:
     """Put the report's figures and ours side by side.
 
@@ -50,13 +57,16 @@ def tabulate(
         networks: the networks.
         results: what :func:`~bazar.report_networks.train_networks` gave, now and earlier.
         mean_title: what :func:`~bazar.report_networks.measure_mean_title` gave.
+        n_test_rows: rows measured on.
+        n_items: size of the catalogue that is ranked.
 
     Returns:
         One row per network, then one of the mean title vector. Columns ``number, network``, the
         report's ``report_epochs, report_batch_size, report_test_loss, report_test_metric``, ours
         ``outcome, same_as`` (the number of an earlier network that is the same), ``epochs,
         batch_size, loss`` (its name), ``test_loss, mae, mse``, each of :data:`METRICS` unmasked and
-        with ``_masked``, ``n_parameters, seconds``. What is not there is missing.
+        with ``_masked``, ``n_parameters, seconds``, and ``test_rows, items``, the sizes of the data
+        that were given. What is not there is missing.
 
     Raises:
         InputError: if a network has no result, or that of another block.
@@ -89,7 +99,34 @@ def tabulate(
         )
     rows.append({"network": MEAN_TITLE, "loss": "mse", **_figures(mean_title)})
     whole = ["number", "report_epochs", "report_batch_size", "same_as", "epochs", "batch_size"]
-    return pd.DataFrame(rows).astype(dict.fromkeys([*whole, "n_parameters"], "Int64"))
+    table = pd.DataFrame(rows).astype(dict.fromkeys([*whole, "n_parameters"], "Int64"))
+    return table.assign(test_rows=n_test_rows, items=n_items)
+
+
+def on_this_data(table: pd.DataFrame, n_test_rows: int, n_items: int) -> pd.DataFrame:
+    """Leave out a table that was measured on other data, and log that it was.
+
+    It is refused nowhere: the networks are an extra, and a run without them is whole.
+
+    Args:
+        table: what :func:`tabulate` gave, read back from a file; without rows if there is none.
+        n_test_rows: rows of the test part now.
+        n_items: size of the catalogue now.
+
+    Returns:
+        The table, or one without rows.
+    """
+    if table.empty or (
+        {"test_rows", "items"} <= set(table)
+        and (table["test_rows"] == n_test_rows).all()
+        and (table["items"] == n_items).all()
+    ):
+        return table
+    logger.warning(
+        "the table of the report's networks is of other data than there is now, and is left out: "
+        "run the pipeline report_networks again"
+    )
+    return table.head(0)
 
 
 def _figures(test: Result | None) -> dict[str, float | None]:
@@ -161,11 +198,23 @@ def page(
         lines[0] += " The report's figures are of paper_windows."
     lines += [
         "",
-        f"| {' | '.join(_COLUMNS.values())} |",
-        "|" + "|".join("---" if name in _TEXTS else "---:" for name in _COLUMNS) + "|",
-        *(f"| {' | '.join(row[name] for name in _COLUMNS)} |" for row in cells(table)),
+        f"| {' | '.join(COLUMNS.values())} |",
+        "|" + "|".join("---" if name in TEXTS else "---:" for name in COLUMNS) + "|",
+        *(f"| {' | '.join(row[name] for name in COLUMNS)} |" for row in cells(table)),
     ]
-    for row, texts in zip(table.to_dict("records"), cells(table), strict=True):
-        if texts["outcome"] == "diverged":
-            lines += ["", f"Network {texts['number']}: {row['outcome']}."]
+    for sentence in diverged(table):
+        lines += ["", sentence]
     return "\n".join(lines) + "\n"
+
+
+def diverged(table: pd.DataFrame) -> list[str]:
+    """Say of each network that diverged how it did.
+
+    Args:
+        table: what :func:`tabulate` gave, or read back from a file.
+    """
+    return [
+        f"Network {texts['number']}: {row['outcome']}."
+        for row, texts in zip(table.to_dict("records"), cells(table), strict=True)
+        if texts["outcome"] == "diverged"
+    ]

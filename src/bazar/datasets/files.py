@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 from kedro_datasets import json, matplotlib, pandas, partitions, text
 
 from bazar.atomic import AtomicSave
@@ -18,6 +19,15 @@ class TextDataset(AtomicSave, text.TextDataset):
 
 class CSVDataset(AtomicSave, pandas.CSVDataset):
     """A CSV file as a pandas frame."""
+
+
+class OptionalCSVDataset(CSVDataset):
+    """A CSV file as a pandas frame; no file yet means a frame without columns."""
+
+    def load(self) -> pd.DataFrame:
+        """Read the file, if there is one."""
+        self.release()
+        return super().load() if self.exists() else pd.DataFrame()
 
 
 class ParquetDataset(AtomicSave, pandas.ParquetDataset):

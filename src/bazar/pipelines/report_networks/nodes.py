@@ -52,10 +52,16 @@ def measure_mean_title(
 
 
 def tabulate_report_networks(
-    report_results: Json, networks: ReportNetworks, mean_title_figures: Json
+    report_results: Json,
+    networks: ReportNetworks,
+    mean_title_figures: Json,
+    test: Windows,
+    item_vectors: np.ndarray,
 ) -> pd.DataFrame:
     """Put the report's figures and ours side by side."""
-    return report_networks_table.tabulate(networks, report_results, mean_title_figures)
+    return report_networks_table.tabulate(
+        networks, report_results, mean_title_figures, len(test), len(item_vectors) - 1
+    )
 
 
 def write_report_networks(

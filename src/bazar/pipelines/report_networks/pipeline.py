@@ -39,7 +39,13 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 tabulate_report_networks,
-                ["report_results", "params:report_networks", "mean_title_figures"],
+                [
+                    "report_results",
+                    "params:report_networks",
+                    "mean_title_figures",
+                    "test",
+                    "item_vectors",
+                ],
                 "report_networks_table",
                 name="tabulate_report_networks",
             ),

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bazar import report
-from bazar.figures import loss_curves
+from bazar.figures import loss_curves, title_dots
 from bazar.names import HISTORIES, tell_split
 from bazar.options import (
     REPORT,
@@ -19,7 +19,9 @@ from bazar.options import (
     SequencingOptions,
     Split,
 )
-from bazar.pipelines.modelling import count_data
+from bazar.pipelines.modelling import check_size, count_data
+from bazar.report_networks_table import on_this_data
+from bazar.title_map import choose_titled, place_products
 from bazar.windows import Windows
 
 Json = dict[str, Any]
@@ -70,6 +72,26 @@ def compile_metrics(
 def draw_loss(history: pd.DataFrame, training: Json) -> Figure:
     """Draw the loss per epoch of a network."""
     return loss_curves(history, f"network {training['network']}", training["best_epoch"])
+
+
+def map_titles(
+    products: ir.Table, item_index: ir.Table, item_vectors: np.ndarray, options: ReportingOptions
+) -> pd.DataFrame:
+    """Lay products out in a plane, those whose titles are alike close together."""
+    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
+    chosen = choose_titled(item_vectors, options.seed)
+    indices = item_index.filter(item_index.item_index.isin(chosen.tolist()))
+    titled = indices.join(products, "item_id").order_by("item_index")
+    return place_products(
+        titled.select("item_id", "title", "attributes").to_pandas(),
+        item_vectors[chosen],
+        options.seed,
+    )
+
+
+def draw_title_map(title_map: pd.DataFrame) -> Figure:
+    """Draw the map of the titles."""
+    return title_dots(title_map)
 
 
 def choose_examples(
@@ -123,6 +145,8 @@ def write_report(
     ingestion_counts: ir.Table,
     joining_counts: ir.Table,
     example_customers: list[Json],
+    title_map: pd.DataFrame,
+    report_networks_table: pd.DataFrame,
     split_summary: Json,
     split: Split,
     sequencing: SequencingOptions,
@@ -151,10 +175,14 @@ def write_report(
             ingestion_counts=ingestion_counts.to_pandas(),
             joining_counts=joining_counts.to_pandas(),
             examples=report.examples_from_json(example_customers),
+            title_map=title_map,
+            report_networks=on_this_data(
+                report_networks_table, metrics["n_test_rows"], metrics["n_items"]
+            ),
             settings={
                 "split": tell_split(split_summary),
                 "sequences": length,
-                "encoder": embedding.encoder,
+                "encoder": f"{embedding.encoder}, reads {embedding.text.replace('_', ' ')}",
                 "classifier": _training(classifier, classifier.network),
                 "regressor": _training(regressor, regressor.network),
                 "Model I": _training(classifier, REPORT),

@@ -7,6 +7,8 @@ from bazar.pipelines.reporting.nodes import (
     choose_examples,
     compile_metrics,
     draw_loss,
+    draw_title_map,
+    map_titles,
     write_report,
 )
 
@@ -42,6 +44,13 @@ def create_pipeline() -> Pipeline:
                 for model in TRAINED
             ),
             Node(
+                map_titles,
+                ["products", "item_index", "item_vectors", "params:reporting"],
+                "title_map",
+                name="map_titles",
+            ),
+            Node(draw_title_map, "title_map", "title_map_figure", name="draw_title_map"),
+            Node(
                 choose_examples,
                 [
                     "test",
@@ -66,6 +75,8 @@ def create_pipeline() -> Pipeline:
                     "ingestion_counts",
                     "joining_counts",
                     "example_customers",
+                    "title_map",
+                    "report_networks_table",
                     "split_summary",
                     "params:split",
                     "params:sequencing",
