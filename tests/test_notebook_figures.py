@@ -37,13 +37,15 @@ def test_dots_have_their_intervals(low: float) -> None:
 
 
 def test_a_matrix_tells_what_it_has() -> None:
-    cells = {("b", "a"): (1.0, 0.5, 1.5), ("c", "a"): (4.0, 3.0, 5.0), ("c", "b"): (0.0, 0.0, 0.0)}
+    cells = {("a", "b"): (1.0, 0.5, 1.5), ("b", "a"): (4.0, 3.0, 5.0), ("b", "c"): (0.0, 0.0, 0.0)}
     (axes,) = interval_matrix(cells, "shared", "one", "other").axes
     assert [text.get_text() for text in axes.texts] == [
         "1.0", "0.5–1.5", "4.0", "3.0–5.0", "0.0", "0.0–0.0",
     ]  # fmt: skip
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["a", "b", "c"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
     values = np.ma.filled(axes.images[0].get_array(), np.nan)
-    np.testing.assert_array_equal(values, [[1, np.nan], [4, 0]])
+    np.testing.assert_array_equal(values, [[np.nan, 1, np.nan], [4, np.nan, 0]])
 
 
 def test_a_matrix_of_zeros_is_drawn() -> None:

@@ -1,5 +1,6 @@
 """Figures of the notebooks."""
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's palette without its yellow, which is hard to see on white. Shapes tell apart, too.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1d2330")
@@ -75,6 +77,7 @@ def interval_dots(panels: Mapping[str, Mapping[str, pd.DataFrame]], measured: st
         axes.set_ylim(lines - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel(measured)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.grid(axis="x", color=_COLOURS[-1], alpha=0.14)
         for place in range(1, lines):
             axes.axhline(place - 0.5, color=_COLOURS[-1], alpha=0.14, linewidth=0.8)
@@ -94,13 +97,14 @@ def interval_matrix(
     """Draw a number and its interval for each pair of names; the darker, the higher.
 
     Args:
-        cells: value, low and high by the names of the row and the column. Where there is none,
-            the field stays empty.
+        cells: value, low and high by the names of the row and the column, of which both are in
+            the order in which they are first named. Where there is none, the field stays empty.
         title: title of the figure.
         row: what the names of the rows are.
         column: what the names of the columns are.
     """
-    rows, columns = (list(dict.fromkeys(pair[place] for pair in cells)) for place in (0, 1))
+    names = dict.fromkeys(name for pair in cells for name in pair)
+    rows, columns = ([name for name in names if name in ends] for ends in zip(*cells, strict=True))
     values = np.full((len(rows), len(columns)), np.nan)
     for (one, other), (value, _, _) in cells.items():
         values[rows.index(one), columns.index(other)] = value
@@ -120,7 +124,9 @@ def interval_matrix(
             f"{low:.1f}–{high:.1f}", place, xytext=(0, -2), textcoords="offset points", ha="center",
             va="top", fontsize=8.5, color=_COLOURS[-1],
         )  # fmt: skip
-    axes.set_xticks(range(len(columns)), [name.replace(" ", "\n", 1) for name in columns])
+    axes.set_xticks(
+        range(len(columns)), [textwrap.fill(name, 13, break_on_hyphens=False) for name in columns]
+    )
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
     axes.set_xlabel(column)
