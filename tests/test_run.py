@@ -630,7 +630,7 @@ SHOWN = {
         r"(?s)classifier.*score",
     ],
     "semantic_space": [
-        r"left out, no title +\d", "The models read: title_and_attributes", "Skin Care",
+        r"left out, no title +\d", "The models read: title_and_attributes", "cosine",
         r"own category among the 10 nearest +[01]\.\d{3} \(", "adjusted mutual information",
         r"(above|below|not shown to differ from) chance: difference",
     ],
