@@ -14,6 +14,8 @@ from bazar.metrics import (
     catalogue_coverage,
     novelty,
     row_metrics,
+    shared_items,
+    slice_labels,
     slices,
     summarise,
     target_ranks,
@@ -132,6 +134,22 @@ def test_novelty_by_hand() -> None:
     assert novelty(table.head(0), counts, k=10) == 0
 
 
+def test_shared_items_by_hand() -> None:
+    columns = ["row", "rank", "item_id"]
+    one = pd.DataFrame(
+        [(0, 1, "a"), (0, 2, "b"), (0, 3, "c"), (1, 1, "a"), (2, 1, "a"), (2, 2, "b")],
+        columns=columns,
+    )
+    other = pd.DataFrame(
+        [(0, 1, "c"), (0, 2, "a"), (0, 3, "d"), (1, 1, "b"), (2, 1, "b"), (2, 2, "a")],
+        columns=columns,
+    )
+    # Row 3 has no recommendations; "c" is beyond the first two of one list.
+    assert shared_items(one, other, 4, k=3).tolist() == [2, 0, 2, 0]
+    assert shared_items(one, other, 4, k=2).tolist() == [1, 0, 2, 0]
+    assert shared_items(one, one, 4, k=3).tolist() == [3, 1, 2, 0]
+
+
 def test_slices_by_hand() -> None:
     ranks = np.array([1.0, 20, 3, 1, 30, 1])
     values = np.array([1, 2, 5, 21, 90, 0])
@@ -156,7 +174,9 @@ def test_slices_add_up_to_the_whole(rows: list[tuple[int, int]], edges: tuple[in
     per_row = row_metrics(ranks.astype(float))
     found = slices(values, edges, per_row, np.arange(len(rows)) // 2, 100, 0)
     assert sum(one["rows"] for one in found) == len(rows)
-    assert len({one["label"] for one in found}) == len(found)
+    labels, counts = np.unique(slice_labels(values, edges), return_counts=True)
+    told = {one["label"]: one["rows"] for one in found}
+    assert told == dict(zip(labels.tolist(), counts.tolist(), strict=True))
     for name in ("hr@10", "ndcg@10"):
         whole = sum(one["rows"] * one[name] for one in found) / len(rows)
         assert whole == pytest.approx(per_row[name].mean())

@@ -25,7 +25,7 @@ from bazar.datasets.arrays import WindowsDataset
 from bazar.datasets.network import NetworkDataset
 from bazar.sample_store import StoreOptions, StoreSummary, generate
 from tests.browser import browser, opened
-from tests.project import ROOT, copy_project, kedro, kedro_command
+from tests.project import NOTEBOOKS, ROOT, copy_project, kedro, kedro_command
 
 SMALL_STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=3)
 QUICK = {
@@ -623,18 +623,43 @@ def test_a_run_killed_in_training_goes_on_where_it_was(ran: tuple[Path, StoreSum
     assert snapshot(project)[ranks] == before[ranks]
 
 
-def test_the_notebook_runs(ran: tuple[Path, StoreSummary, str]) -> None:
+# Texts that a notebook shows when it has worked, whatever the numbers are.
+SHOWN = {
+    "explore": [
+        "title_neighbours", "coverage@10", "position", "because_cosine", "Regressor",
+        r"(?s)classifier.*score",
+    ],
+    "semantic_space": [
+        r"left out, no title +\d", "The models read: title_and_attributes", "cosine",
+        r"own category among the 10 nearest +[01]\.\d{3} \(", "adjusted mutual information",
+        r"(above|below|not shown to differ from) chance: difference",
+    ],
+    "compare_models": [
+        "The best floor: ", "By purchases before the target", "not 0 of so many",
+        r"drawn by chance share \d",
+    ],
+}  # fmt: skip
+FIGURES = {"explore": 0, "semantic_space": 2, "compare_models": 4}
+
+
+@pytest.mark.parametrize("name", [path.stem for path in NOTEBOOKS])
+def test_the_notebook_runs(ran: tuple[Path, StoreSummary, str], name: str) -> None:
     folder = ran[0] / "notebooks"
-    notebook = nbformat.read(folder / "explore.ipynb", as_version=4)
+    notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
     client.execute()
-    shown = [str(cell.get("outputs", "")) for cell in notebook.cells]
-    for text in ("title_neighbours", "coverage@10", "position", "because_cosine", "Regressor"):
-        assert any(text in output for output in shown), text
-    assert any("classifier" in output and "score" in output for output in shown)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    data = [output.get("data", {}) for output in outputs]
+    shown = [output.get("text", "") for output in outputs]
+    shown += [one.get(kind, "") for one in data for kind in ("text/plain", "text/html")]
+    # Kedro's extension makes Rich print, in colours.
+    shown = [re.sub(r"\x1b\[[0-9;]*m", "", text) for text in shown]
+    for text in SHOWN[name]:
+        assert any(re.search(text, output) for output in shown), text
+    assert sum("image/png" in one for one in data) == FIGURES[name]
 
 
 def test_the_lineage_is_built(ran: tuple[Path, StoreSummary, str]) -> None:

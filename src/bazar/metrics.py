@@ -100,6 +100,37 @@ def novelty(recommendations: pd.DataFrame, training_counts: pd.Series, k: int) -
     return float(bits.loc[recommended].mean()) if len(recommended) else 0.0
 
 
+def shared_items(one: pd.DataFrame, other: pd.DataFrame, n_rows: int, k: int) -> np.ndarray:
+    """Count what two models recommend to the same row, in whichever order.
+
+    Args:
+        one: what a model recommends: ``row, rank, item_id``, each item once in a row.
+        other: the same of another model.
+        n_rows: number of rows, which are counted from 0.
+        k: how far down the lists to look.
+
+    Returns:
+        shape (n_rows,), int64, from 0 to ``k``.
+    """
+    tops = [lists.loc[lists["rank"] <= k, ["row", "item_id"]] for lists in (one, other)]
+    return np.bincount(tops[0].merge(tops[1])["row"], minlength=n_rows)
+
+
+def slice_labels(values: np.ndarray, edges: Sequence[int], zero: str = "0") -> np.ndarray:
+    """Label of the slice that each row is in; see :func:`slices`.
+
+    Args:
+        values: shape (rows,), int, from 0: what the rows are sliced by.
+        edges: the least value of each slice, ascending from 0; the last slice has no end.
+        zero: label of the slice of the value 0.
+
+    Returns:
+        shape (rows,), object: texts.
+    """
+    labels = np.array([_label(edges, place, zero) for place in range(len(edges))], object)
+    return labels[np.searchsorted(edges, values, side="right") - 1]
+
+
 def slices(
     values: np.ndarray,
     edges: Sequence[int],
