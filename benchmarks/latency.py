@@ -68,6 +68,9 @@ def make_shop(folder: Path, n_products: int) -> dict[str, RecurrentNetwork]:
         made[model] = build_network(block.network, n_products, DIMENSION)
         made[model].fit_whitening(vectors)
         made[model].item_ids = ids
+        if (weight := made[model].title_weight) is not None:
+            # Any but 0, with which whole titles are not compared.
+            weight.assign(0.2)
         NetworkDataset(filepath=str(folder / f"{model}.keras")).save(made[model])
     floors = {name: parameters[name] for name in FloorOptions.model_fields}
     weights = {"classifier": 0.6, "regressor": 0.2, "decayed_cooccurrence": 0.2}
