@@ -1,11 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bazar import floors
 from bazar.floors import LastItemCooccurrence, Popularity, TitleNeighbours
 from bazar.metrics import target_ranks
-from bazar.ranking import measure, rank_catalogue, ranks_table, recommendations_table
+from bazar.ranking import best_of, measure, rank_catalogue, ranks_table, recommendations_table
 from bazar.scorers import NearestTitles
 from bazar.windows import Windows, leave_one_out
 from tests.test_windows import sequences_of
@@ -187,3 +189,24 @@ def test_equal_scores_are_listed_in_order_of_their_index() -> None:
         expected[np.isneginf(scores[expected - 1])] = 0
         items = rank_catalogue(Fixed(scores.tolist()), windows, 50, 2)["unmasked"].items
         np.testing.assert_array_equal(items, [expected] * 2)
+
+
+@given(
+    scores=st.lists(
+        st.sampled_from([-np.inf, *np.linspace(-1, 1, 9).tolist()]), min_size=1, max_size=400
+    ),
+    k=st.integers(1, 30),
+)
+def test_the_best_of_one_row_and_of_many(scores: list[float], k: int) -> None:
+    row = np.array([0.5, *scores], np.float32)
+    by_hand = sorted(
+        (place for place in range(1, len(row)) if row[place] > -np.inf),
+        key=lambda place: (-row[place], place),
+    )[:k]
+    for rows in (1, 2):
+        items, values = best_of(np.tile(row, (rows, 1)), k)
+        assert items.shape == values.shape == (rows, k)
+        assert items[-1].tolist() == by_hand + [0] * (k - len(by_hand))
+        assert values[-1].tolist() == [
+            *row[by_hand].tolist(), *[-np.inf] * (k - len(by_hand)),
+        ]  # fmt: skip
