@@ -1,5 +1,6 @@
 import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from tqdm import tqdm
 
 from bazar import checkpoints, training
 from bazar.batches import Batches
@@ -286,6 +288,15 @@ def test_steps_taken_together_learn_the_same(monkeypatch: pytest.MonkeyPatch) ->
     together = train(split, described)
     monkeypatch.setattr(training, "_MOST_STEPS", 1)
     assert_same(train(split, described), together)
+
+
+def test_a_bar_that_is_switched_off_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = cycle_split(users=40)
+    described = block({"epochs": 2, "batch_size": 16, "schedule": "cosine"})
+    shown = train(split, described)
+    monkeypatch.setattr(training, "_MOST_STEPS", 2)
+    monkeypatch.setattr(training, "tqdm", partial(tqdm, disable=True))
+    assert_same(train(split, described), shown)
 
 
 def test_a_product_without_title_spoils_nothing() -> None:

@@ -291,9 +291,9 @@ class _Training:
             leave=None,
         ) as bar:
             for run in in_runs(self._batches.batches(number), self._steps_at_a_time):
-                rates = [
-                    self._rate(number, (bar.n + place) / n_batches) for place in range(len(run))
-                ]
+                # Counted by what is learned from: a bar that is switched off counts nothing.
+                places = range(len(weights), len(weights) + len(run))
+                rates = [self._rate(number, place / n_batches) for place in places]
                 losses.append(self._steps(run, rates))
                 weights += [batch.weights.sum() for batch in run]
                 bar.update(len(run))
