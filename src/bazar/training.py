@@ -282,7 +282,8 @@ class _Training:
         number = len(self.epochs)
         n_batches = len(self._batches.epoch(number))
         started = time.perf_counter()
-        losses, weights = [], []
+        losses: list[tf.Tensor] = []
+        weights: list[float] = []
         with tqdm(
             total=n_batches,
             desc=f"epoch {number + 1}/{self._options.epochs}",
@@ -295,7 +296,7 @@ class _Training:
                 places = range(len(weights), len(weights) + len(run))
                 rates = [self._rate(number, place / n_batches) for place in places]
                 losses.append(self._steps(run, rates))
-                weights += [batch.weights.sum() for batch in run]
+                weights += [float(batch.weights.sum()) for batch in run]
                 bar.update(len(run))
             loss = float(np.average(np.concatenate(losses), weights=weights))
             seconds = time.perf_counter() - started
