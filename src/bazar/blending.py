@@ -21,6 +21,8 @@ _SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _LEAST_GAIN = 1e-4
 # Weight of what nothing speaks for, in parts of the best: it stays in order, far behind.
 _BEHIND = 1e-9
+# Shares computed in one go: what they are computed by then stays in the processor's cache.
+_NUMBERS_AT_A_TIME = 2**17
 # Scores of what was bought before, and of what is not to be counted, below all shares.
 _SEEN, _UNCOUNTED = -1.0, -2.0
 
@@ -59,31 +61,30 @@ class Component:
             to 1, its column 0 (padding) included.
         """
         if isinstance(self.scorer, NetworkClassifier):
-            return np.where(np.isneginf(scores), np.float32(0), scores)
+            return np.maximum(scores, 0)
         if isinstance(self.scorer, NearestTitles):
             return _softmax_of_standardised(scores)
         best = scores.max(axis=1, keepdims=True)
-        behind = _BEHIND * np.where(best > 0, best, 1) * np.exp(np.minimum(scores, 0))
+        behind = _BEHIND * np.where(best > 0, best, 1) / (1 - np.minimum(scores, 0))
         return _normalised(np.maximum(scores, 0) + behind)
 
 
 def _softmax_of_standardised(scores: np.ndarray) -> np.ndarray:
-    is_closed = np.isneginf(scores)
-    n_open = np.maximum((~is_closed).sum(axis=1, keepdims=True, dtype=np.float32), 1)
-    centred = np.where(is_closed, 0, scores)
+    is_open = scores != -np.inf
+    n_open = np.maximum(np.count_nonzero(is_open, axis=1, keepdims=True), 1).astype(np.float32)
+    centred = np.where(is_open, scores, 0)
     centred -= centred.sum(axis=1, keepdims=True) / n_open
-    centred[is_closed] = 0
-    deviation = np.sqrt(np.square(centred).sum(axis=1, keepdims=True) / n_open)
+    centred *= is_open
+    deviation = np.sqrt(np.vecdot(centred, centred)[:, None] / n_open)
     # Where all are alike, what they differ by is rounding.
-    standardised = np.where(deviation > 1e-6, centred / np.maximum(deviation, 1e-6), 0)
-    standardised[is_closed] = -np.inf
-    highest = np.max(standardised, axis=1, keepdims=True)
-    return _normalised(np.exp(standardised - np.where(np.isneginf(highest), 0, highest)))
+    scale = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0)
+    highest = centred.max(axis=1, keepdims=True)
+    return _normalised(np.exp((centred - highest) * scale) * is_open)
 
 
 def _normalised(shares: np.ndarray) -> np.ndarray:
     total = shares.sum(axis=1, keepdims=True)
-    return (shares / np.where(total == 0, 1, total)).astype(np.float32)
+    return (shares / np.where(total == 0, 1, total)).astype(np.float32, copy=False)
 
 
 class Blend:
@@ -110,15 +111,19 @@ class Blend:
         """Return shares, or the scores of the one component; see :meth:`Scorer.score`."""
         if len(self._weighed) == 1:
             return self._weighed[0][0].score(windows)
-        parts = []
-        for component, weight in self._weighed:
-            scores = component.score(windows)
-            parts.append((np.isneginf(scores), np.float32(weight) * component.to_shares(scores)))
-        is_closed, blended = parts[0]
-        for closed, shares in parts[1:]:
-            is_closed &= closed
-            blended += shares
-        blended[is_closed] = -np.inf
+        scored = [
+            (component, np.float32(weight), component.score(windows))
+            for component, weight in self._weighed
+        ]
+        blended = np.zeros_like(scored[0][2])
+        n_rows = max(1, _NUMBERS_AT_A_TIME // blended.shape[1])
+        for start in range(0, len(blended), n_rows):
+            rows = slice(start, start + n_rows)
+            is_closed = np.ones_like(blended[rows], bool)
+            for component, weight, scores in scored:
+                blended[rows] += weight * component.to_shares(scores[rows])
+                is_closed &= scores[rows] == -np.inf
+            blended[rows][is_closed] = -np.inf
         return blended
 
 

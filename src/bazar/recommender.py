@@ -218,10 +218,8 @@ class Recommender:
 
     def warm_up(self) -> None:
         """Load the default model, and let it answer: later answers take milliseconds."""
-        some = np.flatnonzero(self.products.counts)[:2]
-        # Of two lengths: TensorFlow then makes a function for any.
-        for length in range(1, len(some) + 1):
-            self._best(self.models[0], some[:length], 1, True, None)
+        some = np.flatnonzero(self.products.counts)[:1]
+        self._best(self.models[0], some, 1, True, None)
 
     def recommend(
         self,

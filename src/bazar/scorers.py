@@ -10,6 +10,9 @@ from bazar.batches import to_front
 from bazar.networks import RecurrentNetwork, have_titles, last_steps
 from bazar.windows import Windows
 
+# Of any number and length: made for each that comes, functions would be traced again and again.
+_HISTORIES = tf.TensorSpec((None, None), tf.int32)
+
 
 class Scorer(Protocol):
     """Scores every item for every history.
@@ -63,24 +66,28 @@ class NetworkClassifier:
         if network.title_weight is not None:
             self._titles = tf.transpose(self._prepared)
         closed = tf.constant(not_reachable)
+        readers = [_HISTORIES, tf.TensorSpec((None, None), tf.float32)]
 
-        def learned(histories: tf.Tensor, table: tf.Tensor | None) -> tf.Tensor:
+        def learned(histories: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
             represented = network.represent(histories, self._prepared)
             read = network.read(represented, last_steps(histories))
-            return network.logits(read, table) if tied else read
+            return (network.logits(read, table) if tied else read) + closed
 
-        @tf.function(reduce_retracing=True, autograph=False)
-        def logits(histories: tf.Tensor, table: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
-            return learned(histories, table) + closed, network.title_logits(
-                histories, self._prepared, self._titles
-            )
+        def titles(histories: tf.Tensor) -> tf.Tensor:
+            return network.title_logits(histories, self._prepared, self._titles)
 
-        @tf.function(reduce_retracing=True, autograph=False)
-        def shares(histories: tf.Tensor, table: tf.Tensor | None, titled: bool) -> tf.Tensor:
-            scores = learned(histories, table) + closed
-            if titled:
-                titles = network.title_logits(histories, self._prepared, self._titles)
-                scores += network.title_weight * titles
+        @tf.function(input_signature=readers, autograph=False)
+        def logits(histories: tf.Tensor, table: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return learned(histories, table), titles(histories)
+
+        @tf.function(input_signature=readers, autograph=False)
+        def shares(histories: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
+            scores, weight = learned(histories, table), network.title_weight
+            if weight is not None:
+                # Titles are not compared as long as they weigh nothing.
+                scores = tf.cond(
+                    weight > 0, lambda: scores + weight * titles(histories), lambda: scores
+                )
             return tf.nn.softmax(scores) + closed
 
         self._logits, self._shares = logits, shares
@@ -88,12 +95,10 @@ class NetworkClassifier:
 
     def refresh(self) -> None:
         """Take over the weights that the network has now."""
-        network, self._table = self._network, None
+        network, self._table = self._network, tf.zeros((0, 0))
         if network.options.head == "tied_softmax":
             everything = tf.range(network.n_items + 1)
             self._table = network.table(network.represent(everything, self._prepared))
-        # The titles are not compared as long as they weigh nothing.
-        self._is_titled = network.title_weight is not None and float(network.title_weight) > 0
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return probabilities; see :meth:`Scorer.score`.
@@ -102,7 +107,7 @@ class NetworkClassifier:
         it reads titles, have ``-inf``.
         """
         histories = _without_padding(windows, self.readable)
-        return self._shares(histories, self._table, self._is_titled).numpy()
+        return self._shares(histories, self._table).numpy()
 
     def logits(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
         """Return what is learned, and what whole titles say, as they are before they are added.
@@ -171,7 +176,7 @@ class NetworkRegressor(NearestTitles):
         self.readable = network.readable(item_vectors)
         prepared = network.prepare(item_vectors)
 
-        @tf.function(reduce_retracing=True, autograph=False)
+        @tf.function(input_signature=[_HISTORIES], autograph=False)
         def predict(histories: tf.Tensor) -> tf.Tensor:
             return network.read(network.represent(histories, prepared), last_steps(histories))
 
