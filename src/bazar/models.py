@@ -1,7 +1,7 @@
 """Every model that there is, by its name: networks that were trained, and floors that count."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 import numpy as np
@@ -50,6 +50,7 @@ class Models:
     recent_counts: np.ndarray
     options: FloorOptions
     read_network: ReadNetwork
+    _made: dict[tuple[str, int], Scorer] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,7 +58,7 @@ class Models:
         return (BLEND, *get_args(BlendModel))
 
     def make(self, model: str, seed: int) -> Scorer:
-        """Make a model.
+        """Make a model, or give what was made of it before: on its own and in a blend it is one.
 
         Args:
             model: ``classifier``, ``regressor`` or a floor.
@@ -76,16 +77,18 @@ class Models:
             "ease": lambda: floors.Ease(self.rows, self.counts, self.options.ease),
             "title_neighbours": lambda: floors.TitleNeighbours(self.item_vectors),
         }
-        if model in made:
-            return made[model]()
-        return of_network(self.read_network(model, seed), self.item_vectors)
+        if (model, seed) not in self._made:
+            self._made[model, seed] = (
+                made[model]()
+                if model in made
+                else of_network(self.read_network(model, seed), self.item_vectors)
+            )
+        return self._made[model, seed]
 
     def components(self, named: Named) -> dict[str, blending.Component]:
         """Make components, each model once, over whichever lengths of history it is blended."""
-        models = {(component.model, seed) for component, seed in named.values()}
-        made = {(model, seed): self.make(model, seed) for model, seed in sorted(models)}
         return {
-            name: blending.Component(made[component.model, seed], component.history_length)
+            name: blending.Component(self.make(component.model, seed), component.history_length)
             for name, (component, seed) in named.items()
         }
 

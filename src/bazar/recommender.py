@@ -148,7 +148,7 @@ class Recommender:
         self._customers = customers
         self._options = options
         self._is_titled = have_titles(products.vectors)
-        self._scorers: dict[str, Scorer] = {}
+        self._blend: Scorer | None = None
 
         def read(model: str, seed: int) -> RecurrentNetwork:
             return for_catalogue(read_network(model, seed), products.item_ids)
@@ -366,15 +366,12 @@ class Recommender:
         return best[0][best[0] > 0], scores[0][best[0] > 0]
 
     def _scorer(self, model: str) -> Scorer:
-        if model not in self._scorers:
-            if model == BLEND:
-                options = self._options
-                self._scorers[BLEND] = self._made_of.blend(
-                    options.blend, options.weights, options.seed
-                )
-            else:
-                self._scorers[model] = self._made_of.make(model, self._options.seed)
-        return self._scorers[model]
+        options = self._options
+        if model != BLEND:
+            return self._made_of.make(model, options.seed)
+        if self._blend is None:
+            self._blend = self._made_of.blend(options.blend, options.weights, options.seed)
+        return self._blend
 
     def _check_model(self, model: str | None) -> str:
         if model is None:
