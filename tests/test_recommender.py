@@ -111,6 +111,13 @@ def test_the_first_model_answers_where_none_is_named(shop: Recommender) -> None:
     assert shop.recommend(["P01", "P02"]).model == "blend"
 
 
+def test_a_network_of_the_blend_is_read_once(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "shop"))
+    shop = bazar.Recommender.load(copy)
+    (copy / "classifier.keras").unlink()
+    assert len(shop.recommend(["P01", "P02"], 3, model="classifier")) == 3
+
+
 def test_the_last_purchase_counts(shop: Recommender) -> None:
     before, after = (
         shop.recommend(history, 1) for history in (["P02", "P03"], ["P02", "P03", "P04"])
