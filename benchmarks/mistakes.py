@@ -10,8 +10,7 @@ The first two commands make what is read here: the rows of both protocols, and t
 Model I and Model II are the networks `report` of that environment's parameters. They are trained as
 the report did it, then on leave_one_out rows with histories of the same length, then with one thing
 changed: the loss of Model II, or the size. Everything is measured by HR@1, HR@10 and NDCG@10 over
-the full catalogue. `--write` puts the table into docs/report.md, and the table of the fourteen
-networks beside it, if `kedro run --pipelines report_networks` has made it.
+the full catalogue. `--write` puts the table into docs/report.md.
 """
 
 import argparse
@@ -30,7 +29,6 @@ from bazar.metrics import bootstrap_interval, row_metrics
 from bazar.options import REPORT, ModelOptions, NetworkBlock
 from bazar.ranking import rank_catalogue
 from bazar.scorers import of_network
-from bazar.settings import results_folder
 from bazar.training import train_network
 from bazar.windows import Windows
 
@@ -177,18 +175,17 @@ def told(reported: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def fill(page: str, section: str, text: str) -> str:
-    """Write a section of the page anew.
+def fill(page: str, table: str) -> str:
+    """Write the section of the page anew that the table has.
 
     Args:
         page: the page's text.
-        section: its name in ``<!-- NAME -->``; it ends at ``<!-- /NAME -->``.
-        text: what it holds from now on.
+        table: what the section holds from now on.
     """
-    pattern = re.compile(rf"(<!-- {section} -->\n).*?(<!-- /{section} -->)", re.DOTALL)
+    pattern = re.compile(r"(<!-- mistakes -->\n).*?(<!-- /mistakes -->)", re.DOTALL)
     if not pattern.search(page):
-        sys.exit(f"{PAGE} has no section <!-- {section} -->")
-    return pattern.sub(lambda found: f"{found[1]}{text.strip()}\n{found[2]}", page)
+        sys.exit(f"{PAGE} has no section <!-- mistakes -->")
+    return pattern.sub(lambda found: f"{found[1]}{table.strip()}\n{found[2]}", page)
 
 
 def main() -> None:
@@ -198,7 +195,7 @@ def main() -> None:
     )
     parser.add_argument("--env", help="the environment of the data set")
     parser.add_argument("--seed", type=int, default=42, help="of the training")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/report.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/report.md")
     arguments = parser.parse_args()
     bootstrap_project(ROOT)
     data, parameters = load(arguments.env, "paper_windows")
@@ -233,14 +230,7 @@ def main() -> None:
     )
     print(table)
     if arguments.write:
-        page = fill(PAGE.read_text(encoding="utf-8"), "mistakes", table)
-        results = results_folder(parameters["dataset"], "paper_windows")
-        networks_table = ROOT / "data" / "08_reporting" / results / "report_networks.md"
-        if networks_table.is_file():
-            page = fill(page, "report_networks", networks_table.read_text(encoding="utf-8"))
-        else:
-            print(f"no {networks_table}: its section is left as it stands", file=sys.stderr)
-        PAGE.write_text(page, encoding="utf-8")
+        PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), table), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write the measured tables of docs/results.md from what the pipeline `comparison` left.
+"""Write the measured tables of docs/results.md from what `kedro run` left.
 
     .venv/bin/python benchmarks/results.py
 
@@ -6,7 +6,9 @@ Each section of the page is marked by a line `<!-- results: FOLDER; KEY: VALUE; 
 `<!-- /results -->`; what is between them is written anew. FOLDER is the folder of results under
 data/08_reporting/. The keys: `env`, the environment of the runs (left out: base); `params`, further
 values of `--params`; `pairs`, such as `classifier/ease, blend/classifier`, of the second table. A
-section whose comparison.json is not there is left as it stands, and named.
+section whose comparison.json is not there is left as it stands, and named. A line
+`<!-- networks: FOLDER; env: ENVIRONMENT -->` does the same for the table of the report's fourteen
+networks, up to `<!-- /networks -->`.
 """
 
 import argparse
@@ -25,7 +27,9 @@ from bazar.options import DEFAULT_SEED
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"
 REPORTING = ROOT / "data" / "08_reporting"
-_SECTION = re.compile(r"(<!-- results: (?P<asked>[^>]+?) -->\n).*?(<!-- /results -->)", re.DOTALL)
+_SECTION = re.compile(
+    r"(<!-- (?P<kind>results|networks): (?P<asked>[^>]+?) -->\n).*?(<!-- /(?P=kind) -->)", re.DOTALL
+)
 # What trains a model; that of the floors has no seed.
 _PIPELINES = {
     "classifier": "modelling_classifier",
@@ -39,7 +43,7 @@ Comparison = dict[str, Any]
 
 
 def fill(page: str, reporting: Path, made_on: str) -> tuple[str, list[str]]:
-    """Write every section of a page whose comparison is there.
+    """Write every section of a page whose results are there.
 
     Args:
         page: the page's text.
@@ -47,18 +51,21 @@ def fill(page: str, reporting: Path, made_on: str) -> tuple[str, list[str]]:
         made_on: the machine, in words.
 
     Returns:
-        The new text, and the folders of the sections that were left as they stand.
+        The new text, and the files that are missing: their sections were left as they stand.
     """
     left = []
 
     def write(found: re.Match[str]) -> str:
         folder, keys = _asked(found["asked"])
-        path = reporting / folder / "comparison.json"
+        is_comparison = found["kind"] == "results"
+        path = reporting / folder / ("comparison.json" if is_comparison else "report_networks.md")
         if not path.is_file():
-            left.append(folder)
+            left.append(str(path))
             return found[0]
-        comparison = json.loads(path.read_text(encoding="utf-8"))
-        return found[1] + section(comparison, keys, made_on) + found[3]
+        content = path.read_text(encoding="utf-8")
+        if is_comparison:
+            return found[1] + section(json.loads(content), keys, made_on) + found[4]
+        return found[1] + networks_section(content, folder, keys, made_on) + found[4]
 
     return _SECTION.sub(write, page), left
 
@@ -119,6 +126,21 @@ def commands(comparison: Comparison, keys: dict[str, str]) -> list[str]:
     return [*runs, run(["comparison"])]
 
 
+def networks_section(table: str, folder: str, keys: dict[str, str], made_on: str) -> str:
+    """Write the section of the report's networks: the commands, and their table.
+
+    Args:
+        table: the content of ``report_networks.md``.
+        folder: of the results; its last part is the protocol.
+        keys: what the section's line asks for.
+        made_on: the machine, in words.
+    """
+    run = f"    .venv/bin/kedro run --env {keys['env']} --params split={Path(folder).name}"
+    made_by = ("ingestion,joining,sequencing,embedding", "report_networks")
+    runs = "\n".join(f"{run} --pipelines {pipelines}" for pipelines in made_by)
+    return f"\n{runs}\n\n{table.strip()}\n\n{made_on}.\n"
+
+
 def _asked(text: str) -> tuple[str, dict[str, str]]:
     folder, *rest = (part.strip() for part in text.split(";"))
     keys = dict(part.split(": ", 1) for part in rest)
@@ -134,8 +156,8 @@ def main() -> None:
     made_on = arguments.parse_args().machine
     text, left = fill(PAGE.read_text(encoding="utf-8"), REPORTING, made_on)
     PAGE.write_text(text, encoding="utf-8")
-    for folder in left:
-        print(f"{folder}: left as it stands, there is no {REPORTING / folder / 'comparison.json'}")
+    for missing in left:
+        print(f"a section was left as it stands: there is no {missing}")
 
 
 if __name__ == "__main__":

@@ -429,7 +429,8 @@ def test_the_reports_networks_are_shown_where_they_were_trained(tmp_path: Path) 
     assert "#networks" in shown.loads
     assert [
         "2", "Network 2", "20", "15", "6.2698e-05", "0.5 (MAE)", "7", "32", "mse", "0.0021", "0.04",
-        "0.002", "0.0100", "0.5000", "0.0150", "0.0100", "0.0198", "0.0150", "12", "trained",
+        "0.002", "0.0100", "0.5000 [0.4705, 0.5295]", "0.0150", "0.0100", "0.0198 [0.0132, 0.0301]",
+        "0.0150", "12", "trained",
     ] in shown.rows  # fmt: skip
     assert any(row[:2] == ["–", "always the mean title vector"] for row in shown.rows)
     assert f"Network 13: diverged {EVIL}." in shown.text

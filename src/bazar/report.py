@@ -21,7 +21,7 @@ from bazar.figures import (
 )
 from bazar.names import FLOORS, HISTORIES, NO_TITLE, model_name, protocol_name
 from bazar.report_networks_table import COLUMNS as NETWORK_COLUMNS
-from bazar.report_networks_table import TEXTS, cells, diverged
+from bazar.report_networks_table import INTERVALS, TEXTS, cells, diverged
 
 _FIGURES = ["hr@1", "hr@5", "hr@10", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20"]
 COLUMNS = [*_FIGURES, "coverage@10", "novelty@10"]
@@ -331,7 +331,7 @@ def render_report(data: ReportData) -> str:
         network_columns=NETWORK_COLUMNS,
         texts=TEXTS,
         networks=cells(data.report_networks),
-        diverged=diverged(data.report_networks),
+        networks_notes=[INTERVALS, *diverged(data.report_networks)],
         losses={
             model: to_svg(
                 loss_curves(history, model_name(model), metrics["models"][model]["best_epoch"]),

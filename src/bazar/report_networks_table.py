@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import pandas as pd
+from scipy import stats
 
 from bazar.errors import InputError
 from bazar.options import ReportNetwork, ReportNetworks
@@ -13,6 +14,10 @@ logger = logging.getLogger(__name__)
 Result = dict[str, Any]
 
 METRICS = ("hr@1", "hr@10", "ndcg@10")
+INTERVALS = (
+    "In brackets, the 95% interval of HR@10: Wilson's, of a share, as if test rows were "
+    "independent of each other."
+)
 MEAN_TITLE = "always the mean title vector"
 COLUMNS = {
     "number": "#",
@@ -147,8 +152,8 @@ def cells(table: pd.DataFrame) -> list[dict[str, str]]:
         table: what :func:`tabulate` gave, or read back from a file.
 
     Returns:
-        A text for each column, ``–`` where there is nothing. ``outcome`` is ``trained``, ``same as
-        <number>`` or ``diverged``.
+        A text for each column, ``–`` where there is nothing; HR@10 with the interval of
+        :data:`INTERVALS`. ``outcome`` is ``trained``, ``same as <number>`` or ``diverged``.
     """
     formats = {
         "report_test_loss": ".6g", "test_loss": ".4g", "mae": ".4g", "mse": ".4g", "seconds": ".0f",
@@ -164,12 +169,20 @@ def cells(table: pd.DataFrame) -> list[dict[str, str]]:
                 texts[str(name)] = value
             else:
                 texts[str(name)] = format(value, formats.get(str(name), ".0f"))
+            if str(name).startswith("hr@10") and not pd.isna(value):
+                texts[str(name)] += _interval(value, row["test_rows"])
         if texts["outcome"] not in {"trained", "–"}:
             texts["outcome"] = "diverged"
         elif texts["same_as"] != "–":
             texts["outcome"] = f"same as {texts['same_as']}"
         written.append(texts)
     return written
+
+
+def _interval(share: float, n_rows: int) -> str:
+    measured = stats.binomtest(round(share * n_rows), n_rows)
+    low, high = measured.proportion_ci(0.95, method="wilson")
+    return f" [{low:.4f}, {high:.4f}]"
 
 
 def page(
@@ -202,7 +215,7 @@ def page(
         "|" + "|".join("---" if name in TEXTS else "---:" for name in COLUMNS) + "|",
         *(f"| {' | '.join(row[name] for name in COLUMNS)} |" for row in cells(table)),
     ]
-    for sentence in diverged(table):
+    for sentence in [INTERVALS, *diverged(table)]:
         lines += ["", sentence]
     return "\n".join(lines) + "\n"
 
