@@ -79,7 +79,7 @@ def section(comparison: Comparison, keys: dict[str, str], made_on: str) -> str:
         made_on: the machine, in words.
     """
     seeds = sorted({seed for one in comparison["models"].values() for seed in one["seeds"]})
-    told = f"Seeds {', '.join(map(str, seeds))}. " if seeds else ""
+    told = f"Seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}. " if seeds else ""
     models = set(comparison["models"])
     pairs = [tuple(pair.strip().split("/")) for pair in keys.get("pairs", "").split(",") if pair]
     chosen = [(first, second) for first, second in pairs if {first, second} <= models]
