@@ -147,8 +147,7 @@ def start_spark(properties: dict[str, Any]) -> None:
     except ImportError as error:
         raise InputError(
             f"engine: spark needs PySpark: {error}\n"
-            'Install the extra, pip install "bazar[spark]", in a clone\n'
-            "  .venv/bin/pip install -r requirements-spark.lock\n"
+            "Install it:\n  .venv/bin/pip install -r requirements-spark.lock\n"
             "or run with engine: duckdb"
         ) from error
     master = str(properties["spark.master"])

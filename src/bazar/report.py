@@ -198,7 +198,7 @@ def check_measured_on(measured_on: dict[str, Any], now: dict[str, int]) -> None:
             f"{', '.join(others)}: measured on other data than the {told} that there are now\n"
             "Run everything again, or the pipelines "
             "embedding,modelling_classifier,modelling_regressor,modelling_report,"
-            "modelling_floors,modelling_blend,reporting"
+            "modelling_floors,modelling_blend,recommendation,reporting"
         )
 
 
