@@ -195,6 +195,17 @@ def test_a_row_that_a_model_has_nothing_for_leaves_it_to_the_others() -> None:
         assert np.argsort(-scores[0, 1:]).tolist() == [1, 2, 0]
 
 
+def test_a_blend_reads_what_any_of_it_reads() -> None:
+    item_vectors = unit(np.random.default_rng(1).normal(size=(4, 2)))
+    item_vectors[[0, 2]] = 0
+    titles = Component(TitleNeighbours(item_vectors))
+    components = {"titles": titles, "same": titles, "all": Component(Fixed([1, 2, 3]))}
+    blend = Blend(components, {"titles": 0.5, "same": 0.5, "all": 0.0})
+    assert blend.readable is not None
+    assert blend.readable.tolist() == [False, True, False, True]
+    assert Blend(components, {"titles": 0.5, "all": 0.5}).readable is None
+
+
 def test_scales_by_hand() -> None:
     # Evidence is shared out in proportion; what is not above 0 keeps its order far behind.
     shares = Component(Fixed([])).to_shares(np.array([[0, 3, 1, -0.5, -0.2]], np.float32))[0]

@@ -20,6 +20,7 @@ from bazar.options import IngestionOptions, JoiningOptions
 from bazar.pipelines.ingestion.nodes import ingest_raw_files
 from bazar.pipelines.joining.nodes import join_titles
 from bazar.pipelines.sequencing.nodes import index_items, order_sequences
+from bazar.products import ADDED
 from tests.project import ROOT
 
 CONNECTION = {"backend": "duckdb", "database": ":memory:"}
@@ -100,7 +101,9 @@ def prepare(
     joining = JoiningOptions.model_construct(
         min_interactions=1, keep_users=keep_users, keep_unsold_products=True
     )
-    interactions, listed, coverage, _ = join_titles(accepted, products, joining)
+    interactions, listed, coverage, _ = join_titles(
+        accepted, products, ADDED.empty_table(), joining
+    )
     sequences = order_sequences(interactions, index_items(listed))
     return Prepared(
         rows(interactions),

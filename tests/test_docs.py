@@ -53,7 +53,7 @@ def test_an_example_of_a_network_trains(tmp_path: Path, example: dict) -> None:
     index = ibis.memtable(
         {"item_id": [str(item) for item in range(N_ITEMS)], "item_index": range(1, N_ITEMS + 1)}
     )
-    network, history, facts = train_chosen(
+    ((network, history, facts),) = train_chosen(
         split.train, split.validation, index, vectors(), quick, 1, False,
         tmp_path / "state.npz", tmp_path / "last.keras",
     )  # fmt: skip

@@ -2,12 +2,14 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bazar.errors import InputError
 from bazar.join import (
+    add_titles,
     count_steps,
     cover,
     drop_duplicates,
@@ -18,6 +20,7 @@ from bazar.join import (
     list_products,
     name_title_sources,
 )
+from bazar.products import ADDED
 
 INTERACTION = {
     "user_id": "string", "item_id": "string", "timestamp": "int64", "position": "int64",
@@ -119,6 +122,21 @@ def test_duplicates_without_a_clock_are_told_by_position() -> None:
 def test_short_users_are_left_out() -> None:
     kept = drop_short(interactions(("u", "1", 1), ("u", "2", 2), ("v", "1", 1)), 2)
     assert {user for (user,) in values(kept, "user_id")} == {"u"}
+
+
+def test_products_that_were_added_have_the_title_that_they_were_added_with() -> None:
+    titles = first_titles(
+        products(("1", "Rose", "meta", 0), ("2", None, "meta", 0), ("3", None, "meta", 0))
+    )
+    columns = {"item_id": ["1", "2", "7"], "title": ["No", "Oat", "Gel"], "attributes": [None] * 3}
+    found = add_titles(titles, pa.table(columns, schema=ADDED)).order_by("item_id")
+    assert found.columns == titles.columns
+    assert values(found, "item_id", "title", "title_source") == [
+        ("1", "Rose", "meta"),
+        ("2", "Oat", "added by hand"),
+        ("3", None, "without title"),
+        ("7", "Gel", "added by hand"),
+    ]
 
 
 def titles_and_purchases() -> tuple[ir.Table, ir.Table]:

@@ -447,6 +447,17 @@ def test_titles_alone_reach_every_titled_item() -> None:
     assert np.flatnonzero(scores == -np.inf).tolist() == [0, 7]
 
 
+def test_a_shop_of_one_title_is_ranked() -> None:
+    vectors = np.zeros((N_ITEMS + 1, DIMENSION), np.float32)
+    vectors[2] = unit(np.ones((1, DIMENSION)))
+    options = described(item="title", head="tied_softmax", temperature=0.5)
+    network = made(options, vectors)
+    (shares,) = NetworkClassifier(network, vectors).score(windows_of([[2]], [2]))
+    # What is like the mean of all titles has no direction once that is taken away.
+    assert shares[2] == pytest.approx(1)
+    assert np.isneginf(np.delete(shares, 2)).all()
+
+
 def test_a_network_describes_itself() -> None:
     network = build_network(block_of("classifier", "report").network, 800)
     lines = [line.rsplit(maxsplit=1) for line in network.describe().splitlines()]

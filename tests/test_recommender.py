@@ -318,6 +318,18 @@ def test_products_are_added_behind_those_that_are_there() -> None:
         Products.from_frame(grown.to_frame(), grown.vectors[1:])
 
 
+def test_a_category_may_hold_what_joins_them() -> None:
+    products = small_products()
+    attributes = products.attributes.copy()
+    attributes[1], attributes[2] = "Acme, Inc., Foot, Hand & Nail Care", "Hand & Nail Care, Acme"
+    named = replace(products, attributes=attributes)
+    assert np.flatnonzero(named.of_attributes(["foot, hand & nail care"])).tolist() == [1]
+    assert np.flatnonzero(named.of_attributes(["Acme, Inc."])).tolist() == [1]
+    assert np.flatnonzero(named.of_attributes(["Hand & Nail Care"])).tolist() == [1, 2]
+    with pytest.raises(InputError, match="no product has"):
+        named.of_attributes(["Foot, Hair"])
+
+
 def test_it_needs_no_kedro(folder: Path) -> None:
     program = "\n".join(
         [

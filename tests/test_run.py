@@ -299,8 +299,12 @@ def test_a_new_product_is_recommended_at_once(
     found = answer(project, "recommend", "--user", user, "--model", "regressor")
     assert "NEW1" in [one["item_id"] for one in found["products"]]
 
-    run = kedro(project, "run", "--env", "quick", "--pipelines", "recommendation")
+    run = kedro(project, "run", "--env", "quick", "--pipelines", "joining,recommendation")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    # The next run trains with it: it is a product like those of the data set's own files.
+    listed = pd.read_parquet(project / "data/03_primary/sample/products.parquet")
+    (row,) = listed[listed["item_id"] == "NEW1"].to_dict("records")
+    assert (row["title"], row["title_source"]) == (lines[0]["title"], "added by hand")
     table = tmp_path / "everybody.csv"
     exported = kedro(
         project, "export-recommendations", str(table), "--env", "quick", "--model", "regressor"

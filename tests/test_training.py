@@ -1,4 +1,5 @@
 import copy
+import random
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from bazar.checkpoints import Checkpoint
 from bazar.errors import InputError
 from bazar.floors import LastItemCooccurrence, Popularity
 from bazar.metrics import row_metrics
+from bazar.network_files import load_network, save_network
 from bazar.networks import RecurrentNetwork, build_network, for_catalogue
 from bazar.options import NetworkBlock, WarmOptions
 from bazar.ranking import rank_catalogue
@@ -478,8 +480,8 @@ def test_interrupted_training_ends_at_the_same_weights(
     interrupt(path, 2, split, described)
     resumed = train(split, described, checkpoint=Checkpoint(path))
     assert_same(resumed, whole)
-    # The state goes when the training is over.
-    assert not list(path.parent.iterdir())
+    # The state stays until the network is safe: who saves it clears it.
+    assert path.is_file()
 
 
 def test_a_training_over_before_it_was_saved_runs_no_epoch(tmp_path: Path) -> None:
@@ -494,6 +496,12 @@ def test_the_state_of_another_training_is_not_gone_on_from(tmp_path: Path) -> No
     interrupt(path, 1, split, described)
     resumed = train(split, described, seed=2, checkpoint=Checkpoint(path))
     assert_same(resumed, train(split, described, seed=2))
+    # Nor where nothing but products that nobody bought have joined.
+    interrupt(path, 1, split, described)
+    grown = train_network(
+        split.train, split.validation, described, N_ITEMS + 3, 1, None, Checkpoint(path)
+    )
+    assert len(grown.history) == 2
 
 
 def test_fingerprints_tell_trainings_apart() -> None:
@@ -601,17 +609,36 @@ def test_a_warm_start_is_of_the_same_network() -> None:
         )
 
 
+def test_a_warm_start_reads_vectors_of_the_same_dimension() -> None:
+    split, described = cycle_split(users=40), with_training(BLOCKS["titles"], epochs=1)
+    trained = train(split, described).network
+    with pytest.raises(InputError, match=r"vectors of 24 numbers, .* have 12 now"):
+        train_network(
+            split.train, split.validation, described, N_ITEMS, 1, unit(vectors()[:, :12]),
+            start=trained,
+        )  # fmt: skip
+
+
+def test_products_without_titles_are_said_to_be_what_is_missing() -> None:
+    split, none = cycle_split(users=40), np.zeros_like(vectors())
+    with pytest.raises(InputError, match="none has a title to learn from"):
+        train_network(split.train, split.validation, BLOCKS["titles"], N_ITEMS, 1, none)
+
+
 def test_an_interrupted_warm_start_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     split = cycle_split(users=40)
-    described = with_training(BLOCKS["tied"], epochs=3)
-
-    def begun() -> RecurrentNetwork:
-        return train(split, with_training(described, epochs=1)).network
+    described = with_training(BLOCKS["ids and titles"], epochs=3)
+    last = tmp_path / "last.keras"
+    network = train(split, with_training(described, epochs=1)).network
+    network.item_ids = np.arange(N_ITEMS + 1).astype(str).astype(object)
+    save_network(network, last, last)
 
     def go_on(checkpoint: Checkpoint | None, after_epoch: Any = None) -> TrainedNetwork:
+        # As in another process, which draws other numbers before it reads the network.
+        random.seed()
         return train_network(
             split.train, split.validation, described, N_ITEMS, 2, vectors(), checkpoint,
-            after_epoch, begun(),
+            after_epoch, load_network(last),
         )  # fmt: skip
 
     def stop(figures: dict[str, float]) -> None:
@@ -621,4 +648,6 @@ def test_an_interrupted_warm_start_goes_on_to_the_same_weights(tmp_path: Path) -
     checkpoint = Checkpoint(tmp_path / "state.npz")
     with pytest.raises(KeyboardInterrupt):
         go_on(checkpoint, stop)
-    assert_same(go_on(checkpoint), go_on(None))
+    resumed = []
+    assert_same(go_on(checkpoint, resumed.append), go_on(None))
+    assert [figures["epoch"] for figures in resumed] == [3]

@@ -92,9 +92,12 @@ class Blend:
 
     Components of weight 0 are left out. What one component has no means to recommend gets nothing
     from it, and may still be recommended by the others.
+
+    Attributes:
+        readable: items that any component reads; see :class:`~bazar.scorers.Scorer`.
     """
 
-    readable: np.ndarray | None = None
+    readable: np.ndarray | None
 
     def __init__(self, components: Mapping[str, Component], weights: Mapping[str, float]) -> None:
         """Make ready to score.
@@ -106,6 +109,9 @@ class Blend:
         self._weighed = [
             (components[name], weight) for name, weight in weights.items() if weight > 0
         ]
+        readable = [component.scorer.readable for component, _ in self._weighed]
+        some = [one for one in readable if one is not None]
+        self.readable = np.any(some, axis=0) if len(some) == len(readable) else None
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return shares, or the scores of the one component; see :meth:`Scorer.score`."""

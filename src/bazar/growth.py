@@ -1,5 +1,7 @@
 """Products that join the catalogue of a trained shop."""
 
+import glob
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from bazar.datasets.raw import RawDataset
 from bazar.errors import InputError
 from bazar.options import ProductSource
 from bazar.products import ADDED
+
+logger = logging.getLogger(__name__)
 
 _MAX_ROWS, _MAX_BYTES = 100_000_000, 100_000_000_000
 
@@ -95,15 +99,22 @@ def _read(
             f"there is no source {name} of products\nThere are {', '.join(options.products)} "
             "(products in conf/<env>/globals.yml)"
         )
-    shape = options.products[name].model_copy(update={"files": file.name, "optional": False})
+    file = file.resolve()
+    # By its very name, which may hold what is a pattern elsewhere.
+    named = {"files": glob.escape(file.name), "optional": False}
+    shape = options.products[name].model_copy(update=named)
     try:
         typed = _type(file, name, shape)
     except DatasetError:
-        # A file of new products may know nothing but titles.
-        columns = {ours: theirs for ours, theirs in shape.columns.items() if ours != "attributes"}
-        if columns == shape.columns:
+        if "attributes" not in shape.columns:
             raise
-        typed = _type(file, name, shape.model_copy(update={"columns": columns}))
+        # A file of new products may know nothing but titles, or some attributes alone.
+        asked = shape.columns["attributes"]
+        attributes = [asked] if isinstance(asked, str) else asked
+        there = [one for one in attributes if _can_read(file, name, _with_attributes(shape, [one]))]
+        if missing := [one for one in attributes if one not in there]:
+            logger.warning("%s: there is no column %s", file, ", ".join(missing))
+        typed = _type(file, name, _with_attributes(shape, there))
     accepted = ingest.accept(typed, options.max_reject_share)
     told = join.first_titles(accepted)
     titled = told.filter(told.title.notnull()).order_by("item_id")
@@ -117,10 +128,24 @@ def _read(
     return columns, rejects
 
 
+def _with_attributes(shape: ProductSource, attributes: list[str]) -> ProductSource:
+    columns = {ours: theirs for ours, theirs in shape.columns.items() if ours != "attributes"}
+    named = columns | ({"attributes": attributes} if attributes else {})
+    return shape.model_copy(update={"columns": named})
+
+
+def _can_read(file: Path, name: str, shape: ProductSource) -> bool:
+    try:
+        _type(file, name, shape)
+    except DatasetError:
+        return False
+    return True
+
+
 def _type(file: Path, name: str, shape: ProductSource) -> ir.Table:
     """Every row of a file of products, typed."""
     raw = RawDataset(
-        path=str(file.resolve().parent),
+        path=str(file.parent),
         sources={name: shape.model_dump()},
         kind="products",
         max_rows=_MAX_ROWS,

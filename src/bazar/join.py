@@ -2,6 +2,7 @@
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from bazar.errors import InputError
 from bazar.options import KeepUsers
@@ -10,6 +11,7 @@ UNTITLED = "without title"
 UNKNOWN = "unknown product"
 EXAMPLES = 20
 _SAME = ["user_id", "item_id", "timestamp", "position"]
+ADDED = "added by hand"
 _TRUST = ["trust", "source_file", "source_order"]
 
 
@@ -36,6 +38,24 @@ def first_titles(products: ir.Table) -> ir.Table:
     )
     joined = titles.left_join(described.select("item_id", "attributes"), "item_id")
     return joined.select("item_id", "title", "attributes", "title_source")
+
+
+def add_titles(titles: ir.Table, added: pa.Table) -> ir.Table:
+    """Give products that the raw files have no title of the one that they were added with.
+
+    Args:
+        titles: what :func:`first_titles` gave.
+        added: columns of :data:`bazar.products.ADDED`, each item once.
+
+    Returns:
+        The columns of ``titles``, each item once.
+    """
+    if added.num_rows == 0:
+        return titles
+    told = ibis.memtable(added).mutate(title_source=ibis.literal(ADDED)).select(*titles.columns)
+    titled = titles.filter(titles.title.notnull())
+    untitled = titles.filter(titles.title.isnull()).anti_join(told, "item_id")
+    return ibis.union(titled, told.anti_join(titled, "item_id"), untitled)
 
 
 def drop_duplicates(interactions: ir.Table) -> ir.Table:

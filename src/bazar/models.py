@@ -1,5 +1,6 @@
 """Every model that there is, by its name: networks that were trained, and floors that count."""
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import get_args
@@ -51,6 +52,8 @@ class Models:
     options: FloorOptions
     read_network: ReadNetwork
     _made: dict[tuple[str, int], Scorer] = field(default_factory=dict, init=False, repr=False)
+    # Threads of a service that ask for a model at once wait for one to be made.
+    _making: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,13 +80,14 @@ class Models:
             "ease": lambda: floors.Ease(self.rows, self.counts, self.options.ease),
             "title_neighbours": lambda: floors.TitleNeighbours(self.item_vectors),
         }
-        if (model, seed) not in self._made:
-            self._made[model, seed] = (
-                made[model]()
-                if model in made
-                else of_network(self.read_network(model, seed), self.item_vectors)
-            )
-        return self._made[model, seed]
+        with self._making:
+            if (model, seed) not in self._made:
+                self._made[model, seed] = (
+                    made[model]()
+                    if model in made
+                    else of_network(self.read_network(model, seed), self.item_vectors)
+                )
+            return self._made[model, seed]
 
     def components(self, named: Named) -> dict[str, blending.Component]:
         """Make components, each model once, over whichever lengths of history it is blended."""

@@ -462,7 +462,7 @@ def for_catalogue(network: RecurrentNetwork, item_ids: np.ndarray) -> RecurrentN
     grown.item_ids = item_ids
     untied = network.options.head == "softmax"
     embeddings = None if grown.item_embedding is None else grown.item_embedding.embeddings
-    for old, new in zip(network.variables, grown.variables, strict=True):
+    for old, new in zip(network.weights, grown.weights, strict=True):
         values, learned, axis = new.numpy(), old.numpy(), 0
         if new is grown.known:
             values[:] = 0

@@ -59,8 +59,10 @@ class Products:
         """
         found = np.zeros(len(self.item_ids), bool)
         for name in names:
-            having = self._by_attribute.get(name.casefold())
-            if having is None:
+            # A name may hold what names are joined by, such as "Foot, Hand & Nail Care".
+            parts = [self._by_attribute.get(part, []) for part in name.casefold().split(", ")]
+            having = sorted(set(parts[0]).intersection(*parts[1:]))
+            if not having:
                 near = get_close_matches(name.casefold(), self._by_attribute, n=3)
                 hint = f": did you mean {', '.join(near)}?" if near else ""
                 raise InputError(f"no product has the attribute or category {name!r}{hint}")

@@ -71,6 +71,8 @@ def train_networks(
                 network.network, train, validation, test, item_vectors, seed, batch_size, checkpoint
             )
         yield {key_of(network): by_fingerprint[mark]}
+        if checkpoint is not None:
+            checkpoint.clear()
 
 
 def _train_and_measure(
@@ -89,8 +91,6 @@ def _train_and_measure(
         )
     except DivergenceError as error:
         logger.warning("%s", error)
-        if checkpoint is not None:
-            checkpoint.clear()
         return {"outcome": str(error)}
     scorer = NetworkRegressor(trained.network, item_vectors)
     return {

@@ -57,8 +57,8 @@ class NetworkClassifier:
             reachable = np.asarray(network.known) > 0
             if network.options.item == "title":
                 reachable[:] = False
-            if self._prepared is not None:
-                reachable |= np.asarray(tf.reduce_any(self._prepared != 0, axis=1))
+            if item_vectors is not None and network.options.needs_vectors:
+                reachable |= have_titles(item_vectors)
             reachable[0] = False
             not_reachable[~reachable] = -np.inf
 

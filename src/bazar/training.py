@@ -74,15 +74,16 @@ def train_network(
             has no vector are left out when the head is a vector, and items that have none are
             passed over in histories when titles alone are read.
         checkpoint: where the state is kept after each epoch. A training of the same arguments that
-            was interrupted goes on from there, to the same weights.
+            was interrupted goes on from there, to the same weights. It is to be cleared when what
+            came of the training is safe.
         after_epoch: called with the figures of each epoch, a row of the history; what it raises
             ends the training.
-        start: a network of the same description and catalogue, to go on from; it is trained
-            itself. None starts from weights that ``seed`` draws.
+        start: a network of the same description and catalogue, whose weights are gone on from.
+            None starts from weights that ``seed`` draws.
 
     Raises:
         InputError: if there is nothing to learn from, or nothing to validate on, or ``start`` is
-            another network.
+            another network, or read vectors of another dimension.
         DivergenceError: if the loss or the weights are not numbers any more.
     """
     if not block.needs_vectors:
@@ -96,18 +97,15 @@ def train_network(
             "and 3 to validate"
         )
     started = time.perf_counter()
-    if start is not None and start.options != block.network:
-        raise InputError(
-            "warm_start: the network that was trained last is not the one that the parameters "
-            "describe now\nTrain this one once with warm_start: false"
-        )
+    if start is not None:
+        _check_start(start, block, item_vectors)
     training = _Training(train, validation, block, n_items, seed, item_vectors, start)
     logger.info("the network:\n%s", training.network.describe())
     mark = ""
     if checkpoint is not None:
-        arrays = what_is_read(train, validation, item_vectors)
+        arrays = [*what_is_read(train, validation, item_vectors), np.array(n_items)]
         if start is not None:
-            arrays += [variable.numpy() for variable in start.variables]
+            arrays += [weight.numpy() for weight in start.weights]
         mark = fingerprint(block, seed, arrays)
         if (state := checkpoint.load(mark)) is not None:
             training.restore(*state)
@@ -125,8 +123,6 @@ def train_network(
     if block.whole_titles:
         assert item_vectors is not None
         whole_titles = weigh_titles(network, item_vectors, validation)
-    if checkpoint is not None:
-        checkpoint.clear()
     facts = {
         "seconds_training": round(time.perf_counter() - started + training.seconds_before, 2),
         "n_parameters": network.count_trainable(),
@@ -180,13 +176,40 @@ def _usable(
     train: Windows, validation: Windows, block: NetworkBlock, item_vectors: np.ndarray
 ) -> tuple[Windows, Windows]:
     """The rows that a network can learn from, and be measured on by its own loss."""
+    usable, measured = train, validation
     if block.head == "vector":
         has_vector = have_titles(item_vectors)
-        train = train.where(has_vector[train.targets])
-        validation = validation.where(has_vector[validation.targets])
+        usable = train.where(has_vector[train.targets])
+        measured = validation.where(has_vector[validation.targets])
     if block.item == "title":
-        train = train.where(_reads_a_title(train, item_vectors))
-    return train, validation
+        usable = usable.where(_reads_a_title(usable, item_vectors))
+    for part, left in ((train, usable), (validation, measured)):
+        if len(left) == 0 < len(part):
+            raise InputError(
+                f"of {len(part):,} rows none has a title to learn from: the products that were "
+                "bought have none\nSee title_coverage in data/03_primary; ids of products must be "
+                "written alike in purchases and in products"
+            )
+    return usable, measured
+
+
+def _check_start(
+    start: RecurrentNetwork, block: NetworkBlock, item_vectors: np.ndarray | None
+) -> None:
+    dimension = None if item_vectors is None else item_vectors.shape[1]
+    if start.options != block.network:
+        what = "is not the one that the parameters describe now"
+    elif start.vector_dimension != dimension:
+        what = (
+            f"read vectors of {start.vector_dimension} numbers, and those of titles have "
+            f"{dimension} now"
+        )
+    else:
+        return
+    raise InputError(
+        f"warm_start: the network that was trained last {what}\n"
+        "Train this one once with warm_start: false"
+    )
 
 
 def _reads_a_title(rows: Windows, item_vectors: np.ndarray) -> np.ndarray:
@@ -226,16 +249,18 @@ class _Training:
         dimension = None if item_vectors is None else item_vectors.shape[1]
         counts = _item_counts(train, n_items)
         in_training = (counts > 0).astype(np.float32)
+        # Built anew in any case: what a network that was read from a file drops is drawn by chance.
+        self.network = build_network(block.network, n_items, dimension)
         if start is None:
-            self.network = build_network(block.network, n_items, dimension)
             self.network.known.assign(in_training)
             if item_vectors is not None and block.adapts_titles:
                 self.network.fit_whitening(item_vectors)
         else:
-            self.network = start
-            if start.title_weight is not None:
-                start.title_weight.assign(0)
-            start.known.assign(np.maximum(start.known.numpy(), in_training))
+            for new, old in zip(self.network.weights, start.weights, strict=True):
+                new.assign(old)
+            if self.network.title_weight is not None:
+                self.network.title_weight.assign(0)
+            self.network.known.assign(np.maximum(start.known.numpy(), in_training))
 
         self._optimizer = keras.optimizers.get(self._options.optimizer)
         self._optimizer.build(self.network.trainable_variables)

@@ -5,7 +5,7 @@ It is laid down once per model, under the model's name: ``classifier.network``,
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,9 @@ SHARED = {
 
 Networks = dict[str, Callable[[], RecurrentNetwork]]
 """What reads each network, by its path within the folder of results."""
+
+Trained = tuple[RecurrentNetwork, pd.DataFrame, dict[str, Any]]
+"""A network, the figures of its epochs, and facts about its training."""
 
 
 def network_pipeline(model: str, train: Callable[..., Any], options: str) -> Pipeline:
@@ -140,8 +143,12 @@ def train_chosen(
     warm_start: bool,
     checkpoint: Path,
     last_network: Path,
-) -> tuple[RecurrentNetwork, pd.DataFrame, dict[str, Any]]:
-    """Train the network that a model's options choose."""
+) -> Iterator[Trained]:
+    """Train the network that a model's options choose.
+
+    Yields:
+        The network, its history and facts, once. When they are saved, the checkpoint is cleared.
+    """
     check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     item_ids = external_ids(item_index)
     start = None
@@ -150,6 +157,7 @@ def train_chosen(
         logger.info("warm start: from the weights of %s", last_network)
     elif warm_start:
         logger.warning("warm start: there is no %s; training from nothing", last_network)
+    kept = Checkpoint(checkpoint)
     trained = train_network(
         train,
         validation,
@@ -157,11 +165,12 @@ def train_chosen(
         len(item_ids) - 1,
         seed,
         item_vectors,
-        Checkpoint(checkpoint),
+        kept,
         start=start,
     )
     trained.network.item_ids = item_ids
-    return trained.network, trained.history, trained.facts | {"network": options.network}
+    yield trained.network, trained.history, trained.facts | {"network": options.network}
+    kept.clear()
 
 
 def train_report(
@@ -174,10 +183,10 @@ def train_report(
     warm_start: bool,
     checkpoint: Path,
     last_network: Path,
-) -> tuple[RecurrentNetwork, pd.DataFrame, dict[str, Any]]:
-    """Train the report's network, whichever is chosen."""
+) -> Iterator[Trained]:
+    """Train the report's network, whichever is chosen; see :func:`train_chosen`."""
     chosen = options.model_copy(update={"network": REPORT})
-    return train_chosen(
+    yield from train_chosen(
         train, validation, item_index, item_vectors, chosen, seed, warm_start, checkpoint,
         last_network,
     )  # fmt: skip

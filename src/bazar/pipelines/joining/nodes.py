@@ -1,6 +1,7 @@
 """Nodes of the joining pipeline."""
 
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from bazar import join
 from bazar.ingest import read_once
@@ -8,7 +9,10 @@ from bazar.options import JoiningOptions
 
 
 def join_titles(
-    accepted_interactions: ir.Table, accepted_products: ir.Table, options: JoiningOptions
+    accepted_interactions: ir.Table,
+    accepted_products: ir.Table,
+    added_products: pa.Table,
+    options: JoiningOptions,
 ) -> tuple[ir.Table, ir.Table, ir.Table, ir.Table]:
     """Give every product a title, and keep the purchases that can be used.
 
@@ -16,7 +20,7 @@ def join_titles(
         The interactions with their titles, the catalogue, how many products and purchases each
         source of titles covers, and how many interactions are left after each step.
     """
-    titles = read_once(join.first_titles(accepted_products))
+    titles = read_once(join.add_titles(join.first_titles(accepted_products), added_products))
     distinct = join.drop_duplicates(accepted_interactions)
     sourced = read_once(join.name_title_sources(distinct, titles))
     titled = join.keep_titled(sourced, options.keep_users)

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 join_titles,
-                ["accepted_interactions", "accepted_products", "params:joining"],
+                ["accepted_interactions", "accepted_products", "added_products", "params:joining"],
                 ["interactions", "products", "title_coverage", "joining_counts"],
                 name="join_titles",
             ),
