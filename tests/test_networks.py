@@ -449,7 +449,7 @@ def test_titles_alone_reach_every_titled_item() -> None:
 
 def test_a_shop_of_one_title_is_ranked() -> None:
     vectors = np.zeros((N_ITEMS + 1, DIMENSION), np.float32)
-    vectors[2] = unit(np.ones((1, DIMENSION)))
+    vectors[2] = DIMENSION**-0.5
     options = described(item="title", head="tied_softmax", temperature=0.5)
     network = made(options, vectors)
     (shares,) = NetworkClassifier(network, vectors).score(windows_of([[2]], [2]))
