@@ -609,14 +609,29 @@ def test_a_warm_start_is_of_the_same_network() -> None:
         )
 
 
-def test_a_warm_start_reads_vectors_of_the_same_dimension() -> None:
+def test_a_warm_start_reads_the_same_vectors() -> None:
     split, described = cycle_split(users=40), with_training(BLOCKS["titles"], epochs=1)
     trained = train(split, described).network
-    with pytest.raises(InputError, match=r"vectors of 24 numbers, .* have 12 now"):
-        train_network(
-            split.train, split.validation, described, N_ITEMS, 1, unit(vectors()[:, :12]),
-            start=trained,
-        )  # fmt: skip
+    trained.item_ids = np.arange(N_ITEMS + 1).astype(str).astype(object)
+    trained.note_vectors(vectors())
+    of_another_encoder = unit(np.random.default_rng(8).normal(size=(N_ITEMS + 1, 24)))
+    for others in (unit(vectors()[:, :12]), of_another_encoder):
+        with pytest.raises(InputError, match="trained with other vectors"):
+            train_network(
+                split.train, split.validation, described, N_ITEMS, 1, others, start=trained
+            )
+        with pytest.raises(InputError, match="trained with other vectors"):
+            of_network(trained, others)
+    # A few titles may be written otherwise now.
+    changed = vectors()
+    changed[1:4] = of_another_encoder[1:4]
+    of_network(trained, changed)
+
+
+def test_ids_are_learned_where_no_product_has_a_title() -> None:
+    split, none = cycle_split(), np.zeros_like(vectors())
+    trained = train(split, with_training(BLOCKS["a way around"], epochs=30), item_vectors=none)
+    assert hit_rates(of_network(trained.network, none), split.test) >= 0.95
 
 
 def test_products_without_titles_are_said_to_be_what_is_missing() -> None:

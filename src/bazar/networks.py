@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from bazar.errors import InputError
 from bazar.options import (
     DenseLayer,
     DropoutLayer,
@@ -33,6 +34,9 @@ _RECURRENT = {
 _SMALLEST_VARIANCE = 1e-4
 # Within a network's file.
 _ITEM_IDS = "item_ids.json"
+_SOME_VECTORS = "some_vectors.json"
+# Of so many items so many numbers are noted.
+_NOTED_ITEMS, _NOTED_NUMBERS = 16, 16
 
 
 def build_network(
@@ -134,9 +138,12 @@ class RecurrentNetwork(keras.Model):
             whoever trains; None without ``whole_titles``.
         item_ids: shape (n_items + 1,), external ids by item index, to be set by whoever trains,
             and kept in the network's file; None as long as nobody has.
+        some_vectors: the first numbers of the title vectors of a few items, by id; see
+            :meth:`note_vectors`. None as long as nobody has noted them.
     """
 
     item_ids: np.ndarray | None
+    some_vectors: dict[str, list[float]] | None
 
     def __init__(
         self, options: dict[str, Any], n_items: int, vector_dimension: int | None, **kwargs: Any
@@ -156,7 +163,7 @@ class RecurrentNetwork(keras.Model):
         self.options = NetworkOptions.model_validate(options)
         self.n_items = n_items
         self.vector_dimension = vector_dimension
-        self.item_ids = None
+        self.item_ids = self.some_vectors = None
         if vector_dimension is None and self.options.needs_vectors:
             raise ValueError("items of titles and head: vector need the dimension of the vectors")
         size = self.options.item_dimension or vector_dimension
@@ -235,9 +242,11 @@ class RecurrentNetwork(keras.Model):
 
         Args:
             item_vectors: shape (items + 1, vector_dimension), float32, zeros where there is no
-                title.
+                title. Of a shop without any title nothing is learned.
         """
         titled = item_vectors[have_titles(item_vectors)].astype(np.float64)
+        if len(titled) == 0:
+            return
         centre = titled.mean(axis=0)
         variances, directions = np.linalg.eigh(np.cov(titled - centre, rowvar=False, bias=True))
         floor = max(variances.max() * _SMALLEST_VARIANCE, 1e-12)
@@ -426,15 +435,64 @@ class RecurrentNetwork(keras.Model):
     def build(self, input_shape: Any = None) -> None:
         """Do nothing: the weights are made with the network."""
 
+    def note_vectors(self, item_vectors: np.ndarray) -> None:
+        """Note which vectors the network was trained with, so that others are told from them.
+
+        Args:
+            item_vectors: shape (n_items + 1, vector_dimension), float32, zeros where there is no
+                title, numbered as ``item_ids``.
+        """
+        assert self.item_ids is not None
+        titled = np.flatnonzero(have_titles(item_vectors))
+        some = titled[:: max(1, len(titled) // _NOTED_ITEMS)]
+        self.some_vectors = {
+            self.item_ids[item]: item_vectors[item, :_NOTED_NUMBERS].tolist()
+            for item in some.tolist()
+        }
+
+    def check_vectors(self, item_vectors: np.ndarray) -> None:
+        """Refuse vectors of another encoder or another text than the network was trained with.
+
+        A title that was changed since has another vector: most of those noted must be as they were.
+
+        Args:
+            item_vectors: as of :meth:`note_vectors`.
+
+        Raises:
+            InputError: if they are of another dimension, or most of them are others.
+        """
+        if not self.options.needs_vectors:
+            return
+        alike = self.vector_dimension == item_vectors.shape[1]
+        if alike and self.some_vectors and self.item_ids is not None:
+            place = {item_id: item for item, item_id in enumerate(self.item_ids)}
+            differs = [
+                np.abs(item_vectors[place[item_id], :_NOTED_NUMBERS] - noted).max() > 1e-2
+                for item_id, noted in self.some_vectors.items()
+                if item_id in place
+            ]
+            alike = 2 * sum(differs) <= len(differs)
+        if not alike:
+            raise InputError(
+                "the network was trained with other vectors of titles than there are now: the "
+                "encoder or embedding.text changed\nTrain it again, from nothing "
+                "(warm_start: false), and run the pipelines after it"
+            )
+
     def save_assets(self, dir_path: str) -> None:
         """Write what stands in the network's file beside the weights: Keras calls it."""
         ids = None if self.item_ids is None else self.item_ids.tolist()
         Path(dir_path, _ITEM_IDS).write_text(json.dumps(ids), encoding="utf-8")
+        Path(dir_path, _SOME_VECTORS).write_text(json.dumps(self.some_vectors), encoding="utf-8")
 
     def load_assets(self, dir_path: str) -> None:
         """Read what :meth:`save_assets` wrote."""
         ids = json.loads(Path(dir_path, _ITEM_IDS).read_text(encoding="utf-8"))
         self.item_ids = None if ids is None else np.array(ids, dtype=object)
+        some_vectors = Path(dir_path, _SOME_VECTORS)
+        # Networks of earlier versions have none.
+        if some_vectors.is_file():
+            self.some_vectors = json.loads(some_vectors.read_text(encoding="utf-8"))
 
 
 def for_catalogue(network: RecurrentNetwork, item_ids: np.ndarray) -> RecurrentNetwork:
@@ -459,7 +517,7 @@ def for_catalogue(network: RecurrentNetwork, item_ids: np.ndarray) -> RecurrentN
     grown = RecurrentNetwork(
         network.options.model_dump(mode="json"), len(item_ids) - 1, network.vector_dimension
     )
-    grown.item_ids = item_ids
+    grown.item_ids, grown.some_vectors = item_ids, network.some_vectors
     untied = network.options.head == "softmax"
     embeddings = None if grown.item_embedding is None else grown.item_embedding.embeddings
     for old, new in zip(network.weights, grown.weights, strict=True):

@@ -198,7 +198,11 @@ def of_network(network: RecurrentNetwork, item_vectors: np.ndarray) -> Scorer:
         network: the network.
         item_vectors: shape (items + 1, dimension), float32, unit vectors, zeros where an item has
             no title.
+
+    Raises:
+        InputError: if the network was trained with other vectors.
     """
+    network.check_vectors(item_vectors)
     if network.options.head == "vector":
         return NetworkRegressor(network, item_vectors)
     return NetworkClassifier(network, item_vectors)

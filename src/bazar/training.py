@@ -83,7 +83,7 @@ def train_network(
 
     Raises:
         InputError: if there is nothing to learn from, or nothing to validate on, or ``start`` is
-            another network, or read vectors of another dimension.
+            another network, or was trained with other vectors.
         DivergenceError: if the loss or the weights are not numbers any more.
     """
     if not block.needs_vectors:
@@ -97,8 +97,13 @@ def train_network(
             "and 3 to validate"
         )
     started = time.perf_counter()
-    if start is not None:
-        _check_start(start, block, item_vectors)
+    if start is not None and start.options != block.network:
+        raise InputError(
+            "warm_start: the network that was trained last is not the one that the parameters "
+            "describe now\nTrain this one once with warm_start: false"
+        )
+    if start is not None and item_vectors is not None:
+        start.check_vectors(item_vectors)
     training = _Training(train, validation, block, n_items, seed, item_vectors, start)
     logger.info("the network:\n%s", training.network.describe())
     mark = ""
@@ -191,25 +196,6 @@ def _usable(
                 "written alike in purchases and in products"
             )
     return usable, measured
-
-
-def _check_start(
-    start: RecurrentNetwork, block: NetworkBlock, item_vectors: np.ndarray | None
-) -> None:
-    dimension = None if item_vectors is None else item_vectors.shape[1]
-    if start.options != block.network:
-        what = "is not the one that the parameters describe now"
-    elif start.vector_dimension != dimension:
-        what = (
-            f"read vectors of {start.vector_dimension} numbers, and those of titles have "
-            f"{dimension} now"
-        )
-    else:
-        return
-    raise InputError(
-        f"warm_start: the network that was trained last {what}\n"
-        "Train this one once with warm_start: false"
-    )
 
 
 def _reads_a_title(rows: Windows, item_vectors: np.ndarray) -> np.ndarray:

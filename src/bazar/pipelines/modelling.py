@@ -169,6 +169,8 @@ def train_chosen(
         start=start,
     )
     trained.network.item_ids = item_ids
+    if options.block.needs_vectors:
+        trained.network.note_vectors(item_vectors)
     yield trained.network, trained.history, trained.facts | {"network": options.network}
     kept.clear()
 
