@@ -590,3 +590,8 @@ def test_results_on_other_data_are_refused() -> None:
     for other in (None, now | {"items": 4}, {"test_rows": 1000}):
         with pytest.raises(InputError, match=r"popularity: measured on other .* 1,000 test rows"):
             check_measured_on({"classifier": now, "popularity": other}, now)
+    marked = now | {"mark_of_rows": "0a"}
+    with pytest.raises(InputError, match="popularity: measured on other"):
+        check_measured_on(
+            {"classifier": marked, "popularity": now | {"mark_of_rows": "0b"}}, marked
+        )

@@ -1,5 +1,6 @@
 """Ranking the full catalogue for rows of any number, a batch at a time."""
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -207,6 +208,21 @@ def ranks_table(
             "rank_unmasked": rankings["unmasked"].ranks,
         }
     )
+
+
+def mark_of_rows(rows: pd.DataFrame) -> str:
+    """Tell test rows from others: by their users, targets, and what was bought before.
+
+    Args:
+        rows: ``user_id, item_id, n_seen``, in order.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    # Texts are of another type where they were read from a file.
+    plain = rows.astype({"user_id": object, "item_id": object, "n_seen": "int64"})
+    hashes = pd.util.hash_pandas_object(plain[["user_id", "item_id", "n_seen"]], index=False)
+    return hashlib.sha256(hashes.to_numpy().tobytes()).hexdigest()[:16]
 
 
 def recommendations_table(

@@ -181,19 +181,24 @@ def examples_from_json(content: list[dict[str, Any]]) -> list[ExampleCustomer]:
     return _EXAMPLES.validate_python(content)
 
 
-def check_measured_on(measured_on: dict[str, Any], now: dict[str, int]) -> None:
+def check_measured_on(measured_on: dict[str, Any], now: dict[str, Any]) -> None:
     """Refuse to lay results on different data side by side.
 
     Args:
-        measured_on: sizes of the data by model, such as ``test_rows`` and ``items``.
-        now: the sizes that there are now.
+        measured_on: what is known of the data by model, such as ``test_rows`` and ``items``.
+        now: what is known of the data that there are now: all of it must be the same.
 
     Raises:
         InputError: naming the models that were measured on others.
     """
-    others = [model for model, sizes in measured_on.items() if sizes != now]
+    others = [
+        model
+        for model, known in measured_on.items()
+        if known is None or any(known.get(name) != value for name, value in now.items())
+    ]
     if others:
-        told = " and ".join(f"{size:,} {name.replace('_', ' ')}" for name, size in now.items())
+        sizes = {name: size for name, size in now.items() if isinstance(size, int)}
+        told = " and ".join(f"{size:,} {name.replace('_', ' ')}" for name, size in sizes.items())
         raise InputError(
             f"{', '.join(others)}: measured on other data than the {told} that there are now\n"
             "Run everything again, or the pipelines "

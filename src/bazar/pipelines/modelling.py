@@ -20,7 +20,13 @@ from bazar.models import ReadNetwork, network_file
 from bazar.network_files import load_network
 from bazar.networks import RecurrentNetwork, for_catalogue
 from bazar.options import REPORT, EvaluationOptions, ModelOptions
-from bazar.ranking import measure, rank_catalogue, ranks_table, recommendations_table
+from bazar.ranking import (
+    mark_of_rows,
+    measure,
+    rank_catalogue,
+    ranks_table,
+    recommendations_table,
+)
 from bazar.scorers import Scorer, of_network
 from bazar.training import train_network
 from bazar.windows import Windows
@@ -242,7 +248,11 @@ def measure_model(
     figures = measure(
         ranks, recommendations, counts, evaluation.bootstrap_resamples, evaluation.seed
     )
-    return figures | {"measured_on": {"test_rows": len(ranks), "items": len(counts)}}
+    return figures | {
+        "measured_on": {
+            "test_rows": len(ranks), "items": len(counts), "mark_of_rows": mark_of_rows(ranks),
+        }
+    }  # fmt: skip
 
 
 def check_size(found: int, item_index: ir.Table, what: str, pipeline: str) -> None:

@@ -19,7 +19,8 @@ from bazar.options import (
     SequencingOptions,
     Split,
 )
-from bazar.pipelines.modelling import check_size, count_data
+from bazar.pipelines.modelling import check_size, count_data, external_ids
+from bazar.ranking import mark_of_rows
 from bazar.report_networks_table import on_this_data
 from bazar.title_map import choose_titled, place_products
 from bazar.windows import Windows
@@ -52,9 +53,16 @@ def compile_metrics(
         if name.endswith("_metrics")
     }
     sizes = count_data(sequences, item_index)
+    rows = pd.DataFrame(
+        {
+            "user_id": test.user_ids.to_pandas(),
+            "item_id": external_ids(item_index)[test.targets],
+            "n_seen": test.n_seen,
+        }
+    )
     report.check_measured_on(
         {model: metrics.get("measured_on") for model, metrics in measured.items()},
-        {"test_rows": len(test), "items": sizes["n_items"]},
+        {"test_rows": len(test), "items": sizes["n_items"], "mark_of_rows": mark_of_rows(rows)},
     )
     return {
         "dataset": dataset,
