@@ -84,6 +84,22 @@ def test_every_key_and_value_is_told(options: type[Options]) -> None:
                 assert any(f"`{value}`" in line for line in rows), value
 
 
+def test_the_first_figures_are_those_of_the_results() -> None:
+    shown = (ROOT / "README.md").read_text().partition("## Measured")[2]
+    measured = (ROOT / "docs" / "results.md").read_text()
+    measured = measured.partition("<!-- results: amazon_beauty_2014; ")[2]
+    found = {
+        cells[1]: (cells[4].partition(" [")[0], cells[3].partition(" [")[0])
+        for line in measured.partition("<details>")[0].splitlines()
+        if len(cells := [cell.strip() for cell in line.split("|")]) == 11
+    }
+    rows = [[cell.strip() for cell in line.split("|")] for line in shown.splitlines()]
+    ours = [row for row in rows if len(row) == 6 and row[1] in found]
+    assert len(ours) >= 4
+    for _, name, hits, ndcg, *_ in ours:
+        assert (hits, ndcg) == found[name], name
+
+
 def test_the_command_chooses_the_example() -> None:
     (name,) = EXAMPLES[1]["classifier"]["networks"]
     assert f"--params classifier.network={name}\n" in NETWORKS
