@@ -233,7 +233,7 @@ def test_a_customer_is_recommended_to_by_a_command(ran: tuple[Path, StoreSummary
         "2",
     )
     assert shown.returncode == 0, shown.stderr[-3000:]
-    for part in ("Blend recommends", "nearest past purchase", "skipped: gone"):
+    for part in ("Classifier recommends", "nearest past purchase", "skipped: gone"):
         assert part in shown.stdout
     wrong = kedro(project, "recommend", "--env", "quick", "--user", "nobody")
     assert wrong.returncode != 0
