@@ -272,11 +272,12 @@ def test_a_new_product_is_recommended_at_once(
     products = pd.read_parquet(project / "data/06_models/sample/shop_products.parquet")
     like = products[products["title"].notna()].sort_values("purchases").iloc[-1]
     lines = [
-        {"parent_asin": "NEW1", "title": f"{like['title']}, new edition"},
+        {"parent_asin": "NEW1", "title": f"{like['title']}, new edition", "store": "Novum"},
         {"parent_asin": "NEW2", "title": ""},
         {"parent_asin": like["item_id"], "title": "another title"},
     ]
-    new = tmp_path / "new.jsonl"
+    # Neither a pattern, nor with every attribute of the shop's own files.
+    new = tmp_path / "new[1].jsonl"
     new.write_text("".join(json.dumps(line) + "\n" for line in lines))
     before = snapshot(project)
     added = kedro(project, "add-products", str(new), "--env", "quick")
@@ -305,6 +306,7 @@ def test_a_new_product_is_recommended_at_once(
     listed = pd.read_parquet(project / "data/03_primary/sample/products.parquet")
     (row,) = listed[listed["item_id"] == "NEW1"].to_dict("records")
     assert (row["title"], row["title_source"]) == (lines[0]["title"], "added by hand")
+    assert row["attributes"] == "Novum"
     table = tmp_path / "everybody.csv"
     exported = kedro(
         project, "export-recommendations", str(table), "--env", "quick", "--model", "regressor"

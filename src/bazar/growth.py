@@ -112,9 +112,9 @@ def _read(
         asked = shape.columns["attributes"]
         attributes = [asked] if isinstance(asked, str) else asked
         there = [one for one in attributes if _can_read(file, name, _with_attributes(shape, [one]))]
-        if missing := [one for one in attributes if one not in there]:
-            logger.warning("%s: there is no column %s", file, ", ".join(missing))
         typed = _type(file, name, _with_attributes(shape, there))
+        missing = [one for one in attributes if one not in there]
+        logger.warning("%s: there is no column %s", file, ", ".join(missing))
     accepted = ingest.accept(typed, options.max_reject_share)
     told = join.first_titles(accepted)
     titled = told.filter(told.title.notnull()).order_by("item_id")
