@@ -6,10 +6,12 @@ Shops of 12,000 and of 112,000 products are made up: random titles' vectors, 20,
 the networks of conf/base with the weights that they start with; how long an answer takes does not
 depend on what a network has learned. Each answer is to another history of 1 to 20 purchases.
 Beside it, what Keras' `predict` takes for the same network and one history, without a search for
-the best products. Prints Markdown.
+the best products. The blend is that of conf/base, of all its components. Prints Markdown.
 """
 
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,7 +31,7 @@ from bazar.datasets.arrays import ArrayDataset, WindowsDataset  # noqa: E402
 from bazar.datasets.files import JSONDataset, ParquetDataset  # noqa: E402
 from bazar.datasets.network import NetworkDataset  # noqa: E402
 from bazar.networks import RecurrentNetwork, build_network  # noqa: E402
-from bazar.options import FloorOptions, ModelOptions, ShopOptions  # noqa: E402
+from bazar.options import BlendOptions, FloorOptions, ModelOptions, ShopOptions  # noqa: E402
 from bazar.products import Products  # noqa: E402
 from bazar.recommender import CUSTOMERS, PRODUCTS, SHOP, VECTORS, Recommender  # noqa: E402
 from bazar.settings import CONFIG_LOADER_ARGS  # noqa: E402
@@ -73,11 +75,12 @@ def make_shop(folder: Path, n_products: int) -> dict[str, RecurrentNetwork]:
             weight.assign(0.2)
         NetworkDataset(filepath=str(folder / f"{model}.keras")).save(made[model])
     floors = {name: parameters[name] for name in FloorOptions.model_fields}
-    weights = {"classifier": 0.6, "regressor": 0.2, "decayed_cooccurrence": 0.2}
-    blend = parameters["blend"] | {"components": [{"model": model} for model in weights]}
+    blend = BlendOptions.model_validate(parameters["blend"])
+    # All of them: what has no weight would cost nothing.
+    weights = {component.name: 1 / len(blend.components) for component in blend.components}
     shop = ShopOptions(
-        dataset="latency", seed=42, models=("classifier",), blend=blend, weights=weights,
-        floors=FloorOptions.model_validate(floors),
+        dataset="latency", seed=42, models=("classifier",), exclude_seen=True, blend=blend,
+        weights=weights, floors=FloorOptions.model_validate(floors),
     )  # fmt: skip
     JSONDataset(filepath=str(folder / SHOP)).save(shop.model_dump(mode="json"))
     ParquetDataset(filepath=str(folder / PRODUCTS)).save(products.to_frame())
@@ -107,6 +110,11 @@ def measure_shop(size: int, folder: Path) -> None:
     started = time.perf_counter()
     shop = Recommender.load(folder)
     print(f"| {size:,} | `Recommender.load` | {time.perf_counter() - started:.1f} s | |")
+    started = time.perf_counter()
+    load = f"from bazar import Recommender; Recommender.load({str(folder)!r})"
+    subprocess.run([sys.executable, "-c", load], check=True)
+    taken = time.perf_counter() - started
+    print(f"| {size:,} | a process that imports and loads | {taken:.1f} s | |", flush=True)
     rng = np.random.default_rng(2)
     histories = [
         [f"P{1 + int(size * one**3):06d}" for one in rng.random(rng.integers(1, LONGEST))]

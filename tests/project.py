@@ -37,3 +37,12 @@ def kedro(project: Path, *arguments: str, timeout: int = 600) -> subprocess.Comp
         timeout=timeout,
         check=False,
     )
+
+
+def snapshot(project: Path) -> dict[str, bytes]:
+    """Every file of data, by its path within the project."""
+    return {
+        str(path.relative_to(project)): path.read_bytes()
+        for path in sorted((project / "data").rglob("*"))
+        if path.is_file()
+    }

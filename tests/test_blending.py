@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any, get_args
 
 import ibis
@@ -256,6 +257,7 @@ def test_there_must_be_rows_to_choose_by() -> None:
     ("component", "told"),
     [
         ({"model": "transformer"}, "'classifier'"),
+        ({"model": "../other/classifier.keras"}, "'classifier'"),
         ({"model": "ease", "history_length": 0}, "history_length"),
         ({"model": "classifier"}, "name classifier more than once"),
     ],
@@ -340,6 +342,26 @@ def test_networks_of_other_seeds_are_components() -> None:
     np.testing.assert_array_equal(ranks["rank_masked"], expected)
     # In a run of that seed it is the run's own.
     assert list(shop.choose(options, seed=43)["weights"]) == ["classifier", "popularity"]
+
+
+def test_any_network_is_a_component_by_its_file() -> None:
+    shop = Shop()
+    shop.others = dict.fromkeys(("short", "seed_43/short"), shop.others["seed_43/classifier"])
+    options = shop.options(
+        {"model": "popularity"}, {"model": "short.keras", "history_length": 3}, seeds=(43,)
+    )
+    chosen = shop.choose(options)
+    assert list(chosen["weights"]) == [
+        "popularity", "short.keras, history 3", "short.keras, history 3, seed 43",
+    ]  # fmt: skip
+    weights = dict.fromkeys(chosen["weights"], 0.0) | {"short.keras, history 3": 1.0}
+    ranks, _ = shop.recommend(chosen | {"weights": weights}, options)
+    alone = of_network(shop.others["short"](), title_vectors())
+    test = replace(shop.split.test, history_length=3)
+    expected = rank_catalogue(alone, test, 20, 16)["masked"].ranks
+    np.testing.assert_array_equal(ranks["rank_masked"], expected)
+    with pytest.raises(InputError, match=r"there is no other.keras among the trained networks"):
+        shop.choose(shop.options({"model": "other.keras"}))
 
 
 def test_a_missing_network_is_told_with_the_command_that_makes_it() -> None:

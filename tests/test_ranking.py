@@ -1,3 +1,6 @@
+import threading
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +10,14 @@ from hypothesis import strategies as st
 from bazar import floors
 from bazar.floors import LastItemCooccurrence, Popularity, TitleNeighbours
 from bazar.metrics import target_ranks
-from bazar.ranking import best_of, measure, rank_catalogue, ranks_table, recommendations_table
+from bazar.ranking import (
+    best_of,
+    measure,
+    rank_catalogue,
+    ranks_table,
+    recommendations_table,
+    side_by_side,
+)
 from bazar.scorers import NearestTitles
 from bazar.windows import Windows, leave_one_out
 from tests.test_windows import sequences_of
@@ -49,6 +59,51 @@ def test_everything_seen_is_masked_not_only_the_history_shown() -> None:
     windows = windows_of([[1, 2, 3, 4, 5, 6]], [8], length=2)
     items = rank_catalogue(Fixed([9, 8, 7, 6, 5, 4, 3, 2]), windows, 8, 1)["masked"].items
     assert items.tolist() == [[7, 8, 0, 0, 0, 0, 0, 0]]
+
+
+def test_batches_are_worked_on_side_by_side_and_come_in_order() -> None:
+    windows = windows_of([[user + 1] for user in range(12)], [13] * 12)
+    together, at_work, most = threading.Barrier(2, timeout=20), [0], [0]
+
+    def rows_of(batch: Windows) -> list[int]:
+        at_work[0] += len(batch)
+        most[0] = max(most[0], at_work[0])
+        first = int(batch.histories()[0, -1])
+        if first in (1, 3):
+            # Neither of the first two is done before the other was begun.
+            together.wait()
+        if first == 1:
+            time.sleep(0.2)
+        at_work[0] -= len(batch)
+        return batch.histories()[:, -1].tolist()
+
+    made = list(side_by_side(rows_of, windows, 4, "test"))
+    assert made == [[row, row + 1] for row in range(1, 13, 2)]
+    assert most == [4]
+
+
+def test_a_batch_that_fails_ends_the_work() -> None:
+    windows = windows_of([[1]] * 30, [2] * 30)
+    begun: list[int] = []
+
+    def fail(batch: Windows) -> None:
+        begun.append(len(batch))
+        raise ValueError("no such batch")
+
+    running = threading.active_count()
+    with pytest.raises(ValueError, match="no such batch"):
+        list(side_by_side(fail, windows, 2, "test"))
+    assert len(begun) <= 3
+    assert threading.active_count() == running
+
+
+def test_who_stops_taking_stops_the_work() -> None:
+    windows = windows_of([[1]] * 30, [2] * 30)
+    running = threading.active_count()
+    taken = side_by_side(len, windows, 2, "test")
+    assert next(taken) == 1
+    taken.close()
+    assert threading.active_count() == running
 
 
 def test_batches_change_nothing() -> None:

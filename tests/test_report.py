@@ -534,8 +534,10 @@ def test_examples_are_gathered() -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_summary_fits_a_terminal(width: int) -> None:
     console = Console(record=True, width=width, force_terminal=False)
-    print_summary(metrics(), example(), Path("/data/08_reporting/shop/report.html"), console)
+    report = Path("/data/08_reporting/shop/report.html")
+    print_summary(metrics(), example(), report, "my_shop", console)
     text = console.export_text()
+    assert "kedro recommend --env my_shop --user ID" in " ".join(text.split())
     assert "Classifier" in text
     assert "0.2900-0.3100" in text
     assert "0.3000" in text
@@ -550,14 +552,14 @@ def test_the_summary_fits_a_terminal(width: int) -> None:
 
 def test_the_summary_marks_leaky_windows() -> None:
     console = Console(record=True, width=100)
-    print_summary(metrics("paper_windows"), example(), Path("report.html"), console)
+    print_summary(metrics("paper_windows"), example(), Path("report.html"), console=console)
     assert "paper_windows is leaky" in console.export_text()
 
 
 @pytest.mark.parametrize("protocol", get_args(Split))
 def test_every_protocol_is_told(protocol: str) -> None:
     console = Console(record=True, width=500)
-    print_summary(metrics(protocol), example(), Path("report.html"), console)
+    print_summary(metrics(protocol), example(), Path("report.html"), console=console)
     warned = "Not to be compared with leave-one-out" in console.export_text()
     assert warned == (protocol != "leave_one_out")
     told = tell_split({"protocol": protocol, "test_rows": 1200, "cold_test_rows": 34})

@@ -16,7 +16,6 @@ from typing import Any
 import nbformat
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from nbclient import NotebookClient
@@ -25,7 +24,7 @@ from bazar.datasets.arrays import WindowsDataset
 from bazar.datasets.network import NetworkDataset
 from bazar.sample_store import StoreOptions, StoreSummary, generate
 from tests.browser import browser, opened
-from tests.project import NOTEBOOKS, ROOT, copy_project, kedro, kedro_command
+from tests.project import NOTEBOOKS, ROOT, copy_project, kedro, kedro_command, snapshot
 
 SMALL_STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=3)
 QUICK = {
@@ -62,14 +61,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StoreSummary, s
     run = kedro(project, "run", "--env", "quick")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return project, summary, run.stdout
-
-
-def snapshot(project: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(project)): path.read_bytes()
-        for path in sorted((project / "data").rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_metrics(ran: tuple[Path, StoreSummary, str]) -> None:
@@ -239,6 +230,9 @@ def test_a_customer_is_recommended_to_by_a_command(ran: tuple[Path, StoreSummary
     assert wrong.returncode != 0
     assert "there is no customer nobody" in wrong.stderr
     assert "Traceback" not in wrong.stdout + wrong.stderr
+    wrong = kedro(project, "recommend", "--env", "quik", "--user", user)
+    assert "there is no environment quik\nThere are amazon_all_beauty_2023" in wrong.stderr
+    assert "Traceback" not in wrong.stdout + wrong.stderr
 
 
 def test_the_example_of_the_python_call(
@@ -285,6 +279,8 @@ def test_a_new_product_is_recommended_at_once(
     assert f"1 products added; the catalogue has {len(products) + 1:,}" in added.stdout
     assert f"1 were there already, and stay as they are: {like['item_id']}" in added.stdout
     assert "1 left out: no title" in added.stdout
+    assert "the file has no column categories: nothing is known of it" in added.stdout
+    assert "`kedro similar NEW1 --env quick`" in added.stdout
     changed = {path for path, content in snapshot(project).items() if before.get(path) != content}
     assert {Path(path).name for path in changed} == {
         "added_products.parquet", "title_vectors.parquet", "shop_products.parquet",
@@ -315,6 +311,13 @@ def test_a_new_product_is_recommended_at_once(
     everybody = pd.read_csv(table)
     assert set(everybody["model"]) == {"regressor"}
     assert "NEW1" in set(everybody["item_id"])
+    before = table.read_bytes()
+    wrong = kedro(
+        project, "export-recommendations", str(table), "--env", "quick", "--model", "regresor"
+    )
+    assert wrong.returncode != 0
+    assert "There are blend, classifier, regressor" in wrong.stderr
+    assert table.read_bytes() == before
 
 
 def test_the_next_night(ran: tuple[Path, StoreSummary, str], tmp_path: Path) -> None:
@@ -683,68 +686,3 @@ def test_the_lineage_is_built(ran: tuple[Path, StoreSummary, str]) -> None:
     previewed = [one["filepath"] for one in details if one.get("preview")]
     assert any(path.endswith("sequences.parquet") for path in previewed)
     assert any(path.endswith("test.arrow") for path in previewed)
-
-
-OWN_SHOP = """
-dataset: my_shop
-raw_dir: data/01_raw/my_shop
-interactions:
-  orders:
-    files: orders.csv
-    format: csv
-    columns: {user_id: customer, item_id: sku, timestamp: ordered_at}
-    timestamp_unit: iso
-products:
-  orders:
-    files: orders.csv
-    format: csv
-    columns: {item_id: sku, title: product, attributes: [brand, department]}
-"""
-
-
-def test_a_shop_of_ones_own(tmp_path: Path) -> None:
-    project = copy_project(tmp_path)
-    (project / "conf" / "my_shop").mkdir()
-    (project / "conf" / "my_shop" / "globals.yml").write_text(OWN_SHOP)
-    folder = project / "data" / "01_raw" / "my_shop"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    products = [f"Rose {kind} {size} ml" for kind in ("Soap", "Oil", "Gel") for size in (50, 90)]
-    lines = ["customer,sku,product,brand,department,ordered_at"]
-    for customer in range(40):
-        for day in range(5):
-            item = int(rng.integers(0, 6))
-            title = "" if item == 5 else f'"{products[item]}"'
-            about = "Rosalind,Skin care" if item else ","
-            lines.append(f"{customer:04d},00{item},{title},{about},2024-03-0{day + 1}T10:00:00")
-    (folder / "orders.csv").write_text("\n".join(lines))
-
-    run = kedro(
-        project, "run", "--env", "my_shop",
-        "--pipelines", "ingestion,joining,sequencing,embedding",
-    )  # fmt: skip
-    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
-    sequences = pd.read_parquet(project / "data/04_feature/my_shop/sequences.parquet")
-    assert len(sequences) == 200
-    assert set(sequences["item_id"]) == {f"00{item}" for item in range(6)}
-    assert sequences["user_id"].iloc[0] == "0000"
-    coverage = pq.read_table(project / "data/03_primary/my_shop/title_coverage.parquet")
-    assert {row["title_source"]: row["products"] for row in coverage.to_pylist()} == {
-        "orders": 5,
-        "without title": 1,
-    }
-
-    vectors = pq.read_table(project / "data/04_feature/my_shop/title_vectors.parquet")
-    assert vectors["text"].to_pylist() == sorted(
-        [products[0], *(f"{title}. Rosalind, Skin care" for title in products[1:5])]
-    )
-
-    globals_file = project / "conf" / "my_shop" / "globals.yml"
-    globals_file.write_text(OWN_SHOP.replace("user_id: customer", "user_id: client"))
-    before = snapshot(project)
-    run = kedro(project, "run", "--env", "my_shop", "--pipelines", "ingestion")
-    assert run.returncode != 0
-    assert "has no column 'client'" in run.stderr
-    assert "found customer, sku, product, brand, department, ordered_at" in run.stderr
-    assert "interactions.orders.columns.user_id" in run.stderr
-    assert snapshot(project) == before

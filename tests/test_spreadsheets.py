@@ -7,7 +7,7 @@ import pytest
 from bazar.spreadsheets import write_csv
 
 
-@pytest.mark.parametrize("start", list("=+-@\t\r"))
+@pytest.mark.parametrize("start", list("=+-@\t\r\n"))
 def test_no_cell_is_a_formula(tmp_path: Path, start: str) -> None:
     texts = [f"{start}cmd()", f"fine {start}", None, 'say "x", twice']
     table = pa.table({"title": texts, "score": [-1.5, 2.0, -3.0, 4.0]})

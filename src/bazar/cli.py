@@ -13,7 +13,7 @@ from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 
 from bazar import pipelines
-from bazar.command_errors import told_in_short
+from bazar.command_errors import check_environment, check_name, told_in_short
 from bazar.errors import InputError
 from bazar.shop_commands import COMMANDS
 
@@ -33,20 +33,14 @@ def check_names(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         metadata = click.get_current_context().find_object(ProjectMetadata)
         if metadata is not None:
-            folders = (metadata.project_path / settings.CONF_SOURCE).glob("[!.]*/")
-            _check_name("environment", kwargs.get("env"), {folder.name for folder in folders})
+            check_environment(metadata, kwargs.get("env"))
             modules = pkgutil.iter_modules(pipelines.__path__)
             names = {module.name for module in modules if module.ispkg} | {"__default__"}
             for name in kwargs.get("pipelines") or ():
-                _check_name("pipeline", name, names)
+                check_name("pipeline", name, names)
         return command(*args, **kwargs)
 
     return run
-
-
-def _check_name(what: str, name: str | None, names: set[str]) -> None:
-    if name is not None and name not in names:
-        raise InputError(f"there is no {what} {name}\nThere are {', '.join(sorted(names))}")
 
 
 run = copy.copy(kedro_run)

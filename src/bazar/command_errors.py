@@ -1,10 +1,12 @@
-"""How commands tell what a user can mend: in a few lines."""
+"""How commands tell what a user can mend: in a few lines, and before any work."""
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 import click
+from kedro.framework.project import settings
+from kedro.framework.startup import ProjectMetadata
 from kedro.io import DatasetError
 
 from bazar.errors import InputError
@@ -32,3 +34,21 @@ def told_in_short(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.ClickException(str(cause)) from None
 
     return run
+
+
+def check_name(what: str, name: str | None, names: set[str]) -> None:
+    """Refuse a name that there is not.
+
+    Args:
+        what: what is named.
+        name: the name; None if nothing is named.
+        names: those that there are.
+    """
+    if name is not None and name not in names:
+        raise InputError(f"there is no {what} {name}\nThere are {', '.join(sorted(names))}")
+
+
+def check_environment(metadata: ProjectMetadata, env: str | None) -> None:
+    """Refuse an environment that there is not: Kedro finds out later, and with a traceback."""
+    folders = (metadata.project_path / settings.CONF_SOURCE).glob("[!.]*/")
+    check_name("environment", env, {folder.name for folder in folders})

@@ -39,6 +39,7 @@ def print_summary(
     metrics: dict[str, Any],
     example: ExampleCustomer,
     report: Path,
+    env: str | None = None,
     console: Console | None = None,
 ) -> None:
     """Print the metrics, one customer's purchases and recommendations, and where to look next.
@@ -47,6 +48,7 @@ def print_summary(
         metrics: the content of ``metrics.json``.
         example: the customer.
         report: path of the report page.
+        env: the environment of the run, if it was named.
         console: where to print; the terminal if None.
     """
     console = console or Console()
@@ -72,9 +74,11 @@ def print_summary(
     console.print(side_by_side)
     console.print("The report page, with figures and more customers:")
     console.print(f"    {report}", soft_wrap=True, highlight=False)
+    of_env = f" --env {env}" if env else ""
     console.print(
-        "Next: open it in a browser; `make viz` shows the lineage; notebooks/explore.ipynb loads "
-        "the results; `.venv/bin/kedro recommend --user ID` recommends to a customer.",
+        f"Next: open it in a browser; `.venv/bin/kedro viz run{of_env}` shows the lineage; "
+        "notebooks/explore.ipynb loads the results; "
+        f"`.venv/bin/kedro recommend{of_env} --user ID` recommends to a customer.",
         highlight=False,
     )
 

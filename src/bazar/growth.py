@@ -1,7 +1,6 @@
 """Products that join the catalogue of a trained shop."""
 
 import glob
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +16,6 @@ from bazar.errors import InputError
 from bazar.options import ProductSource
 from bazar.products import ADDED
 
-logger = logging.getLogger(__name__)
-
 _MAX_ROWS, _MAX_BYTES = 100_000_000, 100_000_000_000
 
 
@@ -30,25 +27,34 @@ class Outcome:
         added: ids of those that can be recommended now, and could not before.
         known: ids of those that stand in the data set's own files.
         rejects: rows that could not be used: reason and count.
+        missing: columns of attributes that the file does not have.
         n_products: size of the catalogue now.
     """
 
     added: list[str]
     known: list[str]
     rejects: dict[str, int]
+    missing: list[str]
     n_products: int
 
-    def tell(self) -> str:
-        """Say it in a few lines."""
+    def tell(self, options: str) -> str:
+        """Say it in a few lines.
+
+        Args:
+            options: of the commands that follow, a space before each: which run they are about.
+        """
         lines = [f"{len(self.added):,} products added; the catalogue has {self.n_products:,}"]
         if self.known:
             shown = ", ".join(self.known[:5]) + (", …" if len(self.known) > 5 else "")
             lines.append(f"{len(self.known):,} were there already, and stay as they are: {shown}")
         lines += [f"{count:,} left out: {reason}" for reason, count in self.rejects.items()]
+        if self.missing:
+            missing = ", ".join(self.missing)
+            lines.append(f"the file has no column {missing}: nothing is known of it")
         if self.added:
             lines.append(
-                f"Next: kedro similar {self.added[0]}; kedro run --pipelines recommendation writes "
-                "the recommendations of all customers anew"
+                f"Next: `kedro similar {self.added[0]}{options}` shows what it is near to; the "
+                "pipeline recommendation writes the recommendations of all customers anew"
             )
         return "\n".join(lines)
 
@@ -64,7 +70,7 @@ def add_to_shop(catalog: CatalogProtocol, file: Path, source: str | None) -> Out
     Raises:
         InputError: if there is no such source, or the file cannot be used.
     """
-    told, rejects = _read(catalog, file, source)
+    told, rejects, missing = _read(catalog, file, source)
     own = set(catalog.load("item_index").to_pyarrow()["item_id"].to_pylist())
     new = [row for row in told.to_pylist() if row["item_id"] not in own]
     before = {row["item_id"]: row for row in catalog.load("added_products").to_pylist()}
@@ -84,14 +90,15 @@ def add_to_shop(catalog: CatalogProtocol, file: Path, source: str | None) -> Out
         [row["item_id"] for row in new if row["item_id"] not in before],
         [item_id for item_id in told["item_id"].to_pylist() if item_id in own],
         rejects,
+        missing,
         len(packed["shop_products"]),
     )
 
 
 def _read(
     catalog: CatalogProtocol, file: Path, source: str | None
-) -> tuple[pa.Table, dict[str, int]]:
-    """Titled products of a file, and how many rows are left out for which reason."""
+) -> tuple[pa.Table, dict[str, int], list[str]]:
+    """Titled products of a file, how many rows are left out for which reason, missing columns."""
     options = catalog.load("params:ingestion")
     name = source or next(iter(options.products))
     if name not in options.products:
@@ -103,6 +110,7 @@ def _read(
     # By its very name, which may hold what is a pattern elsewhere.
     named = {"files": glob.escape(file.name), "optional": False}
     shape = options.products[name].model_copy(update=named)
+    missing: list[str] = []
     try:
         typed = _type(file, name, shape)
     except DatasetError:
@@ -114,7 +122,6 @@ def _read(
         there = [one for one in attributes if _can_read(file, name, _with_attributes(shape, [one]))]
         typed = _type(file, name, _with_attributes(shape, there))
         missing = [one for one in attributes if one not in there]
-        logger.warning("%s: there is no column %s", file, ", ".join(missing))
     accepted = ingest.accept(typed, options.max_reject_share)
     told = join.first_titles(accepted)
     titled = told.filter(told.title.notnull()).order_by("item_id")
@@ -125,7 +132,7 @@ def _read(
         rejects["no title"] = untitled
     if columns.num_rows == 0:
         raise InputError(f"{file} names no product with a title, and nothing was added")
-    return columns, rejects
+    return columns, rejects, missing
 
 
 def _with_attributes(shape: ProductSource, attributes: list[str]) -> ProductSource:

@@ -81,7 +81,7 @@ class RunSummary:
             examples = examples_from_json(catalog.load("example_customers"))
             # They are in order of their histories' length: the middle one is the usual customer.
             usual = examples[len(examples) // 2]
-            print_summary(catalog.load("metrics"), usual, files["report"])
+            print_summary(catalog.load("metrics"), usual, files["report"], self._env)
         elif "comparison_page" in files:
             print_comparison(catalog.load("comparison"), files["comparison_page"])
         elif "search_best" in files:

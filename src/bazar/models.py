@@ -64,7 +64,7 @@ class Models:
         """Make a model, or give what was made of it before: on its own and in a blend it is one.
 
         Args:
-            model: ``classifier``, ``regressor`` or a floor.
+            model: ``classifier``, ``regressor``, a floor, or the file of a network.
             seed: of the training of a network.
         """
         made: dict[str, Callable[[], Scorer]] = {
@@ -141,5 +141,11 @@ def with_weight(named: Named, weights: Mapping[str, float]) -> Named:
 
 
 def network_file(model: str, seed: int) -> str:
-    """The file of a network, as a path within the folder of results, without its suffix."""
-    return model if seed == DEFAULT_SEED else f"seed_{seed}/{model}"
+    """The file of a network, as a path within the folder of results, without its suffix.
+
+    Args:
+        model: ``classifier``, ``regressor``, or the name of a file.
+        seed: of its training.
+    """
+    name = model.removesuffix(".keras")
+    return name if seed == DEFAULT_SEED else f"seed_{seed}/{name}"

@@ -526,17 +526,21 @@ BlendModel = Literal[
 ]
 
 
+NetworkFile = Annotated[str, Field(pattern=r"^[\w-]+\.keras$")]
+"""A network's file in the folder of results, whichever network it is."""
+
+
 class BlendComponent(Options):
     """A model in the blend."""
 
-    model: BlendModel
+    model: BlendModel | NetworkFile
     history_length: int | None = Field(default=None, ge=1)
     """Longest history that it reads, in items, if shorter than the rows'."""
 
     @property
     def is_network(self) -> bool:
         """Whether it is trained, and differs between seeds."""
-        return self.model in ("classifier", "regressor")
+        return self.model in ("classifier", "regressor") or self.model.endswith(".keras")
 
     @property
     def name(self) -> str:
@@ -575,7 +579,7 @@ class RecommendationOptions(Options):
     top_k: int = Field(ge=1)
     """Products for each customer, at most."""
     exclude_seen: bool
-    """Whether products that a customer bought are left out."""
+    """Whether products that a customer bought are left out, unless they are asked for."""
     batch_size: int = Field(ge=1)
     """Customers at a time: memory is this times the size of the catalogue."""
 
@@ -587,6 +591,7 @@ class ShopOptions(Options):
     seed: int
     """Of the training of its networks."""
     models: tuple[BlendModel | Literal["blend"], ...] = Field(min_length=1)
+    exclude_seen: bool
     blend: BlendOptions
     weights: dict[str, float]
     """Of the components of the blend."""

@@ -2,9 +2,11 @@
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,10 @@ from bazar.metrics import summarise, target_ranks
 from bazar.names import HISTORIES
 from bazar.scorers import NearestTitles, Scorer
 from bazar.windows import Windows
+
+T = TypeVar("T")
+
+_SIDE_BY_SIDE = 2
 
 
 @dataclass(frozen=True)
@@ -48,30 +54,57 @@ def rank_catalogue(scorer: Scorer, windows: Windows, k: int, batch_size: int) ->
     Returns:
         A :class:`Ranking` for ``masked`` and one for ``unmasked``.
     """
-    parts: dict[str, list[Ranking]] = {history: [] for history in HISTORIES}
-    for batch in tqdm(
-        windows.batches(batch_size),
-        total=math.ceil(len(windows) / batch_size),
-        desc="ranking",
-        unit="batch",
-        mininterval=1,
-    ):
+
+    def rank(batch: Windows) -> dict[str, Ranking]:
         scores, top = _score(scorer, batch, k)
-        rows, items = batch.seen_pairs()
-        for history in ("unmasked", "masked"):
-            if history == "masked":
-                scores[rows, items] = -np.inf
-            found = top(scores, history == "masked")
-            parts[history].append(Ranking(target_ranks(scores, batch.targets), *found))
+        unmasked = Ranking(target_ranks(scores, batch.targets), *top(scores, False))
+        scores[batch.seen_pairs()] = -np.inf
+        masked = Ranking(target_ranks(scores, batch.targets), *top(scores, True))
+        return {"masked": masked, "unmasked": unmasked}
+
+    parts = list(side_by_side(rank, windows, batch_size, "ranking"))
     return {
         history: Ranking(
             *(
-                np.concatenate([getattr(part, field) for part in parts[history]])
+                np.concatenate([getattr(part[history], field) for part in parts])
                 for field in ("ranks", "items", "scores")
             )
         )
         for history in HISTORIES
     }
+
+
+def side_by_side(
+    work: Callable[[Windows], T], rows: Windows, batch_size: int, doing: str
+) -> Iterator[T]:
+    """Work on rows a batch at a time, with a progress bar.
+
+    Much of a model's work is on one core: batches that together are of the size asked for are
+    worked on in threads. What is made is given in the order of the rows, and little ahead of who
+    takes it, since it is held in memory.
+
+    Args:
+        work: makes something of a batch; two threads call it at once.
+        rows: what to go through.
+        batch_size: rows that are worked on at a time; bounds the memory.
+        doing: what the progress bar says.
+    """
+    size = math.ceil(batch_size / _SIDE_BY_SIDE)
+    pending: deque[Future[T]] = deque()
+    threads = ThreadPoolExecutor(_SIDE_BY_SIDE)
+    n_batches = math.ceil(len(rows) / size)
+    try:
+        with tqdm(total=n_batches, desc=doing, unit="batch", mininterval=1) as bar:
+            for place, batch in enumerate(rows.batches(size)):
+                pending.append(threads.submit(work, batch))
+                if place >= _SIDE_BY_SIDE:
+                    yield pending.popleft().result()
+                    bar.update()
+            while pending:
+                yield pending.popleft().result()
+                bar.update()
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def best_items(

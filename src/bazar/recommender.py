@@ -4,7 +4,6 @@ It needs no Kedro: a folder that the pipeline ``recommendation`` filled is enoug
 """
 
 import logging
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
-from tqdm import tqdm
 
 from bazar.errors import InputError
 from bazar.models import BLEND, Models, ReadNetwork, network_file
@@ -24,7 +22,7 @@ from bazar.network_files import load_network
 from bazar.networks import RecurrentNetwork, for_catalogue, have_titles
 from bazar.options import DEFAULT_SEED, ShopOptions, tell_problems
 from bazar.products import Products
-from bazar.ranking import best_items, best_of
+from bazar.ranking import best_items, best_of, side_by_side
 from bazar.scorers import Scorer
 from bazar.windows import Sequences, Windows, everything_bought
 
@@ -186,7 +184,7 @@ class Recommender:
 
         def read_network(model: str, seed: int) -> RecurrentNetwork:
             if seed == options.seed:
-                return load_network(folder / f"{model}.keras")
+                return load_network(folder / f"{network_file(model, DEFAULT_SEED)}.keras")
             return load_network(of_results / f"{network_file(model, seed)}.keras")
 
         with pa.memory_map(str(folder / CUSTOMERS)) as source:
@@ -207,8 +205,6 @@ class Recommender:
         options = ShopOptions.model_validate(catalog.load("shop"))
 
         def read_network(model: str, seed: int) -> RecurrentNetwork:
-            if seed == options.seed:
-                return catalog.load(f"{model}.network")
             return catalog.load("all_networks")[network_file(model, seed)]()
 
         products = Products.from_frame(catalog.load("shop_products"), catalog.load("shop_vectors"))
@@ -226,7 +222,7 @@ class Recommender:
         history: Sequence[str],
         k: int = 10,
         model: str | None = None,
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         categories: Sequence[str] | None = None,
     ) -> Recommendations:
         """Recommend to whoever has bought something, the shop's customer or not.
@@ -236,7 +232,8 @@ class Recommender:
                 purchases, or none that the shop knows, follows what is bought most of late.
             k: products at most.
             model: one of :attr:`models`, or a floor; None for the default.
-            exclude_seen: whether products of the history are left out.
+            exclude_seen: whether products of the history are left out; None for what the shop's
+                ``recommendation.exclude_seen`` says.
             categories: names of categories, brands or other attributes; only products that have
                 one of them are recommended. None for all.
 
@@ -245,6 +242,8 @@ class Recommender:
         """
         model = self._check_model(model)
         self._check_k(k)
+        if exclude_seen is None:
+            exclude_seen = self._options.exclude_seen
         known = [item_id for item_id in history if item_id in self.products.index]
         skipped = tuple(item_id for item_id in history if item_id not in self.products.index)
         if skipped:
@@ -322,22 +321,9 @@ class Recommender:
         Yields:
             Rows of :data:`RECOMMENDATIONS`.
         """
-        scorer = self._scorer(self._check_model(model))
         item_ids = pa.array(self.products.item_ids, pa.string())
         titles = pa.array(self.products.titles, pa.string())
-        for batch in tqdm(
-            self._customers.batches(batch_size),
-            total=math.ceil(len(self._customers) / batch_size),
-            desc=f"recommending by {model}",
-            unit="batch",
-            mininterval=1,
-        ):
-            items, scores = best_items(scorer, batch, k, exclude_seen)
-            if (readable := scorer.readable) is not None:
-                unread = np.flatnonzero(~readable[batch.histories()].any(axis=1))
-                if len(unread):
-                    popular = best_items(self._scorer(POPULAR), batch.take(unread), k, exclude_seen)
-                    items[unread], scores[unread] = popular
+        for batch, items, scores in self._best_of_everyone(model, k, exclude_seen, batch_size):
             rows, places = np.nonzero(items)
             chosen = pa.array(items[rows, places])
             yield pa.record_batch(
@@ -351,6 +337,24 @@ class Recommender:
                 ],
                 schema=RECOMMENDATIONS,
             )
+
+    def _best_of_everyone(
+        self, model: str, k: int, exclude_seen: bool, batch_size: int
+    ) -> Iterator[tuple[Windows, np.ndarray, np.ndarray]]:
+        """Every customer's best items and their scores, as :func:`best_items` gives them."""
+        scorer = self._scorer(self._check_model(model))
+        popular = self._scorer(POPULAR)
+
+        def best(batch: Windows) -> tuple[Windows, np.ndarray, np.ndarray]:
+            items, scores = best_items(scorer, batch, k, exclude_seen)
+            if (readable := scorer.readable) is not None:
+                unread = np.flatnonzero(~readable[batch.histories()].any(axis=1))
+                if len(unread):
+                    found = best_items(popular, batch.take(unread), k, exclude_seen)
+                    items[unread], scores[unread] = found
+            return batch, items, scores
+
+        yield from side_by_side(best, self._customers, batch_size, f"recommending by {model}")
 
     def _best(
         self, model: str, items: np.ndarray, k: int, exclude_seen: bool, allowed: np.ndarray | None

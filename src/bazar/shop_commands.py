@@ -12,7 +12,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
 from kedro.io import CatalogProtocol
 
-from bazar.command_errors import told_in_short
+from bazar.command_errors import check_environment, told_in_short
 from bazar.errors import InputError
 
 # What recommends takes seconds to import: `--help` does not wait for it.
@@ -23,8 +23,16 @@ _OF_A_RUN = (
     click.option(
         "--env", "-e", envvar="KEDRO_ENV", help="The environment: a folder of conf/, a data set."
     ),
-    click.option("--split", help="The protocol of the run whose models answer."),
-    click.option("--seed", type=int, help="The seed of the run whose models answer."),
+    click.option(
+        "--split",
+        help="The protocol of the run whose models answer, such as temporal; that of globals.yml "
+        "if it is not named.",
+    ),
+    click.option(
+        "--seed",
+        type=int,
+        help="The seed of the run whose models answer; that of globals.yml if it is not named.",
+    ),
 )
 _top = click.option(
     "--top", default=10, show_default=True, type=click.IntRange(min=1), help="How many products."
@@ -43,14 +51,23 @@ def _of_a_run(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--user", help="A customer of the shop: after all that they bought.")
 @click.option("--items", help="Products bought by somebody else, the latest last: ID,ID,…")
 @_top
-@click.option("--model", help="What recommends: blend, classifier, regressor, or a floor.")
+@click.option(
+    "--model",
+    help="What recommends: blend, classifier, regressor, or a floor; the first of "
+    "recommendation.models if it is not named.",
+)
 @click.option(
     "--category",
     "categories",
     multiple=True,
     help="Only products that have this category, brand or other attribute. Can be repeated.",
 )
-@click.option("--keep-seen", is_flag=True, help="Recommend also what was bought before.")
+@click.option(
+    "--keep-seen/--leave-out-seen",
+    default=None,
+    help="Whether what was bought before is recommended again; as recommendation.exclude_seen of "
+    "the run says if neither is given.",
+)
 @_of_a_run
 @_json
 @click.pass_obj
@@ -62,7 +79,7 @@ def recommend(
     top: int,
     model: str | None,
     categories: tuple[str, ...],
-    keep_seen: bool,
+    keep_seen: bool | None,
     env: str | None,
     split: str | None,
     seed: int | None,
@@ -81,7 +98,8 @@ def recommend(
         raise InputError("--user and --items are two ways to say who is meant: give one of them")
     with _recommender(metadata, env, split, seed) as shop:
         history = shop.history(user) if user is not None else _ids(items)
-        found = shop.recommend(history, top, model, not keep_seen, categories or None)
+        exclude_seen = None if keep_seen is None else not keep_seen
+        found = shop.recommend(history, top, model, exclude_seen, categories or None)
         if as_json:
             click.echo(json.dumps({"user_id": user, "history": history} | found.to_json()))
             return
@@ -150,10 +168,11 @@ def add_products(
         kedro add-products new.jsonl
     """  # noqa: D301
     with _catalog(metadata, env, split, seed) as catalog:
+        _check_that_run(catalog, "shop")
         from bazar.growth import add_to_shop  # noqa: PLC0415
 
         outcome = add_to_shop(catalog, file, source)
-    click.echo(outcome.tell())
+    click.echo(outcome.tell(_as_options(env, split, seed)))
 
 
 @click.command(name="export-recommendations")
@@ -181,12 +200,17 @@ def export_recommendations(
     with _catalog(metadata, env, split, seed) as catalog:
         from bazar.spreadsheets import write_csv  # noqa: PLC0415
 
+        _check_that_run(catalog, "recommendations")
         table = catalog.load("recommendations")
         if model is not None:
+            there = table.select("model").distinct().to_pyarrow()["model"].to_pylist()
+            if model not in there:
+                raise InputError(
+                    f"nothing is recommended by a model {model}\nThere are "
+                    f"{', '.join(sorted(there))} (recommendation.models)"
+                )
             table = table.filter(table.model == model)
         n_rows = write_csv(table.to_pyarrow_batches(), file)
-    if model is not None and n_rows == 0:
-        raise InputError(f"nothing is recommended by a model {model}: see recommendation.models")
     click.echo(f"{n_rows:,} recommendations: {file}")
 
 
@@ -197,11 +221,27 @@ def _ids(items: str | None) -> list[str]:
     return [item_id.strip() for item_id in (items or "").split(",") if item_id.strip()]
 
 
+def _as_options(env: str | None, split: str | None, seed: int | None) -> str:
+    """What names the same run in another command."""
+    given = {"--env": env, "--split": split, "--seed": seed}
+    return "".join(f" {name} {value}" for name, value in given.items() if value is not None)
+
+
+def _check_that_run(catalog: CatalogProtocol, name: str) -> None:
+    """Refuse to answer before there is anything to answer from."""
+    if not catalog.exists(name):
+        raise InputError(
+            f"there is no {getattr(catalog.get(name), '_filepath', name)} yet\n"
+            "Run `kedro run` first, with the same --env; split and seed are given to it by --params"
+        )
+
+
 @contextmanager
 def _catalog(
     metadata: ProjectMetadata, env: str | None, split: str | None, seed: int | None
 ) -> Iterator[CatalogProtocol]:
     """The catalog of an environment; what libraries log stays below warnings."""
+    check_environment(metadata, env)
     given: dict[str, Any] = {"split": split, "seed": seed}
     given = {name: value for name, value in given.items() if value is not None}
     # Answers are for eyes, or for a program that reads them: no line of a log between them.
@@ -218,6 +258,7 @@ def _recommender(
     metadata: ProjectMetadata, env: str | None, split: str | None, seed: int | None
 ) -> Iterator["Recommender"]:
     with _catalog(metadata, env, split, seed) as catalog:
+        _check_that_run(catalog, "shop")
         from bazar.recommender import Recommender  # noqa: PLC0415
 
         yield Recommender.from_catalog(catalog)

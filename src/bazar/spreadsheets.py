@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from bazar.atomic import atomic_path
 
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def write_csv(batches: pa.RecordBatchReader, path: Path) -> int:

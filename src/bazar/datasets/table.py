@@ -1,6 +1,6 @@
 """Tables of any size: Parquet read and written through Ibis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ibis.expr.types as ir
@@ -12,6 +12,8 @@ from kedro_datasets.ibis import FileDataset
 
 from bazar.atomic import AtomicSave, atomic_path, latest
 from bazar.datasets.connection import SharedConnection
+
+_ROWS_OF_A_GROUP = 100_000
 
 
 class TableDataset(AtomicSave, SharedConnection, FileDataset):
@@ -66,5 +68,17 @@ class BatchesDataset(TableDataset):
             data() as reader,
             pq.ParquetWriter(str(temporary), reader.schema) as writer,
         ):
-            for batch in reader:
-                writer.write_batch(batch)
+            for rows in _grouped(reader):
+                writer.write_table(rows)
+
+
+def _grouped(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """Batches as they come, put together: a file of many small groups is slow to read."""
+    batches: list[pa.RecordBatch] = []
+    for batch in reader:
+        batches.append(batch)
+        if sum(one.num_rows for one in batches) >= _ROWS_OF_A_GROUP:
+            yield pa.Table.from_batches(batches)
+            batches = []
+    if batches:
+        yield pa.Table.from_batches(batches)

@@ -308,9 +308,14 @@ def reader_of_networks(
     """
 
     def read(model: str, of_seed: int) -> RecurrentNetwork:
-        if of_seed == seed:
+        if of_seed == seed and model in own:
             return own[model]
         file = network_file(model, of_seed)
+        if file not in networks and model not in own:
+            raise InputError(
+                f"blend.components: there is no {file}.keras among the trained networks\nPut it "
+                "and its .sha256 into the folder of this run in data/06_models, or leave it out"
+            )
         if file not in networks:
             raise InputError(
                 f"blend.seeds: there is no {model} of seed {of_seed}\nTrain it with "

@@ -124,7 +124,8 @@ def _models(
 
     def read_checked(model: str, seed: int) -> RecurrentNetwork:
         network = read(model, seed)
-        check_network(network, item_ids, f"the {model} of seed {seed}", f"modelling_{model}")
+        trains = f"modelling_{model}" if model in own else "that trained it"
+        check_network(network, item_ids, f"the {model} of seed {seed}", trains)
         return network
 
     return Models(

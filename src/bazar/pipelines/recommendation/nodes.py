@@ -81,6 +81,7 @@ def describe_shop(
         dataset=dataset,
         seed=seed,
         models=recommendation.models,
+        exclude_seen=recommendation.exclude_seen,
         blend=blend,
         weights=chosen["weights"],
         floors=FloorOptions(
