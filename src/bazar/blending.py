@@ -63,16 +63,16 @@ class Component:
         if isinstance(self.scorer, NetworkClassifier):
             return np.maximum(scores, 0)
         if isinstance(self.scorer, NearestTitles):
-            return _softmax_of_standardised(scores)
+            return _softmax_of_standardised(scores, self.scorer.is_titled)
         best = scores.max(axis=1, keepdims=True)
         behind = _BEHIND * np.where(best > 0, best, 1) / (1 - np.minimum(scores, 0))
         return _normalised(np.maximum(scores, 0) + behind)
 
 
-def _softmax_of_standardised(scores: np.ndarray) -> np.ndarray:
-    is_open = scores != -np.inf
-    n_open = np.maximum(np.count_nonzero(is_open, axis=1, keepdims=True), 1).astype(np.float32)
-    centred = np.where(is_open, scores, 0)
+def _softmax_of_standardised(scores: np.ndarray, is_titled: np.ndarray) -> np.ndarray:
+    is_open = is_titled.astype(np.float32)
+    n_open = np.float32(max(int(np.count_nonzero(is_titled)), 1))
+    centred = np.where(is_titled, scores, np.float32(0))
     centred -= centred.sum(axis=1, keepdims=True) / n_open
     centred *= is_open
     deviation = np.sqrt(np.vecdot(centred, centred)[:, None] / n_open)

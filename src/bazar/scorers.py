@@ -150,7 +150,7 @@ class NearestTitles:
 
     def cosines(self, points: np.ndarray) -> np.ndarray:
         """Return the cosine of every item to points of shape (rows, dimension)."""
-        scores = (points @ self._distinct.T)[:, self._place]
+        scores = np.take(points @ self._distinct.T, self._place, axis=1)
         scores[:, ~self.is_titled] = -np.inf
         return scores
 
