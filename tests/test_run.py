@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from bazar.datasets.network import NetworkDataset
 from bazar.sample_store import StoreOptions, StoreSummary, generate
 from tests.browser import browser, opened
 from tests.project import NOTEBOOKS, ROOT, copy_project, kedro, kedro_command, snapshot
+from tests.test_docs_commands import commands_of
 
 SMALL_STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=3)
 QUICK = {
@@ -256,6 +258,45 @@ def test_the_example_of_the_python_call(
     exec(textwrap.dedent(code), names)
     assert len(names["shop"].products) == 80
     assert code.count("shop.") == 4
+
+
+def test_the_commands_of_the_page(ran: tuple[Path, StoreSummary, str], tmp_path: Path) -> None:
+    project = ran[0]
+    rows = pd.read_parquet(project / "data/04_feature/sample/sequences.parquet")
+    titles = pd.read_parquet(project / "data/03_primary/sample/products.parquet")
+    titled = titles[titles["title"].notna() & titles["attributes"].notna()].iloc[0]
+    # Its products and its customer are of the store that the project carries.
+    here = {
+        "0035786242": rows["item_id"].iloc[0], "B0K6VFDAQ6": titled["item_id"],
+        "AYM3ZO4LJ5KWOGVR64OK2OD2JROP": rows["user_id"].iloc[0],
+        "Skin Care": titled["attributes"].split(", ")[-1],
+        "recommendations.csv": str(tmp_path / "recommendations.csv"),
+    }  # fmt: skip
+    asked = [
+        shlex.split(command)[1:]
+        for command in commands_of((ROOT / "docs/recommend.md").read_text())
+        if not re.match(r"kedro (run|add-products)", command)
+    ]
+    assert [command[0] for command in asked] == [
+        "export-recommendations", "recommend", "recommend", "similar",
+    ]  # fmt: skip
+    printed = []
+    for command in asked:
+        arguments = list(command)
+        for example, own in here.items():
+            arguments = [argument.replace(example, own) for argument in arguments]
+        done = kedro(project, *arguments, "--env", "quick")
+        assert done.returncode == 0, done.stderr[-3000:]
+        printed.append(done.stdout)
+    assert set(pd.read_csv(here["recommendations.csv"])["model"]) == {"blend"}
+    assert "Classifier recommends" in printed[1]
+    of_category = titles[
+        titles["attributes"].fillna("").str.contains(here["Skin Care"], regex=False)
+    ]
+    named = set(re.findall(r"^ *\d+ +(\w{10}) ", printed[2], re.MULTILINE))
+    assert named
+    assert named <= set(of_category["item_id"])
+    assert titled["title"][:20] in printed[3]
 
 
 def test_a_new_product_is_recommended_at_once(
