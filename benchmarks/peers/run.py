@@ -314,7 +314,7 @@ def _with_interval(figures: dict[str, Any], metric: str) -> str:
 
 def draw(measured: dict[str, dict[str, Any]], title: str) -> Figure:
     """Draw validation NDCG@10 against minutes of training, the chosen settings in full colour."""
-    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    figure = Figure(figsize=(9.0, 4.2), layout="constrained")
     axes = figure.subplots()
     best = chosen(measured)
     for run, facts in measured.items():
@@ -335,7 +335,8 @@ def draw(measured: dict[str, dict[str, Any]], title: str) -> Figure:
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.14)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    # Beside the curves, which may be anywhere.
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
