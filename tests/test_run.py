@@ -293,7 +293,7 @@ def test_the_commands_of_the_page(ran: tuple[Path, StoreSummary, str], tmp_path:
     of_category = titles[
         titles["attributes"].fillna("").str.contains(here["Skin Care"], regex=False)
     ]
-    named = set(re.findall(r"^ *\d+ +(\w{10}) ", printed[2], re.MULTILINE))
+    named = set(re.findall(r"^ *\d+ +([A-Z0-9]{10}) ", printed[2], re.MULTILINE))
     assert named
     assert named <= set(of_category["item_id"])
     assert titled["title"][:20] in printed[3]
