@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 SPARK_INSTALLED := $(VENV)/.installed-spark
 
 # CPU work of a size where the start-up chatter of TensorFlow hides the results.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help run test test-spark check viz docs lock clean
 

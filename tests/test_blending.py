@@ -14,9 +14,10 @@ from bazar.errors import InputError
 from bazar.floors import DecayedCooccurrence, Ease, Popularity, TitleNeighbours
 from bazar.metrics import row_metrics
 from bazar.networks import RecurrentNetwork
-from bazar.options import BlendModel, BlendOptions, EvaluationOptions
+from bazar.options import BlendModel, BlendOptions, EvaluationOptions, RecommendationOptions
 from bazar.pipelines.modelling_blend.nodes import choose_weights as choose_node
 from bazar.pipelines.modelling_blend.nodes import recommend_by_blend
+from bazar.pipelines.recommendation.nodes import describe_shop
 from bazar.ranking import rank_catalogue
 from bazar.scorers import Scorer, of_network
 from bazar.windows import Windows, leave_one_out
@@ -387,6 +388,20 @@ def test_weights_of_other_components_are_refused() -> None:
     chosen = shop.choose(shop.options({"model": "popularity"}))
     with pytest.raises(InputError, match="Run the pipeline modelling_blend again"):
         shop.recommend(chosen, shop.options({"model": "popularity"}, {"model": "ease"}))
+
+
+def test_a_shop_is_not_described_with_weights_of_other_components() -> None:
+    shop = Shop()
+    chosen = shop.choose(shop.options({"model": "classifier"}, seeds=(43,)))
+    recommendation = RecommendationOptions(
+        models=("classifier",), top_k=5, exclude_seen=True, batch_size=9
+    )
+    told = r"chosen for\n  classifier; classifier, seed 43\nand blend names\n  classifier\n"
+    with pytest.raises(InputError, match=told):
+        describe_shop(
+            "shop", 42, recommendation, shop.options({"model": "classifier"}), chosen,
+            DECAYED, KNN, EASE,
+        )  # fmt: skip
 
 
 def test_parameters_are_those_of_the_networks_that_have_a_weight() -> None:

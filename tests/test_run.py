@@ -320,7 +320,7 @@ def test_a_new_product_is_recommended_at_once(
     assert f"1 products added; the catalogue has {len(products) + 1:,}" in added.stdout
     assert f"1 were there already, and stay as they are: {like['item_id']}" in added.stdout
     assert "1 left out: no title" in added.stdout
-    assert "the file has no column categories: nothing is known of it" in added.stdout
+    assert "the file has no column categories: of these products it is not known" in added.stdout
     assert "`kedro similar NEW1 --env quick`" in added.stdout
     changed = {path for path, content in snapshot(project).items() if before.get(path) != content}
     assert {Path(path).name for path in changed} == {

@@ -25,6 +25,7 @@ class Outcome:
 
     Attributes:
         added: ids of those that can be recommended now, and could not before.
+        again: ids of those that were added before.
         known: ids of those that stand in the data set's own files.
         rejects: rows that could not be used: reason and count.
         missing: columns of attributes that the file does not have.
@@ -32,6 +33,7 @@ class Outcome:
     """
 
     added: list[str]
+    again: list[str]
     known: list[str]
     rejects: dict[str, int]
     missing: list[str]
@@ -44,13 +46,17 @@ class Outcome:
             options: of the commands that follow, a space before each: which run they are about.
         """
         lines = [f"{len(self.added):,} products added; the catalogue has {self.n_products:,}"]
+        if self.again:
+            lines.append(
+                f"{len(self.again):,} were added before: what this file says of them counts"
+            )
         if self.known:
             shown = ", ".join(self.known[:5]) + (", …" if len(self.known) > 5 else "")
             lines.append(f"{len(self.known):,} were there already, and stay as they are: {shown}")
         lines += [f"{count:,} left out: {reason}" for reason, count in self.rejects.items()]
         if self.missing:
             missing = ", ".join(self.missing)
-            lines.append(f"the file has no column {missing}: nothing is known of it")
+            lines.append(f"the file has no column {missing}: of these products it is not known")
         if self.added:
             lines.append(
                 f"Next: `kedro similar {self.added[0]}{options}` shows what it is near to; the "
@@ -88,6 +94,7 @@ def add_to_shop(catalog: CatalogProtocol, file: Path, source: str | None) -> Out
         catalog.save(name, content)
     return Outcome(
         [row["item_id"] for row in new if row["item_id"] not in before],
+        [row["item_id"] for row in new if row["item_id"] in before],
         [item_id for item_id in told["item_id"].to_pylist() if item_id in own],
         rejects,
         missing,

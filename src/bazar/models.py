@@ -110,11 +110,7 @@ class Models:
             InputError: if the weights were chosen for other components.
         """
         named = name_components(options, seed)
-        if set(weights) != set(named):
-            raise InputError(
-                f"the weights were chosen for {', '.join(weights)}, and blend names "
-                f"{', '.join(named)}\nRun the pipeline modelling_blend again"
-            )
+        check_weights(named, weights)
         return blending.Blend(self.components(with_weight(named, weights)), weights)
 
     def count_parameters(self, named: Named) -> int:
@@ -133,6 +129,20 @@ def name_components(blend: BlendOptions, seed: int) -> Named:
             if component.is_network and other != seed
         }
     return named
+
+
+def check_weights(named: Named, weights: Mapping[str, float]) -> None:
+    """Refuse weights that were chosen for other components.
+
+    Raises:
+        InputError: naming both.
+    """
+    if set(weights) != set(named):
+        raise InputError(
+            f"the weights of the blend were chosen for\n  {'; '.join(weights)}\nand blend names\n"
+            f"  {'; '.join(named)}\nRun the pipeline modelling_blend again with these, or this one "
+            "with those"
+        )
 
 
 def with_weight(named: Named, weights: Mapping[str, float]) -> Named:

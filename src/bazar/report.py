@@ -234,7 +234,11 @@ def findings(metrics: dict[str, Any]) -> list[str]:
         f"{model_name(best)}{', a floor,' if best in FLOORS else ''} has the highest HR@10 "
         f"with the history masked, {masked[best]}"
     )
-    said = [f"{leads}; the interval of {' and '.join(close)} overlaps." if close else f"{leads}."]
+    said = [f"{leads}."]
+    if len(close) == 1:
+        said = [f"{leads}; the interval of {close[0]} overlaps."]
+    elif close:
+        said = [f"{leads}; the intervals of {', '.join(close[:-1])} and {close[-1]} overlap."]
     floors = [name for name in FLOORS if name in masked]
     if not floors:
         return said

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -246,6 +247,8 @@ def _catalog(
     given = {name: value for name, value in given.items() if value is not None}
     # Answers are for eyes, or for a program that reads them: no line of a log between them.
     logging.disable(logging.WARNING)
+    # TensorFlow's own log says that there is no graphics card, as if it were an error.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         session = KedroSession.create(metadata.project_path, env=env, runtime_params=given)
         yield session.load_context().catalog

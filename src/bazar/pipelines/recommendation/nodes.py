@@ -12,6 +12,7 @@ import pyarrow as pa
 from bazar import sequences as ordering
 from bazar import title_vectors as vectors
 from bazar import windows
+from bazar.models import check_weights, name_components
 from bazar.networks import RecurrentNetwork
 from bazar.options import (
     BlendOptions,
@@ -76,7 +77,13 @@ def describe_shop(
     session_knn: SessionKnnOptions,
     ease: EaseOptions,
 ) -> dict[str, Any]:
-    """Write down which models recommend, and what they are made of."""
+    """Write down which models recommend, and what they are made of.
+
+    Raises:
+        InputError: if the weights of the blend were chosen for other components: an earlier
+            description stays.
+    """
+    check_weights(name_components(blend, seed), chosen["weights"])
     options = ShopOptions(
         dataset=dataset,
         seed=seed,
