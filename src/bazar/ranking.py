@@ -20,7 +20,8 @@ from bazar.windows import Windows
 
 T = TypeVar("T")
 
-_SIDE_BY_SIDE = 2
+SIDE_BY_SIDE = 2
+"""Batches that are worked on at a time."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ def rank_catalogue(scorer: Scorer, windows: Windows, k: int, batch_size: int) ->
         masked = Ranking(target_ranks(scores, batch.targets), *top(scores, True))
         return {"masked": masked, "unmasked": unmasked}
 
-    parts = list(side_by_side(rank, windows, batch_size, "ranking"))
+    # A search of the index is on all cores already: two at once are slower than one by one.
+    at_once = 1 if isinstance(scorer, NearestTitles) else SIDE_BY_SIDE
+    parts = list(side_by_side(rank, windows, batch_size, "ranking", at_once))
     return {
         history: Ranking(
             *(
@@ -75,7 +78,11 @@ def rank_catalogue(scorer: Scorer, windows: Windows, k: int, batch_size: int) ->
 
 
 def side_by_side(
-    work: Callable[[Windows], T], rows: Windows, batch_size: int, doing: str
+    work: Callable[[Windows], T],
+    rows: Windows,
+    batch_size: int,
+    doing: str,
+    at_once: int = SIDE_BY_SIDE,
 ) -> Iterator[T]:
     """Work on rows a batch at a time, with a progress bar.
 
@@ -84,20 +91,21 @@ def side_by_side(
     takes it, since it is held in memory.
 
     Args:
-        work: makes something of a batch; two threads call it at once.
+        work: makes something of a batch; threads call it at once.
         rows: what to go through.
         batch_size: rows that are worked on at a time; bounds the memory.
         doing: what the progress bar says.
+        at_once: batches that are worked on at a time.
     """
-    size = math.ceil(batch_size / _SIDE_BY_SIDE)
+    size = math.ceil(batch_size / at_once)
     pending: deque[Future[T]] = deque()
-    threads = ThreadPoolExecutor(_SIDE_BY_SIDE)
+    threads = ThreadPoolExecutor(at_once)
     n_batches = math.ceil(len(rows) / size)
     try:
         with tqdm(total=n_batches, desc=doing, unit="batch", mininterval=1) as bar:
             for place, batch in enumerate(rows.batches(size)):
                 pending.append(threads.submit(work, batch))
-                if place >= _SIDE_BY_SIDE:
+                if place >= at_once:
                     yield pending.popleft().result()
                     bar.update()
             while pending:
