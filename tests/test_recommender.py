@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from kedro.io import DataCatalog
 
 import bazar
 from bazar.datasets.arrays import ArrayDataset, WindowsDataset
@@ -56,6 +57,9 @@ OPTIONS = ShopOptions.model_validate(
         },
     }
 )  # fmt: skip
+
+# What a Recommender asks a catalog for.
+ASKED = ("shop", "shop_products", "shop_vectors", "shop_customers", "all_networks")
 
 
 def ids(n_products: int) -> np.ndarray:
@@ -268,6 +272,19 @@ def test_another_file_than_was_trained_is_refused(folder: Path, tmp_path: Path) 
     (copied / "classifier.keras.sha256").unlink()
     with pytest.raises(InputError, match=r"no .*classifier.keras.sha256: train the network again"):
         Recommender.load(copied)
+
+
+def test_a_network_that_a_catalog_lacks_is_named(shop: Recommender) -> None:
+    products = shop.products
+    catalog = DataCatalog.from_config(
+        {name: {"type": "MemoryDataset", "copy_mode": "assign"} for name in ASKED}
+    )
+    contents = (OPTIONS.model_dump(mode="json"), products.to_frame(), products.vectors,
+                shop._customers, {"regressor": lambda: None})  # fmt: skip
+    for name, content in zip(ASKED, contents, strict=True):
+        catalog.save(name, content)
+    with pytest.raises(InputError, match=r"no classifier.keras: train the network again"):
+        Recommender.from_catalog(catalog)
 
 
 @pytest.mark.parametrize("name", [SHOP, PRODUCTS, VECTORS, CUSTOMERS])

@@ -265,6 +265,8 @@ def test_findings_say_no_more_than_the_numbers() -> None:
 def test_findings_claim_nothing_where_intervals_overlap() -> None:
     first, one, two = findings(metrics(classifier=0.26, regressor=0.015))
     assert first.endswith("; the interval of last-item co-occurrence overlaps.")
+    first, *_ = findings(metrics(classifier=0.26, regressor=0.255))
+    assert first.endswith("; the intervals of Regressor and last-item co-occurrence overlap.")
     assert "is above the best floor, last-item co-occurrence (0.2500), but" in one
     assert one.endswith("it is not shown to beat it.")
     assert "does not beat popularity (0.0200): it is below it, and their intervals overlap" in two

@@ -205,7 +205,10 @@ class Recommender:
         options = ShopOptions.model_validate(catalog.load("shop"))
 
         def read_network(model: str, seed: int) -> RecurrentNetwork:
-            return catalog.load("all_networks")[network_file(model, seed)]()
+            networks, name = catalog.load("all_networks"), network_file(model, seed)
+            if name not in networks:
+                raise InputError(f"there is no {name}.keras: train the network again")
+            return networks[name]()
 
         products = Products.from_frame(catalog.load("shop_products"), catalog.load("shop_vectors"))
         made = cls(products, catalog.load("shop_customers"), options, read_network)
