@@ -6,8 +6,9 @@
 The last tenth of the users is held back, and with them the products that nobody else has bought.
 A network is trained on the others; then everybody is there, and it is trained in two ways: from
 nothing, and from those weights as `warm_start` does. Both, and the earlier network as it is, are
-measured on the last purchase of every user (leave_one_out, history masked). Seconds are of training, validation included. Prints
-Markdown, a line for each seed and way, then means, standard deviations and the ratio of times.
+measured on the last purchase of every user (leave_one_out, history masked). Seconds are of
+training, validation included. Prints Markdown, a line for each seed and way, then means, standard
+deviations and the ratio of times.
 """
 
 import argparse
