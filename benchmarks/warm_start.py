@@ -5,9 +5,9 @@
 
 The last tenth of the users is held back, and with them the products that nobody else has bought.
 A network is trained on the others; then everybody is there, and it is trained in two ways: from
-nothing, and from those weights as `warm_start` does. Both, and the earlier network as it is, are
-measured on the last purchase of every user (leave_one_out, history masked). Seconds are of
-training, validation included. Prints Markdown, a line for each seed and way, then means, standard
+nothing, and from there as `warm_start` does. Both, and the earlier network as it is, are measured
+on the last purchase of every user (leave_one_out, history masked). Seconds are of training,
+validation included. Prints Markdown, a line for each seed and way, then means, standard
 deviations and the ratio of times.
 """
 
@@ -22,11 +22,12 @@ from kedro.framework.startup import bootstrap_project
 from timing import machine
 
 from bazar.metrics import row_metrics
-from bazar.networks import RecurrentNetwork, for_catalogue
+from bazar.networks import RecurrentNetwork
 from bazar.options import NetworkBlock
 from bazar.ranking import rank_catalogue
 from bazar.scorers import of_network
 from bazar.training import TrainedNetwork, train_network
+from bazar.warm_start import Start, start_from
 from bazar.windows import Sequences, Split, leave_one_out
 
 ROOT = Path(__file__).parents[1]
@@ -47,9 +48,7 @@ class Shop:
     item_ids: np.ndarray
     vectors: np.ndarray
 
-    def train(
-        self, block: NetworkBlock, seed: int, start: RecurrentNetwork | None = None
-    ) -> TrainedNetwork:
+    def train(self, block: NetworkBlock, seed: int, start: Start | None = None) -> TrainedNetwork:
         """Train a network."""
         trained = train_network(
             self.split.train, self.split.validation, block, len(self.item_ids) - 1, seed,
@@ -112,8 +111,9 @@ def main() -> None:
     print("|---:|---|---:|---:|---:|---:|", flush=True)
     figures: dict[str, list[tuple[float, float, float]]] = {"from nothing": [], "warm start": []}
     for seed in arguments.seeds:
-        before = early.train(block, seed).network
-        as_it_is = late.measure(for_catalogue(before, late.item_ids))
+        before = early.train(block, seed)
+        start = start_from(before.network, before.optimizer, late.item_ids)
+        as_it_is = late.measure(start.network)
         print(
             f"| {seed} | the earlier network as it is | – | – | {as_it_is[0]:.4f} "
             f"| {as_it_is[1]:.4f} |",
@@ -121,8 +121,7 @@ def main() -> None:
         )
         for way, told in figures.items():
             warm = way == "warm start"
-            start = for_catalogue(before, late.item_ids) if warm else None
-            trained = late.train(block.warmed if warm else block, seed, start)
+            trained = late.train(block.warmed if warm else block, seed, start if warm else None)
             seconds = trained.facts["seconds_training"]
             told.append((seconds, *late.measure(trained.network)))
             print(

@@ -55,7 +55,7 @@ def test_an_example_of_a_network_trains(tmp_path: Path, example: dict) -> None:
     )
     ((network, history, facts),) = train_chosen(
         split.train, split.validation, index, vectors(), quick, 1, False,
-        tmp_path / "state.npz", tmp_path / "last.keras",
+        tmp_path / "state.npz", tmp_path / "last.keras", tmp_path / "optimizer.npz",
     )  # fmt: skip
     assert facts["network"] == name
     assert np.isfinite(history["loss"]).all()

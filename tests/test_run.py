@@ -397,6 +397,8 @@ def test_the_next_night(ran: tuple[Path, StoreSummary, str], tmp_path: Path) -> 
         "ingestion,joining,sequencing,embedding,modelling_classifier,modelling_regressor",
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    assert run.stdout.count("warm start: from the weights of") == 2
+    assert "begins anew" not in " ".join(run.stdout.split())
     for model in ("classifier", "regressor"):
         folder = project / "data/06_models/sample"
         trained = json.loads((folder / f"{model}_training.json").read_text())

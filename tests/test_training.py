@@ -18,11 +18,12 @@ from bazar.errors import InputError
 from bazar.floors import Popularity
 from bazar.metrics import row_metrics
 from bazar.network_files import load_network, save_network
-from bazar.networks import RecurrentNetwork, build_network, for_catalogue
+from bazar.networks import RecurrentNetwork, build_network
 from bazar.options import NetworkBlock, WarmOptions
 from bazar.ranking import rank_catalogue
 from bazar.scorers import Scorer, of_network
 from bazar.training import TrainedNetwork, make_steps, train_network
+from bazar.warm_start import Start, keep_optimizer, last_optimizer, start_from
 from bazar.windows import Split, Windows, leave_one_out, paper_windows
 from tests.test_batches import all_rows
 from tests.test_ranking import unit
@@ -591,8 +592,8 @@ def test_a_warm_start_goes_on_where_training_ended() -> None:
         BLOCKS["ids and titles"], warm=WarmOptions(epochs=2, learning_rate=0.01)
     )
     early = cycle_split(users=48)
-    trained = train(early, described).network
-    trained.item_ids = np.arange(N_ITEMS + 1).astype(object)
+    trained = train(early, described)
+    trained.network.item_ids = np.arange(N_ITEMS + 1).astype(object)
     # Two products join the cycle, and as many customers again.
     longer = N_ITEMS + 2
     lists = [[(user + step) % longer + 1 for step in range(10)] for user in range(98)]
@@ -600,10 +601,11 @@ def test_a_warm_start_goes_on_where_training_ended() -> None:
     item_ids = np.arange(longer + 1).astype(object)
     read = np.concatenate([vectors(), unit(np.random.default_rng(9).normal(size=(3, 24)))[1:]])
 
-    def train_late(block: NetworkBlock, start: RecurrentNetwork | None) -> TrainedNetwork:
+    def train_late(block: NetworkBlock, start: Start | None) -> TrainedNetwork:
         return train_network(late.train, late.validation, block, longer, 1, read, start=start)
 
-    warm = train_late(described.warmed, for_catalogue(trained, item_ids))
+    start = start_from(trained.network, trained.optimizer, item_ids)
+    warm = train_late(described.warmed, start)
     cold = train_late(described.warmed, None)
     assert len(warm.history) == len(cold.history) == 2
     assert warm.facts["warm_start"]
@@ -613,13 +615,82 @@ def test_a_warm_start_goes_on_where_training_ended() -> None:
     assert (warm.network.known.numpy()[1:] == 1).all()
 
 
+def one_batch(**changes: Any) -> NetworkBlock:
+    """Every epoch is one step on all rows, and the last one is the best."""
+    training = {"batch_size": 4_096, "choose_by": "val_loss", "early_stopping_patience": None}
+    return block(training | {"learning_rate": 0.003} | changes)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+def test_a_training_in_two_parts_is_one_training(optimizer: str) -> None:
+    described = one_batch(optimizer=optimizer, epochs=6)
+    split = cycle_split(users=40)
+    whole = train(split, described)
+    assert whole.facts["best_epoch"] == 6
+
+    first = train(split, with_training(described, epochs=4))
+    first.network.item_ids = np.array(["", *(f"P{item:02d}" for item in range(1, N_ITEMS + 1))])
+    # Between the parts all products are numbered anew.
+    order = np.random.default_rng(1).permutation(N_ITEMS) + 1
+    place = np.zeros(N_ITEMS + 1, int)
+    place[order] = np.arange(1, N_ITEMS + 1)
+    lists = [[int(place[(user + step) % N_ITEMS + 1]) for step in range(10)] for user in range(40)]
+    renumbered = leave_one_out(sequences_of(lists), N_ITEMS, history_length=8)
+    item_ids = first.network.item_ids[[0, *order]]
+
+    def second(known: list[np.ndarray] | None) -> np.ndarray:
+        trained = train_network(
+            renumbered.train, renumbered.validation, with_training(described, epochs=2), N_ITEMS,
+            9, start=start_from(first.network, known, item_ids),
+        )  # fmt: skip
+        assert trained.facts["best_epoch"] == 2
+        return trained.network.item_embedding.embeddings.numpy()[place]
+
+    expected = whole.network.item_embedding.embeddings.numpy()
+    np.testing.assert_allclose(second(first.optimizer)[1:], expected[1:], rtol=1e-3, atol=1e-5)
+    if optimizer != "sgd":
+        assert np.abs(second(None) - expected)[1:].max() > 1e-3
+
+
+def test_what_an_optimizer_knew_is_of_one_network(tmp_path: Path) -> None:
+    split, path = cycle_split(users=40), tmp_path / "optimizer.npz"
+    trained = train(split, block({"epochs": 1}))
+    assert last_optimizer(path, trained.network, "adam") is None
+    keep_optimizer(path, trained.network, "adam", trained.optimizer)
+    save_network(trained.network, tmp_path / "network.keras", tmp_path / "network.keras")
+    read = load_network(tmp_path / "network.keras")
+    for ours, theirs in zip(
+        last_optimizer(path, read, "adam") or [], trained.optimizer, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    assert last_optimizer(path, read, "rmsprop") is None
+    other = train(split, block({"epochs": 1}), seed=2).network
+    assert last_optimizer(path, other, "adam") is None
+
+
+def test_averaged_weights_are_the_mean_over_all_steps() -> None:
+    split, described = cycle_split(users=40), one_batch(epochs=3)
+
+    def embeddings(**changes: Any) -> np.ndarray:
+        trained = train(split, with_training(described, **changes))
+        assert trained.facts["best_epoch"] == len(trained.history)
+        return trained.network.item_embedding.embeddings.numpy()
+
+    on_the_way = [embeddings(epochs=1, learning_rate=1e-12)]
+    on_the_way += [embeddings(epochs=epochs) for epochs in (1, 2, 3)]
+    found = embeddings(average_weights=True)
+    np.testing.assert_allclose(found, np.mean(on_the_way, axis=0), rtol=1e-4, atol=1e-6)
+    assert np.abs(found - on_the_way[-1]).max() > 1e-3
+
+
 def test_a_warm_start_is_of_the_same_network() -> None:
     split = cycle_split(users=40)
     trained = train(split, with_training(BLOCKS["tied"], epochs=1)).network
     with pytest.raises(InputError, match=r"(?s)warm_start: .* is not the one .* warm_start: false"):
         train_network(
-            split.train, split.validation, BLOCKS["titles"], N_ITEMS, 1, vectors(), start=trained
-        )
+            split.train, split.validation, BLOCKS["titles"], N_ITEMS, 1, vectors(),
+            start=Start(trained),
+        )  # fmt: skip
 
 
 def test_a_warm_start_reads_the_same_vectors() -> None:
@@ -631,7 +702,7 @@ def test_a_warm_start_reads_the_same_vectors() -> None:
     for others in (unit(vectors()[:, :12]), of_another_encoder):
         with pytest.raises(InputError, match="trained with other vectors"):
             train_network(
-                split.train, split.validation, described, N_ITEMS, 1, others, start=trained
+                split.train, split.validation, described, N_ITEMS, 1, others, start=Start(trained)
             )
         with pytest.raises(InputError, match="trained with other vectors"):
             of_network(trained, others)
@@ -655,9 +726,10 @@ def test_products_without_titles_are_said_to_be_what_is_missing() -> None:
 
 def test_an_interrupted_warm_start_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     split = cycle_split(users=40)
-    described = with_training(BLOCKS["ids and titles"], epochs=3)
+    described = with_training(BLOCKS["ids and titles"], epochs=3, average_weights=True)
     last = tmp_path / "last.keras"
-    network = train(split, with_training(described, epochs=1)).network
+    trained = train(split, with_training(described, epochs=1))
+    network = trained.network
     network.item_ids = np.arange(N_ITEMS + 1).astype(str).astype(object)
     save_network(network, last, last)
 
@@ -666,7 +738,7 @@ def test_an_interrupted_warm_start_goes_on_to_the_same_weights(tmp_path: Path) -
         random.seed()
         return train_network(
             split.train, split.validation, described, N_ITEMS, 2, vectors(), checkpoint,
-            after_epoch, load_network(last),
+            after_epoch, Start(load_network(last), trained.optimizer),
         )  # fmt: skip
 
     def stop(figures: dict[str, float]) -> None:

@@ -512,32 +512,64 @@ def for_catalogue(network: RecurrentNetwork, item_ids: np.ndarray) -> RecurrentN
     assert network.item_ids is not None
     if np.array_equal(network.item_ids, item_ids):
         return network
-    place = {item_id: index for index, item_id in enumerate(network.item_ids)}
-    places = np.array([place.get(item_id, -1) for item_id in item_ids])
+    places = places_of_items(network, item_ids)
     grown = RecurrentNetwork(
         network.options.model_dump(mode="json"), len(item_ids) - 1, network.vector_dimension
     )
     grown.item_ids, grown.some_vectors = item_ids, network.some_vectors
+    for old, new in zip(network.weights, grown.weights, strict=True):
+        new.assign(values_for_catalogue(network, grown, new, old.numpy(), places))
+    return grown
+
+
+def places_of_items(network: RecurrentNetwork, item_ids: np.ndarray) -> np.ndarray:
+    """Find the items of a catalogue in that of a network.
+
+    Args:
+        network: with its ``item_ids``.
+        item_ids: shape (items + 1,), external ids by item index.
+
+    Returns:
+        Shape (items + 1,), item indices of the network, -1 of those that it does not have.
+    """
+    assert network.item_ids is not None
+    place = {item_id: index for index, item_id in enumerate(network.item_ids)}
+    return np.array([place.get(item_id, -1) for item_id in item_ids])
+
+
+def values_for_catalogue(
+    network: RecurrentNetwork,
+    grown: RecurrentNetwork,
+    weight: keras.Variable,
+    values: np.ndarray,
+    places: np.ndarray,
+) -> np.ndarray:
+    """Put values that belong to a weight in the order of another catalogue.
+
+    Args:
+        network: for the catalogue that the values are of.
+        grown: the same for the other one; see :func:`for_catalogue`.
+        weight: a weight of ``grown``.
+        values: of the same weight of ``network``: its own, or what an optimizer keeps of it.
+        places: what :func:`places_of_items` found.
+
+    Returns:
+        The shape of ``weight``, float32.
+    """
     untied = network.options.head == "softmax"
     embeddings = None if grown.item_embedding is None else grown.item_embedding.embeddings
-    for old, new in zip(network.weights, grown.weights, strict=True):
-        values, learned, axis = new.numpy(), old.numpy(), 0
-        if new is grown.known:
-            values[:] = 0
-        elif untied and new is grown.head.bias:
-            values[:] = learned.min()
-        elif untied and new is grown.head.kernel:
-            values[:] = 0
-            axis = 1
-        elif new is embeddings:
-            values[:] = learned[np.asarray(network.known) > 0].mean(axis=0)
-        else:
-            new.assign(learned)
-            continue
-        of_items = np.moveaxis(values, axis, 0)
-        of_items[places >= 0] = np.moveaxis(learned, axis, 0)[places[places >= 0]]
-        new.assign(values)
-    return grown
+    moved, axis = np.zeros(weight.shape, np.float32), 0
+    if untied and weight is grown.head.bias:
+        moved[:] = values.min()
+    elif untied and weight is grown.head.kernel:
+        axis = 1
+    elif weight is embeddings:
+        moved[:] = values[np.asarray(network.known) > 0].mean(axis=0)
+    elif weight is not grown.known:
+        return values
+    of_items = np.moveaxis(moved, axis, 0)
+    of_items[places >= 0] = np.moveaxis(values, axis, 0)[places[places >= 0]]
+    return moved
 
 
 def last_steps(histories: Any) -> Any:

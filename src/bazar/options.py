@@ -277,7 +277,11 @@ class NetworkOptions(Options):
 
 
 class WarmOptions(Options):
-    """How a training that starts from the last weights differs from one that starts from none."""
+    """How a training that starts from the last weights differs from one that starts from none.
+
+    The learning rate stays as it is, and weights are averaged: the steps go around good weights,
+    rather than on and on into those that fit the same purchases better and better.
+    """
 
     epochs: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
@@ -297,6 +301,8 @@ class TrainingOptions(Options):
     learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "cosine"] = "constant"
     """How the learning rate goes: as it is, or down to 0 over all epochs by a half cosine."""
+    average_weights: bool = False
+    """Whether the mean of the weights over all steps is kept, in place of the last ones."""
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     """Targets in a step."""
@@ -324,7 +330,8 @@ class NetworkBlock(NetworkOptions):
         """The same network, trained as ``warm_start`` trains it."""
         if self.training.warm is None:
             return self
-        training = self.training.model_copy(update=dict(self.training.warm))
+        changes = {**dict(self.training.warm), "schedule": "constant", "average_weights": True}
+        training = self.training.model_copy(update=changes)
         return self.model_copy(update={"training": training})
 
     @model_validator(mode="after")

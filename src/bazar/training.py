@@ -3,7 +3,8 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from bazar.metrics import row_metrics, target_ranks
 from bazar.networks import RecurrentNetwork, build_network, have_titles
 from bazar.options import NetworkBlock
 from bazar.scorers import NetworkClassifier, NetworkRegressor
+from bazar.warm_start import Start
 from bazar.windows import Windows
 
 logger = logging.getLogger(__name__)
@@ -43,11 +45,13 @@ class TrainedNetwork:
             (full catalogue, history masked) and ``seconds`` (of training, without validation).
         facts: ``seconds_training`` (wall clock of all epochs with their validation),
             ``n_parameters`` (trainable), ``best_epoch`` and ``training_rows`` (targets).
+        optimizer: the optimizer's variables after the last epoch, in Keras' order.
     """
 
     network: RecurrentNetwork
     history: pd.DataFrame
     facts: dict[str, float]
+    optimizer: list[np.ndarray]
 
 
 def train_network(
@@ -59,7 +63,7 @@ def train_network(
     item_vectors: np.ndarray | None = None,
     checkpoint: Checkpoint | None = None,
     after_epoch: Callable[[dict[str, float]], None] | None = None,
-    start: RecurrentNetwork | None = None,
+    start: Start | None = None,
 ) -> TrainedNetwork:
     """Build a network and train it; two calls with the same arguments give the same weights.
 
@@ -78,8 +82,8 @@ def train_network(
             came of the training is safe.
         after_epoch: called with the figures of each epoch, a row of the history; what it raises
             ends the training.
-        start: a network of the same description and catalogue, whose weights are gone on from.
-            None starts from weights that ``seed`` draws.
+        start: what is gone on from: a network of the same description and catalogue. None starts
+            from weights that ``seed`` draws.
 
     Raises:
         InputError: if there is nothing to learn from, or nothing to validate on, or ``start`` is
@@ -97,20 +101,21 @@ def train_network(
             "and 3 to validate"
         )
     started = time.perf_counter()
-    if start is not None and start.options != block.network:
+    if start is not None and start.network.options != block.network:
         raise InputError(
             "warm_start: the network that was trained last is not the one that the parameters "
             "describe now\nTrain this one once with warm_start: false"
         )
     if start is not None and item_vectors is not None:
-        start.check_vectors(item_vectors)
+        start.network.check_vectors(item_vectors)
     training = _Training(train, validation, block, n_items, seed, item_vectors, start)
     logger.info("the network:\n%s", training.network.describe())
     mark = ""
     if checkpoint is not None:
         arrays = [*what_is_read(train, validation, item_vectors), np.array(n_items)]
         if start is not None:
-            arrays += [weight.numpy() for weight in start.weights]
+            arrays += [weight.numpy() for weight in start.network.weights]
+            arrays += start.optimizer or []
         mark = fingerprint(block, seed, arrays)
         if (state := checkpoint.load(mark)) is not None:
             training.restore(*state)
@@ -144,7 +149,7 @@ def train_network(
         best["val_loss"],
         best["val_ndcg@10"],
     )
-    return TrainedNetwork(network, history, facts)
+    return TrainedNetwork(network, history, facts, training.optimizer_variables())
 
 
 def weigh_titles(
@@ -223,7 +228,7 @@ class _Training:
         n_items: int,
         seed: int,
         item_vectors: np.ndarray | None,
-        start: RecurrentNetwork | None,
+        start: Start | None,
     ) -> None:
         self._options = block.training
         self._validation = validation
@@ -242,14 +247,20 @@ class _Training:
             if item_vectors is not None and block.adapts_titles:
                 self.network.fit_whitening(item_vectors)
         else:
-            for new, old in zip(self.network.weights, start.weights, strict=True):
+            for new, old in zip(self.network.weights, start.network.weights, strict=True):
                 new.assign(old)
             if self.network.title_weight is not None:
                 self.network.title_weight.assign(0)
-            self.network.known.assign(np.maximum(start.known.numpy(), in_training))
+            self.network.known.assign(np.maximum(start.network.known.numpy(), in_training))
 
         self._optimizer = keras.optimizers.get(self._options.optimizer)
         self._optimizer.build(self.network.trainable_variables)
+        if start is not None and start.optimizer is not None:
+            for variable, array in zip(self._optimizer.variables, start.optimizer, strict=True):
+                variable.assign(array)
+        self._mean = None
+        if self._options.average_weights:
+            self._mean = _MeanWeights(self.network.trainable_variables)
         every_position = self._options.rows == "every_position"
         self._batches = Batches(
             train,
@@ -307,33 +318,49 @@ class _Training:
                 places = range(len(weights), len(weights) + len(run))
                 rates = [self._rate(number, place / n_batches) for place in places]
                 losses.append(self._steps(run, rates))
+                if self._mean is not None:
+                    self._mean.take_in(len(run))
                 weights += [float(batch.weights.sum()) for batch in run]
                 bar.update(len(run))
             loss = float(np.average(np.concatenate(losses), weights=weights))
             seconds = time.perf_counter() - started
             self._check_finite(loss)
-            figures = {"loss": loss} | self._validate()
+            with nullcontext() if self._mean is None else self._mean.in_place():
+                figures = {"loss": loss} | self._validate()
+                if not self.best_epoch or self._is_better(figures):
+                    self.best_epoch = number + 1
+                    self._best = [variable.numpy() for variable in self.network.variables]
             bar.set_postfix({name: f"{value:.4g}" for name, value in figures.items()})
         self.epochs.append({"epoch": number + 1, **figures, "seconds": round(seconds, 2)})
-        if not self.best_epoch or self._is_better(figures):
-            self.best_epoch = number + 1
-            self._best = [variable.numpy() for variable in self.network.variables]
 
     def state(self) -> tuple[list[np.ndarray], dict[str, Any]]:
         """Return everything that the next epoch depends on."""
-        variables = [*self.network.variables, *self._optimizer.variables]
+        weights = [variable.numpy() for variable in self.network.variables]
+        mean, steps = ([], 0) if self._mean is None else (self._mean.of_weights, self._mean.steps)
         seconds = time.perf_counter() - self._started + self.seconds_before
-        facts = {"epochs": self.epochs, "best_epoch": self.best_epoch, "seconds": seconds}
-        return [*(variable.numpy() for variable in variables), *self._best], facts
+        facts = {
+            "epochs": self.epochs, "best_epoch": self.best_epoch, "seconds": seconds,
+            "steps": steps,
+        }  # fmt: skip
+        return [*weights, *self.optimizer_variables(), *mean, *self._best], facts
 
     def restore(self, arrays: list[np.ndarray], facts: dict[str, Any]) -> None:
         """Go back to a state."""
         variables = [*self.network.variables, *self._optimizer.variables]
         for variable, array in zip(variables, arrays, strict=False):
             variable.assign(array)
-        self._best = arrays[len(variables) :]
+        rest = arrays[len(variables) :]
+        if self._mean is not None:
+            n_values = len(self._mean.of_weights)
+            self._mean.of_weights, self._mean.steps = rest[:n_values], facts["steps"]
+            rest = rest[n_values:]
+        self._best = rest
         self.epochs, self.best_epoch = facts["epochs"], facts["best_epoch"]
         self.seconds_before = facts["seconds"]
+
+    def optimizer_variables(self) -> list[np.ndarray]:
+        """Return what the optimizer knows now."""
+        return [variable.numpy() for variable in self._optimizer.variables]
 
     def keep_best(self) -> None:
         """Put the weights of the best epoch back."""
@@ -387,6 +414,43 @@ class _Training:
             "val_loss": float(np.concatenate(losses).mean()),
             "val_ndcg@10": float(row_metrics(np.concatenate(ranks))["ndcg@10"].mean()),
         }
+
+
+class _MeanWeights:
+    """The mean of weights over the steps of a training, its start among them.
+
+    Stochastic weight averaging (Izmailov et al. 2018, arXiv 1803.05407), over every few steps.
+
+    Attributes:
+        of_weights: float32, in the order and of the shapes of the weights.
+        steps: how many are in the mean.
+    """
+
+    def __init__(self, weights: Sequence[keras.Variable]) -> None:
+        self._weights = weights
+        self.of_weights = [weight.numpy() for weight in weights]
+        self.steps = 1
+
+    def take_in(self, steps: int) -> None:
+        """Count the weights as they are now for so many steps."""
+        self.steps += steps
+        share = np.float32(steps / self.steps)
+        self.of_weights = [
+            mean + share * (weight.numpy() - mean)
+            for mean, weight in zip(self.of_weights, self._weights, strict=True)
+        ]
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Put the mean in the place of the weights, for as long as the context lasts."""
+        own = [weight.numpy() for weight in self._weights]
+        self._put(self.of_weights)
+        yield
+        self._put(own)
+
+    def _put(self, values: list[np.ndarray]) -> None:
+        for weight, value in zip(self._weights, values, strict=True):
+            weight.assign(value)
 
 
 def make_steps(

@@ -18,7 +18,7 @@ from bazar.checkpoints import Checkpoint
 from bazar.errors import InputError
 from bazar.models import ReadNetwork, network_file
 from bazar.network_files import load_network
-from bazar.networks import RecurrentNetwork, for_catalogue
+from bazar.networks import RecurrentNetwork
 from bazar.options import REPORT, EvaluationOptions, ModelOptions
 from bazar.ranking import (
     mark_of_rows,
@@ -29,6 +29,7 @@ from bazar.ranking import (
 )
 from bazar.scorers import Scorer, of_network
 from bazar.training import train_network
+from bazar.warm_start import keep_optimizer, last_optimizer, start_from
 from bazar.windows import Windows
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ def training_pipeline(model: str, train: Callable[..., Any], options: str) -> Pi
             "params:warm_start",
             "checkpoint",
             "last_network",
+            "optimizer",
         ],
         ["network", "history", "training"],
         name="train",
@@ -149,17 +151,26 @@ def train_chosen(
     warm_start: bool,
     checkpoint: Path,
     last_network: Path,
+    optimizer: Path,
 ) -> Iterator[Trained]:
     """Train the network that a model's options choose.
 
     Yields:
-        The network, its history and facts, once. When they are saved, the checkpoint is cleared.
+        The network, its history and facts, once. When they are saved, what the optimizer knows is
+        written for the next warm start, and the checkpoint is cleared.
     """
     check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     item_ids = external_ids(item_index)
-    start = None
+    start, by = None, options.block.training.optimizer
     if warm_start and last_network.is_file():
-        start = for_catalogue(load_network(last_network), item_ids)
+        last = load_network(last_network)
+        known = last_optimizer(optimizer, last, by)
+        if known is None:
+            logger.warning(
+                "warm start: %s is not what %s was at the end of the training of %s; %s begins "
+                "anew, and the network may come out less good", optimizer, by, last_network, by,
+            )  # fmt: skip
+        start = start_from(last, known, item_ids)
         logger.info("warm start: from the weights of %s", last_network)
     elif warm_start:
         logger.warning("warm start: there is no %s; training from nothing", last_network)
@@ -178,6 +189,7 @@ def train_chosen(
     if options.block.needs_vectors:
         trained.network.note_vectors(item_vectors)
     yield trained.network, trained.history, trained.facts | {"network": options.network}
+    keep_optimizer(optimizer, trained.network, by, trained.optimizer)
     kept.clear()
 
 
@@ -191,12 +203,13 @@ def train_report(
     warm_start: bool,
     checkpoint: Path,
     last_network: Path,
+    optimizer: Path,
 ) -> Iterator[Trained]:
     """Train the report's network, whichever is chosen; see :func:`train_chosen`."""
     chosen = options.model_copy(update={"network": REPORT})
     yield from train_chosen(
         train, validation, item_index, item_vectors, chosen, seed, warm_start, checkpoint,
-        last_network,
+        last_network, optimizer,
     )  # fmt: skip
 
 
