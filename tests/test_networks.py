@@ -14,6 +14,7 @@ from bazar.datasets.network import NetworkDataset
 from bazar.networks import (
     RecurrentNetwork,
     ResidualBlock,
+    ResidualBlock,
     build_network,
     for_catalogue,
     last_steps,
@@ -589,3 +590,13 @@ def test_a_run_killed_between_a_network_and_its_checksum_leaves_one_that_loads(
                 dataset.save(network)
         dataset.load()
     np.testing.assert_array_equal(dataset.load().head.bias, network.head.bias)
+
+
+def test_a_block_gives_the_steps_that_are_asked_for() -> None:
+    block = ResidualBlock("gru", units=6, feed_forward=8, dropout=0.5)
+    states = np.random.default_rng(2).normal(size=(3, 5, 4)).astype(np.float32)
+    block.build(states.shape)
+    every = np.asarray(block(states)).reshape(15, 4)
+    places = np.array([4, 11, 5], np.int32)
+    asked = np.asarray(block(states, positions=places))
+    np.testing.assert_allclose(asked, every[places], rtol=1e-5, atol=1e-6)

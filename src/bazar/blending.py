@@ -65,8 +65,10 @@ class Component:
         if isinstance(self.scorer, NearestTitles):
             return _softmax_of_standardised(scores, self.scorer.is_titled)
         best = scores.max(axis=1, keepdims=True)
-        behind = _BEHIND * np.where(best > 0, best, 1) / (1 - np.minimum(scores, 0))
-        return _normalised(np.maximum(scores, 0) + behind)
+        shares = np.subtract(1, np.minimum(scores, 0))
+        np.divide(_BEHIND * np.where(best > 0, best, 1), shares, out=shares)
+        shares += np.maximum(scores, 0)
+        return _normalised(shares)
 
 
 def _softmax_of_standardised(scores: np.ndarray, is_titled: np.ndarray) -> np.ndarray:
@@ -125,11 +127,12 @@ class Blend:
         n_rows = max(1, _NUMBERS_AT_A_TIME // blended.shape[1])
         for start in range(0, len(blended), n_rows):
             rows = slice(start, start + n_rows)
-            is_closed = np.ones_like(blended[rows], bool)
             for component, weight, scores in scored:
                 blended[rows] += weight * component.to_shares(scores[rows])
-                is_closed &= scores[rows] == -np.inf
-            blended[rows][is_closed] = -np.inf
+        # Few have no share at all; of those, some are only too unlikely for a number.
+        nothing = np.nonzero(blended == 0)
+        is_closed = np.all([scores[nothing] == -np.inf for _, _, scores in scored], axis=0)
+        blended[tuple(places[is_closed] for places in nothing)] = -np.inf
         return blended
 
 

@@ -107,7 +107,7 @@ class DecayedCooccurrence:
     def score(self, windows: Windows) -> np.ndarray:
         """Return sums of weights; see :meth:`bazar.scorers.Scorer.score`."""
         histories = _decayed_histories(windows, len(self._popularity), self._decay)
-        return _or_popularity((histories @ self._pairs).toarray(), self._popularity)
+        return _or_popularity(histories @ self._pairs, self._popularity)
 
 
 class SessionKnn:
@@ -134,12 +134,12 @@ class SessionKnn:
     def score(self, windows: Windows) -> np.ndarray:
         """Return sums of nearness; see :meth:`bazar.scorers.Scorer.score`."""
         histories = _decayed_histories(windows, len(self._popularity), self._options.history_decay)
-        scores = np.empty(histories.shape, np.float32)
-        for rows in self._parts(histories):
-            nearness = histories[rows] @ self._users_of_items
-            neighbours = _strongest(nearness, self._options.neighbours)
-            scores[rows] = (neighbours @ self._sequences).toarray()
-        return _or_popularity(scores, self._popularity)
+        scores = [
+            _strongest(histories[rows] @ self._users_of_items, self._options.neighbours)
+            @ self._sequences
+            for rows in self._parts(histories)
+        ]
+        return _or_popularity(sparse.vstack(scores, "csr"), self._popularity)
 
     def _parts(self, histories: sparse.csr_array) -> Iterator[slice]:
         """Cut the rows so that no part meets many more sequences than are held at a time."""
@@ -189,9 +189,13 @@ def _share_of_most(training_counts: np.ndarray) -> np.ndarray:
     return (training_counts / (training_counts.max() + 1)).astype(np.float32)
 
 
-def _or_popularity(scores: np.ndarray, popularity: np.ndarray) -> np.ndarray:
-    """Put what has no score behind what has one, in order of popularity."""
-    return np.where(scores > 0, scores, popularity - 1)
+def _or_popularity(scores: sparse.csr_array, popularity: np.ndarray) -> np.ndarray:
+    """Put what has no score above 0 behind what has one, in order of popularity."""
+    rows = np.repeat(np.arange(scores.shape[0]), np.diff(scores.indptr))
+    told = scores.data > 0
+    filled = np.tile(popularity - 1, (scores.shape[0], 1))
+    filled[rows[told], scores.indices[told]] = scores.data[told]
+    return filled
 
 
 def _count_pairs(

@@ -104,9 +104,23 @@ class ResidualBlock(keras.layers.Layer):
         self.feed_forward_norm.build(input_shape)
         self.built = True
 
-    def call(self, states: Any, training: bool = False) -> Any:
-        """Go over the steps."""
-        read = self.back(self.recurrent(states, training=training))
+    def call(self, states: Any, positions: Any = None, training: bool = False) -> Any:
+        """Go over the steps.
+
+        Args:
+            states: shape (rows, steps, dimension).
+            positions: which steps are asked for, as of :meth:`RecurrentNetwork.read`: what comes
+                after the recurrent layer looks at one step at a time, and is spared the others.
+                None asks for all.
+            training: whether to drop.
+
+        Returns:
+            Shape (rows, steps, dimension), or (targets, dimension) with ``positions``.
+        """
+        read = self.recurrent(states, training=training)
+        if positions is not None:
+            read, states = _at(positions, read), _at(positions, states)
+        read = self.back(read)
         states = self.recurrent_norm(states + self.recurrent_dropout(read, training=training))
         thought = self.out(self.hidden(states))
         return self.feed_forward_norm(
@@ -305,9 +319,14 @@ class RecurrentNetwork(keras.Model):
             What was read up to each position, shape (targets, size of what the head reads).
         """
         states = represented
-        for layer in self.over_time:
+        *before, last = self.over_time
+        for layer in before:
             states = layer(states, training=training)
-        states = _at(positions, states)
+        # In training most steps are asked for, and dropout would draw otherwise.
+        if isinstance(last, ResidualBlock) and not training:
+            states = last(states, positions=positions)
+        else:
+            states = _at(positions, last(states, training=training))
         for layer in self.after:
             states = layer(states, training=training)
         read = self.head(states)

@@ -133,8 +133,13 @@ class NearestTitles:
 
     def __init__(self, item_vectors: np.ndarray) -> None:
         self.item_vectors = item_vectors
-        self._distinct, self._place = np.unique(item_vectors, axis=0, return_inverse=True)
         self.is_titled = have_titles(item_vectors)
+        self._untitled = np.flatnonzero(~self.is_titled)
+        self._table = tf.constant(np.ascontiguousarray(item_vectors.T))
+        # Equal vectors in other columns may be multiplied in another order.
+        _, first, place = np.unique(item_vectors, axis=0, return_index=True, return_inverse=True)
+        is_copy = self.is_titled & (first[place] != np.arange(len(item_vectors)))
+        self._copies, self._originals = np.flatnonzero(is_copy), first[place[is_copy]]
         self.readable: np.ndarray | None = self.is_titled
         self._items = np.flatnonzero(self.is_titled)
         self._index = faiss.IndexFlatIP(item_vectors.shape[1])
@@ -150,8 +155,9 @@ class NearestTitles:
 
     def cosines(self, points: np.ndarray) -> np.ndarray:
         """Return the cosine of every item to points of shape (rows, dimension)."""
-        scores = np.take(points @ self._distinct.T, self._place, axis=1)
-        scores[:, ~self.is_titled] = -np.inf
+        scores = tf.matmul(points, self._table).numpy()
+        scores[:, self._copies] = scores[:, self._originals]
+        scores[:, self._untitled] = -np.inf
         return scores
 
     def nearest(self, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
