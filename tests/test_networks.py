@@ -14,7 +14,6 @@ from bazar.datasets.network import NetworkDataset
 from bazar.networks import (
     RecurrentNetwork,
     ResidualBlock,
-    ResidualBlock,
     build_network,
     for_catalogue,
     last_steps,
