@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ibis
 import keras
 import numpy as np
 import pandas as pd
@@ -19,7 +20,8 @@ from bazar.floors import Popularity
 from bazar.metrics import row_metrics
 from bazar.network_files import load_network, save_network
 from bazar.networks import RecurrentNetwork, build_network
-from bazar.options import NetworkBlock, WarmOptions
+from bazar.options import ModelOptions, NetworkBlock, WarmOptions
+from bazar.pipelines.modelling import train_chosen
 from bazar.ranking import rank_catalogue
 from bazar.scorers import Scorer, of_network
 from bazar.training import TrainedNetwork, make_steps, train_network
@@ -650,6 +652,106 @@ def test_a_training_in_two_parts_is_one_training(optimizer: str) -> None:
     np.testing.assert_allclose(second(first.optimizer)[1:], expected[1:], rtol=1e-3, atol=1e-5)
     if optimizer != "sgd":
         assert np.abs(second(None) - expected)[1:].max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("head", "axes"),
+    [
+        ("softmax", {"embeddings": 0, "head/kernel": 1, "head/bias": 0}),
+        ("tied_softmax", {"embeddings": 0}),
+    ],
+)
+def test_a_new_item_has_what_an_optimizer_keeps_of_the_others(
+    head: str, axes: dict[str, int]
+) -> None:
+    network = build_network(block(head=head).network, N_ITEMS)
+    network.item_ids = np.arange(N_ITEMS + 1).astype(str).astype(object)
+    unknown = 3
+    network.known.assign((np.arange(N_ITEMS + 1) % N_ITEMS != unknown).astype(np.float32))
+    rng = np.random.default_rng(6)
+    shapes = [weight.shape for weight in network.trainable_variables for _ in range(2)]
+    kept = [rng.random(shape).astype(np.float32) for shape in shapes]
+    head_of_all = [np.array(40), np.array(0.01, np.float32)]
+    # One more product, in the middle of the others, and the last ones gone.
+    places = [*range(6), -1, *range(6, N_ITEMS - 1)]
+    item_ids = np.array(["new" if place < 0 else str(place) for place in places], dtype=object)
+    start = start_from(network, [*head_of_all, *kept], item_ids)
+    assert start.optimizer is not None
+    assert start.optimizer[:2] == head_of_all
+    known = network.known.numpy() > 0
+    found = 0
+    for place, values in enumerate(kept):
+        weight, moved = start.network.trainable_variables[place // 2], start.optimizer[2 + place]
+        assert moved.shape == weight.shape
+        axis = next((axis for name, axis in axes.items() if weight.path.endswith(name)), None)
+        if axis is None:
+            np.testing.assert_array_equal(moved, values)
+            continue
+        found += 1
+        of_items, before = np.moveaxis(moved, axis, 0), np.moveaxis(values, axis, 0)
+        for item, earlier in enumerate(places):
+            expected = before[known].mean(axis=0) if earlier < 0 else before[earlier]
+            np.testing.assert_allclose(of_items[item], expected, rtol=1e-6)
+    assert found == 2 * len(axes)
+
+
+def test_a_nightly_training_goes_on_with_the_optimizer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    described = block(
+        {"epochs": 3, "schedule": "cosine", "warm": {"epochs": 2, "learning_rate": 0.003}}
+    )
+    options = ModelOptions(network="mine", networks={"mine": described, "report": described})
+    split = cycle_split(users=40)
+    index = ibis.memtable(
+        {"item_id": [str(item) for item in range(N_ITEMS)], "item_index": range(1, N_ITEMS + 1)}
+    )
+    state, last, knew = (tmp_path / name for name in ("state.npz", "last.keras", "knew.npz"))
+
+    def night(*, warm: bool) -> RecurrentNetwork:
+        made = train_chosen(
+            split.train, split.validation, index, vectors(), options, 1, warm, state, last, knew
+        )
+        for network, _, _ in made:
+            save_network(network, last, last)
+            trained = network
+        return trained
+
+    first = night(warm=False)
+    start = Start(first, last_optimizer(knew, first, "adam"))
+    assert start.optimizer is not None
+    as_told = {"epochs": 2, "learning_rate": 0.003, "schedule": "constant"}
+    block_of_the_night = with_training(described, **as_told, average_weights=True)
+    expected = train_network(
+        split.train, split.validation, block_of_the_night, N_ITEMS, 1, start=start
+    ).network
+    begun_anew = train_network(
+        split.train, split.validation, block_of_the_night, N_ITEMS, 1, start=Start(first)
+    ).network
+    second = night(warm=True)
+    assert "begins anew" not in caplog.text
+    for ours, theirs in zip(second.weights, expected.weights, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+    # The file is of another network than that which was put back.
+    save_network(first, last, last)
+    other = night(warm=True)
+    assert "adam begins anew" in caplog.text
+    for ours, theirs in zip(other.weights, begun_anew.weights, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    assert np.abs(other.weights[1].numpy() - second.weights[1].numpy()).max() > 1e-4
+
+
+def test_weights_count_for_as_many_steps_as_were_taken() -> None:
+    weight = keras.Variable(np.zeros(2, np.float32))
+    mean = training._MeanWeights([weight])
+    for steps, value in ((3, [4.0, 8.0]), (4, [2.0, 0.0])):
+        weight.assign(np.array(value, np.float32))
+        mean.take_in(steps)
+    np.testing.assert_allclose(mean.of_weights[0], [(0 + 3 * 4 + 4 * 2) / 8, 3 * 8 / 8])
+    with mean.in_place():
+        np.testing.assert_allclose(weight.numpy(), mean.of_weights[0])
+    np.testing.assert_allclose(weight.numpy(), [2.0, 0.0])
 
 
 def test_what_an_optimizer_knew_is_of_one_network(tmp_path: Path) -> None:

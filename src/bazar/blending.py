@@ -129,10 +129,12 @@ class Blend:
             rows = slice(start, start + n_rows)
             for component, weight, scores in scored:
                 blended[rows] += weight * component.to_shares(scores[rows])
-        # Few have no share at all; of those, some are only too unlikely for a number.
-        nothing = np.nonzero(blended == 0)
-        is_closed = np.all([scores[nothing] == -np.inf for _, _, scores in scored], axis=0)
-        blended[tuple(places[is_closed] for places in nothing)] = -np.inf
+            # Of those without a share, some are only too unlikely for a number.
+            nothing = np.nonzero(blended[rows] == 0)
+            is_closed = np.all(
+                [scores[rows][nothing] == -np.inf for _, _, scores in scored], axis=0
+            )
+            blended[rows][tuple(places[is_closed] for places in nothing)] = -np.inf
         return blended
 
 

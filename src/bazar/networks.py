@@ -537,7 +537,15 @@ def for_catalogue(network: RecurrentNetwork, item_ids: np.ndarray) -> RecurrentN
     )
     grown.item_ids, grown.some_vectors = item_ids, network.some_vectors
     for old, new in zip(network.weights, grown.weights, strict=True):
-        new.assign(values_for_catalogue(network, grown, new, old.numpy(), places))
+        values, axis = old.numpy(), item_axis(grown, new)
+        if axis is not None:
+            of_new: Any = 0
+            if grown.item_embedding is not None and new is grown.item_embedding.embeddings:
+                of_new = mean_of_known(network, values, axis)
+            elif new is grown.head.bias:
+                of_new = values.min()
+            values = move_items(values, axis, places, of_new)
+        new.assign(values)
     return grown
 
 
@@ -556,39 +564,42 @@ def places_of_items(network: RecurrentNetwork, item_ids: np.ndarray) -> np.ndarr
     return np.array([place.get(item_id, -1) for item_id in item_ids])
 
 
-def values_for_catalogue(
-    network: RecurrentNetwork,
-    grown: RecurrentNetwork,
-    weight: keras.Variable,
-    values: np.ndarray,
-    places: np.ndarray,
-) -> np.ndarray:
-    """Put values that belong to a weight in the order of another catalogue.
+def item_axis(network: RecurrentNetwork, weight: keras.Variable) -> int | None:
+    """Tell which axis of a weight of a network counts items; None where none does."""
+    if weight is network.known:
+        return 0
+    if network.item_embedding is not None and weight is network.item_embedding.embeddings:
+        return 0
+    if network.options.head == "softmax":
+        if weight is network.head.bias:
+            return 0
+        if weight is network.head.kernel:
+            return 1
+    return None
+
+
+def mean_of_known(network: RecurrentNetwork, values: np.ndarray, axis: int) -> np.ndarray:
+    """Mean of values over the items that the network was shown, the shape without the axis."""
+    return np.moveaxis(values, axis, 0)[np.asarray(network.known) > 0].mean(axis=0)
+
+
+def move_items(values: np.ndarray, axis: int, places: np.ndarray, of_new: Any) -> np.ndarray:
+    """Put what belongs to items in the order of another catalogue.
 
     Args:
-        network: for the catalogue that the values are of.
-        grown: the same for the other one; see :func:`for_catalogue`.
-        weight: a weight of ``grown``.
-        values: of the same weight of ``network``: its own, or what an optimizer keeps of it.
-        places: what :func:`places_of_items` found.
+        values: float32.
+        axis: which axis counts items.
+        places: shape (items + 1,), where each is in ``values``; -1 where it is not.
+        of_new: what an item gets that is not, of the shape of one item's values or a number.
 
     Returns:
-        The shape of ``weight``, float32.
+        The shape of ``values``, but items + 1 long along the axis.
     """
-    untied = network.options.head == "softmax"
-    embeddings = None if grown.item_embedding is None else grown.item_embedding.embeddings
-    moved, axis = np.zeros(weight.shape, np.float32), 0
-    if untied and weight is grown.head.bias:
-        moved[:] = values.min()
-    elif untied and weight is grown.head.kernel:
-        axis = 1
-    elif weight is embeddings:
-        moved[:] = values[np.asarray(network.known) > 0].mean(axis=0)
-    elif weight is not grown.known:
-        return values
-    of_items = np.moveaxis(moved, axis, 0)
-    of_items[places >= 0] = np.moveaxis(values, axis, 0)[places[places >= 0]]
-    return moved
+    of_items = np.moveaxis(values, axis, 0)
+    moved = np.empty((len(places), *of_items.shape[1:]), values.dtype)
+    moved[:] = of_new
+    moved[places >= 0] = of_items[places[places >= 0]]
+    return np.moveaxis(moved, 0, axis)
 
 
 def last_steps(histories: Any) -> Any:

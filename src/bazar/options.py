@@ -302,7 +302,7 @@ class TrainingOptions(Options):
     schedule: Literal["constant", "cosine"] = "constant"
     """How the learning rate goes: as it is, or down to 0 over all epochs by a half cosine."""
     average_weights: bool = False
-    """Whether the mean of the weights over all steps is kept, in place of the last ones."""
+    """Whether the mean of the weights on the way is kept, in place of the last ones."""
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     """Targets in a step."""

@@ -4,10 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from bazar.checkpoints import Checkpoint, fingerprint
-from bazar.networks import RecurrentNetwork, for_catalogue, places_of_items, values_for_catalogue
+from bazar.networks import (
+    RecurrentNetwork,
+    for_catalogue,
+    item_axis,
+    mean_of_known,
+    move_items,
+    places_of_items,
+)
 
 # Before what an optimizer keeps of each weight stand its count of steps and its learning rate.
 _OF_NO_WEIGHT = 2
@@ -33,6 +41,9 @@ def start_from(
 ) -> Start:
     """Make a start for a catalogue that grew, shrank, or was numbered anew.
 
+    Of a new item an optimizer takes the mean of what it keeps of the others: by zeros it would take
+    its first steps too far.
+
     Args:
         network: trained, with its ``item_ids``.
         optimizer: the variables of its optimizer, or None.
@@ -46,10 +57,14 @@ def start_from(
     kept = optimizer[_OF_NO_WEIGHT:]
     # Keras puts what is kept of one weight side by side: momentum and velocity of the first, ...
     per_weight = len(kept) // len(weights)
-    moved = [
-        values_for_catalogue(network, grown, weights[place // per_weight], values, places)
-        for place, values in enumerate(kept)
-    ]
+
+    def move(values: np.ndarray, weight: keras.Variable) -> np.ndarray:
+        axis = item_axis(grown, weight)
+        if axis is None:
+            return values
+        return move_items(values, axis, places, mean_of_known(network, values, axis))
+
+    moved = [move(values, weights[place // per_weight]) for place, values in enumerate(kept)]
     return Start(grown, [*optimizer[:_OF_NO_WEIGHT], *moved])
 
 
