@@ -337,6 +337,17 @@ def cycle_project(folder: Path, parameters: dict, results: str = "sample") -> Pa
     return project
 
 
+def _is_newer(state: Path, result: Path) -> bool:
+    """Whether a state is that of the network after the one with a result.
+
+    Between the two, the state of the first one is still there.
+    """
+    try:
+        return state.stat().st_mtime_ns > result.stat().st_mtime_ns
+    except FileNotFoundError:
+        return False
+
+
 def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     project = cycle_project(tmp_path, {"report_networks": [entry(1), entry(2, RNN, epochs=100)]})
     command = ["run", "--env", "quick", "--pipelines", "report_networks"]
@@ -349,8 +360,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    # The first network's state is gone before its result is there: this is the second's.
-    while process.poll() is None and not ((results / "01.json").exists() and checkpoint.exists()):
+    while process.poll() is None and not _is_newer(checkpoint, results / "01.json"):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
