@@ -40,7 +40,7 @@ def rows_of(n_rows: int = 120, seed: int = 0) -> Windows:
 class Oracle:
     """Knows the target of the users whose first item is one of some, and guesses otherwise."""
 
-    readable = None
+    telling = None
 
     def __init__(self, known: set[int], seed: int = 1) -> None:
         self._known = list(known)
@@ -197,15 +197,15 @@ def test_a_row_that_a_model_has_nothing_for_leaves_it_to_the_others() -> None:
         assert np.argsort(-scores[0, 1:]).tolist() == [1, 2, 0]
 
 
-def test_a_blend_reads_what_any_of_it_reads() -> None:
+def test_what_tells_any_component_tells_the_blend() -> None:
     item_vectors = unit(np.random.default_rng(1).normal(size=(4, 2)))
     item_vectors[[0, 2]] = 0
     titles = Component(TitleNeighbours(item_vectors))
     components = {"titles": titles, "same": titles, "all": Component(Fixed([1, 2, 3]))}
     blend = Blend(components, {"titles": 0.5, "same": 0.5, "all": 0.0})
-    assert blend.readable is not None
-    assert blend.readable.tolist() == [False, True, False, True]
-    assert Blend(components, {"titles": 0.5, "all": 0.5}).readable is None
+    assert blend.telling is not None
+    assert blend.telling.tolist() == [False, True, False, True]
+    assert Blend(components, {"titles": 0.5, "all": 0.5}).telling is None
 
 
 def test_scales_by_hand() -> None:

@@ -32,7 +32,7 @@ def windows_of(histories: list[list[int]], targets: list[int], length: int = 4) 
 class Fixed:
     """Scores the same for all rows."""
 
-    readable = None
+    telling = None
 
     def __init__(self, scores: list[float]) -> None:
         self._scores = np.array([0.0, *scores], np.float32)

@@ -332,6 +332,24 @@ def test_products_without_titles_in_the_history_of_a_title_model(
         untitled.similar("P03")
 
 
+def test_what_was_never_learned_and_has_no_title_tells_nothing(shop: Recommender) -> None:
+    new = f"P{N_PRODUCTS}"
+    assert shop.recommend([new], 2, model="classifier").model == "classifier"
+    products = small_products()
+    blank = products.vectors.copy()
+    blank[[3, N_PRODUCTS]] = 0
+    customers = whole_histories(sequences_of([[N_PRODUCTS], [3]]), history_length=8)
+    untitled = Recommender(
+        replace(products, vectors=blank), customers, OPTIONS, shop._made_of.read_network
+    )
+    assert untitled.recommend([new], 2, model="classifier").model == "recent_popularity"
+    # An id that was learned says enough.
+    assert untitled.recommend(["P03"], 2, model="classifier").model == "classifier"
+    (rows,) = untitled.recommend_to_everyone("classifier", 2, True, batch_size=5)
+    answers = [untitled.recommend(history, 2, "classifier") for history in ([new], ["P03"])]
+    assert rows["item_id"].to_pylist() == [one.item_id for answer in answers for one in answer]
+
+
 def test_products_are_added_behind_those_that_are_there() -> None:
     products = small_products()
     added = pa.Table.from_pylist(

@@ -155,7 +155,7 @@ def interleaved_split(users: int = 300, cycle: int = 8, length: int = 10) -> Spl
 class Bigrams:
     """Counts what is bought next after the last item of the history, and forgets all before it."""
 
-    readable = None
+    telling = None
 
     def __init__(self, split: Split) -> None:
         size = len(split.training_counts)

@@ -96,10 +96,10 @@ class Blend:
     from it, and may still be recommended by the others.
 
     Attributes:
-        readable: items that any component reads; see :class:`~bazar.scorers.Scorer`.
+        telling: items that say anything to a component; see :class:`~bazar.scorers.Scorer`.
     """
 
-    readable: np.ndarray | None
+    telling: np.ndarray | None
 
     def __init__(self, components: Mapping[str, Component], weights: Mapping[str, float]) -> None:
         """Make ready to score.
@@ -111,9 +111,9 @@ class Blend:
         self._weighed = [
             (components[name], weight) for name, weight in weights.items() if weight > 0
         ]
-        readable = [component.scorer.readable for component, _ in self._weighed]
-        some = [one for one in readable if one is not None]
-        self.readable = np.any(some, axis=0) if len(some) == len(readable) else None
+        telling = [component.scorer.telling for component, _ in self._weighed]
+        some = [one for one in telling if one is not None]
+        self.telling = np.any(some, axis=0) if len(some) == len(telling) else None
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return shares, or the scores of the one component; see :meth:`Scorer.score`."""

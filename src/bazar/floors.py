@@ -21,7 +21,7 @@ _COLUMNS_AT_A_TIME = 1_000
 class Popularity:
     """A floor: what is bought most in the training part, the same for everybody."""
 
-    readable: np.ndarray | None = None
+    telling: np.ndarray | None = None
 
     def __init__(self, training_counts: np.ndarray) -> None:
         self._counts = training_counts.astype(np.float32)
@@ -37,7 +37,7 @@ class RecentPopularity:
     Of items that are bought equally often there, the one that is bought more overall comes first.
     """
 
-    readable: np.ndarray | None = None
+    telling: np.ndarray | None = None
 
     def __init__(self, recent_counts: np.ndarray, training_counts: np.ndarray) -> None:
         both = np.stack([recent_counts, training_counts], axis=1)
@@ -69,7 +69,7 @@ class LastItemCooccurrence:
     directions. Where the last purchase tells nothing, popularity decides.
     """
 
-    readable: np.ndarray | None = None
+    telling: np.ndarray | None = None
 
     def __init__(self, train: Windows, training_counts: np.ndarray) -> None:
         pairs = _count_pairs(train, len(training_counts), np.ones_like)
@@ -90,7 +90,7 @@ class DecayedCooccurrence:
     louder. Where they tell nothing, popularity decides.
     """
 
-    readable: np.ndarray | None = None
+    telling: np.ndarray | None = None
 
     def __init__(
         self, train: Windows, training_counts: np.ndarray, options: DecayedCooccurrenceOptions
@@ -120,7 +120,7 @@ class SessionKnn:
     Where the history meets no sequence, popularity decides.
     """
 
-    readable: np.ndarray | None = None
+    telling: np.ndarray | None = None
 
     def __init__(
         self, train: Windows, training_counts: np.ndarray, options: SessionKnnOptions
@@ -163,7 +163,7 @@ class Ease:
             popular ones that occur in training; others score ``-inf``.
     """
 
-    readable: np.ndarray | None = None
+    telling: np.ndarray | None = None
 
     def __init__(self, train: Windows, training_counts: np.ndarray, options: EaseOptions) -> None:
         most = np.argsort(-training_counts, kind="stable")[: options.max_items]

@@ -286,6 +286,24 @@ class RecurrentNetwork(keras.Model):
             return None
         return have_titles(item_vectors)
 
+    def telling(self, item_vectors: np.ndarray | None) -> np.ndarray:
+        """Tell which items of a history say anything: of others, nothing was learned or is known.
+
+        Args:
+            item_vectors: as of :meth:`readable`.
+
+        Returns:
+            Shape (items + 1,), bool: those that stood in the training part, where ids are read, and
+            those with a title, where titles are.
+        """
+        says = np.zeros(self.n_items + 1, bool)
+        if self.options.item != "title":
+            says |= np.asarray(self.known) > 0
+        if self.options.item != "id" and item_vectors is not None:
+            says |= have_titles(item_vectors)
+        says[0] = False
+        return says
+
     def represent(self, items: Any, vectors: Any) -> Any:
         """Turn item indices into what the layers read, and what a tied head scores.
 

@@ -254,8 +254,8 @@ class Recommender:
         allowed = None if categories is None else self.products.of_attributes(list(categories))
         items = np.array([self.products.index[item_id] for item_id in known], np.int32)
         read = items[-self._customers.history_length :]
-        readable = self._scorer(model).readable
-        if len(read) == 0 or (readable is not None and not readable[read].any()):
+        telling = self._scorer(model).telling
+        if len(read) == 0 or (telling is not None and not telling[read].any()):
             model = POPULAR
         best, scores = self._best(model, items, k, exclude_seen, allowed)
         return Recommendations(model, self._tell(best, scores, items), skipped)
@@ -350,8 +350,8 @@ class Recommender:
 
         def best(batch: Windows) -> tuple[Windows, np.ndarray, np.ndarray]:
             items, scores = best_items(scorer, batch, k, exclude_seen)
-            if (readable := scorer.readable) is not None:
-                unread = np.flatnonzero(~readable[batch.histories()].any(axis=1))
+            if (telling := scorer.telling) is not None:
+                unread = np.flatnonzero(~telling[batch.histories()].any(axis=1))
                 if len(unread):
                     found = best_items(popular, batch.take(unread), k, exclude_seen)
                     items[unread], scores[unread] = found

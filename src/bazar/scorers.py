@@ -18,11 +18,11 @@ class Scorer(Protocol):
     """Scores every item for every history.
 
     Attributes:
-        readable: shape (items + 1,), bool, items of a history that are read: of a history without
-            one, nothing is known. None where every item is.
+        telling: shape (items + 1,), bool, items of a history that say anything to the model: of a
+            history without one, nothing is known. None where every item does.
     """
 
-    readable: np.ndarray | None
+    telling: np.ndarray | None
 
     def score(self, windows: Windows) -> np.ndarray:
         """Score the catalogue.
@@ -49,7 +49,8 @@ class NetworkClassifier:
                 titles.
         """
         self._network = network
-        self.readable = network.readable(item_vectors)
+        self._readable = network.readable(item_vectors)
+        self.telling: np.ndarray | None = network.telling(item_vectors)
         self._prepared = network.prepare(item_vectors if network.options.needs_vectors else None)
         tied = network.options.head == "tied_softmax"
         not_reachable = np.zeros(network.n_items + 1, np.float32)
@@ -106,7 +107,7 @@ class NetworkClassifier:
         Items that a tied network cannot know, never bought in training and without a title where
         it reads titles, have ``-inf``.
         """
-        histories = _without_padding(windows, self.readable)
+        histories = _without_padding(windows, self._readable)
         return self._shares(histories, self._table).numpy()
 
     def logits(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +117,7 @@ class NetworkClassifier:
             Two arrays of shape (rows, items + 1), float32; the first has ``-inf`` as
             :meth:`score` has it.
         """
-        learned, titles = self._logits(_without_padding(windows, self.readable), self._table)
+        learned, titles = self._logits(_without_padding(windows, self._readable), self._table)
         return learned.numpy(), titles.numpy()
 
 
@@ -140,7 +141,7 @@ class NearestTitles:
         _, first, place = np.unique(item_vectors, axis=0, return_index=True, return_inverse=True)
         is_copy = self.is_titled & (first[place] != np.arange(len(item_vectors)))
         self._copies, self._originals = np.flatnonzero(is_copy), first[place[is_copy]]
-        self.readable: np.ndarray | None = self.is_titled
+        self.telling: np.ndarray | None = self.is_titled
         self._items = np.flatnonzero(self.is_titled)
         self._index = faiss.IndexFlatIP(item_vectors.shape[1])
         self._index.add(np.ascontiguousarray(item_vectors[self._items]))
@@ -179,7 +180,8 @@ class NetworkRegressor(NearestTitles):
 
     def __init__(self, network: RecurrentNetwork, item_vectors: np.ndarray) -> None:
         super().__init__(item_vectors)
-        self.readable = network.readable(item_vectors)
+        self._readable = network.readable(item_vectors)
+        self.telling = network.telling(item_vectors)
         prepared = network.prepare(item_vectors)
 
         @tf.function(input_signature=[_HISTORIES], autograph=False)
@@ -190,7 +192,7 @@ class NetworkRegressor(NearestTitles):
 
     def predict(self, windows: Windows) -> np.ndarray:
         """Return the predicted vectors as they are, shape (rows, dimension), float32."""
-        return self._predict(_without_padding(windows, self.readable)).numpy()
+        return self._predict(_without_padding(windows, self._readable)).numpy()
 
     def point(self, windows: Windows) -> np.ndarray:
         """Return the predicted vector, scaled to unit length."""
