@@ -19,6 +19,7 @@ from bazar.join import (
     keep_titled,
     list_products,
     name_title_sources,
+    without_own_title,
 )
 from bazar.products import ADDED
 
@@ -137,6 +138,16 @@ def test_products_that_were_added_have_the_title_that_they_were_added_with() -> 
         ("3", None, "without title"),
         ("7", "Gel", "added by hand"),
     ]
+
+
+def test_what_the_files_have_a_title_of_is_not_told_by_hand() -> None:
+    sources = {"1": "meta", "2": "without title", "3": "unknown product", "4": "added by hand"}
+    rows = [{"item_id": item, "title_source": source} for item, source in sources.items()]
+    catalogue = ibis.memtable(rows, schema={"item_id": "string", "title_source": "string"})
+    told = [{"item_id": item, "title": "T", "attributes": None} for item in "54321"]
+    left = without_own_title(pa.Table.from_pylist(told, ADDED), catalogue)
+    assert left.schema == ADDED
+    assert left["item_id"].to_pylist() == ["5", "4", "3", "2"]
 
 
 def titles_and_purchases() -> tuple[ir.Table, ir.Table]:

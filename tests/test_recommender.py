@@ -295,6 +295,25 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path, name: str) -> No
         Recommender.load(copied)
 
 
+@pytest.mark.parametrize("name", [PRODUCTS, VECTORS, CUSTOMERS])
+def test_what_is_damaged_is_named(folder: Path, tmp_path: Path, name: str) -> None:
+    copied = shutil.copytree(folder, tmp_path / "shop")
+    content = (copied / name).read_bytes()
+    (copied / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=rf"(?s){name} cannot be read.*Run the pipeline recommen"):
+        Recommender.load(copied)
+
+
+def test_files_of_two_runs_are_refused(folder: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(folder, tmp_path / "shop")
+    # The same customers, their products numbered otherwise.
+    otherwise = [[(item + 1) % N_ITEMS + 1 for item in items] for items in BOUGHT[:-1]]
+    customers = whole_histories(sequences_of([*otherwise, [1, 2]]), history_length=8)
+    WindowsDataset(filepath=str(copied / CUSTOMERS)).save(customers)
+    with pytest.raises(InputError, match=rf"{CUSTOMERS} and {PRODUCTS} are not of the same run"):
+        Recommender.load(copied)
+
+
 def test_a_settings_file_of_another_kind_is_refused(folder: Path, tmp_path: Path) -> None:
     copied = shutil.copytree(folder, tmp_path / "shop")
     (copied / SHOP).write_text('{"dataset": "x"}')
@@ -350,7 +369,7 @@ def test_what_was_never_learned_and_has_no_title_tells_nothing(shop: Recommender
     assert rows["item_id"].to_pylist() == [one.item_id for answer in answers for one in answer]
 
 
-def test_products_are_added_behind_those_that_are_there() -> None:
+def test_products_are_added_behind_those_that_are_there_or_told_anew() -> None:
     products = small_products()
     added = pa.Table.from_pylist(
         [
@@ -361,7 +380,11 @@ def test_products_are_added_behind_those_that_are_there() -> None:
     )
     grown = products.plus(added, np.eye(2, 24, dtype=np.float32))
     assert grown.item_ids.tolist() == [*products.item_ids, "A01"]
-    assert grown.titles[products.index["P02"]] == "title 2"
+    place = products.index["P02"]
+    assert (grown.titles[place], grown.attributes[place]) == ("another", None)
+    assert grown.counts[place] == products.counts[place] > 0
+    np.testing.assert_array_equal(grown.vectors[place], np.eye(2, 24)[0])
+    np.testing.assert_array_equal(grown.vectors[:place], products.vectors[:place])
     assert grown.attributes[-1] == "Green"
     assert grown.counts[-1] == grown.recent_counts[-1] == 0
     np.testing.assert_array_equal(grown.vectors[-1], np.eye(2, 24)[1])

@@ -318,7 +318,7 @@ def test_a_new_product_is_recommended_at_once(
     added = kedro(project, "add-products", str(new), "--env", "quick")
     assert added.returncode == 0, added.stderr[-3000:]
     assert f"1 products added; the catalogue has {len(products) + 1:,}" in added.stdout
-    assert f"1 were there already, and stay as they are: {like['item_id']}" in added.stdout
+    assert f"1 have a title already, and stay as they are: {like['item_id']}" in added.stdout
     assert "1 left out: no title" in added.stdout
     assert "the file has no column categories: of these products it is not known" in added.stdout
     assert "`kedro similar NEW1 --env quick`" in added.stdout
@@ -329,13 +329,16 @@ def test_a_new_product_is_recommended_at_once(
     }  # fmt: skip
 
     near = answer(project, "similar", "NEW1", "--top", "1")["products"]
-    assert near[0]["item_id"] == like["item_id"]
+    assert (near[0]["item_id"], near[0]["title"]) == (like["item_id"], like["title"])
     # Without any training, it is ranked among the others.
     user = pd.read_parquet(project / "data/04_feature/sample/sequences.parquet")["user_id"].iloc[0]
     found = answer(project, "recommend", "--user", user, "--model", "regressor", "--top", "81")
     assert "NEW1" in [one["item_id"] for one in found["products"]]
 
-    run = kedro(project, "run", "--env", "quick", "--pipelines", "joining,recommendation")
+    run = kedro(
+        project, "run", "--env", "quick", "--pipelines",
+        "joining,sequencing,embedding,recommendation",
+    )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     # The next run trains with it: it is a product like those of the data set's own files.
     listed = pd.read_parquet(project / "data/03_primary/sample/products.parquet")
@@ -353,6 +356,17 @@ def test_a_new_product_is_recommended_at_once(
     user = everybody.loc[everybody["item_id"] == "NEW1", "user_id"].iloc[0]
     found = answer(project, "recommend", "--user", user, "--model", "regressor")
     assert "NEW1" in [one["item_id"] for one in found["products"]]
+    # A title that was wrong is told anew, by those who told it.
+    lines[0]["title"] = "Oat Milk Shampoo, 250 ml"
+    new.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    added = kedro(project, "add-products", str(new), "--env", "quick")
+    assert "1 were added before: what this file says of them counts" in added.stdout
+    packed = project / "data/06_models/sample/shop_products.parquet"
+    titles = pd.read_parquet(packed).set_index("item_id")["title"]
+    assert titles["NEW1"] == lines[0]["title"]
+    assert titles[like["item_id"]] == like["title"]
+    assert "Shampoo" in answer(project, "similar", "NEW1", "--top", "1")["products"][0]["title"]
+
     before = table.read_bytes()
     wrong = kedro(
         project, "export-recommendations", str(table), "--env", "quick", "--model", "regresor"

@@ -26,7 +26,7 @@ class Outcome:
     Attributes:
         added: ids of those that can be recommended now, and could not before.
         again: ids of those that were added before.
-        known: ids of those that stand in the data set's own files.
+        known: ids of those that the data set's own files have a title of.
         rejects: rows that could not be used: reason and count.
         missing: columns of attributes that the file does not have.
         n_products: size of the catalogue now.
@@ -52,7 +52,7 @@ class Outcome:
             )
         if self.known:
             shown = ", ".join(self.known[:5]) + (", …" if len(self.known) > 5 else "")
-            lines.append(f"{len(self.known):,} were there already, and stay as they are: {shown}")
+            lines.append(f"{len(self.known):,} have a title already, and stay as they are: {shown}")
         lines += [f"{count:,} left out: {reason}" for reason, count in self.rejects.items()]
         if self.missing:
             missing = ", ".join(self.missing)
@@ -77,25 +77,26 @@ def add_to_shop(catalog: CatalogProtocol, file: Path, source: str | None) -> Out
         InputError: if there is no such source, or the file cannot be used.
     """
     told, rejects, missing = _read(catalog, file, source)
-    own = set(catalog.load("item_index").to_pyarrow()["item_id"].to_pylist())
-    new = [row for row in told.to_pylist() if row["item_id"] not in own]
+    new = join.without_own_title(told, catalog.load("products")).to_pylist()
     before = {row["item_id"]: row for row in catalog.load("added_products").to_pylist()}
     after = before | {row["item_id"]: row for row in new}
-    table = pa.Table.from_pylist(list(after.values()), ADDED)
-    options = catalog.load("params:embedding")
-    catalog.save(
-        "title_vectors",
-        vectors.embed_products(table, catalog.load("known_title_vectors"), options),
+    added = pa.Table.from_pylist(list(after.values()), ADDED)
+    embedded = vectors.embed_products(
+        added, catalog.load("known_title_vectors"), catalog.load("params:embedding")
     )
-    catalog.save("added_products", table)
     node = next(node for node in pipelines["recommendation"].nodes if node.name == "pack_shop")
-    packed = node.run({name: catalog.load(name) for name in node.inputs})
-    for name, content in packed.items():
+    made = {"added_products": added, "title_vectors": embedded}
+    # What cannot be packed is not kept.
+    packed = node.run(
+        {name: made[name] if name in made else catalog.load(name) for name in node.inputs}
+    )
+    for name, content in (made | packed).items():
         catalog.save(name, content)
+    counted = {row["item_id"] for row in new}
     return Outcome(
         [row["item_id"] for row in new if row["item_id"] not in before],
         [row["item_id"] for row in new if row["item_id"] in before],
-        [item_id for item_id in told["item_id"].to_pylist() if item_id in own],
+        [item_id for item_id in told["item_id"].to_pylist() if item_id not in counted],
         rejects,
         missing,
         len(packed["shop_products"]),

@@ -3,6 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bazar.errors import InputError
 from bazar.options import KeepUsers
@@ -56,6 +57,22 @@ def add_titles(titles: ir.Table, added: pa.Table) -> ir.Table:
     titled = titles.filter(titles.title.notnull())
     untitled = titles.filter(titles.title.isnull()).anti_join(told, "item_id")
     return ibis.union(titled, told.anti_join(titled, "item_id"), untitled)
+
+
+def without_own_title(added: pa.Table, products: ir.Table) -> pa.Table:
+    """Leave those of some products that the raw files have no title of.
+
+    Args:
+        added: columns of :data:`bazar.products.ADDED`, each item once.
+        products: the catalogue: ``item_id, title_source``, as :func:`list_products` gave it.
+
+    Returns:
+        Rows of ``added``.
+    """
+    own = products.filter(products.title_source.notin([UNTITLED, UNKNOWN, ADDED]))
+    named = ibis.memtable(added.select(["item_id"]))
+    titled = own.semi_join(named, "item_id").select("item_id").to_pyarrow()["item_id"]
+    return added.filter(pc.invert(pc.is_in(added["item_id"], titled.cast(pa.string()))))
 
 
 def drop_duplicates(interactions: ir.Table) -> ir.Table:

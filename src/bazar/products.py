@@ -78,27 +78,32 @@ class Products:
         return having
 
     def plus(self, added: pa.Table, vectors: np.ndarray) -> Self:
-        """Put further products behind these; those that are here already stay as they are.
+        """Put further products behind these; those that are here already are told anew.
 
         Args:
-            added: columns of :data:`ADDED`.
+            added: columns of :data:`ADDED`, each item once.
             vectors: shape (rows, dimension), float32.
         """
-        is_new = np.array([item_id not in self.index for item_id in added["item_id"].to_pylist()])
-        is_new = is_new.astype(bool)
-        new = added.filter(pa.array(is_new))
-        none = np.zeros(len(new), np.int64)
+        places = [self.index.get(item_id) for item_id in added["item_id"].to_pylist()]
+        is_new = np.array([place is None for place in places], bool)
+        here = np.array([place for place in places if place is not None], np.int64)
+        none = np.zeros(np.count_nonzero(is_new), np.int64)
 
-        def longer(values: np.ndarray, column: str) -> np.ndarray:
-            return np.concatenate([values, np.array(new[column].to_pylist(), dtype=object)])
+        def told(values: np.ndarray, new: np.ndarray) -> np.ndarray:
+            longer = np.concatenate([values, new[is_new]])
+            longer[here] = new[~is_new]
+            return longer
+
+        def texts(column: str) -> np.ndarray:
+            return np.array([*added[column].to_pylist(), None], dtype=object)[:-1]
 
         return type(self)(
-            longer(self.item_ids, "item_id"),
-            longer(self.titles, "title"),
-            longer(self.attributes, "attributes"),
+            told(self.item_ids, texts("item_id")),
+            told(self.titles, texts("title")),
+            told(self.attributes, texts("attributes")),
             np.concatenate([self.counts, none]),
             np.concatenate([self.recent_counts, none]),
-            np.concatenate([self.vectors, vectors[is_new]]),
+            told(self.vectors, vectors),
         )
 
     def to_frame(self) -> pd.DataFrame:

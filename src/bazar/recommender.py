@@ -5,6 +5,7 @@ It needs no Kedro: a folder that the pipeline ``recommendation`` filled is enoug
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -179,7 +180,6 @@ class Recommender:
                     "it, or give the folder of a data set in data/06_models"
                 )
         options = read_options((folder / SHOP).read_text(encoding="utf-8"), folder / SHOP)
-
         of_results = folder if options.seed == DEFAULT_SEED else folder.parent
 
         def read_network(model: str, seed: int) -> RecurrentNetwork:
@@ -187,13 +187,13 @@ class Recommender:
                 return load_network(folder / f"{network_file(model, DEFAULT_SEED)}.keras")
             return load_network(of_results / f"{network_file(model, seed)}.keras")
 
-        with pa.memory_map(str(folder / CUSTOMERS)) as source:
+        with _readable(folder / CUSTOMERS) as path, pa.memory_map(str(path)) as source:
             customers = Windows.from_arrow(pa.ipc.open_file(source).read_all())
-        vectors = np.load(folder / VECTORS, allow_pickle=False)
-        products = Products.from_frame(pd.read_parquet(folder / PRODUCTS), vectors)
-        made = cls(products, customers, options, read_network)
-        made.warm_up()
-        return made
+        with _readable(folder / VECTORS) as path:
+            vectors = np.load(path, allow_pickle=False)
+        with _readable(folder / PRODUCTS) as path:
+            products = Products.from_frame(pd.read_parquet(path), vectors)
+        return cls._of_one_run(products, customers, options, read_network)
 
     @classmethod
     def from_catalog(cls, catalog: Catalog) -> Self:
@@ -211,7 +211,28 @@ class Recommender:
             return networks[name]()
 
         products = Products.from_frame(catalog.load("shop_products"), catalog.load("shop_vectors"))
-        made = cls(products, catalog.load("shop_customers"), options, read_network)
+        return cls._of_one_run(products, catalog.load("shop_customers"), options, read_network)
+
+    @classmethod
+    def _of_one_run(
+        cls,
+        products: Products,
+        customers: Windows,
+        options: ShopOptions,
+        read_network: ReadNetwork,
+    ) -> Self:
+        """Make ready to recommend from files that were packed together.
+
+        Raises:
+            InputError: if they were not: items would be taken for others.
+        """
+        bought = np.bincount(customers.sequences.items, minlength=len(products.counts))
+        if not np.array_equal(bought[1:], products.counts[1:]):
+            raise InputError(
+                f"{CUSTOMERS} and {PRODUCTS} are not of the same run\n"
+                "Run the pipeline recommendation again"
+            )
+        made = cls(products, customers, options, read_network)
         made.warm_up()
         return made
 
@@ -421,6 +442,17 @@ class Recommender:
                 )
             )
         return tuple(told)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Path]:
+    """Name the file in what goes wrong when it is read."""
+    try:
+        yield path
+    except (pa.ArrowException, OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}\nRun the pipeline recommendation again"
+        ) from error
 
 
 def read_options(text: str, path: Path) -> ShopOptions:

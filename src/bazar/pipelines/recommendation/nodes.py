@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from bazar import join, windows
 from bazar import sequences as ordering
 from bazar import title_vectors as vectors
-from bazar import windows
 from bazar.models import check_weights, name_components
 from bazar.networks import RecurrentNetwork
 from bazar.options import (
@@ -59,6 +59,8 @@ def pack_shop(
     catalogue = Products.from_frame(
         told.assign(purchases=counts[1:], recent_purchases=recent[1:]), item_vectors
     )
+    if added_products.num_rows:
+        added_products = join.without_own_title(added_products, products)
     if added_products.num_rows:
         catalogue = catalogue.plus(
             added_products, vectors.of_products(added_products, title_vectors, embedding)
