@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,46 @@ def kedro(project: Path, *arguments: str, timeout: int = 600) -> subprocess.Comp
         timeout=timeout,
         check=False,
     )
+
+
+# A run that waits to be killed, once so many states of trainings were kept.
+_WAITING = """
+import sys, time
+from bazar.checkpoints import Checkpoint
+from kedro.framework.cli.cli import main
+
+save, left = Checkpoint.save, [int(sys.argv.pop(1))]
+
+def save_and_wait(*state):
+    save(*state)
+    left[0] -= 1
+    if left[0] == 0:
+        print("kept", flush=True)
+        time.sleep(600)
+
+Checkpoint.save = save_and_wait
+main()
+"""
+
+
+def kill_in_training(project: Path, states: int, *arguments: str) -> None:
+    """Run a Kedro command, and kill it when so many states of trainings were kept."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WAITING, str(states), *arguments],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": "src", "TF_CPP_MIN_LOG_LEVEL": "2"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    told = []
+    for line in process.stdout:
+        told.append(line)
+        if line == "kept\n":
+            break
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "".join(told)
 
 
 def snapshot(project: Path) -> dict[str, bytes]:

@@ -2,21 +2,13 @@
 
 import subprocess
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.browser import browser, opened
+from tests.browser import browser, opened, served
 from tests.project import ROOT
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
 
 
 def test_every_page_opens(tmp_path: Path) -> None:
@@ -31,18 +23,12 @@ def test_every_page_opens(tmp_path: Path) -> None:
     # Made from docstrings.
     reference = (tmp_path / "reference/recommender.html").read_text()
     assert "whether products of the history are left out" in reference
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        with browser() as chromium:
-            for page in pages:
-                url = f"http://127.0.0.1:{server.server_port}/{page.as_posix()}"
-                if page.name == "404.html":
-                    continue
-                with opened(chromium, url, 1200, "light") as shown:
-                    assert shown.locator("h1").first.is_visible(), page
-    finally:
-        server.shutdown()
+    with browser() as chromium, served(tmp_path) as address:
+        for page in pages:
+            if page.name == "404.html":
+                continue
+            with opened(chromium, f"{address}/{page.as_posix()}", 1200, "light") as shown:
+                assert shown.locator("h1").first.is_visible(), page
 
 
 def test_every_page_is_in_the_navigation() -> None:

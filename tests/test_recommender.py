@@ -252,6 +252,7 @@ def test_everybody_is_recommended_what_each_is(shop: Recommender, exclude_seen: 
             assert own["score"].tolist() == pytest.approx([one.score for one in alone], rel=1e-4)
             assert own["rank"].tolist() == [1, 2, 3]
             assert (own["model"] == model).all()
+            assert (own["answered_by"] == alone.model).all()
 
 
 def test_the_history_of_a_customer(shop: Recommender) -> None:
@@ -347,6 +348,7 @@ def test_products_without_titles_in_the_history_of_a_title_model(
     (rows,) = everybody.recommend_to_everyone(model, 2, True, batch_size=5)
     answers = [everybody.recommend(history, 2, model) for history in (["P03"], ["P03", "P04"])]
     assert rows["item_id"].to_pylist() == [one.item_id for answer in answers for one in answer]
+    assert rows["answered_by"].to_pylist() == [answer.model for answer in answers for _ in answer]
     with pytest.raises(InputError, match="P03 has no title"):
         untitled.similar("P03")
 
@@ -367,6 +369,7 @@ def test_what_was_never_learned_and_has_no_title_tells_nothing(shop: Recommender
     (rows,) = untitled.recommend_to_everyone("classifier", 2, True, batch_size=5)
     answers = [untitled.recommend(history, 2, "classifier") for history in ([new], ["P03"])]
     assert rows["item_id"].to_pylist() == [one.item_id for answer in answers for one in answer]
+    assert rows["answered_by"].to_pylist() == [answer.model for answer in answers for _ in answer]
 
 
 def test_products_are_added_behind_those_that_are_there_or_told_anew() -> None:

@@ -558,6 +558,15 @@ def test_the_summary_marks_leaky_windows() -> None:
     assert "paper_windows is leaky" in console.export_text()
 
 
+def test_the_next_command_is_of_the_same_run() -> None:
+    console = Console(record=True, width=500)
+    given = {"seed": 7, "split": "temporal", "raw_dir": "elsewhere"}
+    print_summary(metrics(), example(), Path("report.html"), "shop", console, given)
+    told = console.export_text()
+    assert "kedro recommend --env shop --seed 7 --split temporal --user ID" in told
+    assert "kedro viz run --env shop`" in told
+
+
 @pytest.mark.parametrize("protocol", get_args(Split))
 def test_every_protocol_is_told(protocol: str) -> None:
     console = Console(record=True, width=500)

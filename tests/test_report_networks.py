@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +25,7 @@ from bazar.report_networks import measure_mean_title, measure_vectors, train_net
 from bazar.report_networks_table import MEAN_TITLE, cells, on_this_data, page, tabulate
 from bazar.scorers import NearestTitles
 from bazar.windows import Split, Windows, leave_one_out
-from tests.project import ROOT, copy_project, kedro, kedro_command
+from tests.project import ROOT, copy_project, kedro, kill_in_training
 from tests.test_ranking import unit
 from tests.test_windows import sequences_of
 
@@ -337,33 +335,13 @@ def cycle_project(folder: Path, parameters: dict, results: str = "sample") -> Pa
     return project
 
 
-def _is_newer(state: Path, result: Path) -> bool:
-    """Whether a state is that of the network after the one with a result.
-
-    Between the two, the state of the first one is still there.
-    """
-    try:
-        return state.stat().st_mtime_ns > result.stat().st_mtime_ns
-    except FileNotFoundError:
-        return False
-
-
 def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     project = cycle_project(tmp_path, {"report_networks": [entry(1), entry(2, RNN, epochs=100)]})
     command = ["run", "--env", "quick", "--pipelines", "report_networks"]
     results = project / "data" / "06_models" / "sample" / "report_networks"
     checkpoint = results.with_name("report_networks_checkpoint.npz")
-    process = subprocess.Popen(
-        kedro_command(*command),
-        cwd=project,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while process.poll() is None and not _is_newer(checkpoint, results / "01.json"):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    # After both epochs of the first network, and one of the second.
+    kill_in_training(project, 3, *command)
     assert not (results / "02.json").exists()
     first = (results / "01.json").stat().st_mtime_ns
 

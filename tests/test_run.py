@@ -3,14 +3,10 @@
 import gzip
 import json
 import math
-import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
 import textwrap
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +20,8 @@ from nbclient import NotebookClient
 from bazar.datasets.arrays import WindowsDataset
 from bazar.datasets.network import NetworkDataset
 from bazar.sample_store import StoreOptions, StoreSummary, generate
-from tests.browser import browser, opened
-from tests.project import NOTEBOOKS, ROOT, copy_project, kedro, kedro_command, snapshot
+from tests.browser import browser, opened, served
+from tests.project import NOTEBOOKS, ROOT, copy_project, kedro, kill_in_training, snapshot
 from tests.test_docs_commands import commands_of
 
 SMALL_STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=3)
@@ -172,7 +168,9 @@ def test_the_report_page_in_a_browser(ran: tuple[Path, StoreSummary, str]) -> No
                 grounds = page.evaluate("getComputedStyle(document.body).backgroundColor")
                 assert (grounds == "rgb(255, 255, 255)") == (scheme == "light")
                 figures = page.locator("figure svg")
-                assert figures.count() >= 6
+                # Two metrics, two kinds of slices, coverage and novelty, the map of titles, and the
+                # losses of four networks.
+                assert figures.count() == 10
                 for figure in figures.all():
                     drawn = figure.bounding_box()
                     assert drawn is not None
@@ -186,7 +184,10 @@ def test_everybody_is_recommended_to(ran: tuple[Path, StoreSummary, str]) -> Non
     rows = pd.read_parquet(data / "07_model_output/sample/recommendations.parquet")
     bought = pd.read_parquet(data / "04_feature/sample/sequences.parquet")
     titles = pd.read_parquet(data / "03_primary/sample/products.parquet").set_index("item_id")
-    assert rows.columns.tolist() == ["user_id", "model", "rank", "item_id", "title", "score"]
+    assert rows.columns.tolist() == [
+        "user_id", "model", "rank", "item_id", "title", "score", "answered_by",
+    ]  # fmt: skip
+    assert rows["answered_by"].tolist() == rows["model"].tolist()
     assert set(rows["model"]) == {"blend", "classifier", "regressor"}
     for _, of_model in rows.groupby("model"):
         assert set(of_model["user_id"]) == set(bought["user_id"])
@@ -409,9 +410,18 @@ def test_the_next_night(ran: tuple[Path, StoreSummary, str], tmp_path: Path) -> 
         (raw / name).write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
     run = kedro(
         project, "run", "--env", "quick", "--params", "warm_start=true", "--pipelines",
-        "ingestion,joining,sequencing,embedding,modelling_classifier,modelling_regressor",
+        "ingestion,joining,sequencing,embedding,modelling_classifier,modelling_regressor,"
+        "modelling_blend,recommendation",
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    # Who bought for the first time that night is recommended to, and what is new is, too.
+    everybody = pd.read_parquet(project / "data/07_model_output/sample/recommendations.parquet")
+    listed = everybody[everybody["user_id"] == "new3"]
+    assert listed.groupby("model").size().to_dict() == {
+        "classifier": 10, "regressor": 10, "blend": 10,
+    }  # fmt: skip
+    assert not set(listed["item_id"]) & set(bought)
+    assert "A_NEW" in set(everybody["item_id"])
     assert run.stdout.count("warm start: from the weights of") == 2
     assert "begins anew" not in " ".join(run.stdout.split())
     for model in ("classifier", "regressor"):
@@ -658,18 +668,7 @@ def test_a_run_killed_in_training_goes_on_where_it_was(ran: tuple[Path, StoreSum
     weights = trained.load().get_weights()
     state = models / "classifier_checkpoint.npz"
     command = ("run", "--env", "quick", "--pipelines", "modelling_classifier")
-    with (project / "killed.log").open("w") as log:
-        process = subprocess.Popen(
-            kedro_command(*command), cwd=project, stdout=log, stderr=log, start_new_session=True
-        )
-        deadline = time.monotonic() + 300
-        while not state.exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    (project / "killed.log").unlink()
+    kill_in_training(project, 1, *command)
     # Only the state is new; a save that was cut short is beside it, hidden.
     killed = snapshot(project)
     assert {name: killed[name] for name in before} == before
@@ -740,6 +739,11 @@ def test_the_lineage_is_built(ran: tuple[Path, StoreSummary, str]) -> None:
         "reporting",
     ]  # fmt: skip
     assert {"ingestion", "joining", "reporting"} <= {one["id"] for one in graph["pipelines"]}
+    with browser() as chromium, served(project / "build") as address:
+        page = chromium.new_page(viewport={"width": 1400, "height": 900})
+        page.goto(f"{address}/index.html")
+        page.locator(".pipeline-node").first.wait_for(timeout=120_000)
+        assert page.locator(".pipeline-node").count() > 50
     details = [json.loads(path.read_text()) for path in (project / "build/api/nodes").iterdir()]
     previewed = [one["filepath"] for one in details if one.get("preview")]
     assert any(path.endswith("sequences.parquet") for path in previewed)

@@ -506,6 +506,15 @@ def test_a_training_over_before_it_was_saved_runs_no_epoch(tmp_path: Path) -> No
     assert_same(train(split, described, checkpoint=Checkpoint(path)), train(split, described))
 
 
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    split, path = cycle_split(users=40), tmp_path / "state.npz"
+    described = block({"epochs": 2})
+    interrupt(path, 1, split, described)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"state.npz cannot be read: .*\nRemove it"):
+        train(split, described, checkpoint=Checkpoint(path))
+
+
 def test_the_state_of_another_training_is_not_gone_on_from(tmp_path: Path) -> None:
     split, path = cycle_split(users=40), tmp_path / "state.npz"
     described = block({"epochs": 2})

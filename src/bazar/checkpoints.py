@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 from pydantic import BaseModel
+
+from bazar.errors import InputError
 
 
 def fingerprint(options: BaseModel, seed: int, arrays: Iterable[np.ndarray]) -> str:
@@ -48,14 +51,22 @@ class Checkpoint:
         Returns:
             Arrays and facts as they were saved; None if there is no file, or it is of another
             training.
+
+        Raises:
+            InputError: if the file cannot be read.
         """
         if not self._path.is_file():
             return None
-        with np.load(self._path, allow_pickle=False) as archive:
-            facts = json.loads(str(archive["facts"]))
-            if facts.pop("fingerprint") != fingerprint:
-                return None
-            return [archive[f"array_{place}"] for place in range(len(archive) - 1)], facts
+        try:
+            with np.load(self._path, allow_pickle=False) as archive:
+                facts = json.loads(str(archive["facts"]))
+                if facts.pop("fingerprint") != fingerprint:
+                    return None
+                return [archive[f"array_{place}"] for place in range(len(archive) - 1)], facts
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{self._path} cannot be read: {error}\nRemove it: training begins without it"
+            ) from error
 
     def save(self, fingerprint: str, arrays: list[np.ndarray], facts: dict[str, Any]) -> None:
         """Replace the state.

@@ -1,5 +1,6 @@
 """What a run says at its end."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def print_summary(
     report: Path,
     env: str | None = None,
     console: Console | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> None:
     """Print the metrics, one customer's purchases and recommendations, and where to look next.
 
@@ -50,6 +52,7 @@ def print_summary(
         report: path of the report page.
         env: the environment of the run, if it was named.
         console: where to print; the terminal if None.
+        given: parameters that were given to the run alone.
     """
     console = console or Console()
     console.print()
@@ -75,10 +78,12 @@ def print_summary(
     console.print("The report page, with figures and more customers:")
     console.print(f"    {report}", soft_wrap=True, highlight=False)
     of_env = f" --env {env}" if env else ""
+    named = {name: value for name, value in (given or {}).items() if name in {"split", "seed"}}
+    of_run = of_env + "".join(f" --{name} {value}" for name, value in named.items())
     console.print(
         f"Next: open it in a browser; `.venv/bin/kedro viz run{of_env}` shows the lineage; "
         "notebooks/explore.ipynb loads the results; "
-        f"`.venv/bin/kedro recommend{of_env} --user ID` recommends to a customer.",
+        f"`.venv/bin/kedro recommend{of_run} --user ID` recommends to a customer.",
         highlight=False,
     )
 

@@ -53,11 +53,13 @@ class RunSummary:
 
     def __init__(self) -> None:
         self._env: str | None = None
+        self._given: dict[str, Any] = {}
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Remember the environment."""
+        """Remember which run it is."""
         self._env = None if context.env in {"base", "local"} else context.env
+        self._given = context.config_loader.runtime_params or {}
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
@@ -81,7 +83,9 @@ class RunSummary:
             examples = examples_from_json(catalog.load("example_customers"))
             # They are in order of their histories' length: the middle one is the usual customer.
             usual = examples[len(examples) // 2]
-            print_summary(catalog.load("metrics"), usual, files["report"], self._env)
+            print_summary(
+                catalog.load("metrics"), usual, files["report"], self._env, given=self._given
+            )
         elif "comparison_page" in files:
             print_comparison(catalog.load("comparison"), files["comparison_page"])
         elif "search_best" in files:

@@ -42,9 +42,13 @@ RECOMMENDATIONS = pa.schema(
         ("item_id", pa.string()),
         ("title", pa.string()),
         ("score", pa.float32()),
+        ("answered_by", pa.string()),
     ]
 )
-"""What is recommended to all customers: a row for each recommendation."""
+"""What is recommended to all customers: a row for each recommendation.
+
+``answered_by`` is the model, or ``recent_popularity`` where it can read nothing of the customer.
+"""
 
 
 class Catalog(Protocol):
@@ -347,7 +351,9 @@ class Recommender:
         """
         item_ids = pa.array(self.products.item_ids, pa.string())
         titles = pa.array(self.products.titles, pa.string())
-        for batch, items, scores in self._best_of_everyone(model, k, exclude_seen, batch_size):
+        by = pa.array([model, POPULAR])
+        for one in self._best_of_everyone(model, k, exclude_seen, batch_size):
+            batch, items, scores, is_unread = one
             rows, places = np.nonzero(items)
             chosen = pa.array(items[rows, places])
             yield pa.record_batch(
@@ -358,25 +364,33 @@ class Recommender:
                     item_ids.take(chosen),
                     titles.take(chosen),
                     pa.array(scores[rows, places]),
+                    by.take(pa.array(is_unread[rows].astype(np.int8))),
                 ],
                 schema=RECOMMENDATIONS,
             )
 
     def _best_of_everyone(
         self, model: str, k: int, exclude_seen: bool, batch_size: int
-    ) -> Iterator[tuple[Windows, np.ndarray, np.ndarray]]:
-        """Every customer's best items and their scores, as :func:`best_items` gives them."""
+    ) -> Iterator[tuple[Windows, np.ndarray, np.ndarray, np.ndarray]]:
+        """Every customer's best items and their scores, as :func:`best_items` gives them.
+
+        Yields:
+            Customers, items, scores, and for which of the customers they are what is popular.
+        """
         scorer = self._scorer(self._check_model(model))
         popular = self._scorer(POPULAR)
 
-        def best(batch: Windows) -> tuple[Windows, np.ndarray, np.ndarray]:
+        def best(batch: Windows) -> tuple[Windows, np.ndarray, np.ndarray, np.ndarray]:
             items, scores = best_items(scorer, batch, k, exclude_seen)
+            is_unread = np.zeros(len(batch), bool)
             if (telling := scorer.telling) is not None:
-                unread = np.flatnonzero(~telling[batch.histories()].any(axis=1))
-                if len(unread):
-                    found = best_items(popular, batch.take(unread), k, exclude_seen)
-                    items[unread], scores[unread] = found
-            return batch, items, scores
+                is_unread = np.count_nonzero(telling[batch.histories()], axis=1) == 0
+                if is_unread.any():
+                    unread = batch.where(is_unread)
+                    items[is_unread], scores[is_unread] = best_items(
+                        popular, unread, k, exclude_seen
+                    )
+            return batch, items, scores, is_unread
 
         yield from side_by_side(best, self._customers, batch_size, f"recommending by {model}")
 
