@@ -36,6 +36,7 @@ QUICK = {
 } | {
     "evaluation": {"bootstrap_resamples": 100},
 }
+RECOMMENDED = "recommendations.parquet"
 TRAINED = ["classifier", "regressor", "report_classifier", "report_regressor"]
 MODELS = [
     *TRAINED, "blend", "popularity", "recent_popularity", "last_item_cooccurrence",
@@ -558,16 +559,18 @@ def test_a_second_run_gives_the_same(ran: tuple[Path, StoreSummary, str]) -> Non
         assert one["models"][model]["masked"] == two["models"][model]["masked"]
 
 
+ONE_EPOCH = ",".join(
+    f"{model}.networks.{network}.training.epochs=1"
+    for model in ("classifier", "regressor") for network in ("bazar", "report")
+)  # fmt: skip
+
+
 def test_paper_windows_stand_beside_leave_one_out(ran: tuple[Path, StoreSummary, str]) -> None:
     project = ran[0]
     before = (project / "data/08_reporting/sample/metrics.json").read_bytes()
     run = kedro(
         project, "run", "--env", "quick",
-        "--params", "split=paper_windows,sequencing.window_length=4,"
-        + ",".join(
-            f"{model}.networks.{network}.training.epochs=1"
-            for model in ("classifier", "regressor") for network in ("bazar", "report")
-        ),
+        "--params", f"split=paper_windows,sequencing.window_length=4,{ONE_EPOCH}",
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
     assert "paper_windows is leaky" in run.stdout
@@ -587,6 +590,43 @@ def test_paper_windows_stand_beside_leave_one_out(ran: tuple[Path, StoreSummary,
     of_four = counts.set_index("window_length").loc[4]
     assert of_four["windows"] == windows
     assert of_four["sequences"] == np.count_nonzero(per_user >= 4)
+
+
+@pytest.mark.parametrize(
+    ("split", "parameters"),
+    [
+        (
+            "temporal",
+            "temporal.validation_from=2023-07-01,sequencing.temporal.test_from=2023-10-01",
+        ),
+        ("cold_items", "cold_share=0.2"),
+    ],
+)
+def test_other_protocols_run_as_a_whole(
+    ran: tuple[Path, StoreSummary, str], split: str, parameters: str
+) -> None:
+    project = ran[0]
+    before = (project / "data/08_reporting/sample/metrics.json").read_bytes()
+    run = kedro(
+        project, "run", "--env", "quick",
+        "--params", f"split={split},{parameters},{ONE_EPOCH}",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+    # What it says to do next answers by what was trained in it.
+    assert f"kedro recommend --env quick --split {split} --user ID" in " ".join(run.stdout.split())
+    folder = project / "data/08_reporting/sample" / split
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["protocol"] == split
+    assert list(metrics["models"]) == MODELS
+    assert (folder / "report.html").is_file()
+    assert (project / "data/08_reporting/sample/metrics.json").read_bytes() == before
+    lists = pd.read_parquet(project / "data/07_model_output/sample" / split / RECOMMENDED)
+    of_one = lists[(lists["user_id"] == lists["user_id"].iloc[0]) & (lists["model"] == "regressor")]
+    told = answer(
+        project, "recommend", "--user", of_one["user_id"].iloc[0], "--model", "regressor",
+        "--split", split,
+    )  # fmt: skip
+    assert [one["item_id"] for one in told["products"]] == of_one["item_id"].tolist()
 
 
 @pytest.mark.parametrize(
