@@ -597,9 +597,10 @@ def test_paper_windows_stand_beside_leave_one_out(ran: tuple[Path, StoreSummary,
     [
         (
             "temporal",
-            "temporal.validation_from=2023-07-01,sequencing.temporal.test_from=2023-10-01",
+            "sequencing.temporal.validation_from=2023-07-01,"
+            "sequencing.temporal.test_from=2023-10-01",
         ),
-        ("cold_items", "cold_share=0.2"),
+        ("cold_items", "sequencing.cold_share=0.2"),
     ],
 )
 def test_other_protocols_run_as_a_whole(
