@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow.dataset as ds
 from timing import machine, measure
 
-from bazar.sample_store import PRODUCTS_FILE, REVIEWS_FILE, StoreOptions, generate
+from bazar.synthetic.amazon_2023 import PRODUCTS_FILE, REVIEWS_FILE, StoreOptions, generate
 
 ROOT = Path(__file__).parents[1]
 PIPELINES = ["ingestion", "joining", "sequencing"]

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bazar.sample_store import PRODUCTS_FILE, REVIEWS_FILE
+from bazar.synthetic.amazon_2023 import PRODUCTS_FILE, REVIEWS_FILE
 
 INTERACTIONS = pa.schema(
     {"user_id": "string", "parent_asin": "string", "timestamp": "int64", "rating": "float64"}

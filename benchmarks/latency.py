@@ -21,21 +21,43 @@ from pathlib import Path
 # Before anything that starts threads is imported: a library's own threads keep to the core, too.
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import pyarrow as pa  # noqa: E402
-from kedro.config import OmegaConfigLoader  # noqa: E402
-from timing import machine  # noqa: E402
+import keras
+import numpy as np
+import pyarrow as pa
+from kedro.config import OmegaConfigLoader
+from timing import machine
 
-from bazar.datasets.arrays import ArrayDataset, WindowsDataset  # noqa: E402
-from bazar.datasets.files import JSONDataset, ParquetDataset  # noqa: E402
-from bazar.datasets.network import NetworkDataset  # noqa: E402
-from bazar.networks import RecurrentNetwork, build_network  # noqa: E402
-from bazar.options import BlendOptions, FloorOptions, ModelOptions, ShopOptions  # noqa: E402
-from bazar.products import Products  # noqa: E402
-from bazar.recommender import CUSTOMERS, PRODUCTS, SHOP, VECTORS, Recommender  # noqa: E402
-from bazar.settings import CONFIG_LOADER_ARGS  # noqa: E402
-from bazar.windows import Sequences, count_purchases, whole_histories  # noqa: E402
+from bazar.config.models import (
+    BaselineOptions,
+    BlendOptions,
+    BundleOptions,
+)
+from bazar.config.networks import ModelOptions
+from bazar.data.catalogue import Products
+from bazar.data.counts import count_interactions
+from bazar.data.sequences import Sequences
+from bazar.data.windows import build_full_histories
+from bazar.datasets.arrays import (
+    ArrayDataset,
+    WindowsDataset,
+)
+from bazar.datasets.kedro_types import (
+    JSONDataset,
+    ParquetDataset,
+)
+from bazar.datasets.network import NetworkDataset
+from bazar.models.networks.recurrent import (
+    RecurrentNetwork,
+    build_network,
+)
+from bazar.serving.recommender import (
+    BUNDLE,
+    CUSTOMERS,
+    PRODUCTS,
+    VECTORS,
+    Recommender,
+)
+from bazar.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[1]
 SIZES = (12_000, 112_000)
@@ -61,7 +83,7 @@ def make_shop(folder: Path, n_products: int) -> dict[str, RecurrentNetwork]:
     vectors[0] = 0
     ids = np.array(["", *(f"P{index:06d}" for index in range(1, n_products + 1))], dtype=object)
     titles = np.array([None, *(f"Product {index}" for index in range(1, n_products + 1))], object)
-    counts = count_purchases(bought, n_products, None, 0.1)
+    counts = count_interactions(bought, n_products, None, 0.1)
     products = Products(ids, titles, np.full(n_products + 1, None), *counts, vectors)
     parameters = OmegaConfigLoader(str(ROOT / "conf"), **CONFIG_LOADER_ARGS)["parameters"]
     made = {}
@@ -74,18 +96,18 @@ def make_shop(folder: Path, n_products: int) -> dict[str, RecurrentNetwork]:
             # Any but 0, with which whole titles are not compared.
             weight.assign(0.2)
         NetworkDataset(filepath=str(folder / f"{model}.keras")).save(made[model])
-    floors = {name: parameters[name] for name in FloorOptions.model_fields}
+    baselines = {name: parameters[name] for name in BaselineOptions.model_fields}
     blend = BlendOptions.model_validate(parameters["blend"])
     # All of them: what has no weight would cost nothing.
     weights = {component.name: 1 / len(blend.components) for component in blend.components}
-    shop = ShopOptions(
-        dataset="latency", seed=42, models=("classifier",), exclude_seen=True, blend=blend,
-        weights=weights, floors=FloorOptions.model_validate(floors),
+    shop = BundleOptions(
+        dataset="latency", seed=42, models=("classifier",), filter_seen=True, blend=blend,
+        weights=weights, baselines=BaselineOptions.model_validate(baselines),
     )  # fmt: skip
-    JSONDataset(filepath=str(folder / SHOP)).save(shop.model_dump(mode="json"))
+    JSONDataset(filepath=str(folder / BUNDLE)).save(shop.model_dump(mode="json"))
     ParquetDataset(filepath=str(folder / PRODUCTS)).save(products.to_frame())
     ArrayDataset(filepath=str(folder / VECTORS)).save(vectors)
-    WindowsDataset(filepath=str(folder / CUSTOMERS)).save(whole_histories(bought, LONGEST))
+    WindowsDataset(filepath=str(folder / CUSTOMERS)).save(build_full_histories(bought, LONGEST))
     return made
 
 

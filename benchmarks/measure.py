@@ -13,7 +13,7 @@ from typing import Any
 
 from timing import machine, measure
 
-from bazar.names import model_name
+from bazar.labels import get_model_label
 
 COLUMNS = ["HR@1", "HR@10", "NDCG@10", "MRR@20", "coverage@10"]
 
@@ -26,7 +26,7 @@ def table(metrics: dict[str, Any], history: str) -> str:
         seconds = figures["seconds_training"]
         cells = [_cell(figures[history], column.lower()) for column in COLUMNS]
         cells.append("–" if seconds is None else f"{seconds:.0f} s")
-        lines.append(f"| {model_name(model)} | {' | '.join(cells)} |")
+        lines.append(f"| {get_model_label(model)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -54,8 +54,8 @@ def main() -> None:
         f"{seconds // 60:.0f} min {seconds % 60:.0f} s, {peak:.1f} GB at most "
         f"({machine()}).\n"
     )
-    print(table(metrics, "masked"), end="\n\n")
-    print(table(metrics, "unmasked"))
+    print(table(metrics, "filtered"), end="\n\n")
+    print(table(metrics, "unfiltered"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ r"""Measure what each mistake of the report costs, by removing one at a time, as
     .venv/bin/kedro run --env amazon_beauty_2014 \
         --pipelines ingestion,joining,sequencing,embedding
     .venv/bin/kedro run --env amazon_beauty_2014 --pipelines sequencing \
-        --params split=paper_windows
+        --params split=shuffled_windows
     .venv/bin/python benchmarks/mistakes.py --env amazon_beauty_2014 --write
 
 The first two commands make what is read here: the rows of both protocols, and the title vectors.
@@ -25,12 +25,12 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 from timing import machine
 
-from bazar.metrics import bootstrap_interval, row_metrics
-from bazar.options import REPORT, ModelOptions, NetworkBlock
-from bazar.ranking import rank_catalogue
-from bazar.scorers import of_network
-from bazar.training import train_network
-from bazar.windows import Windows
+from bazar.config.networks import REPRODUCED, ModelOptions, NetworkBlock
+from bazar.data.windows import Windows
+from bazar.evaluation.metrics import bootstrap_interval, row_metrics
+from bazar.evaluation.ranking import rank_catalogue
+from bazar.models.networks.scorers import make_scorer
+from bazar.training.trainer import train_network
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "report.md"
@@ -49,7 +49,7 @@ SMALLER: dict[str, dict[str, Any]] = {
 }
 HEADINGS = [
     "model", "what is different from the row that it is compared with", "protocol", "HR@1",
-    "HR@10", "95%", "NDCG@10", "masked: HR@10", "NDCG@10", "parameters", "seconds",
+    "HR@10", "95%", "NDCG@10", "filtered: HR@10", "NDCG@10", "parameters", "seconds",
 ]  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def variants(networks: dict[str, NetworkBlock]) -> list[Variant]:
     found = []
     for model, block in networks.items():
         found += [
-            Variant(model, "(1) as the report has it", "paper_windows", block),
+            Variant(model, "(1) as the report has it", "shuffled_windows", block),
             Variant(model, "(2) as 1, and no row of a training customer's future", LOO, block),
             Variant(
                 model, "(3) as 2, and a smaller network", LOO, changed(model, **SMALLER[model])
@@ -136,13 +136,15 @@ def measure(variant: Variant, data: dict[str, Any], seed: int, batch_size: int) 
     trained = train_network(
         data["train"], data["validation"], variant.block, len(item_vectors) - 1, seed, item_vectors
     )
-    scorer = of_network(trained.network, item_vectors)
+    scorer = make_scorer(trained.network, item_vectors)
     rankings = rank_catalogue(scorer, test, 20, batch_size)
-    unmasked, masked = (row_metrics(rankings[name].ranks) for name in ("unmasked", "masked"))
+    unfiltered, filtered = (
+        row_metrics(rankings[name].ranks) for name in ("unfiltered", "filtered")
+    )
     return {
-        **{name: float(unmasked[name].mean()) for name in ("hr@1", "hr@10", "ndcg@10")},
-        **{f"{name}_masked": float(masked[name].mean()) for name in ("hr@10", "ndcg@10")},
-        "hr@10_ci95": bootstrap_interval(unmasked["hr@10"], test.users, 1000, seed),
+        **{name: float(unfiltered[name].mean()) for name in ("hr@1", "hr@10", "ndcg@10")},
+        **{f"{name}_masked": float(filtered[name].mean()) for name in ("hr@10", "ndcg@10")},
+        "hr@10_ci95": bootstrap_interval(unfiltered["hr@10"], test.users, 1000, seed),
         "n_parameters": trained.facts["n_parameters"],
         "seconds": trained.facts["seconds_training"],
     }
@@ -150,7 +152,7 @@ def measure(variant: Variant, data: dict[str, Any], seed: int, batch_size: int) 
 
 def shortened(part: Windows, history_length: int) -> Windows:
     """The rows, with histories no longer than that."""
-    return Windows(part.sequences, part.places, history_length)
+    return Windows(part.sequences, part.target_positions, history_length)
 
 
 def row(variant: Variant, figures: dict[str, Any]) -> str:
@@ -198,29 +200,30 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the table into docs/report.md")
     arguments = parser.parse_args()
     bootstrap_project(ROOT)
-    data, parameters = load(arguments.env, "paper_windows")
-    of_split = {"paper_windows": data, LOO: load(arguments.env, LOO)[0]}
+    data, parameters = load(arguments.env, "shuffled_windows")
+    of_split = {"shuffled_windows": data, LOO: load(arguments.env, LOO)[0]}
     history_length = data["train"].history_length
     for name in PARTS:
         # Longer histories would be a second difference.
         of_split[LOO][name] = shortened(of_split[LOO][name], history_length)
     networks = {
-        model: ModelOptions.model_validate(parameters[model]).networks[REPORT] for model in MODELS
+        model: ModelOptions.model_validate(parameters[model]).networks[REPRODUCED[model]]
+        for model in MODELS
     }
     batch_size = parameters["evaluation"]["batch_size"]
     lines, reported = [], {}
     for variant in variants(networks):
         print(f"{MODELS[variant.model]}: {variant.change}", file=sys.stderr)
         figures = measure(variant, of_split[variant.split], arguments.seed, batch_size)
-        if variant.split == "paper_windows":
+        if variant.split == "shuffled_windows":
             reported[variant.model] = figures
         lines.append(row(variant, figures))
     table = "\n".join(
         [
             f"{parameters['dataset']}, histories of {history_length}, full catalogue of "
             f"{len(data['item_vectors']) - 1:,} items, {len(data['test']):,} test rows "
-            f"(paper_windows) and {len(of_split[LOO]['test']):,} (leave_one_out), vectors of "
-            f"{parameters['embedding']['text']}, seed {arguments.seed}; history not masked, but "
+            f"(shuffled_windows) and {len(of_split[LOO]['test']):,} (leave_one_out), vectors of "
+            f"{parameters['embedding']['text']}, seed {arguments.seed}; history not filtered, but "
             f"where it is said; {machine()}.\n",
             told(reported) + "\n",
             f"| {' | '.join(HEADINGS)} |",

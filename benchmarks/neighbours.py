@@ -6,7 +6,7 @@ The plain way is the one of the report that Model II comes from: a ball tree of 
 the title vectors, asked twice for every test row, for its nearest product and for its ten nearest;
 its figures are HR@1 and HR@10. It is timed on a sample of the rows, and multiplied. Ours is what
 `kedro run` does: the rank of every row's target in the whole catalogue and its 20 nearest, with the
-history masked and not, in batches; it is timed on all rows. Both are given the same points, and
+history filtered and not, in batches; it is timed on all rows. Both are given the same points, and
 must find the same products. The vectors are made up: unit vectors around as many random directions
 as a shop has kinds of products, and points as far from their target as a network's are; a seed
 makes them the same in every run.
@@ -21,9 +21,10 @@ import pyarrow as pa
 from sklearn.neighbors import NearestNeighbors
 from timing import machine
 
-from bazar.ranking import Ranking, rank_catalogue
-from bazar.scorers import NearestTitles
-from bazar.windows import Sequences, Windows
+from bazar.data.sequences import Sequences
+from bazar.data.windows import Windows
+from bazar.evaluation.ranking import Ranking, rank_catalogue
+from bazar.models.nearest_titles import TitleVectorScorer
 
 # Set B of the report.
 ROWS, PRODUCTS, DIMENSION = 23_949, 23_838, 384
@@ -32,7 +33,7 @@ KINDS, HISTORY, BATCH, TOP_K = 400, 4, 512, 20
 NOISE_OF_PRODUCT, NOISE_OF_POINT = 0.8, 9.0
 
 
-class KnownPoints(NearestTitles):
+class KnownPoints(TitleVectorScorer):
     """Points that a network could have given: what is timed is what follows them."""
 
     def __init__(self, item_vectors: np.ndarray, points: np.ndarray) -> None:
@@ -138,7 +139,7 @@ def main() -> None:
     build, queries, nearest, rates = plain(vectors[1:], points[sample], windows.targets[sample] - 1)
     plain_seconds = build + queries / len(sample) * given.rows
     our_seconds, rankings = ours(vectors, points, windows)
-    found = rankings["unmasked"]
+    found = rankings["unfiltered"]
     ranks = found.ranks[sample]
     agreed = {f"hr@{k}": float((ranks <= k).mean()) for k in (1, 10)}
     same = np.mean(
@@ -159,7 +160,9 @@ def main() -> None:
         f"| ball tree, two queries a row: {queries:.1f} s for {len(sample):,} rows, multiplied "
         f"| {plain_seconds:,.0f} |"
     )
-    print(f"| `rank_catalogue`: ranks and top {TOP_K}, masked and unmasked | {our_seconds:,.1f} |")
+    print(
+        f"| `rank_catalogue`: ranks and top {TOP_K}, filtered and unfiltered | {our_seconds:,.1f} |"
+    )
     print(f"| **times as fast** | **{plain_seconds / our_seconds:.0f}** |")
 
 

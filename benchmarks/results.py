@@ -20,9 +20,9 @@ from typing import Any
 
 from timing import machine
 
-from bazar.comparison_tables import RULE, cold_table, facts, models_table, pairs_table
-from bazar.names import HISTORIES
-from bazar.options import DEFAULT_SEED
+from bazar.config.base import DEFAULT_SEED
+from bazar.evaluation.metrics import FILTER_MODES
+from bazar.reporting.comparison_page import RULE, cold_table, facts, models_table, pairs_table
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"
@@ -30,12 +30,12 @@ REPORTING = ROOT / "data" / "08_reporting"
 _SECTION = re.compile(
     r"(<!-- (?P<kind>results|networks): (?P<asked>[^>]+?) -->\n).*?(<!-- /(?P=kind) -->)", re.DOTALL
 )
-# What trains a model; that of the floors has no seed.
+# What trains a model; that of the baselines has no seed.
 _PIPELINES = {
     "classifier": "modelling_classifier",
     "regressor": "modelling_regressor",
-    "report_classifier": "modelling_report",
-    "report_regressor": "modelling_report",
+    "model_i": "modelling_reproduction",
+    "model_ii": "modelling_reproduction",
     "blend": "modelling_blend",
 }
 
@@ -58,7 +58,7 @@ def fill(page: str, reporting: Path, made_on: str) -> tuple[str, list[str]]:
     def write(found: re.Match[str]) -> str:
         folder, keys = _asked(found["asked"])
         is_comparison = found["kind"] == "results"
-        path = reporting / folder / ("comparison.json" if is_comparison else "report_networks.md")
+        path = reporting / folder / ("comparison.json" if is_comparison else "reproduction.md")
         if not path.is_file():
             left.append(str(path))
             return found[0]
@@ -86,8 +86,8 @@ def section(comparison: Comparison, keys: dict[str, str], made_on: str) -> str:
     parts = [
         "\n".join(f"    {command}" for command in commands(comparison, keys)),
         f"{facts(comparison)} {told}{made_on}.",
-        models_table(comparison, "masked"),
-        f"<details><summary>History unmasked</summary>\n\n{models_table(comparison, 'unmasked')}"
+        models_table(comparison, "filtered"),
+        f"<details><summary>History unfiltered</summary>\n\n{models_table(comparison, 'unfiltered')}"
         "\n\n</details>",
     ]
     if comparison["cold_rows"]:
@@ -96,7 +96,7 @@ def section(comparison: Comparison, keys: dict[str, str], made_on: str) -> str:
     if chosen:
         n_pairs = len(comparison["differences"])
         parts.append(f"{RULE} {n_pairs} pairs, {comparison['bootstrap_resamples']:,} resamples.")
-        parts += [pairs_table(comparison, chosen, history) for history in HISTORIES]
+        parts += [pairs_table(comparison, chosen, filter_mode) for filter_mode in FILTER_MODES]
     return "\n" + "\n\n".join(parts) + "\n"
 
 
@@ -130,13 +130,13 @@ def networks_section(table: str, folder: str, keys: dict[str, str], made_on: str
     """Write the section of the report's networks: the commands, and their table.
 
     Args:
-        table: the content of ``report_networks.md``.
+        table: the content of ``reproduction.md``.
         folder: of the results; its last part is the protocol.
         keys: what the section's line asks for.
         made_on: the machine, in words.
     """
     run = f"    .venv/bin/kedro run --env {keys['env']} --params split={Path(folder).name}"
-    made_by = ("ingestion,joining,sequencing,embedding", "report_networks")
+    made_by = ("ingestion,joining,sequencing,embedding", "reproduction")
     runs = "\n".join(f"{run} --pipelines {pipelines}" for pipelines in made_by)
     return f"\n{runs}\n\n{table.strip()}\n\n{made_on}.\n"
 

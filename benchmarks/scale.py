@@ -23,16 +23,18 @@ import pyarrow as pa
 from kedro.config import OmegaConfigLoader
 from timing import machine, measure
 
-from bazar.batches import Batch, Batches
-from bazar.metrics import target_ranks
-from bazar.networks import build_network
-from bazar.options import ModelOptions
-from bazar.sample_sets import SetBOptions, generate_set_b
-from bazar.scorers import Scorer, of_network
+from bazar.config.networks import ModelOptions
+from bazar.data.sequences import Sequences
+from bazar.data.title_embeddings import EMPTY, PACKAGED_ENCODER, embed_texts, find_encoder
+from bazar.data.windows import Windows
+from bazar.evaluation.metrics import target_ranks
+from bazar.models.networks.recurrent import build_network
+from bazar.models.networks.scorers import make_scorer
+from bazar.models.scorer import Scorer
 from bazar.settings import CONFIG_LOADER_ARGS
-from bazar.title_vectors import EMPTY, PACKAGED_ENCODER, embed_texts, find_encoder
-from bazar.training import make_steps
-from bazar.windows import Sequences, Windows
+from bazar.synthetic.benchmark_sets import SetBOptions, generate_set_b
+from bazar.training.batches import Batch, Batches
+from bazar.training.train_step import make_train_steps
 
 ROOT = Path(__file__).parents[1]
 PIPELINES = ["ingestion", "joining", "sequencing"]
@@ -116,12 +118,12 @@ def time_models(items: int) -> dict[str, float]:
             network = build_network(block.network, items, DIMENSION)
             optimizer = keras.optimizers.get(block.training.optimizer)
             optimizer.build(network.trainable_variables)
-            steps = make_steps(network, block, optimizer, vectors, counts, seed=0)
+            steps = make_train_steps(network, block, optimizer, vectors, counts, seed=0)
             batch = next(Batches(rows, BATCH, every_position=False, seed=0).batches(0))
             figures[f"{model} {name}: training step"] = time_of(partial(learn, steps, batch))
             # The weights, their gradients, and the two moments of Adam.
             figures[f"{model} {name}: memory"] = network.count_params() * 4 * 4 / 1e9
-            scorer = of_network(network, vectors)
+            scorer = make_scorer(network, vectors)
             figures[f"{model} {name}: ranking step"] = time_of(partial(rank, scorer, rows), 3)
             keras.utils.clear_session()
     return figures

@@ -25,12 +25,20 @@ import pyarrow.parquet as pq
 from kedro.config import OmegaConfigLoader
 from timing import machine
 
-from bazar.options import REPORT, ModelOptions, NetworkBlock, TrainingOptions
+from bazar.config.networks import REPRODUCED, ModelOptions, NetworkBlock, TrainingOptions
+from bazar.data.sequences import Sequences
+from bazar.data.splits import Split, shuffled_windows
+from bazar.data.title_embeddings import (
+    EMPTY,
+    PACKAGED_ENCODER,
+    embed_texts,
+    find_encoder,
+    get_vectors,
+)
+from bazar.data.windows import Windows
 from bazar.settings import CONFIG_LOADER_ARGS
-from bazar.shop import Catalogue, buy, draw_lengths
-from bazar.title_vectors import EMPTY, PACKAGED_ENCODER, embed_texts, find_encoder, vectors_of
-from bazar.training import train_network
-from bazar.windows import Sequences, Split, Windows, paper_windows
+from bazar.synthetic.simulator import Catalogue, buy, draw_lengths
+from bazar.training.trainer import train_network
 
 ROOT = Path(__file__).parents[1]
 WINDOWS, PRODUCTS, WINDOW_LENGTH = 119_742, 23_838, 3
@@ -93,7 +101,7 @@ def make_rows(n_windows: int, n_products: int) -> tuple[Split, list[str]]:
         (items + 1).astype(np.int32),
         np.concatenate([[0], np.cumsum(lengths)]),
     )
-    split = paper_windows(sequences, n_products, WINDOW_LENGTH, 0.2, 0.1, SEED)
+    split = shuffled_windows(sequences, n_products, WINDOW_LENGTH, 0.2, 0.1, SEED)
     return split, list(catalogue.titles)
 
 
@@ -109,7 +117,7 @@ def embed(titles: list[str], work_dir: Path) -> np.ndarray:
     embedded = embed_texts(sorted(set(titles)), known, encoder, 32)
     work_dir.mkdir(parents=True, exist_ok=True)
     pq.write_table(embedded, path)
-    return vectors_of([None, *titles], embedded, encoder)
+    return get_vectors([None, *titles], embedded, encoder)
 
 
 class Clock(keras.callbacks.Callback):
@@ -198,7 +206,7 @@ def train(block: NetworkBlock, split: Split, vectors: np.ndarray) -> Curve:
     """Train as Bazar does."""
     history = train_network(
         split.train, split.validation, block, len(vectors) - 1, SEED, vectors
-    ).history
+    ).training_log
     return list(zip(history["seconds"].cumsum(), history["val_loss"], strict=True))
 
 
@@ -245,7 +253,9 @@ def main() -> None:
     told = []
     for model in arguments.models:
         options = ModelOptions.model_validate(parameters["parameters"][model])
-        block = options.networks[REPORT].model_copy(update={"training": TRAININGS[model]})
+        block = options.networks[REPRODUCED[model]].model_copy(
+            update={"training": TRAININGS[model]}
+        )
         keras.utils.set_random_seed(SEED)
         theirs = {"classifier": fit_classifier, "regressor": fit_regressor}[model](split, vectors)
         keras.utils.clear_session()

@@ -6,7 +6,7 @@
 The last tenth of the users is held back, and with them the products that nobody else has bought.
 A network is trained on the others; then everybody is there, and it is trained in two ways: from
 nothing, and from there as `warm_start` does. Both, and the earlier network as it is, are measured
-on the last purchase of every user (leave_one_out, history masked). Seconds are of training,
+on the last purchase of every user (leave_one_out, history filtered). Seconds are of training,
 validation included. Prints Markdown, a line for each seed and way, then means, standard
 deviations and the ratio of times.
 """
@@ -21,14 +21,15 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from timing import machine
 
-from bazar.metrics import row_metrics
-from bazar.networks import RecurrentNetwork
-from bazar.options import NetworkBlock
-from bazar.ranking import rank_catalogue
-from bazar.scorers import of_network
-from bazar.training import TrainedNetwork, train_network
-from bazar.warm_start import Start, start_from
-from bazar.windows import Sequences, Split, leave_one_out
+from bazar.config.networks import NetworkBlock
+from bazar.data.sequences import Sequences
+from bazar.data.splits import Split, leave_one_out
+from bazar.evaluation.metrics import row_metrics
+from bazar.evaluation.ranking import rank_catalogue
+from bazar.models.networks.recurrent import RecurrentNetwork
+from bazar.models.networks.scorers import make_scorer
+from bazar.training.trainer import TrainedNetwork, train_network
+from bazar.training.warm_start import Start, make_warm_start
 
 ROOT = Path(__file__).parents[1]
 HELD_BACK = 0.1
@@ -58,9 +59,9 @@ class Shop:
         return trained
 
     def measure(self, network: RecurrentNetwork) -> tuple[float, float]:
-        """HR@10 and NDCG@10 of the test rows, history masked."""
-        ranks = rank_catalogue(of_network(network, self.vectors), self.split.test, 20, 512)
-        figures = row_metrics(ranks["masked"].ranks)
+        """HR@10 and NDCG@10 of the test rows, history filtered."""
+        ranks = rank_catalogue(make_scorer(network, self.vectors), self.split.test, 20, 512)
+        figures = row_metrics(ranks["filtered"].ranks)
         return float(figures["hr@10"].mean()), float(figures["ndcg@10"].mean())
 
 
@@ -112,7 +113,7 @@ def main() -> None:
     figures: dict[str, list[tuple[float, float, float]]] = {"from nothing": [], "warm start": []}
     for seed in arguments.seeds:
         before = early.train(block, seed)
-        start = start_from(before.network, before.optimizer, late.item_ids)
+        start = make_warm_start(before.network, before.optimizer, late.item_ids)
         as_it_is = late.measure(start.network)
         print(
             f"| {seed} | the earlier network as it is | – | – | {as_it_is[0]:.4f} "
@@ -125,7 +126,7 @@ def main() -> None:
             seconds = trained.facts["seconds_training"]
             told.append((seconds, *late.measure(trained.network)))
             print(
-                f"| {seed} | {way} | {len(trained.history)} | {seconds:.0f} | {told[-1][1]:.4f} "
+                f"| {seed} | {way} | {len(trained.training_log)} | {seconds:.0f} | {told[-1][1]:.4f} "
                 f"| {told[-1][2]:.4f} |",
                 flush=True,
             )

@@ -12,7 +12,13 @@ from kedro.io import AbstractDataset, DatasetError
 
 from bazar.atomic import atomic_path, latest
 from bazar.datasets.arrays import ArrayDataset
-from bazar.datasets.files import CSVDataset, FigureDataset, JSONDataset, ParquetDataset, TextDataset
+from bazar.datasets.kedro_types import (
+    CSVDataset,
+    FigureDataset,
+    JSONDataset,
+    ParquetDataset,
+    TextDataset,
+)
 
 
 def leftovers(folder: Path) -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bazar.sample_sets import MISSING, URL, SetBOptions, generate_set_b
-from bazar.sample_store import StoreOptions, generate
+from bazar.synthetic.amazon_2023 import StoreOptions, generate
+from bazar.synthetic.benchmark_sets import MISSING, URL, SetBOptions, generate_set_b
 from tests.project import copy_project, kedro
 
 PREPARE = "ingestion,joining,sequencing"

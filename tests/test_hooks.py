@@ -40,7 +40,7 @@ def test_one_nested_change_keeps_the_siblings() -> None:
     assert changed.block.training.epochs == 3 != before.block.training.epochs
     assert changed.block.network == before.block.network
     assert changed.block.training.batch_size == before.block.training.batch_size
-    assert changed.networks["report"] == before.networks["report"]
+    assert changed.networks["model_i"] == before.networks["model_i"]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_one_nested_change_keeps_the_siblings() -> None:
     [
         (
             {"split": "random"},
-            r"split: .*'temporal', 'cold_items' or 'paper_windows', found 'random'",
+            r"split: .*'temporal', 'cold_items' or 'shuffled_windows', found 'random'",
         ),
         ({"engine": "polars"}, r"engine: .*'duckdb' or 'spark', found 'polars'"),
         ({"epoch": 3}, "epoch: there is no such parameter"),
@@ -77,7 +77,10 @@ def test_one_nested_change_keeps_the_siblings() -> None:
         ({"classifier": bazar(layers=[])}, r"classifier.networks.bazar: .*at least one"),
         ({"classifier": bazar(head="softmax", temperature=0.1)}, r"bazar: .*temperature goes with"),
         ({"classifier": bazar(temperature=None)}, r"bazar: .*history_decay needs a temperature"),
-        ({"regressor": bazar(history_decay=None)}, r"bazar: .*whole_titles needs a history_decay"),
+        (
+            {"regressor": bazar(history_decay=None)},
+            r"bazar: .*add_title_similarity needs a history_decay",
+        ),
         ({"warm_start": True, "split": "cold_items"}, r"warm_start goes with split leave_one_out"),
         (
             {"classifier": bazar(layers=[{"type": "gruu", "units": 3}])},
@@ -117,7 +120,7 @@ def test_every_wrong_key_is_told_at_once() -> None:
 def test_splits_do_not_share_a_folder() -> None:
     assert results_folder("shop", "leave_one_out") == "shop"
     assert results_folder("shop", "temporal") == "shop/temporal"
-    assert results_folder("shop", "paper_windows") == "shop/paper_windows"
+    assert results_folder("shop", "shuffled_windows") == "shop/shuffled_windows"
 
 
 @pytest.mark.parametrize(

@@ -17,30 +17,31 @@ import pytest
 import yaml
 from nbclient import NotebookClient
 
+from bazar.config.networks import REPRODUCED
 from bazar.datasets.arrays import WindowsDataset
 from bazar.datasets.network import NetworkDataset
-from bazar.sample_store import StoreOptions, StoreSummary, generate
+from bazar.synthetic.amazon_2023 import StoreOptions, StoreSummary, generate
 from tests.browser import browser, opened, served
+from tests.docs.test_commands import commands_of
 from tests.project import NOTEBOOKS, ROOT, copy_project, kedro, kill_in_training, snapshot
-from tests.test_docs_commands import commands_of
 
 SMALL_STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=3)
 QUICK = {
     model: {
         "networks": {
             "bazar": {"training": {"epochs": 20, "batch_size": 128, "learning_rate": 0.003}},
-            "report": {"training": {"epochs": 2, "batch_size": 128}},
+            reproduced: {"training": {"epochs": 2, "batch_size": 128}},
         }
     }
-    for model in ("classifier", "regressor")
+    for model, reproduced in REPRODUCED.items()
 } | {
     "evaluation": {"bootstrap_resamples": 100},
 }
 RECOMMENDED = "recommendations.parquet"
-TRAINED = ["classifier", "regressor", "report_classifier", "report_regressor"]
+TRAINED = ["classifier", "regressor", "model_i", "model_ii"]
 MODELS = [
     *TRAINED, "blend", "popularity", "recent_popularity", "last_item_cooccurrence",
-    "decayed_cooccurrence", "session_knn", "ease", "title_neighbours",
+    "decayed_cooccurrence", "session_knn", "ease", "nearest_titles",
 ]  # fmt: skip
 
 
@@ -73,7 +74,7 @@ def test_metrics(ran: tuple[Path, StoreSummary, str]) -> None:
     assert metrics["n_interactions"] == len(sequences)
     assert list(metrics["models"]) == MODELS
     for model, figures in metrics["models"].items():
-        for history in ("masked", "unmasked"):
+        for history in ("filtered", "unfiltered"):
             measured = figures[history]
             low, high = measured["hr@10_ci95"]
             assert 0 <= low <= measured["hr@10"] <= high <= 1
@@ -85,9 +86,9 @@ def test_metrics(ran: tuple[Path, StoreSummary, str]) -> None:
 
 def test_both_models_beat_popularity(ran: tuple[Path, StoreSummary, str]) -> None:
     metrics = json.loads((ran[0] / "data/08_reporting/sample/metrics.json").read_text())
-    popular = metrics["models"]["popularity"]["masked"]["hr@10"]
+    popular = metrics["models"]["popularity"]["filtered"]["hr@10"]
     for model in ("classifier", "regressor"):
-        assert metrics["models"][model]["masked"]["hr@10"] > 1.1 * popular
+        assert metrics["models"][model]["filtered"]["hr@10"] > 1.1 * popular
 
 
 def test_the_dirt_is_rejected_and_nothing_else(ran: tuple[Path, StoreSummary, str]) -> None:
@@ -136,13 +137,13 @@ def test_what_is_recommended(ran: tuple[Path, StoreSummary, str]) -> None:
         ranks = pd.read_parquet(folder / f"{model}_ranks.parquet")
         assert (ranks.set_index("user_id")["item_id"] == last.loc[ranks["user_id"]]).all()
         lists = pd.read_parquet(folder / f"{model}_recommendations.parquet")
-        masked = lists[lists["history"] == "masked"]
-        assert (masked.groupby("row").size() == 20).mean() > 0.95
-        assert masked.groupby("row")["score"].apply(lambda s: s.is_monotonic_decreasing).all()
+        filtered = lists[lists["history"] == "filtered"]
+        assert (filtered.groupby("row").size() == 20).mean() > 0.95
+        assert filtered.groupby("row")["score"].apply(lambda s: s.is_monotonic_decreasing).all()
         longest = before["position"].max()
         seen = before[before["position"] < before.groupby("user_id")["position"].transform("max")]
         assert longest > 5
-        both = masked.merge(seen[["user_id", "item_id"]], on=["user_id", "item_id"])
+        both = filtered.merge(seen[["user_id", "item_id"]], on=["user_id", "item_id"])
         assert both.empty
 
 
@@ -215,7 +216,7 @@ def test_a_customer_is_recommended_to_by_a_command(ran: tuple[Path, StoreSummary
     expected = rows[(rows["user_id"] == user) & (rows["model"] == "classifier")]
     assert [one["item_id"] for one in found["products"]] == expected["item_id"].tolist()
     for product in found["products"]:
-        assert product["because_item_id"] in found["history"]
+        assert product["nearest_item_id"] in found["history"]
 
     shown = kedro(
         project,
@@ -306,7 +307,7 @@ def test_a_new_product_is_recommended_at_once(
 ) -> None:
     project = tmp_path
     shutil.copytree(ran[0], project, dirs_exist_ok=True)
-    products = pd.read_parquet(project / "data/06_models/sample/shop_products.parquet")
+    products = pd.read_parquet(project / "data/06_models/sample/bundle_products.parquet")
     like = products[products["title"].notna()].sort_values("purchases").iloc[-1]
     lines = [
         {"parent_asin": "NEW1", "title": f"{like['title']}, new edition", "store": "Novum"},
@@ -326,8 +327,8 @@ def test_a_new_product_is_recommended_at_once(
     assert "`kedro similar NEW1 --env quick`" in added.stdout
     changed = {path for path, content in snapshot(project).items() if before.get(path) != content}
     assert {Path(path).name for path in changed} == {
-        "added_products.parquet", "title_vectors.parquet", "shop_products.parquet",
-        "shop_vectors.npy",
+        "added_products.parquet", "title_vectors.parquet", "bundle_products.parquet",
+        "bundle_vectors.npy",
     }  # fmt: skip
 
     near = answer(project, "similar", "NEW1", "--top", "1")["products"]
@@ -363,7 +364,7 @@ def test_a_new_product_is_recommended_at_once(
     new.write_text("".join(json.dumps(line) + "\n" for line in lines))
     added = kedro(project, "add-products", str(new), "--env", "quick")
     assert "1 were added before: what this file says of them counts" in added.stdout
-    packed = project / "data/06_models/sample/shop_products.parquet"
+    packed = project / "data/06_models/sample/bundle_products.parquet"
     titles = pd.read_parquet(packed).set_index("item_id")["title"]
     assert titles["NEW1"] == lines[0]["title"]
     assert titles[like["item_id"]] == like["title"]
@@ -389,7 +390,7 @@ def test_the_next_night(ran: tuple[Path, StoreSummary, str], tmp_path: Path) -> 
         yaml.safe_dump({name: settings[name] for name in ("interactions", "products")})
     )
     raw = project / "data/01_raw/sample"
-    products = pd.read_parquet(project / "data/06_models/sample/shop_products.parquet")
+    products = pd.read_parquet(project / "data/06_models/sample/bundle_products.parquet")
     bought, time_of_the_first = [*products["item_id"].iloc[:3], "A_NEW"], 1_700_000_000_000
     purchases = [
         {
@@ -437,7 +438,7 @@ def test_the_next_night(ran: tuple[Path, StoreSummary, str], tmp_path: Path) -> 
             json.loads((place / f"data/07_model_output/sample/{model}_metrics.json").read_text())
             for place in (project, ran[0])
         )
-        assert measured["masked"]["ndcg@10"] > before["masked"]["ndcg@10"] - 0.05
+        assert measured["filtered"]["ndcg@10"] > before["filtered"]["ndcg@10"] - 0.05
 
 
 def test_models_and_seeds_are_compared(ran: tuple[Path, StoreSummary, str]) -> None:
@@ -458,14 +459,14 @@ def test_models_and_seeds_are_compared(ran: tuple[Path, StoreSummary, str]) -> N
         metrics = json.loads((report / "metrics.json").read_text())
         assert set(comparison["models"]) == set(MODELS)
         assert comparison["models"]["classifier"]["seeds"] == [7, 42]
-        assert comparison["models"]["classifier"]["masked"]["hr@10"]["sd"] == 0
+        assert comparison["models"]["classifier"]["filtered"]["hr@10"]["sd"] == 0
         assert comparison["models"]["regressor"]["seeds"] == [42]
         assert comparison["models"]["popularity"]["seeds"] == []
         for model, figures in comparison["models"].items():
             for name in ("hr@10", "ndcg@10", "mrr@20", "coverage@10", "novelty@10"):
-                measured = metrics["models"][model]["unmasked"][name]
-                assert figures["unmasked"][name]["mean"] == pytest.approx(measured)
-        told = {tuple(one["models"]): one["masked"] for one in comparison["differences"]}
+                measured = metrics["models"][model]["unfiltered"][name]
+                assert figures["unfiltered"][name]["mean"] == pytest.approx(measured)
+        told = {tuple(one["models"]): one["filtered"] for one in comparison["differences"]}
         assert len(told) == math.comb(len(MODELS), 2)
         assert told["classifier", "popularity"]["ndcg@10"]["real"]
         assert (report / "comparison.png").stat().st_size > 5_000
@@ -517,7 +518,7 @@ def test_the_blend(ran: tuple[Path, StoreSummary, str]) -> None:
 
 
 def test_what_a_run_measures_is_not_compared_in_it(ran: tuple[Path, StoreSummary, str]) -> None:
-    run = kedro(ran[0], "run", "--env", "quick", "--pipelines", "modelling_floors,comparison")
+    run = kedro(ran[0], "run", "--env", "quick", "--pipelines", "modelling_baselines,comparison")
     assert run.returncode != 0
     assert "comparison reads what earlier runs left" in run.stderr
     assert "Traceback" not in run.stdout + run.stderr
@@ -525,7 +526,7 @@ def test_what_a_run_measures_is_not_compared_in_it(ran: tuple[Path, StoreSummary
 
 def test_each_pipeline_runs_alone(ran: tuple[Path, StoreSummary, str]) -> None:
     project = ran[0]
-    for pipeline in ("ingestion", "joining", "sequencing", "embedding", "modelling_floors"):
+    for pipeline in ("ingestion", "joining", "sequencing", "embedding", "modelling_baselines"):
         run = kedro(project, "run", "--env", "quick", "--pipelines", pipeline)
         assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
         assert "Written:" in run.stdout
@@ -556,12 +557,12 @@ def test_a_second_run_gives_the_same(ran: tuple[Path, StoreSummary, str]) -> Non
         json.loads(files["data/08_reporting/sample/metrics.json"]) for files in (before, after)
     )
     for model in MODELS:
-        assert one["models"][model]["masked"] == two["models"][model]["masked"]
+        assert one["models"][model]["filtered"] == two["models"][model]["filtered"]
 
 
 ONE_EPOCH = ",".join(
     f"{model}.networks.{network}.training.epochs=1"
-    for model in ("classifier", "regressor") for network in ("bazar", "report")
+    for model, reproduced in REPRODUCED.items() for network in ("bazar", reproduced)
 )  # fmt: skip
 
 
@@ -570,18 +571,18 @@ def test_paper_windows_stand_beside_leave_one_out(ran: tuple[Path, StoreSummary,
     before = (project / "data/08_reporting/sample/metrics.json").read_bytes()
     run = kedro(
         project, "run", "--env", "quick",
-        "--params", f"split=paper_windows,sequencing.window_length=4,{ONE_EPOCH}",
+        "--params", f"split=shuffled_windows,sequencing.window_length=4,{ONE_EPOCH}",
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
-    assert "paper_windows is leaky" in run.stdout
-    folder = project / "data/08_reporting/sample/paper_windows"
-    assert json.loads((folder / "metrics.json").read_text())["protocol"] == "paper_windows"
-    assert "Leaky protocol: paper_windows" in (folder / "report.html").read_text()
+    assert "shuffled_windows is leaky" in run.stdout
+    folder = project / "data/08_reporting/sample/shuffled_windows"
+    assert json.loads((folder / "metrics.json").read_text())["protocol"] == "shuffled_windows"
+    assert "Leaky protocol: shuffled_windows" in (folder / "report.html").read_text()
     assert (project / "data/08_reporting/sample/metrics.json").read_bytes() == before
     lengths = pd.read_parquet(project / "data/04_feature/sample/sequences.parquet")
     per_user = lengths.groupby("user_id").size()
     windows = int((per_user - 3).clip(lower=0).sum())
-    path = project / "data/05_model_input/sample/paper_windows/test.arrow"
+    path = project / "data/05_model_input/sample/shuffled_windows/test.arrow"
     test = WindowsDataset(filepath=str(path)).load()
     assert len(test) == round(windows * 0.2 + 0.4999)
     assert set(test.lengths) == {3}
@@ -686,7 +687,9 @@ def test_results_on_other_data_are_not_laid_side_by_side(
     prepare = ("run", "--env", "quick", "--pipelines", "joining,sequencing")
     assert kedro(project, *prepare, "--params", "joining.min_interactions=9").returncode == 0
     try:
-        run = kedro(project, "run", "--env", "quick", "--pipelines", "modelling_floors,reporting")
+        run = kedro(
+            project, "run", "--env", "quick", "--pipelines", "modelling_baselines,reporting"
+        )
         assert run.returncode != 0
         assert re.search("classifier, regressor[a-z_, ]*: measured on other data", run.stderr)
         assert (project / "data/08_reporting/sample/report.html").read_bytes() == report
@@ -696,7 +699,7 @@ def test_results_on_other_data_are_not_laid_side_by_side(
         assert "measured on other data than the" in run.stderr
     finally:
         assert kedro(project, *prepare).returncode == 0
-        again = kedro(project, "run", "--env", "quick", "--pipelines", "modelling_floors")
+        again = kedro(project, "run", "--env", "quick", "--pipelines", "modelling_baselines")
         assert again.returncode == 0
 
 
@@ -733,7 +736,7 @@ def test_a_run_killed_in_training_goes_on_where_it_was(ran: tuple[Path, StoreSum
 # Texts that a notebook shows when it has worked, whatever the numbers are.
 SHOWN = {
     "explore": [
-        "title_neighbours", "coverage@10", "position", "because_cosine", "Regressor",
+        "nearest_titles", "coverage@10", "position", "nearest_cosine", "Regressor",
         r"(?s)classifier.*score",
     ],
     "semantic_space": [
@@ -742,7 +745,7 @@ SHOWN = {
         r"(above|below|not shown to differ from) chance: difference",
     ],
     "compare_models": [
-        "The best floor: ", "By purchases before the target", "not 0 of so many",
+        "The best baseline: ", "By purchases before the target", "not 0 of so many",
         r"drawn by chance share \d",
     ],
 }  # fmt: skip

@@ -13,8 +13,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
-from bazar.names import FLOORS
-from bazar.options import BlendModel
+from bazar.config.models import BASELINES, BlendModel
 from tests.project import ROOT
 
 SOURCE = ROOT / "src" / "bazar"
@@ -26,14 +25,14 @@ ORDER = [
     "embedding",
     "modelling_classifier",
     "modelling_regressor",
-    "modelling_report",
-    "modelling_floors",
+    "modelling_reproduction",
+    "modelling_baselines",
     "modelling_blend",
     "recommendation",
-    "report_networks",
+    "reproduction",
     "reporting",
     "comparison",
-    "search",
+    "tuning",
 ]
 LAYERS = [
     "raw", "intermediate", "primary", "feature", "model_input", "models", "model_output",
@@ -66,14 +65,14 @@ def test_a_whole_run_compares_searches_and_repeats_nothing() -> None:
     left_out = everything().nodes
     assert {node.name for node in left_out if node not in pipelines["__default__"].nodes} == {
         node.name
-        for name in ("comparison", "report_networks", "search")
+        for name in ("comparison", "reproduction", "tuning")
         for node in pipelines[name].nodes
     }
 
 
 def test_the_search_never_reads_the_test_part() -> None:
-    assert {"train", "validation"} < pipelines["search"].inputs()
-    assert "test" not in pipelines["search"].inputs()
+    assert {"train", "validation"} < pipelines["tuning"].inputs()
+    assert "test" not in pipelines["tuning"].inputs()
 
 
 def test_the_weights_of_the_blend_never_read_the_test_part() -> None:
@@ -83,7 +82,7 @@ def test_the_weights_of_the_blend_never_read_the_test_part() -> None:
 
 
 def test_the_blend_knows_every_floor() -> None:
-    assert get_args(BlendModel) == ("classifier", "regressor", *FLOORS)
+    assert get_args(BlendModel) == ("classifier", "regressor", *BASELINES)
 
 
 def test_the_pipelines_are_there() -> None:
@@ -115,7 +114,7 @@ def test_every_data_set_of_a_run_has_a_folder_of_its_own(catalog: DataCatalog) -
     networks = {name.removesuffix("last_network") for name in paths if "last_network" in name}
     assert len(networks) == 4
     assert shared == {
-        "known_report_results", "known_title_vectors", "report_results", "title_vectors",
+        "previous_reproduction_results", "previous_title_vectors", "reproduction_results", "title_vectors",
         *(f"{model}{which}" for model in networks for which in ("network", "last_network")),
     }  # fmt: skip
 

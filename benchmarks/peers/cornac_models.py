@@ -130,7 +130,7 @@ def score_sasrec(model: SASRec, histories: list[np.ndarray]) -> np.ndarray:
 
 
 def recommend(model: GRU4Rec | SASRec, split: SplitArrays, part: Part) -> np.ndarray:
-    """Recommend to the rows of a part, history masked, shape (rows, 20), int32."""
+    """Recommend to the rows of a part, history filtered, shape (rows, 20), int32."""
     score = score_gru4rec if isinstance(model, GRU4Rec) else score_sasrec
     inner_of = np.full(int(split.n_items) + 1, -1)
     inner_of[list(model.iid_map)] = list(model.iid_map.values())

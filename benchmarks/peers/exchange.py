@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 import numpy as np
 
-from bazar.metrics import row_metrics
+from bazar.evaluation.metrics import row_metrics
 
 TOP_K = 20
 Part = Literal["validation", "test"]
@@ -54,21 +54,22 @@ class SplitArrays:
 
     def users(self, part: Part) -> np.ndarray:
         """Whose row each is, shape (rows,), int64."""
-        return np.searchsorted(self.starts, self.places(part), side="right") - 1
+        return np.searchsorted(self.starts, self.target_positions(part), side="right") - 1
 
-    def places(self, part: Part) -> np.ndarray:
+    def target_positions(self, part: Part) -> np.ndarray:
         """Where the targets of a part stand in ``items``, shape (rows,), int64."""
         return self.validation if part == "validation" else self.test
 
     def targets(self, part: Part) -> np.ndarray:
         """What each row must predict, shape (rows,), int32."""
-        return self.items[self.places(part)]
+        return self.items[self.target_positions(part)]
 
     def histories(self, part: Part) -> list[np.ndarray]:
         """All that was bought before each target, one array of int32 a row, the latest last."""
         starts = self.starts[self.users(part)]
         return [
-            self.items[start:place] for start, place in zip(starts, self.places(part), strict=True)
+            self.items[start:place]
+            for start, place in zip(starts, self.target_positions(part), strict=True)
         ]
 
 

@@ -68,7 +68,7 @@ class Progress:
         """Stop the clock, measure if it is time to, and start the clock again.
 
         Args:
-            recommend: gives the top items of the rows of a part, shape (rows, 20), history masked.
+            recommend: gives the top items of the rows of a part, shape (rows, 20), history filtered.
 
         Returns:
             Whether training is over.

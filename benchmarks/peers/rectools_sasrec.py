@@ -60,7 +60,7 @@ def as_dataset(users: np.ndarray, items: np.ndarray) -> Dataset:
 
 
 def recommend(model: SASRecModel, split: SplitArrays, part: Part) -> np.ndarray:
-    """Recommend to the rows of a part, history masked, shape (rows, 20), int32."""
+    """Recommend to the rows of a part, history filtered, shape (rows, 20), int32."""
     users, histories = split.users(part), split.histories(part)
     known = as_dataset(
         np.repeat(users, [len(history) for history in histories]), np.concatenate(histories)

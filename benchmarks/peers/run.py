@@ -23,10 +23,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bazar.atomic import atomic_path
+from bazar.data.windows import Windows
 from bazar.datasets.arrays import ArrayDataset, WindowsDataset
 from bazar.errors import InputError
-from bazar.metrics import WITH_INTERVAL, bootstrap_interval, catalogue_coverage, row_metrics
-from bazar.windows import Windows
+from bazar.evaluation.metrics import (
+    WITH_INTERVAL,
+    bootstrap_interval,
+    catalogue_coverage,
+    row_metrics,
+)
 
 # Run as a script: what is imported next stands beside this folder.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -103,10 +108,10 @@ def as_arrays(train: Windows, validation: Windows, test: Windows, n_items: int) 
     """
     sequences = train.sequences
     training_ends = sequences.starts[:-1].copy()
-    np.maximum.at(training_ends, train.users, train.places + 1)
+    np.maximum.at(training_ends, train.users, train.target_positions + 1)
     for part in (validation, test):
         same = np.array_equal(part.sequences.items, sequences.items)
-        if not same or (part.places < training_ends[part.users]).any():
+        if not same or (part.target_positions < training_ends[part.users]).any():
             raise InputError(
                 "the peers can be trained on a leave-one-out split alone, and this is another one\n"
                 "Run the pipeline sequencing again with split=leave_one_out"
@@ -115,8 +120,8 @@ def as_arrays(train: Windows, validation: Windows, test: Windows, n_items: int) 
         sequences.items,
         sequences.starts,
         training_ends,
-        validation.places,
-        test.places,
+        validation.target_positions,
+        test.target_positions,
         np.array(n_items),
     )
 
@@ -248,7 +253,7 @@ def ours(dataset: str, models: list[str]) -> dict[str, dict[str, Any]]:
         metrics = ROOT / "data" / "07_model_output" / dataset / f"{model}_metrics.json"
         if metrics.is_file():
             measured = json.loads(metrics.read_text(encoding="utf-8"))
-            found[f"ours/{model}"]["test"] = measured["masked"]
+            found[f"ours/{model}"]["test"] = measured["filtered"]
     return found
 
 
@@ -277,7 +282,7 @@ def tables(measured: dict[str, dict[str, Any]]) -> str:
     ]  # fmt: skip
     heads = ["validation NDCG@10 within", *(f"{at} min" for at in minutes)]
     reach = [_line(heads), _rule(len(heads))]
-    heads = ["test, history masked", "HR@10", "NDCG@10", "coverage@10", "s per epoch"]
+    heads = ["test, history filtered", "HR@10", "NDCG@10", "coverage@10", "s per epoch"]
     heads += ["kept", "training to there"]
     test = [_line(heads), _rule(len(heads))]
     best = chosen(measured)
@@ -330,7 +335,7 @@ def draw(measured: dict[str, dict[str, Any]], title: str) -> Figure:
             label=run,
         )
     axes.set_xlabel("minutes of training, evaluation excluded")
-    axes.set_ylabel("validation NDCG@10, history masked")
+    axes.set_ylabel("validation NDCG@10, history filtered")
     axes.set_title(title, loc="left")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.14)

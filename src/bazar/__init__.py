@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bazar.recommender import Recommender
+    from bazar.serving.recommender import Recommender
+
 
 __version__ = "0.1.0"
 __all__ = ["Recommender"]
@@ -12,7 +13,7 @@ __all__ = ["Recommender"]
 def __getattr__(name: str) -> Any:
     # TensorFlow takes seconds to import: only who recommends waits for it.
     if name == "Recommender":
-        from bazar.recommender import Recommender  # noqa: PLC0415
+        from bazar.serving.recommender import Recommender
 
         return Recommender
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

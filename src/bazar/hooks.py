@@ -12,10 +12,11 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
+from bazar.config.base import format_validation_errors
+from bazar.config.parameters import Parameters
+from bazar.data.title_embeddings import find_encoder
 from bazar.errors import InputError
-from bazar.options import Parameters, tell_problems
-from bazar.search_space import check_search
-from bazar.title_vectors import find_encoder
+from bazar.training.search_space import check_tuning
 
 
 class ParameterCheck:
@@ -33,9 +34,9 @@ class ParameterCheck:
         if any(node.name == "embed_titles" for node in pipeline.nodes):
             options = catalog.load("params:embedding")
             find_encoder(options.encoder, options.sha256)
-        if any(node.name == "search" for node in pipeline.nodes):
+        if any(node.name == "tune" for node in pipeline.nodes):
             models = {name: catalog.load(f"params:{name}") for name in ("classifier", "regressor")}
-            check_search(catalog.load("params:search"), models)
+            check_tuning(catalog.load("params:tuning"), models)
 
 
 class SparkEngine:
@@ -65,14 +66,14 @@ class RunSummary:
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Print the metrics and an example, if the run made them, or the files it wrote."""
         # Rich tables are for the end of a run: commands that do not run start without them.
-        from bazar.console import (  # noqa: PLC0415
+        from bazar.reporting.console import (
             print_comparison,
             print_outputs,
-            print_report_networks,
-            print_search,
+            print_reproduction,
             print_summary,
+            print_tuning,
         )
-        from bazar.report import examples_from_json  # noqa: PLC0415
+        from bazar.reporting.examples import examples_from_json
 
         files = {
             name: Path(path)
@@ -88,12 +89,12 @@ class RunSummary:
             )
         elif "comparison_page" in files:
             print_comparison(catalog.load("comparison"), files["comparison_page"])
-        elif "search_best" in files:
-            print_search(catalog.load("search_best"), files)
-        elif "report_networks_page" in files:
-            print_report_networks(
-                catalog.load("report_networks_table"),
-                files["report_networks_page"],
+        elif "tuning_best" in files:
+            print_tuning(catalog.load("tuning_best"), files)
+        elif "reproduction_page" in files:
+            print_reproduction(
+                catalog.load("reproduction_table"),
+                files["reproduction_page"],
                 catalog.load("params:split"),
             )
         else:
@@ -114,7 +115,7 @@ def check_parameters(parameters: dict[str, Any]) -> Parameters:
     except ValidationError as error:
         raise InputError(
             "wrong parameters (conf/<env>/globals.yml, conf/<env>/parameters_*.yml or --params):\n"
-            + tell_problems(error)
+            + format_validation_errors(error)
         ) from error
 
 
@@ -145,9 +146,9 @@ def start_spark(properties: dict[str, Any]) -> None:
         InputError: if PySpark or Java is missing, or Spark does not start.
     """
     try:
-        from py4j.protocol import Py4JError  # noqa: PLC0415
-        from pyspark.errors import PySparkException  # noqa: PLC0415
-        from pyspark.sql import SparkSession  # noqa: PLC0415
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
     except ImportError as error:
         raise InputError(
             f"engine: spark needs PySpark: {error}\n"

@@ -4,7 +4,7 @@ from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
 # Not part of a whole run: what reads the results of several, and what trains for hours.
-ON_THEIR_OWN = {"comparison", "report_networks", "search"}
+ON_THEIR_OWN = {"comparison", "reproduction", "tuning"}
 
 
 def register_pipelines() -> dict[str, Pipeline]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 
+from bazar.config.base import DEFAULT_SEED
 from bazar.hooks import ParameterCheck, RunSummary, SparkEngine
-from bazar.options import DEFAULT_SEED
 
 
 def results_folder(dataset: str, split: str) -> str:

@@ -6,13 +6,13 @@ import pyarrow as pa
 import pytest
 from kedro.io import DatasetError
 
+from bazar.data.splits import leave_one_out
+from bazar.data.title_embeddings import EMPTY
 from bazar.datasets.arrays import ArrayDataset, TitleVectorsDataset, WindowsDataset
 from bazar.datasets.network import NetworkDataset
 from bazar.datasets.table import TableDataset
-from bazar.network_files import settle_checksum
-from bazar.title_vectors import EMPTY
-from bazar.windows import leave_one_out
-from tests.test_windows import rows_of, sequences_of
+from bazar.models.networks.files import settle_checksum
+from tests.data.test_splits import rows_of, sequences_of
 
 
 def test_windows_round_trip(tmp_path: Path) -> None:
@@ -33,8 +33,8 @@ def test_windows_are_memory_mapped(tmp_path: Path) -> None:
     entry.save(split.train)
     before = pa.total_allocated_bytes()
     again = entry.load()
-    assert pa.total_allocated_bytes() - before < again.places.nbytes / 10
-    for array in (again.places, again.sequences.items, again.sequences.starts):
+    assert pa.total_allocated_bytes() - before < again.target_positions.nbytes / 10
+    for array in (again.target_positions, again.sequences.items, again.sequences.starts):
         assert not array.flags.owndata
         assert not array.flags.writeable
 

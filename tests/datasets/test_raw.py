@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.io import DatasetError
 
-from bazar.attributes import join_attribute_texts
+from bazar.config.data import ProductSource
 from bazar.datasets.raw import RawDataset
 from bazar.errors import InputError
-from bazar.ingest import read_once, type_products
-from bazar.options import ProductSource
+from bazar.ingestion.attributes import join_attribute_texts
+from bazar.ingestion.typing_rules import cache_table, type_products
 
 CONNECTION = {"backend": "duckdb", "database": ":memory:"}
 COLUMNS = {"user_id": "user", "item_id": "asin", "timestamp": "time"}
@@ -61,7 +61,7 @@ def rows(path: Path, **arguments: Any) -> list[dict[str, Any]]:
 def fails(path: Path, **arguments: Any) -> str:
     """What is told of a file that cannot be used, when it is looked into or read."""
     with pytest.raises((DatasetError, InputError)) as error:
-        read_once(raw(path, **arguments).load()["orders"])
+        cache_table(raw(path, **arguments).load()["orders"])
     told = error.value.__cause__ if isinstance(error.value, DatasetError) else error.value
     assert isinstance(told, InputError)
     return str(told)
@@ -371,7 +371,7 @@ def attributes(
         max_bytes=10**12,
         connection=CONNECTION,
     )
-    typed = read_once(
+    typed = cache_table(
         type_products(dataset.load()["catalogue"], ProductSource(**source), "catalogue", 0)
     )
     assert typed.reason.notnull().sum().execute() == 0

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from bazar.data.windows import Windows
 from bazar.datasets.arrays import WindowsDataset
-from bazar.sample_store import StoreOptions, generate
-from bazar.windows import Windows
+from bazar.synthetic.amazon_2023 import StoreOptions, generate
 from tests.project import copy_project, kedro
 
 STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=3)
@@ -150,8 +150,8 @@ def test_cold_items(project: Path) -> None:
 
 
 def test_paper_windows(project: Path) -> None:
-    prepare(project, "sequencing", "--params", "split=paper_windows")
-    parts, counts, _ = load(project / "data/05_model_input/sample/paper_windows")
+    prepare(project, "sequencing", "--params", "split=shuffled_windows")
+    parts, counts, _ = load(project / "data/05_model_input/sample/shuffled_windows")
     bought = purchases(project)
     rows = [row for part in parts for row in asked(part)]
     assert sorted(rows) == rows_of(bought[bought["position"] > 2])

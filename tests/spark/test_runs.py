@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from bazar.datasets.table import TableDataset
-from bazar.sample_store import StoreOptions, generate
 from bazar.settings import connection
+from bazar.synthetic.amazon_2023 import StoreOptions, generate
 from tests.project import copy_project, kedro
 
 pytestmark = pytest.mark.spark

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from bazar.errors import InputError
-from bazar.spark_files import read_on_workers
+from bazar.ingestion.spark import read_on_workers
 
 pytestmark = pytest.mark.spark
 SCHEMA = pa.schema({"file": pa.string(), "number": pa.int64(), "line": pa.string()})

@@ -10,9 +10,9 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
 from bazar.atomic import AtomicSave
-from bazar.products import ADDED
-from bazar.title_vectors import EMPTY
-from bazar.windows import Windows
+from bazar.data.catalogue import ADDED_PRODUCTS
+from bazar.data.title_embeddings import EMPTY
+from bazar.data.windows import Windows
 
 
 class _FileDataset(AbstractDataset):
@@ -81,11 +81,11 @@ class ArrayDataset(AtomicSave, _ArrayFile):
 class _AddedProductsFile(_FileDataset):
     def load(self) -> pa.Table:
         if not self._exists():
-            return ADDED.empty_table()
-        return pq.read_table(str(self._filepath)).cast(ADDED)
+            return ADDED_PRODUCTS.empty_table()
+        return pq.read_table(str(self._filepath)).cast(ADDED_PRODUCTS)
 
     def save(self, data: pa.Table) -> None:
-        pq.write_table(data.cast(ADDED), str(self._filepath))
+        pq.write_table(data.cast(ADDED_PRODUCTS), str(self._filepath))
 
 
 class AddedProductsDataset(AtomicSave, _AddedProductsFile):

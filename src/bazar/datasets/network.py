@@ -6,8 +6,8 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from bazar.atomic import atomic_path
-from bazar.network_files import load_network, save_network, settle_checksum
-from bazar.networks import RecurrentNetwork
+from bazar.models.networks.files import load_network, save_network, settle_checksum
+from bazar.models.networks.recurrent import RecurrentNetwork
 
 
 class NetworkDataset(AbstractDataset):

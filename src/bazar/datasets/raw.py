@@ -8,11 +8,11 @@ import ibis.expr.types as ir
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
+from bazar.config.data import InteractionSource, ProductSource
 from bazar.datasets.connection import SharedConnection
 from bazar.errors import InputError
-from bazar.options import InteractionSource, ProductSource
-from bazar.raw_files import RawFile, RawFileReader, check_file, read_batches, records_schema
-from bazar.spark_files import read_on_workers
+from bazar.ingestion.readers import RawFile, RawFileReader, check_file, read_batches, records_schema
+from bazar.ingestion.spark import read_on_workers
 
 _KINDS: dict[str, tuple[type[InteractionSource] | type[ProductSource], tuple[str, ...]]] = {
     "interactions": (InteractionSource, ("user_id", "item_id", "timestamp", "position", "rating")),
@@ -148,7 +148,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         return self.connection.sql(" UNION ALL ".join(reader.records(file) for file in files))
 
     def _table_on_spark(self, files: list[RawFile]) -> ir.Table:
-        from pyspark.sql import SparkSession  # noqa: PLC0415
+        from pyspark.sql import SparkSession
 
         frame = read_on_workers(
             SparkSession.active(), files, check_file, read_batches, records_schema(self._columns)

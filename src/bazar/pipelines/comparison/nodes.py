@@ -6,12 +6,13 @@ import ibis.expr.types as ir
 import numpy as np
 from matplotlib.figure import Figure
 
-from bazar.comparison import Files, check_same_rows, compare, read_results
-from bazar.comparison_tables import write_page
-from bazar.figures import comparison_bars
-from bazar.options import ComparisonOptions, Split
-from bazar.pipelines.modelling import count_data, external_ids
-from bazar.windows import Windows
+from bazar.config.data import Split
+from bazar.config.parameters import ComparisonOptions
+from bazar.data.item_index import count_data, external_ids
+from bazar.data.windows import Windows
+from bazar.evaluation.comparison import Files, check_same_rows, compare, read_results
+from bazar.reporting.comparison_page import write_page
+from bazar.reporting.figures import plot_comparison
 
 
 def compare_models(
@@ -48,4 +49,4 @@ def write_comparison(comparison: dict[str, Any]) -> str:
 
 def draw_comparison(comparison: dict[str, Any]) -> Figure:
     """Draw NDCG@10 of all models, with intervals and seeds."""
-    return comparison_bars(comparison)
+    return plot_comparison(comparison)

@@ -4,24 +4,24 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
-from bazar import title_vectors as vectors
-from bazar.options import EmbeddingOptions
+from bazar.config.data import EmbeddingOptions
+from bazar.data import title_embeddings as vectors
 
 
 def embed_titles(
-    products: ir.Table, known_title_vectors: pa.Table, options: EmbeddingOptions
+    products: ir.Table, previous_title_vectors: pa.Table, options: EmbeddingOptions
 ) -> pa.Table:
     """Embed the distinct texts of titled products that were not embedded before."""
-    texts = products.select(text=vectors.text_of(products, options.text)).distinct()
+    texts = products.select(text=vectors.select_texts(products, options.text)).distinct()
     return vectors.embed_texts(
         texts.filter(texts.text.notnull()).order_by("text").to_pyarrow()["text"].to_pylist(),
-        known_title_vectors,
+        previous_title_vectors,
         vectors.find_encoder(options.encoder, options.sha256),
         options.batch_size,
     )
 
 
-def place_vectors(
+def build_item_vectors(
     products: ir.Table, item_index: ir.Table, title_vectors: pa.Table, options: EmbeddingOptions
 ) -> np.ndarray:
     """Lay a unit vector at each item index, zeros at padding and where a title is missing.
@@ -29,9 +29,9 @@ def place_vectors(
     Returns:
         shape (items + 1, dimension), float32.
     """
-    texts = products.select("item_id", text=vectors.text_of(products, options.text))
+    texts = products.select("item_id", text=vectors.select_texts(products, options.text))
     by_index = item_index.join(texts, "item_id").order_by("item_index").select("text")
-    return vectors.vectors_of(
+    return vectors.get_vectors(
         [None, *by_index.to_pyarrow()["text"].to_pylist()],
         title_vectors,
         vectors.find_encoder(options.encoder, options.sha256),

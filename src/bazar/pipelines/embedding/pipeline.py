@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from bazar.pipelines.embedding.nodes import embed_titles, place_vectors
+from bazar.pipelines.embedding.nodes import build_item_vectors, embed_titles
 
 
 def create_pipeline() -> Pipeline:
@@ -11,15 +11,15 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 embed_titles,
-                ["products", "known_title_vectors", "params:embedding"],
+                ["products", "previous_title_vectors", "params:embedding"],
                 "title_vectors",
                 name="embed_titles",
             ),
             Node(
-                place_vectors,
+                build_item_vectors,
                 ["products", "item_index", "title_vectors", "params:embedding"],
                 "item_vectors",
-                name="place_vectors",
+                name="build_item_vectors",
             ),
         ]
     )

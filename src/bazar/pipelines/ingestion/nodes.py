@@ -5,8 +5,8 @@ import time
 import ibis
 import ibis.expr.types as ir
 
-from bazar import ingest
-from bazar.options import IngestionOptions
+from bazar.config.data import IngestionOptions
+from bazar.ingestion import typing_rules as ingest
 
 
 def ingest_raw_files(
@@ -42,8 +42,8 @@ def _type_interactions(raw: dict[str, ir.Table], options: IngestionOptions) -> i
     ingest.check_one_clock(sources)
     typed = []
     for name, source in sources.items():
-        rows = ingest.read_once(ingest.type_interactions(raw[name], source, now_ms))
-        typed.append(ingest.mend_units(rows, source, now_ms))
+        rows = ingest.cache_table(ingest.type_interactions(raw[name], source, now_ms))
+        typed.append(ingest.convert_time_units(rows, source, now_ms))
     return ibis.union(*typed)
 
 
@@ -51,17 +51,17 @@ def _type_products(raw: dict[str, ir.Table], options: IngestionOptions) -> ir.Ta
     # The order of trust is that of the settings, of which optional sources may be missing.
     return ibis.union(
         *(
-            ingest.read_once(ingest.type_products(raw[name], source, name, trust))
+            ingest.cache_table(ingest.type_products(raw[name], source, name, trust))
             for trust, (name, source) in enumerate(options.products.items())
             if name in raw
         )
     )
 
 
-def _both(of_interactions: ir.Table, of_products: ir.Table, *order: str) -> ir.Table:
+def _both(of_interactions: ir.Table, get_product_vectors: ir.Table, *order: str) -> ir.Table:
     """One table of two, saying what a file was read as: one file may hold both."""
     named = [
         table.select(ibis.literal(name).name("read_as"), *table.columns)
-        for name, table in (("interactions", of_interactions), ("products", of_products))
+        for name, table in (("interactions", of_interactions), ("products", get_product_vectors))
     ]
     return ibis.union(*named).order_by("read_as", *order)

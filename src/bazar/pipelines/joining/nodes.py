@@ -3,9 +3,9 @@
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from bazar import join
-from bazar.ingest import read_once
-from bazar.options import JoiningOptions
+from bazar.config.data import JoiningOptions
+from bazar.data import joining as join
+from bazar.ingestion.typing_rules import cache_table
 
 
 def join_titles(
@@ -20,11 +20,13 @@ def join_titles(
         The interactions with their titles, the catalogue, how many products and purchases each
         source of titles covers, and how many interactions are left after each step.
     """
-    titles = read_once(join.add_titles(join.first_titles(accepted_products), added_products))
+    titles = cache_table(
+        join.append_added_products(join.choose_titles(accepted_products), added_products)
+    )
     distinct = join.drop_duplicates(accepted_interactions)
-    sourced = read_once(join.name_title_sources(distinct, titles))
+    sourced = cache_table(join.name_title_sources(distinct, titles))
     titled = join.keep_titled(sourced, options.keep_users)
-    kept = join.drop_short(titled, options.min_interactions)
+    kept = join.drop_short_histories(titled, options.min_interactions)
     products = join.list_products(kept, titles, options.keep_unsold_products)
     steps = {"accepted": accepted_interactions, "without duplicates": sourced}
     if options.keep_users != "all":

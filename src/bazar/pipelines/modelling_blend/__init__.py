@@ -1,4 +1,4 @@
-"""What the models and the floors recommend together."""
+"""What the models and the baselines recommend together."""
 
 from bazar.pipelines.modelling_blend.pipeline import create_pipeline
 

@@ -7,26 +7,27 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from bazar import blending
-from bazar.models import Models, name_components, with_weight
-from bazar.networks import RecurrentNetwork
-from bazar.options import (
+from bazar.config.models import (
+    BaselineOptions,
     BlendOptions,
     DecayedCooccurrenceOptions,
     EaseOptions,
-    EvaluationOptions,
-    FloorOptions,
     SessionKnnOptions,
 )
-from bazar.pipelines.modelling import (
+from bazar.config.parameters import EvaluationOptions
+from bazar.data.item_index import check_size, external_ids
+from bazar.data.windows import Windows
+from bazar.modelling.nodes import recommend_to_rows
+from bazar.models.networks.recurrent import RecurrentNetwork
+from bazar.models.networks.vocabulary import check_network
+from bazar.models.registry import (
+    ModelRegistry,
     Networks,
-    check_network,
-    check_size,
-    external_ids,
-    reader_of_networks,
-    recommend_to_rows,
+    make_network_reader,
+    name_components,
+    select_weighted,
 )
-from bazar.windows import Windows
+from bazar.training import blend_weights
 
 
 def choose_weights(
@@ -60,7 +61,7 @@ def choose_weights(
         {"decayed_cooccurrence": decayed_cooccurrence, "session_knn": session_knn, "ease": ease},
     )  # fmt: skip
     named = name_components(blend, seed)
-    choice = blending.choose_weights(
+    choice = blend_weights.choose_weights(
         models.components(named),
         validation,
         blend.rows,
@@ -73,7 +74,7 @@ def choose_weights(
         "validation_ndcg@10": choice.of_components,
         "blend_validation_ndcg@10": choice.ndcg,
         "validation_rows": choice.n_rows,
-        "n_parameters": models.count_parameters(with_weight(named, choice.weights)),
+        "n_parameters": models.count_parameters(select_weighted(named, choice.weights)),
         "seconds_training": time.monotonic() - started,
     }
 
@@ -116,10 +117,10 @@ def _models(
     train: Windows,
     training_counts: np.ndarray,
     recent_counts: np.ndarray,
-    floors: dict[str, Any],
-) -> Models:
+    baselines: dict[str, Any],
+) -> ModelRegistry:
     check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
-    read = reader_of_networks(own, seed, networks)
+    read = make_network_reader(own, seed, networks)
     item_ids = external_ids(item_index)
 
     def read_checked(model: str, seed: int) -> RecurrentNetwork:
@@ -128,6 +129,11 @@ def _models(
         check_network(network, item_ids, f"the {model} of seed {seed}", trains)
         return network
 
-    return Models(
-        item_vectors, train, training_counts, recent_counts, FloorOptions(**floors), read_checked
+    return ModelRegistry(
+        item_vectors,
+        train,
+        training_counts,
+        recent_counts,
+        BaselineOptions(**baselines),
+        read_checked,
     )

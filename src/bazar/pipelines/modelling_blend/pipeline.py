@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from bazar.pipelines.modelling import SHARED, evaluation_pipeline
+from bazar.modelling.network_pipeline import SHARED, evaluation_pipeline
 from bazar.pipelines.modelling_blend.nodes import choose_weights, recommend_by_blend
 
 # What components are made of.

@@ -2,9 +2,10 @@
 
 from kedro.pipeline import Pipeline
 
-from bazar.pipelines.modelling import network_pipeline, train_chosen
+from bazar.modelling.network_pipeline import network_pipeline
+from bazar.modelling.nodes import train_configured_network
 
 
 def create_pipeline() -> Pipeline:
     """Train the network that ``classifier.network`` chooses, recommend, measure."""
-    return network_pipeline("classifier", train_chosen, "classifier")
+    return network_pipeline("classifier", train_configured_network, "classifier")

@@ -9,28 +9,31 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bazar import join, windows
-from bazar import sequences as ordering
-from bazar import title_vectors as vectors
-from bazar.models import check_weights, name_components
-from bazar.networks import RecurrentNetwork
-from bazar.options import (
+from bazar.config.data import EmbeddingOptions, SequencingOptions
+from bazar.config.models import (
+    BaselineOptions,
     BlendOptions,
+    BundleOptions,
     DecayedCooccurrenceOptions,
     EaseOptions,
-    EmbeddingOptions,
-    FloorOptions,
-    RecommendationOptions,
-    SequencingOptions,
     SessionKnnOptions,
-    ShopOptions,
 )
-from bazar.pipelines.modelling import Networks, check_size, count_items, reader_of_networks
-from bazar.products import Products
-from bazar.recommender import RECOMMENDATIONS, Recommender
+from bazar.config.parameters import RecommendationOptions
+from bazar.data import counts as item_counts
+from bazar.data import joining as join
+from bazar.data import ordering
+from bazar.data import title_embeddings as vectors
+from bazar.data.catalogue import Products
+from bazar.data.item_index import check_size, count_items
+from bazar.data.sequences import read_sequences
+from bazar.data.windows import Windows, build_full_histories
+from bazar.models.networks.recurrent import RecurrentNetwork
+from bazar.models.registry import Networks, check_weights, make_network_reader, name_components
+from bazar.serving.answers import RECOMMENDATIONS
+from bazar.serving.recommender import Recommender
 
 
-def pack_shop(
+def build_bundle(
     sequences: ir.Table,
     item_index: ir.Table,
     products: ir.Table,
@@ -39,7 +42,7 @@ def pack_shop(
     title_vectors: pa.Table,
     sequencing: SequencingOptions,
     embedding: EmbeddingOptions,
-) -> tuple[windows.Windows, pd.DataFrame, np.ndarray]:
+) -> tuple[Windows, pd.DataFrame, np.ndarray]:
     """Put together whom to recommend to, and what.
 
     Returns:
@@ -50,8 +53,8 @@ def pack_shop(
     check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     users = ordering.list_users(sequences).to_pyarrow()
     items = ordering.list_items(sequences).to_pyarrow_batches()
-    bought, timestamps = windows.read_sequences(users, items)
-    counts, recent = windows.count_purchases(
+    bought, timestamps = read_sequences(users, items)
+    counts, recent = item_counts.count_interactions(
         bought, count_items(item_index), timestamps, sequencing.recent_share
     )
     titled = item_index.left_join(products, "item_id").order_by("item_index")
@@ -60,16 +63,16 @@ def pack_shop(
         told.assign(purchases=counts[1:], recent_purchases=recent[1:]), item_vectors
     )
     if added_products.num_rows:
-        added_products = join.without_own_title(added_products, products)
+        added_products = join.drop_titled_products(added_products, products)
     if added_products.num_rows:
-        catalogue = catalogue.plus(
-            added_products, vectors.of_products(added_products, title_vectors, embedding)
+        catalogue = catalogue.add(
+            added_products, vectors.get_product_vectors(added_products, title_vectors, embedding)
         )
-    customers = windows.whole_histories(bought, sequencing.history_length)
+    customers = build_full_histories(bought, sequencing.history_length)
     return customers, catalogue.to_frame(), catalogue.vectors
 
 
-def describe_shop(
+def describe_bundle(
     dataset: str,
     seed: int,
     recommendation: RecommendationOptions,
@@ -86,14 +89,14 @@ def describe_shop(
             description stays.
     """
     check_weights(name_components(blend, seed), chosen["weights"])
-    options = ShopOptions(
+    options = BundleOptions(
         dataset=dataset,
         seed=seed,
         models=recommendation.models,
-        exclude_seen=recommendation.exclude_seen,
+        filter_seen=recommendation.filter_seen,
         blend=blend,
         weights=chosen["weights"],
-        floors=FloorOptions(
+        baselines=BaselineOptions(
             decayed_cooccurrence=decayed_cooccurrence, session_knn=session_knn, ease=ease
         ),
     )
@@ -101,7 +104,7 @@ def describe_shop(
 
 
 def recommend_to_everyone(
-    customers: windows.Windows,
+    customers: Windows,
     products: pd.DataFrame,
     product_vectors: np.ndarray,
     shop: dict[str, Any],
@@ -111,19 +114,19 @@ def recommend_to_everyone(
     options: RecommendationOptions,
 ) -> Callable[[], pa.RecordBatchReader]:
     """Recommend to every customer by every model, as the rows are written."""
-    described = ShopOptions.model_validate(shop)
+    described = BundleOptions.model_validate(shop)
     own = {"classifier": classifier, "regressor": regressor}
     recommender = Recommender(
         Products.from_frame(products, product_vectors),
         customers,
         described,
-        reader_of_networks(own, described.seed, networks),
+        make_network_reader(own, described.seed, networks),
     )
 
     def rows() -> pa.RecordBatchReader:
         batches = chain.from_iterable(
             recommender.recommend_to_everyone(
-                model, options.top_k, options.exclude_seen, options.batch_size
+                model, options.top_k, options.filter_seen, options.batch_size
             )
             for model in options.models
         )

@@ -3,8 +3,8 @@
 from kedro.pipeline import Node, Pipeline
 
 from bazar.pipelines.recommendation.nodes import (
-    describe_shop,
-    pack_shop,
+    build_bundle,
+    describe_bundle,
     recommend_to_everyone,
 )
 
@@ -14,7 +14,7 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                pack_shop,
+                build_bundle,
                 [
                     "sequences",
                     "item_index",
@@ -25,11 +25,11 @@ def create_pipeline() -> Pipeline:
                     "params:sequencing",
                     "params:embedding",
                 ],
-                ["shop_customers", "shop_products", "shop_vectors"],
-                name="pack_shop",
+                ["bundle_customers", "bundle_products", "bundle_vectors"],
+                name="build_bundle",
             ),
             Node(
-                describe_shop,
+                describe_bundle,
                 [
                     "params:dataset",
                     "params:seed",
@@ -41,14 +41,14 @@ def create_pipeline() -> Pipeline:
                     "params:ease",
                 ],
                 "shop",
-                name="describe_shop",
+                name="describe_bundle",
             ),
             Node(
                 recommend_to_everyone,
                 [
-                    "shop_customers",
-                    "shop_products",
-                    "shop_vectors",
+                    "bundle_customers",
+                    "bundle_products",
+                    "bundle_vectors",
                     "shop",
                     "classifier.network",
                     "regressor.network",

@@ -7,23 +7,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bazar import report
-from bazar.figures import loss_curves, title_dots
-from bazar.names import HISTORIES, tell_split
-from bazar.options import (
-    REPORT,
-    EmbeddingOptions,
-    EvaluationOptions,
-    ModelOptions,
-    ReportingOptions,
-    SequencingOptions,
-    Split,
-)
-from bazar.pipelines.modelling import check_size, count_data, external_ids
-from bazar.ranking import mark_of_rows
-from bazar.report_networks_table import on_this_data
-from bazar.title_map import choose_titled, place_products
-from bazar.windows import Windows
+from bazar.config.data import EmbeddingOptions, SequencingOptions, Split
+from bazar.config.networks import REPRODUCED, ModelOptions
+from bazar.config.parameters import EvaluationOptions, ReportingOptions
+from bazar.data.item_index import check_size, count_data, external_ids
+from bazar.data.windows import Windows
+from bazar.evaluation.metrics import FILTER_MODES
+from bazar.evaluation.results import check_measured_on, fingerprint_rows
+from bazar.labels import describe_split
+from bazar.reporting import examples
+from bazar.reporting import page as report
+from bazar.reporting.figures import plot_losses, plot_title_map
+from bazar.reporting.title_map import map_products, sample_titled_items
+from bazar.reproduction.table import select_same_data
 
 Json = dict[str, Any]
 
@@ -60,9 +56,13 @@ def compile_metrics(
             "n_seen": test.n_seen,
         }
     )
-    report.check_measured_on(
+    check_measured_on(
         {model: metrics.get("measured_on") for model, metrics in measured.items()},
-        {"test_rows": len(test), "items": sizes["n_items"], "mark_of_rows": mark_of_rows(rows)},
+        {
+            "test_rows": len(test),
+            "items": sizes["n_items"],
+            "fingerprint_rows": fingerprint_rows(rows),
+        },
     )
     return {
         "dataset": dataset,
@@ -70,7 +70,7 @@ def compile_metrics(
         **sizes,
         "n_test_rows": len(test),
         "models": {
-            model: {history: metrics[history] for history in HISTORIES}
+            model: {filter_mode: metrics[filter_mode] for filter_mode in FILTER_MODES}
             | results.get(f"{model}_training", untrained)
             for model, metrics in measured.items()
         },
@@ -79,7 +79,7 @@ def compile_metrics(
 
 def draw_loss(history: pd.DataFrame, training: Json) -> Figure:
     """Draw the loss per epoch of a network."""
-    return loss_curves(history, f"network {training['network']}", training["best_epoch"])
+    return plot_losses(history, f"network {training['network']}", training["best_epoch"])
 
 
 def map_titles(
@@ -87,10 +87,10 @@ def map_titles(
 ) -> pd.DataFrame:
     """Lay products out in a plane, those whose titles are alike close together."""
     check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
-    chosen = choose_titled(item_vectors, options.seed)
+    chosen = sample_titled_items(item_vectors, options.seed)
     indices = item_index.filter(item_index.item_index.isin(chosen.tolist()))
     titled = indices.join(products, "item_id").order_by("item_index")
-    return place_products(
+    return map_products(
         titled.select("item_id", "title", "attributes").to_pandas(),
         item_vectors[chosen],
         options.seed,
@@ -99,7 +99,7 @@ def map_titles(
 
 def draw_title_map(title_map: pd.DataFrame) -> Figure:
     """Draw the map of the titles."""
-    return title_dots(title_map)
+    return plot_title_map(title_map)
 
 
 def choose_examples(
@@ -114,11 +114,11 @@ def choose_examples(
 ) -> list[Json]:
     """Choose customers to show, and gather what they bought and what they are recommended."""
     ranks = {"classifier": classifier_ranks, "regressor": regressor_ranks}
-    report.check_measured_on(
+    check_measured_on(
         {model: {"test_rows": len(table)} for model, table in ranks.items()},
         {"test_rows": len(test)},
     )
-    rows = report.choose_rows(classifier_ranks, options.example_customers, options.seed)
+    rows = examples.choose_rows(classifier_ranks, options.example_customers, options.seed)
     shown_rows = test.take(np.array(rows, np.int64))
     users = shown_rows.user_ids.to_pylist()
     chosen = sequences.filter(sequences.user_id.isin(users)).order_by("user_id", "position")
@@ -138,23 +138,23 @@ def choose_examples(
     items = set(purchases["item_id"]).union(*(table["item_id"] for table in shown.values()))
     titled = products.filter(products.item_id.isin(sorted(items)) & products.title.notnull())
     titles = titled.select("item_id", "title").to_pandas().set_index("item_id")["title"].to_dict()
-    examples = report.example_customers(rows, purchases, ranks, shown, titles)
-    return report.examples_to_json(examples)
+    shown_customers = examples.example_customers(rows, purchases, ranks, shown, titles)
+    return examples.examples_to_json(shown_customers)
 
 
 def write_report(
     metrics: Json,
-    classifier_history: pd.DataFrame,
-    regressor_history: pd.DataFrame,
-    report_classifier_history: pd.DataFrame,
-    report_regressor_history: pd.DataFrame,
+    classifier_training_log: pd.DataFrame,
+    regressor_training_log: pd.DataFrame,
+    report_classifier_training_log: pd.DataFrame,
+    report_regressor_training_log: pd.DataFrame,
     title_coverage: ir.Table,
     rejects: ir.Table,
     ingestion_counts: ir.Table,
     joining_counts: ir.Table,
     example_customers: list[Json],
     title_map: pd.DataFrame,
-    report_networks_table: pd.DataFrame,
+    reproduction_table: pd.DataFrame,
     split_summary: Json,
     split: Split,
     sequencing: SequencingOptions,
@@ -166,35 +166,35 @@ def write_report(
     """Write the report page."""
     length = (
         f"window_length {sequencing.window_length}"
-        if split == "paper_windows"
+        if split == "shuffled_windows"
         else f"history_length {sequencing.history_length}"
     )
     return report.render_report(
         report.ReportData(
             metrics=metrics,
-            histories={
-                "classifier": classifier_history,
-                "regressor": regressor_history,
-                "report_classifier": report_classifier_history,
-                "report_regressor": report_regressor_history,
+            training_logs={
+                "classifier": classifier_training_log,
+                "regressor": regressor_training_log,
+                "model_i": report_classifier_training_log,
+                "model_ii": report_regressor_training_log,
             },
             title_coverage=title_coverage.to_pandas(),
             rejects=rejects.to_pandas(),
             ingestion_counts=ingestion_counts.to_pandas(),
             joining_counts=joining_counts.to_pandas(),
-            examples=report.examples_from_json(example_customers),
+            examples=examples.examples_from_json(example_customers),
             title_map=title_map,
-            report_networks=on_this_data(
-                report_networks_table, metrics["n_test_rows"], metrics["n_items"]
+            reproduction=select_same_data(
+                reproduction_table, metrics["n_test_rows"], metrics["n_items"]
             ),
             settings={
-                "split": tell_split(split_summary),
+                "split": describe_split(split_summary),
                 "sequences": length,
                 "encoder": f"{embedding.encoder}, reads {embedding.text.replace('_', ' ')}",
                 "classifier": _training(classifier, classifier.network),
                 "regressor": _training(regressor, regressor.network),
-                "Model I": _training(classifier, REPORT),
-                "Model II": _training(regressor, REPORT),
+                "Model I": _training(classifier, REPRODUCED["classifier"]),
+                "Model II": _training(regressor, REPRODUCED["regressor"]),
                 "blend": _blended(metrics["models"]["blend"]),
                 "bootstrap": f"{evaluation.bootstrap_resamples} resamples",
             },

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from bazar.names import FLOORS
+from bazar.config.models import BASELINES
 from bazar.pipelines.reporting.nodes import (
     choose_examples,
     compile_metrics,
@@ -13,7 +13,7 @@ from bazar.pipelines.reporting.nodes import (
 )
 
 # In the order in which they are shown.
-TRAINED = ["classifier", "regressor", "report_classifier", "report_regressor"]
+TRAINED = ["classifier", "regressor", "model_i", "model_ii"]
 
 
 def create_pipeline() -> Pipeline:
@@ -29,7 +29,10 @@ def create_pipeline() -> Pipeline:
                     "item_index": "item_index",
                     "test": "test",
                 }
-                | {f"{model}_metrics": f"{model}.metrics" for model in [*TRAINED, "blend", *FLOORS]}
+                | {
+                    f"{model}_metrics": f"{model}.metrics"
+                    for model in [*TRAINED, "blend", *BASELINES]
+                }
                 | {f"{model}_training": f"{model}.training" for model in [*TRAINED, "blend"]},
                 "metrics",
                 name="compile_metrics",
@@ -37,7 +40,7 @@ def create_pipeline() -> Pipeline:
             *(
                 Node(
                     draw_loss,
-                    [f"{model}.history", f"{model}.training"],
+                    [f"{model}.training_log", f"{model}.training"],
                     f"{model}.loss_figure",
                     name=f"draw_{model}_loss",
                 )
@@ -69,14 +72,14 @@ def create_pipeline() -> Pipeline:
                 write_report,
                 [
                     "metrics",
-                    *(f"{model}.history" for model in TRAINED),
+                    *(f"{model}.training_log" for model in TRAINED),
                     "title_coverage",
                     "rejects",
                     "ingestion_counts",
                     "joining_counts",
                     "example_customers",
                     "title_map",
-                    "report_networks_table",
+                    "reproduction_table",
                     "split_summary",
                     "params:split",
                     "params:sequencing",

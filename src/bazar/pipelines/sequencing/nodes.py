@@ -6,10 +6,11 @@ from typing import Any
 import ibis.expr.types as ir
 import numpy as np
 
-from bazar import sequences as ordering
-from bazar import windows
-from bazar.names import tell_split
-from bazar.options import SequencingOptions, Split
+from bazar.config.data import SequencingOptions, Split
+from bazar.data import ordering, splits
+from bazar.data.sequences import Sequences, read_sequences
+from bazar.data.windows import Windows
+from bazar.labels import describe_split
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +32,7 @@ def count_windows(sequences: ir.Table) -> ir.Table:
 
 def split_sequences(
     sequences: ir.Table, item_index: ir.Table, split: Split, options: SequencingOptions
-) -> tuple[
-    windows.Windows, windows.Windows, windows.Windows, np.ndarray, np.ndarray, dict[str, Any]
-]:
+) -> tuple[Windows, Windows, Windows, np.ndarray, np.ndarray, dict[str, Any]]:
     """Make the rows to learn from, to choose by and to measure on.
 
     Returns:
@@ -43,7 +42,7 @@ def split_sequences(
     # One after the other: a query ends the one that its connection is still reading from.
     users = ordering.list_users(sequences).to_pyarrow()
     items = ordering.list_items(sequences).to_pyarrow_batches()
-    in_memory, timestamps = windows.read_sequences(users, items)
+    in_memory, timestamps = read_sequences(users, items)
     n_items = int(item_index.count().to_pyarrow().as_py())
     parts, facts = _split(split, options, in_memory, timestamps, n_items)
     is_cold = parts.training_counts[parts.test.targets] == 0
@@ -62,7 +61,7 @@ def split_sequences(
         len(parts.validation),
         len(parts.test),
     )
-    logger.info(tell_split(summary))
+    logger.info(describe_split(summary))
     return (
         parts.train,
         parts.validation,
@@ -76,27 +75,25 @@ def split_sequences(
 def _split(
     split: Split,
     options: SequencingOptions,
-    sequences: windows.Sequences,
+    sequences: Sequences,
     timestamps: np.ndarray | None,
     n_items: int,
-) -> tuple[windows.Split, dict[str, Any]]:
+) -> tuple[splits.Split, dict[str, Any]]:
     """Split by a protocol; return what it made, and what it cut at or drew."""
     length, recent = options.history_length, options.recent_share
     if split == "leave_one_out":
-        return windows.leave_one_out(sequences, n_items, length, timestamps, recent), {}
+        return splits.leave_one_out(sequences, n_items, length, timestamps, recent), {}
     if split == "temporal":
-        clock = windows.require_clock(timestamps)
-        cuts = windows.find_cuts(
-            clock, options.temporal.validation_from, options.temporal.test_from
-        )
-        parts = windows.temporal(sequences, n_items, length, clock, *cuts, recent)
-        validation_from, test_from = map(windows.tell_time, cuts)
+        clock = splits.require_timestamps(timestamps)
+        cuts = splits.find_cuts(clock, options.temporal.validation_from, options.temporal.test_from)
+        parts = splits.temporal(sequences, n_items, length, clock, *cuts, recent)
+        validation_from, test_from = map(splits.format_time, cuts)
         return parts, {"validation_from": validation_from, "test_from": test_from}
     if split == "cold_items":
-        cold = windows.draw_cold_items(sequences, options.cold_share, options.seed)
-        parts = windows.cold_items(sequences, n_items, length, cold, timestamps, recent)
+        cold = splits.sample_cold_items(sequences, options.cold_share, options.seed)
+        parts = splits.cold_items(sequences, n_items, length, cold, timestamps, recent)
         return parts, {"cold_items": len(cold)}
-    parts = windows.paper_windows(
+    parts = splits.shuffled_windows(
         sequences,
         n_items,
         options.window_length,

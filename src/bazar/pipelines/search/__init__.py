@@ -1,5 +1,0 @@
-"""A network's block, tuned on the validation part."""
-
-from bazar.pipelines.search.pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]

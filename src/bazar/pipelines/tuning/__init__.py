@@ -1,0 +1,5 @@
+"""A network's block, tuned on the validation part."""
+
+from bazar.pipelines.tuning.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

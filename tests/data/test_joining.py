@@ -1,0 +1,248 @@
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bazar.data.catalogue import ADDED_PRODUCTS
+from bazar.data.joining import (
+    append_added_products,
+    choose_titles,
+    count_steps,
+    cover,
+    drop_duplicates,
+    drop_short_histories,
+    drop_titled_products,
+    join_titles,
+    keep_titled,
+    list_products,
+    name_title_sources,
+)
+from bazar.errors import InputError
+
+INTERACTION = {
+    "user_id": "string", "item_id": "string", "timestamp": "int64", "position": "int64",
+    "rating": "float64", "source_file": "string", "source_order": "int64",
+}  # fmt: skip
+PRODUCT = {
+    "item_id": "string", "title": "string", "attributes": "string", "title_source": "string",
+    "trust": "int32", "source_file": "string", "source_order": "int64",
+}  # fmt: skip
+
+
+def interactions(*rows: tuple[str, str, int | None]) -> ir.Table:
+    content = [
+        dict(zip(INTERACTION, (user, item, time, None, 5.0, "reviews", order), strict=True))
+        for order, (user, item, time) in enumerate(rows)
+    ]
+    return ibis.memtable(content, schema=INTERACTION)
+
+
+def products(*rows: tuple[str, str | None, str, int]) -> ir.Table:
+    """Rows of item, title, source and trust."""
+    return described(*((item, title, None, *rest) for item, title, *rest in rows))
+
+
+def described(*rows: Any) -> ir.Table:
+    """Rows of item, title, attributes, source and trust."""
+    content = [
+        dict(zip(PRODUCT, (*row, f"{row[3]}.jsonl", order), strict=True))
+        for order, row in enumerate(rows)
+    ]
+    return ibis.memtable(content, schema=PRODUCT)
+
+
+def values(table: ir.Table, *columns: str) -> list[tuple[Any, ...]]:
+    return [tuple(row[name] for name in columns) for row in table.to_pyarrow().to_pylist()]
+
+
+def test_the_title_that_is_trusted_most() -> None:
+    titles = choose_titles(
+        products(
+            ("1", None, "new", 0),
+            ("1", "Other", "older", 2),
+            ("1", "Rose", "old", 1),
+            ("1", "Rose again", "old", 1),
+            ("2", None, "new", 0),
+        )
+    )
+    assert values(titles.order_by("item_id"), "item_id", "title", "title_source") == [
+        ("1", "Rose", "old"),
+        ("2", None, "without title"),
+    ]
+
+
+def test_the_attributes_that_are_trusted_most() -> None:
+    titles = choose_titles(
+        described(
+            ("1", "Rose", None, "new", 0),
+            ("1", "Other", "third", "older", 2),
+            ("1", "Other", "first", "old", 1),
+            ("1", "Other", "second", "old", 1),
+            ("2", None, "of no title", "new", 0),
+            ("2", None, "older", "old", 1),
+            ("3", "Oat", None, "new", 0),
+            ("4", "Gel", "newest", "new", 0),
+            ("4", "Gel", "older", "old", 1),
+        )
+    )
+    expected = [
+        ("1", "Rose", "first", "new"),
+        ("2", None, "of no title", "without title"),
+        ("3", "Oat", None, "new"),
+        ("4", "Gel", "newest", "new"),
+    ]
+    columns = ("item_id", "title", "attributes", "title_source")
+    assert values(titles.order_by("item_id"), *columns) == expected
+    bought = name_title_sources(interactions(("u", "2", 1), ("u", "9", 2)), titles)
+    listed = list_products(bought, titles, keep_unsold=True)
+    assert values(listed, *columns) == [*expected, ("9", None, None, "unknown product")]
+    listed = list_products(bought, titles, keep_unsold=False)
+    assert values(listed, *columns) == [expected[1], ("9", None, None, "unknown product")]
+
+
+def test_exact_duplicates_alone_are_dropped() -> None:
+    kept = drop_duplicates(
+        interactions(("u", "1", 5), ("u", "1", 5), ("u", "1", 6), ("v", "1", 5), ("u", "2", 5))
+    ).order_by("source_order")
+    assert values(kept, "source_order") == [(0,), (2,), (3,), (4,)]
+
+
+def test_duplicates_without_a_clock_are_told_by_position() -> None:
+    rows = [
+        dict(zip(INTERACTION, ("u", "1", None, position, None, "f", order), strict=True))
+        for order, position in enumerate([1, 2, 2])
+    ]
+    kept = drop_duplicates(ibis.memtable(rows, schema=INTERACTION)).order_by("source_order")
+    assert values(kept, "source_order") == [(0,), (1,)]
+
+
+def test_short_users_are_left_out() -> None:
+    kept = drop_short_histories(interactions(("u", "1", 1), ("u", "2", 2), ("v", "1", 1)), 2)
+    assert {user for (user,) in values(kept, "user_id")} == {"u"}
+
+
+def test_products_that_were_added_have_the_title_that_they_were_added_with() -> None:
+    titles = choose_titles(
+        products(("1", "Rose", "meta", 0), ("2", None, "meta", 0), ("3", None, "meta", 0))
+    )
+    columns = {"item_id": ["1", "2", "7"], "title": ["No", "Oat", "Gel"], "attributes": [None] * 3}
+    found = append_added_products(titles, pa.table(columns, schema=ADDED_PRODUCTS)).order_by(
+        "item_id"
+    )
+    assert found.columns == titles.columns
+    assert values(found, "item_id", "title", "title_source") == [
+        ("1", "Rose", "meta"),
+        ("2", "Oat", "added by hand"),
+        ("3", None, "without title"),
+        ("7", "Gel", "added by hand"),
+    ]
+
+
+def test_what_the_files_have_a_title_of_is_not_told_by_hand() -> None:
+    sources = {"1": "meta", "2": "without title", "3": "unknown product", "4": "added by hand"}
+    rows = [{"item_id": item, "title_source": source} for item, source in sources.items()]
+    catalogue = ibis.memtable(rows, schema={"item_id": "string", "title_source": "string"})
+    told = [{"item_id": item, "title": "T", "attributes": None} for item in "54321"]
+    left = drop_titled_products(pa.Table.from_pylist(told, ADDED_PRODUCTS), catalogue)
+    assert left.schema == ADDED_PRODUCTS
+    assert left["item_id"].to_pylist() == ["5", "4", "3", "2"]
+
+
+def titles_and_purchases() -> tuple[ir.Table, ir.Table]:
+    bought = interactions(
+        ("u", "1", 1), ("u", "2", 2), ("u", "3", 3), ("v", "1", 1), ("v", "4", 2), ("w", "4", 1)
+    )
+    titles = choose_titles(
+        products(
+            ("1", "Rose", "meta", 0), ("2", None, "meta", 0), ("4", "Gel", "url", 1),
+            ("9", "Oat", "meta", 0),
+        )
+    )  # fmt: skip
+    return titles, name_title_sources(bought, titles)
+
+
+def test_titles_are_joined_and_none_is_lost() -> None:
+    titles, bought = titles_and_purchases()
+    joined = join_titles(bought, titles)
+    assert values(joined, "user_id", "item_id", "title", "title_source") == [
+        ("u", "1", "Rose", "meta"),
+        ("u", "2", None, "without title"),
+        ("u", "3", None, "unknown product"),
+        ("v", "1", "Rose", "meta"),
+        ("v", "4", "Gel", "url"),
+        ("w", "4", "Gel", "url"),
+    ]
+    listed = list_products(bought, titles, keep_unsold=True)
+    assert values(listed, "item_id", "title") == [
+        ("1", "Rose"), ("2", None), ("3", None), ("4", "Gel"), ("9", "Oat"),
+    ]  # fmt: skip
+    assert values(list_products(bought, titles, keep_unsold=False), "item_id") == [
+        ("1",), ("2",), ("3",), ("4",),
+    ]  # fmt: skip
+    covered = cover(bought, listed)
+    assert values(covered, "title_source", "products", "interactions", "examples") == [
+        ("meta", 2, 2, ["1", "9"]),
+        ("unknown product", 1, 1, ["3"]),
+        ("url", 1, 2, ["4"]),
+        ("without title", 1, 1, ["2"]),
+    ]
+
+
+def test_users_are_kept_by_the_titles_of_their_purchases() -> None:
+    _, bought = titles_and_purchases()
+
+    def kept(keep_users: Any, min_interactions: int = 1) -> list[tuple[Any, ...]]:
+        table = drop_short_histories(keep_titled(bought, keep_users), min_interactions)
+        return sorted(values(table, "user_id", "item_id"))
+
+    assert kept("all") == sorted(values(bought, "user_id", "item_id"))
+    assert kept("any") == [("u", "1"), ("v", "1"), ("v", "4"), ("w", "4")]
+    assert kept("any", 2) == [("v", "1"), ("v", "4")]
+    assert kept("all_titled") == [("v", "1"), ("v", "4"), ("w", "4")]
+    assert kept("all_titled", 2) == [("v", "1"), ("v", "4")]
+
+
+def test_steps_are_counted() -> None:
+    accepted = interactions(("u", "1", 1), ("u", "1", 1), ("u", "2", 2), ("v", "1", 1))
+    distinct = drop_duplicates(accepted)
+    steps = {"accepted": accepted, "distinct": distinct, "long": drop_short_histories(distinct, 2)}
+    assert values(count_steps(steps, 2), "step", "interactions", "users") == [
+        ("accepted", 4, 2),
+        ("distinct", 3, 2),
+        ("long", 2, 1),
+    ]
+
+
+def test_nobody_left_is_an_error() -> None:
+    accepted = interactions(("u", "1", 1), ("v", "1", 1))
+    with pytest.raises(InputError) as error:
+        count_steps({"accepted": accepted, "long": drop_short_histories(accepted, 2)}, 2)
+    assert "no user with 2 interactions or more is left" in str(error.value)
+    assert "accepted: 2 interactions of 2 users" in str(error.value)
+
+
+rows_strategy = st.lists(
+    st.tuples(st.sampled_from("uvw"), st.sampled_from("123"), st.integers(1, 3)),
+    min_size=1,
+    max_size=15,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows_strategy, st.randoms())
+def test_the_order_of_rows_changes_nothing(rows: list[tuple[str, str, int]], random: Any) -> None:
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+
+    def kept(content: list[tuple[str, str, int]]) -> list[tuple[Any, ...]]:
+        table = drop_short_histories(drop_duplicates(interactions(*content)), 2)
+        return sorted(values(table, "user_id", "item_id", "timestamp"))
+
+    by_hand = [
+        row for row in sorted(set(rows)) if sum(other[0] == row[0] for other in set(rows)) >= 2
+    ]
+    assert kept(rows) == kept(shuffled) == by_hand

@@ -1,0 +1,182 @@
+import random
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bazar.data.ordering import (
+    count_windows,
+    index_items,
+    list_items,
+    list_users,
+    order_interactions,
+)
+from bazar.data.sequences import read_sequences
+
+SCHEMA = {
+    "user_id": "string", "item_id": "string", "timestamp": "int64", "position": "int64",
+    "source_order": "int64", "source_file": "string",
+}  # fmt: skip
+
+
+def order(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Order rows of user, item, time, position and order in the source, and perhaps the file."""
+    full = [row if len(row) == len(SCHEMA) else (*row, "f") for row in rows]
+    table = ibis.memtable([dict(zip(SCHEMA, row, strict=True)) for row in full], schema=SCHEMA)
+    index = index_items(table.select("item_id").distinct())
+    ordered = order_interactions(table, index)
+    return ordered.order_by("user_id", "position").to_pyarrow().to_pylist()
+
+
+def test_items_are_numbered_from_one_by_their_id() -> None:
+    table = ibis.memtable({"item_id": ["b", "0205616461", "a"]})
+    index = index_items(table).order_by("item_index").to_pyarrow()
+    assert index.to_pylist() == [
+        {"item_id": "0205616461", "item_index": 1},
+        {"item_id": "a", "item_index": 2},
+        {"item_id": "b", "item_index": 3},
+    ]
+    assert str(index.schema.field("item_index").type) == "int32"
+
+
+def test_the_clock_decides_then_the_source() -> None:
+    ordered = order(
+        [
+            ("u", "late", 9, None, 0),
+            ("u", "z", 5, None, 1),
+            ("u", "a", 5, None, 2),
+            ("v", "second", None, 2, 3),
+            ("v", "tenth", None, 10, 4),
+            ("v", "first", None, 1, 5),
+        ]
+    )
+    assert [(row["user_id"], row["position"], row["item_id"]) for row in ordered] == [
+        ("u", 1, "z"), ("u", 2, "a"), ("u", 3, "late"),
+        ("v", 1, "first"), ("v", 2, "second"), ("v", 3, "tenth"),
+    ]  # fmt: skip
+
+
+def test_of_one_time_the_files_names_decide_then_their_rows() -> None:
+    ordered = order(
+        [("u", "d", 5, None, 2, "b"), ("u", "c", 5, None, 1, "b"), ("u", "z", 5, None, 9, "a")]
+    )
+    assert [row["item_id"] for row in ordered] == ["z", "c", "d"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("uvw"), st.sampled_from("abc"), st.integers(0, 50)),
+        min_size=1,
+        max_size=20,
+        unique_by=lambda row: (row[0], row[2]),
+    ),
+    st.randoms(),
+)
+def test_the_order_of_rows_changes_nothing(rows: list[tuple[str, str, int]], rng: Any) -> None:
+    shuffled = list(rows)
+    rng.shuffle(shuffled)
+
+    def ordered(content: list[tuple[str, str, int]]) -> list[dict[str, Any]]:
+        return order([(*row, None, place) for place, row in enumerate(content)])
+
+    assert ordered(rows) == ordered(shuffled)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("uv"), st.sampled_from("abc"), st.integers(0, 5)),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_sequences_are_in_time_order_and_whole(rows: list[tuple[str, str, int]]) -> None:
+    ordered = order([(*row, None, place) for place, row in enumerate(rows)])
+    for user in "uv":
+        own = [row for row in ordered if row["user_id"] == user]
+        times = [row["timestamp"] for row in own]
+        assert times == sorted(times)
+        assert [row["position"] for row in own] == list(range(1, len(own) + 1))
+        expected = sorted((row for row in rows if row[0] == user), key=lambda row: row[2])
+        assert [row["item_id"] for row in own] == [item for _, item, _ in expected]
+
+
+user_lists = st.dictionaries(
+    st.text("aBé0 ~😀", min_size=1, max_size=3),
+    st.lists(st.integers(1, 9), min_size=1, max_size=14),
+    min_size=1,
+    max_size=6,
+)
+
+
+def long_form(users: dict[str, list[int]], order: list[int] | None = None) -> ir.Table:
+    rows = [
+        {
+            "user_id": user,
+            "position": position,
+            "item_index": item,
+            "timestamp": 1_600_000_000_000 + 60_000 * (position - 1),
+        }
+        for user, items in users.items()
+        for position, item in enumerate(items, 1)
+    ]
+    schema = {
+        "user_id": "string", "position": "int64", "item_index": "int32", "timestamp": "int64",
+    }  # fmt: skip
+    return ibis.memtable([rows[place] for place in order or range(len(rows))], schema=schema)
+
+
+@settings(max_examples=30, deadline=None)
+@given(user_lists, st.randoms(use_true_random=False))
+def test_users_and_items_are_listed_in_one_order(
+    users: dict[str, list[int]], random: random.Random
+) -> None:
+    order = list(range(sum(map(len, users.values()))))
+    random.shuffle(order)
+    table = long_form(users, order)
+    sequences, timestamps = read_sequences(
+        list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches(chunk_size=4)
+    )
+    assert timestamps is not None
+    ids = sequences.user_ids.to_pylist()
+    parts = np.split(sequences.items, sequences.starts[1:-1])
+    assert dict(zip(ids, (part.tolist() for part in parts), strict=True)) == users
+    assert ids == sorted(users)
+    # Each user's times are that of the first item, and a minute more for each that follows.
+    times = np.split(timestamps, sequences.starts[1:-1])
+    assert {user: own.tolist() for user, own in zip(ids, times, strict=True)} == {
+        user: [1_600_000_000_000 + 60_000 * place for place in range(len(items))]
+        for user, items in users.items()
+    }
+
+
+def test_items_without_a_clock_are_listed() -> None:
+    table = long_form({"b": [3, 1], "a": [2]}).mutate(timestamp=ibis.null("int64"))
+    sequences, timestamps = read_sequences(
+        list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches()
+    )
+    assert sequences.items.tolist() == [2, 3, 1]
+    assert timestamps is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(user_lists)
+def test_windows_of_each_length_are_counted(users: dict[str, list[int]]) -> None:
+    counted = count_windows(long_form(users)).to_pyarrow()
+    assert [str(kind) for kind in counted.schema.types] == ["int64"] * 3
+    assert counted.to_pylist() == [
+        {
+            "window_length": length,
+            "windows": sum(
+                len(items[at : at + length]) == length
+                for items in users.values()
+                for at in range(len(items))
+            ),
+            "sequences": sum(len(items) >= length for items in users.values()),
+        }
+        for length in range(2, 11)
+    ]
