@@ -6,19 +6,16 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SPARK_INSTALLED := $(VENV)/.installed-spark
 
-# CPU work of a size where the start-up chatter of TensorFlow hides the results.
-export TF_CPP_MIN_LOG_LEVEL ?= 3
-
 .PHONY: help run test test-spark check viz docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-run: $(INSTALLED) ## Run everything on the made-up store, and show what each model recommends
-	$(BIN)/kedro run
+run: $(INSTALLED) ## Run everything on the synthetic sample store, and recommend to one customer
+	$(BIN)/kedro run --pipelines __default__,modelling_reproduction
 	$(BIN)/kedro recommend --user AYM3ZO4LJ5KWOGVR64OK2OD2JROP --top 5
 
-test: $(INSTALLED) check ## Check style and types, run the whole test suite
+test: $(INSTALLED) check ## Check style and types, and run the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-spark: $(SPARK_INSTALLED) ## Install PySpark (400 MB) and test the tables on it (needs Java 17 or 21)
@@ -29,16 +26,16 @@ check: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-viz: $(INSTALLED) ## Browse the lineage at http://127.0.0.1:4141
-	$(BIN)/kedro viz run
+viz: $(INSTALLED) ## Browse the lineage at http://127.0.0.1:4141 (of your own data: make viz ENV=my_shop)
+	$(BIN)/kedro viz run $(if $(ENV),--env $(ENV))
 
-docs: $(INSTALLED) ## Build the documentation, the lineage in it: build/site/index.html
+docs: $(INSTALLED) ## Build the documentation with the lineage: build/site/index.html
 	$(BIN)/kedro viz build
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	mkdir -p build/site/lineage
 	cp -r build/api build/assets build/*.html build/favicon.ico build/site/lineage/
 
-lock: $(INSTALLED) ## Pin every dependency anew in requirements.lock (needs uv)
+lock: $(INSTALLED) ## Update the pinned dependencies in requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --no-header --annotation-style line pyproject.toml \
 	  | sed -E '/^(nvidia-|cuda-|triton)/d; s/^torch==([0-9.]+)[^#]*(  #.*)/torch==\1\2/' | uniq > requirements.lock
 	uv pip compile --universal --python-version 3.11 --extra spark --constraint requirements.lock --no-header --no-annotate pyproject.toml \
@@ -47,7 +44,7 @@ lock: $(INSTALLED) ## Pin every dependency anew in requirements.lock (needs uv)
 clean: ## Remove the environment
 	rm -rf $(VENV)
 
-# Made anew when the lock file or the project's own metadata changes, and only then.
+# Installed again only when the lock file or the metadata of the project changes.
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "Bazar needs Python 3.11, 3.12 or 3.13, found " + sys.version.split()[0] + ": set PYTHON, as in make run PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

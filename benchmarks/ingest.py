@@ -1,13 +1,13 @@
-"""Measure how fast raw files become model input, on made-up stores, as Markdown.
+"""Measure how fast raw files become model input, on synthetic stores. Prints Markdown.
 
     .venv/bin/python benchmarks/ingest.py --ratio-rows 1e6 --scale 2.4e6 24e6
 
-The first table is the ingestion of gzipped JSON lines by `kedro run`, against a plain loop of
-pandas over the same files. The second is the time and memory of the pipelines up to model input,
-one command each, and whether the time of a row grows with the size of the store. The stores have
-the shape of Amazon Reviews 2023, Beauty and Personal Care: a product per 24 purchases, 2.1
-purchases per customer, reviews of 45 words. Times are of whole commands, start-up included; the
-first row of the second table is a store so small that start-up is all there is.
+The first table compares the ingestion of gzipped JSON lines by `kedro run` with a pandas script for
+the same files. The second table shows the time and memory of the pipelines up to model input, one
+command each, and whether the time per row grows with the size of the store. The stores resemble
+Amazon Reviews 2023, Beauty and Personal Care: one product per 24 purchases, 2.1 purchases per
+customer, reviews of 45 words. The times are those of complete commands, including start-up. The
+first row of the second table is a tiny store, which measures the start-up alone.
 """
 
 import argparse
@@ -17,9 +17,9 @@ import tempfile
 from pathlib import Path
 
 import pyarrow.dataset as ds
-from timing import machine, measure
+from timing import describe_machine, measure_command
 
-from bazar.synthetic.amazon_2023 import PRODUCTS_FILE, REVIEWS_FILE, StoreOptions, generate
+from bazar.synthetic.amazon_2023 import PRODUCTS_FILE, REVIEWS_FILE, StoreOptions, generate_store
 
 ROOT = Path(__file__).parents[1]
 PIPELINES = ["ingestion", "joining", "sequencing"]
@@ -27,59 +27,59 @@ START_UP_ROWS = 2_000
 ROWS_PER_PRODUCT, ROWS_PER_CUSTOMER = 24, 2.1
 
 
-def make_store(work_dir: Path, rows: int, dirt_share: float, text_words: int) -> Path:
-    """Generate a store, unless an earlier run did.
+def make_store(work_dir: Path, rows: int, malformed_share: float, text_words: int) -> Path:
+    """Generate a store, unless an earlier run has generated it.
 
     Args:
-        work_dir: where the stores are.
-        rows: interactions of the store.
-        dirt_share: unusable lines as a share of the good ones.
-        text_words: words of a review on average.
+        work_dir: folder of the stores.
+        rows: number of interactions.
+        malformed_share: malformed lines as a share of the valid lines.
+        text_words: mean number of words of a review.
 
     Returns:
         The store's folder.
     """
-    folder = work_dir / f"{rows}_rows_{dirt_share}_dirt_{text_words}_words"
+    folder = work_dir / f"{rows}_rows_{malformed_share}_malformed_{text_words}_words"
     if not all((folder / name).is_file() for name in (REVIEWS_FILE, PRODUCTS_FILE)):
         options = StoreOptions(
             products=max(rows // ROWS_PER_PRODUCT, 60),
             customers=round(rows / ROWS_PER_CUSTOMER),
             interactions=rows,
-            dirt_share=dirt_share,
+            malformed_share=malformed_share,
             evenness=0.3,
             text_words=text_words,
         )
-        generate(folder, options)
+        generate_store(folder, options)
     return folder
 
 
 def run(pipeline: str, dataset: str, raw_dir: Path) -> tuple[float, float]:
-    """Run a pipeline on a store with ``kedro run``; seconds and peak memory in GB."""
+    """Run a pipeline on a store with ``kedro run``, and return seconds and peak memory in GB."""
     command = [sys.executable, "-m", "kedro", "run", "--pipelines", pipeline, "--params"]
-    return measure([*command, f"dataset={dataset},raw_dir={raw_dir}"], ROOT)
+    return measure_command([*command, f"dataset={dataset},raw_dir={raw_dir}"], ROOT)
 
 
 def clear(dataset: str) -> None:
-    """Remove what the runs on a store wrote."""
+    """Remove the files that the runs on a store wrote."""
     for folder in (ROOT / "data").glob(f"*/{dataset}"):
         shutil.rmtree(folder)
 
 
 def compare(raw_dir: Path, rows: int) -> str:
-    """Measure the ingestion against pandas.
+    """Compare the ingestion with a pandas script.
 
     Args:
-        raw_dir: a store without dirt.
-        rows: interactions of the store.
+        raw_dir: a store without malformed lines.
+        rows: number of interactions.
 
     Returns:
-        The table.
+        The table as Markdown.
     """
     dataset = f"benchmark_{rows}"
     with tempfile.TemporaryDirectory() as folder:
         script = str(Path(__file__).with_name("ingest_with_pandas.py"))
-        plain, plain_peak = measure([sys.executable, script, str(raw_dir), folder])
-        ours, our_peak = run("ingestion", dataset, raw_dir)
+        plain, plain_peak = measure_command([sys.executable, script, str(raw_dir), folder])
+        bazar, bazar_peak = run("ingestion", dataset, raw_dir)
         written = ROOT / "data" / "02_intermediate" / dataset
         for table in ("interactions.parquet", "products.parquet"):
             counts = [ds.dataset(Path(at) / table).count_rows() for at in (folder, written)]
@@ -92,9 +92,9 @@ def compare(raw_dir: Path, rows: int) -> str:
             f"{rows:,} interactions, {size:,.0f} MB of gzipped JSON lines, to Parquet:\n",
             "| | seconds | peak memory |",
             "|---|---:|---:|",
-            f"| pandas, in pieces of 100,000 | {plain:.1f} | {plain_peak:.1f} GB |",
-            f"| `kedro run --pipelines ingestion` | {ours:.1f} | {our_peak:.1f} GB |",
-            f"| **times as fast** | **{plain / ours:.1f}** | |",
+            f"| pandas, in chunks of 100,000 | {plain:.1f} | {plain_peak:.1f} GB |",
+            f"| `kedro run --pipelines ingestion` | {bazar:.1f} | {bazar_peak:.1f} GB |",
+            f"| **speed-up** | **{plain / bazar:.1f}** | |",
         ]
     )
 
@@ -103,14 +103,14 @@ def scale(stores: dict[int, Path]) -> str:
     """Measure the pipelines on stores of several sizes.
 
     Args:
-        stores: folder of each store, by its interactions, the smallest first.
+        stores: folder of each store by its number of interactions, the smallest first.
 
     Returns:
-        The table.
+        The table as Markdown.
     """
     lines = [
         f"| interactions | {' | '.join(PIPELINES)} | all | peak memory "
-        "| µs per row, less start-up | growth |",
+        "| µs per row, without start-up | growth |",
         "|---:|" + "---:|" * (len(PIPELINES) + 4),
     ]
     start_up, first = 0.0, None
@@ -133,22 +133,31 @@ def scale(stores: dict[int, Path]) -> str:
 
 
 def main() -> None:
-    """Measure what the arguments ask for."""
+    """Print the tables that the arguments select."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--ratio-rows", type=float, default=1e6, help="size of the first table's store; 0 for none"
+        "--ratio-rows",
+        type=float,
+        default=1e6,
+        help="size of the store of the first table; 0: skip the table",
     )
     parser.add_argument(
-        "--scale", type=float, nargs="*", default=[2.4e6, 24e6], help="sizes of the second table"
+        "--scale",
+        type=float,
+        nargs="*",
+        default=[2.4e6, 24e6],
+        help="sizes of the stores of the second table",
     )
-    parser.add_argument("--text-words", type=int, default=45, help="words of a review on average")
+    parser.add_argument(
+        "--text-words", type=int, default=45, help="mean number of words of a review"
+    )
     parser.add_argument(
         "--work-dir",
         type=Path,
         default=ROOT / "build" / "stores",
-        help="folder of the stores; those that are there are used again",
+        help="folder of the stores; existing stores are used again",
     )
     arguments = parser.parse_args()
     work_dir = arguments.work_dir.resolve()
@@ -159,11 +168,11 @@ def main() -> None:
     if arguments.scale:
         sizes = [START_UP_ROWS, *sorted(int(size) for size in arguments.scale)]
         stores = {
-            size: make_store(work_dir, size, StoreOptions().dirt_share, arguments.text_words)
+            size: make_store(work_dir, size, StoreOptions().malformed_share, arguments.text_words)
             for size in sizes
         }
         tables.append(scale(stores))
-    print(f"\n({machine()})\n\n" + "\n\n".join(tables))
+    print(f"\n({describe_machine()})\n\n" + "\n\n".join(tables))
 
 
 if __name__ == "__main__":

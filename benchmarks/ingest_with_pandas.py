@@ -1,8 +1,8 @@
-"""What one would write without Bazar: JSON lines to typed Parquet files with pandas, in pieces.
+"""Convert JSON lines to typed Parquet files with pandas, as a script without Bazar would.
 
     .venv/bin/python benchmarks/ingest_with_pandas.py RAW_DIR OUTPUT_DIR
 
-It is what `ingest.py` measures Bazar against: it knows no dirt, and rejects nothing.
+`ingest.py` compares Bazar with this script. It does not check rows, so it needs valid files.
 """
 
 import sys
@@ -21,20 +21,20 @@ PRODUCTS = pa.schema({"parent_asin": "string", "title": "string"})
 
 
 def ingest(raw: Path, parquet: Path, schema: pa.Schema) -> None:
-    """Read a file of JSON lines in pieces, and write the columns of the schema.
+    """Read a file of JSON lines in chunks, and write the columns of the schema.
 
     Args:
-        raw: JSON lines, gzip or not.
+        raw: JSON lines, gzipped or not.
         parquet: the file to write.
         schema: the columns to keep, and their types.
     """
-    # Ids of digits would become numbers, and lose their zeros.
+    # Ids of digits would otherwise become numbers, and lose leading zeros.
     text = {name: str for name in schema.names if schema.field(name).type == pa.string()}
-    pieces = pd.read_json(raw, lines=True, chunksize=100_000, dtype=text, convert_dates=False)
+    chunks = pd.read_json(raw, lines=True, chunksize=100_000, dtype=text, convert_dates=False)
     with pq.ParquetWriter(parquet, schema) as writer:
-        for piece in pieces:
+        for chunk in chunks:
             writer.write_table(
-                pa.Table.from_pandas(piece[schema.names], schema, preserve_index=False)
+                pa.Table.from_pandas(chunk[schema.names], schema, preserve_index=False)
             )
 
 

@@ -1,4 +1,4 @@
-r"""Measure what each mistake of the report costs, by removing one at a time, as Markdown.
+r"""Measure what each mistake of the original study costs, by removing one at a time.
 
     .venv/bin/kedro run --env amazon_beauty_2014 \
         --pipelines ingestion,joining,sequencing,embedding
@@ -6,38 +6,39 @@ r"""Measure what each mistake of the report costs, by removing one at a time, as
         --params split=shuffled_windows
     .venv/bin/python benchmarks/mistakes.py --env amazon_beauty_2014 --write
 
-The first two commands make what is read here: the rows of both protocols, and the title vectors.
-Model I and Model II are the networks `report` of that environment's parameters. They are trained as
-the report did it, then on leave_one_out rows with histories of the same length, then with one thing
-changed: the loss of Model II, or the size. Everything is measured by HR@1, HR@10 and NDCG@10 over
-the full catalogue. `--write` puts the table into docs/report.md.
+The first two commands make the inputs: the splits of both protocols, and the title vectors.
+Model I and Model II are the networks `model_i` and `model_ii` in that environment's parameters.
+They are trained on the protocol of the study, then on leave_one_out rows with histories of the same
+length, then with one thing changed: the loss of Model II, or the size. All variants are measured by
+HR@1, HR@10 and NDCG@10 over the full catalogue. Prints Markdown; `--write` puts the table into
+docs/explanation/original-study.md.
 """
 
 import argparse
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
-from timing import machine
+from timing import describe_machine
 
 from bazar.config.networks import REPRODUCED, ModelOptions, NetworkBlock
-from bazar.data.windows import Windows
-from bazar.evaluation.metrics import bootstrap_interval, row_metrics
+from bazar.data.splits import Splits
+from bazar.evaluation.metrics import compute_bootstrap_interval, compute_row_metrics
 from bazar.evaluation.ranking import rank_catalogue
 from bazar.models.networks.scorers import make_scorer
 from bazar.training.trainer import train_network
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "report.md"
+PAGE = ROOT / "docs" / "explanation" / "original-study.md"
 LOO = "leave_one_out"
-PARTS = ("train", "validation", "test")
 MODELS = {"classifier": "Model I", "regressor": "Model II"}
-# What is changed in the networks `report`, one thing in each.
+# The changes that make the networks of the study smaller.
 SMALLER: dict[str, dict[str, Any]] = {
     "classifier": {
         "item_dimension": 64,
@@ -48,8 +49,8 @@ SMALLER: dict[str, dict[str, Any]] = {
     },
 }
 HEADINGS = [
-    "model", "what is different from the row that it is compared with", "protocol", "HR@1",
-    "HR@10", "95%", "NDCG@10", "filtered: HR@10", "NDCG@10", "parameters", "seconds",
+    "model", "difference from the row that it is compared with", "protocol", "HR@1", "HR@10", "95%",
+    "NDCG@10", "filtered: HR@10", "NDCG@10", "parameters", "seconds",
 ]  # fmt: skip
 
 
@@ -59,7 +60,7 @@ class Variant:
 
     Attributes:
         model: ``classifier`` or ``regressor``.
-        change: what is different, in words.
+        change: the difference from another variant, in words.
         split: the protocol.
         block: the network and its training.
     """
@@ -70,170 +71,199 @@ class Variant:
     block: NetworkBlock
 
 
-def load(env: str | None, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Load what the runs left.
+@dataclass(frozen=True)
+class Inputs:
+    """The data that a network is trained and measured on.
+
+    Attributes:
+        splits: the rows of a protocol.
+        item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has no
+            title.
+    """
+
+    splits: Splits
+    item_vectors: np.ndarray
+
+
+def load_inputs(env: str | None, split: str) -> tuple[Inputs, dict[str, Any]]:
+    """Load the outputs of the earlier runs.
 
     Args:
         env: the environment.
         split: the protocol.
 
     Returns:
-        ``train``, ``validation``, ``test`` and ``item_vectors``; the parameters.
+        The inputs and the parameters.
     """
     with KedroSession.create(ROOT, env=env, runtime_params={"split": split}) as session:
         context = session.load_context()  # type: ignore[attr-defined]
         try:
-            data = {name: context.catalog.load(name) for name in (*PARTS, "item_vectors")}
+            inputs = Inputs(context.catalog.load("splits"), context.catalog.load("item_vectors"))
         except DatasetError as error:
-            sys.exit(f"{error}\nMake it first:\n{(__doc__ or '').split(chr(10) * 2)[1]}")
-        return data, context.config_loader["parameters"]
+            commands = (__doc__ or "").split("\n\n")[1]
+            sys.exit(f"{error}\nRun these commands first:\n{commands}")
+        return inputs, context.config_loader["parameters"]
 
 
-def variants(networks: dict[str, NetworkBlock]) -> list[Variant]:
-    """What is trained, the report's own first.
+def list_variants(networks: dict[str, NetworkBlock]) -> list[Variant]:
+    """List the variants to train, for each model that of the study first.
 
     Args:
-        networks: the report's two, by model.
+        networks: the two networks of the study, by model.
     """
 
-    def changed(model: str, **changes: Any) -> NetworkBlock:
+    def change_block(model: str, **changes: Any) -> NetworkBlock:
         block = networks[model].model_dump()
         block["training"] |= changes.pop("training", {})
         return NetworkBlock.model_validate(block | changes)
 
-    found = []
+    variants = []
     for model, block in networks.items():
-        found += [
-            Variant(model, "(1) as the report has it", "shuffled_windows", block),
-            Variant(model, "(2) as 1, and no row of a training customer's future", LOO, block),
-            Variant(
-                model, "(3) as 2, and a smaller network", LOO, changed(model, **SMALLER[model])
-            ),
+        smaller = change_block(model, **SMALLER[model])
+        variants += [
+            Variant(model, "(1) as the original study", "shuffled_windows", block),
+            Variant(model, "(2) as 1, without training on a customer's future", LOO, block),
+            Variant(model, "(3) as 2, and a smaller network", LOO, smaller),
         ]
-    cosine = changed("regressor", training={"loss": "cosine"})
-    softmax = changed("regressor", head="tied_softmax", training={"loss": "cross_entropy"})
+    cosine = change_block("regressor", training={"loss": "cosine"})
+    softmax = change_block("regressor", head="tied_softmax", training={"loss": "cross_entropy"})
     return [
-        *found,
-        Variant("regressor", "(4) as 2, and cosine in place of MSE", LOO, cosine),
+        *variants,
+        Variant("regressor", "(4) as 2, and cosine instead of MSE", LOO, cosine),
         Variant("regressor", "(5) as 2, and a softmax over title vectors", LOO, softmax),
     ]
 
 
-def measure(variant: Variant, data: dict[str, Any], seed: int, batch_size: int) -> dict[str, Any]:
+def measure_variant(variant: Variant, inputs: Inputs, seed: int, batch_size: int) -> dict[str, Any]:
     """Train a variant and measure it.
 
     Args:
-        variant: what is trained.
-        data: the rows of its protocol, and the title vectors.
-        seed: of the training and of the intervals.
-        batch_size: rows scored at a time.
+        variant: the network and its training.
+        inputs: the rows of its protocol, and the title vectors.
+        seed: seed of the training and of the bootstrap intervals.
+        batch_size: number of rows that are scored at the same time.
 
     Returns:
-        ``hr@1``, ``hr@10``, ``ndcg@10``, their ``_masked``, ``hr@10_ci95`` (over customers),
-        ``n_parameters``, ``seconds``.
+        ``hr@1``, ``hr@10``, ``ndcg@10`` without a filter of seen items; ``hr@10_filtered`` and
+        ``ndcg@10_filtered``; ``hr@10_ci95`` (over customers); ``n_parameters``; ``seconds``.
     """
-    item_vectors, test = data["item_vectors"], data["test"]
+    splits, item_vectors = inputs.splits, inputs.item_vectors
     trained = train_network(
-        data["train"], data["validation"], variant.block, len(item_vectors) - 1, seed, item_vectors
+        splits.train, splits.validation, variant.block, len(item_vectors) - 1, seed, item_vectors
     )
     scorer = make_scorer(trained.network, item_vectors)
-    rankings = rank_catalogue(scorer, test, 20, batch_size)
+    rankings = rank_catalogue(scorer, splits.test, 20, batch_size)
     unfiltered, filtered = (
-        row_metrics(rankings[name].ranks) for name in ("unfiltered", "filtered")
+        compute_row_metrics(rankings[name].ranks) for name in ("unfiltered", "filtered")
     )
+    interval = compute_bootstrap_interval(unfiltered["hr@10"], splits.test.users, 1000, seed)
     return {
         **{name: float(unfiltered[name].mean()) for name in ("hr@1", "hr@10", "ndcg@10")},
-        **{f"{name}_masked": float(filtered[name].mean()) for name in ("hr@10", "ndcg@10")},
-        "hr@10_ci95": bootstrap_interval(unfiltered["hr@10"], test.users, 1000, seed),
+        **{f"{name}_filtered": float(filtered[name].mean()) for name in ("hr@10", "ndcg@10")},
+        "hr@10_ci95": interval,
         "n_parameters": trained.facts["n_parameters"],
         "seconds": trained.facts["seconds_training"],
     }
 
 
-def shortened(part: Windows, history_length: int) -> Windows:
-    """The rows, with histories no longer than that."""
-    return Windows(part.sequences, part.target_positions, history_length)
+def shorten_histories(splits: Splits, history_length: int) -> Splits:
+    """Return the splits with histories of at most ``history_length`` items."""
+    return replace(
+        splits,
+        train=replace(splits.train, history_length=history_length),
+        validation=replace(splits.validation, history_length=history_length),
+        test=replace(splits.test, history_length=history_length),
+    )
 
 
-def row(variant: Variant, figures: dict[str, Any]) -> str:
-    """A line of the table."""
-    low, high = figures["hr@10_ci95"]
+def format_row(variant: Variant, metrics: dict[str, Any]) -> str:
+    """Format a row of the table."""
+    low, high = metrics["hr@10_ci95"]
     texts = [
         MODELS[variant.model], variant.change, variant.split,
-        *(f"{figures[name]:.4f}" for name in ("hr@1", "hr@10")), f"{low:.4f}–{high:.4f}",
-        *(f"{figures[name]:.4f}" for name in ("ndcg@10", "hr@10_masked", "ndcg@10_masked")),
-        f"{figures['n_parameters']:,}", f"{figures['seconds']:.0f}",
+        *(f"{metrics[name]:.4f}" for name in ("hr@1", "hr@10")), f"{low:.4f}–{high:.4f}",
+        *(f"{metrics[name]:.4f}" for name in ("ndcg@10", "hr@10_filtered", "ndcg@10_filtered")),
+        f"{metrics['n_parameters']:,}", f"{metrics['seconds']:.0f}",
     ]  # fmt: skip
     return f"| {' | '.join(texts)} |"
 
 
-def told(reported: dict[str, dict[str, Any]]) -> str:
-    """What the report compared, and what it should have, in a sentence."""
-    one, two = reported["classifier"], reported["regressor"]
+def describe_comparison(study_metrics: dict[str, dict[str, Any]]) -> str:
+    """Describe what the study compared and what it should have compared, in one sentence.
+
+    Args:
+        study_metrics: the metrics of the networks of the study, by model.
+    """
+    first, second = study_metrics["classifier"], study_metrics["regressor"]
     return (
-        f"As the report compared them: Model I {one['hr@1']:.4f} (HR@1), Model II "
-        f"{two['hr@10']:.4f} (HR@10). Both by HR@10: Model I {one['hr@10']:.4f}, Model II "
-        f"{two['hr@10']:.4f}; both by HR@1: {one['hr@1']:.4f} and {two['hr@1']:.4f}."
+        f"As the original study compared them: Model I {first['hr@1']:.4f} (HR@1), Model II "
+        f"{second['hr@10']:.4f} (HR@10). Both by HR@10: Model I {first['hr@10']:.4f}, Model II "
+        f"{second['hr@10']:.4f}; both by HR@1: {first['hr@1']:.4f} and {second['hr@1']:.4f}."
     )
 
 
-def fill(page: str, table: str) -> str:
-    """Write the section of the page anew that the table has.
+def replace_table(page: str, table: str) -> str:
+    """Replace the section of a page that holds the table.
 
     Args:
-        page: the page's text.
-        table: what the section holds from now on.
+        page: the text of the page.
+        table: the new content of the section.
     """
     pattern = re.compile(r"(<!-- mistakes -->\n).*?(<!-- /mistakes -->)", re.DOTALL)
     if not pattern.search(page):
         sys.exit(f"{PAGE} has no section <!-- mistakes -->")
-    return pattern.sub(lambda found: f"{found[1]}{table.strip()}\n{found[2]}", page)
+    return pattern.sub(lambda section: f"{section[1]}{table.strip()}\n{section[2]}", page)
 
 
 def main() -> None:
-    """Measure, print, and write if that is asked for."""
+    """Measure and print, and write the table with ``--write``."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--env", help="the environment of the data set")
-    parser.add_argument("--seed", type=int, default=42, help="of the training")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/report.md")
+    parser.add_argument("--env", help="environment of the data set")
+    parser.add_argument("--seed", type=int, default=42, help="seed of the training")
+    parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE}")
     arguments = parser.parse_args()
     bootstrap_project(ROOT)
-    data, parameters = load(arguments.env, "shuffled_windows")
-    of_split = {"shuffled_windows": data, LOO: load(arguments.env, LOO)[0]}
-    history_length = data["train"].history_length
-    for name in PARTS:
-        # Longer histories would be a second difference.
-        of_split[LOO][name] = shortened(of_split[LOO][name], history_length)
+    shuffled, parameters = load_inputs(arguments.env, "shuffled_windows")
+    held_out, _ = load_inputs(arguments.env, LOO)
+    # Longer histories would be a second difference.
+    history_length = shuffled.splits.train.history_length
+    held_out = replace(held_out, splits=shorten_histories(held_out.splits, history_length))
+    inputs = {"shuffled_windows": shuffled, LOO: held_out}
     networks = {
         model: ModelOptions.model_validate(parameters[model]).networks[REPRODUCED[model]]
         for model in MODELS
     }
-    batch_size = parameters["evaluation"]["batch_size"]
-    lines, reported = [], {}
-    for variant in variants(networks):
+    rows, study_metrics = [], {}
+    for variant in list_variants(networks):
         print(f"{MODELS[variant.model]}: {variant.change}", file=sys.stderr)
-        figures = measure(variant, of_split[variant.split], arguments.seed, batch_size)
+        metrics = measure_variant(
+            variant,
+            inputs[variant.split],
+            arguments.seed,
+            parameters["evaluation"]["batch_size"],
+        )
         if variant.split == "shuffled_windows":
-            reported[variant.model] = figures
-        lines.append(row(variant, figures))
+            study_metrics[variant.model] = metrics
+        rows.append(format_row(variant, metrics))
+    n_rows = {split: len(inputs[split].splits.test) for split in inputs}
     table = "\n".join(
         [
             f"{parameters['dataset']}, histories of {history_length}, full catalogue of "
-            f"{len(data['item_vectors']) - 1:,} items, {len(data['test']):,} test rows "
-            f"(shuffled_windows) and {len(of_split[LOO]['test']):,} (leave_one_out), vectors of "
-            f"{parameters['embedding']['text']}, seed {arguments.seed}; history not filtered, but "
-            f"where it is said; {machine()}.\n",
-            told(reported) + "\n",
+            f"{len(shuffled.item_vectors) - 1:,} items, {n_rows['shuffled_windows']:,} test rows "
+            f"(shuffled_windows) and {n_rows[LOO]:,} (leave_one_out), vectors of "
+            f"{parameters['embedding']['text']}, seed {arguments.seed}; seen items not filtered "
+            f"unless stated; {describe_machine()}.\n",
+            describe_comparison(study_metrics) + "\n",
             f"| {' | '.join(HEADINGS)} |",
             "|" + "---|" * 3 + "---:|" * (len(HEADINGS) - 3),
-            *lines,
+            *rows,
         ]
     )
     print(table)
     if arguments.write:
-        PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), table), encoding="utf-8")
+        PAGE.write_text(replace_table(PAGE.read_text(encoding="utf-8"), table), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,36 +1,44 @@
-"""Write the measured tables of docs/results.md from what `kedro run` left.
+"""Write the tables of docs/explanation/results.md from the results of finished runs.
 
     .venv/bin/python benchmarks/results.py
 
-Each section of the page is marked by a line `<!-- results: FOLDER; KEY: VALUE; ... -->` and ends at
-`<!-- /results -->`; what is between them is written anew. FOLDER is the folder of results under
-data/08_reporting/. The keys: `env`, the environment of the runs (left out: base); `params`, further
-values of `--params`; `pairs`, such as `classifier/ease, blend/classifier`, of the second table. A
-section whose comparison.json is not there is left as it stands, and named. A line
-`<!-- networks: FOLDER; env: ENVIRONMENT -->` does the same for the table of the report's fourteen
-networks, up to `<!-- /networks -->`.
+A section of the page starts with a line `<!-- results: FOLDER; KEY: VALUE; ... -->` and ends with
+`<!-- /results -->`. The text between these lines is replaced. FOLDER is the folder of the results
+under data/08_reporting/, such as sample/leave_one_out. The keys are optional: `env`, the
+environment of the runs; `params`, further values of `--params`; `pairs`, the pairs of the second
+table, such as `classifier/ease, blend/classifier`. A section without a comparison.json is not
+changed, and the missing file is printed. A line `<!-- networks: FOLDER; env: ENVIRONMENT -->` does
+the same for the table of the original study's fourteen networks, up to `<!-- /networks -->`.
 """
 
 import argparse
 import json
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from timing import machine
+from timing import describe_machine
 
 from bazar.config.base import DEFAULT_SEED
 from bazar.evaluation.metrics import FILTER_MODES
-from bazar.reporting.comparison_page import RULE, cold_table, facts, models_table, pairs_table
+from bazar.reporting.comparison_page import (
+    TEST_EXPLANATION,
+    build_cold_items_table,
+    build_models_table,
+    build_pairs_table,
+    describe_data,
+)
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "results.md"
+PAGE = ROOT / "docs" / "explanation" / "results.md"
 REPORTING = ROOT / "data" / "08_reporting"
 _SECTION = re.compile(
-    r"(<!-- (?P<kind>results|networks): (?P<asked>[^>]+?) -->\n).*?(<!-- /(?P=kind) -->)", re.DOTALL
+    r"(<!-- (?P<kind>results|networks): (?P<header>[^>]+?) -->\n).*?(<!-- /(?P=kind) -->)",
+    re.DOTALL,
 )
-# What trains a model; that of the baselines has no seed.
+# Pipelines of the models that depend on a seed.
 _PIPELINES = {
     "classifier": "modelling_classifier",
     "regressor": "modelling_regressor",
@@ -42,122 +50,139 @@ _PIPELINES = {
 Comparison = dict[str, Any]
 
 
-def fill(page: str, reporting: Path, made_on: str) -> tuple[str, list[str]]:
-    """Write every section of a page whose results are there.
+def write_sections(page: str, reporting: Path, device: str) -> tuple[str, list[str]]:
+    """Write every section of a page whose results exist.
 
     Args:
-        page: the page's text.
-        reporting: the folder that holds the folders of results.
-        made_on: the machine, in words.
+        page: text of the page.
+        reporting: the folder with the folders of results.
+        device: description of the machine that trained.
 
     Returns:
-        The new text, and the files that are missing: their sections were left as they stand.
+        The new text, and the missing files; their sections are unchanged.
     """
-    left = []
+    missing = []
 
-    def write(found: re.Match[str]) -> str:
-        folder, keys = _asked(found["asked"])
-        is_comparison = found["kind"] == "results"
-        path = reporting / folder / ("comparison.json" if is_comparison else "reproduction.md")
+    def write(match: re.Match[str]) -> str:
+        folder, keys = _parse_header(match["header"])
+        is_comparison = match["kind"] == "results"
+        file = "comparison.json" if is_comparison else f"seed_{DEFAULT_SEED}/reproduction.md"
+        path = reporting / folder / file
         if not path.is_file():
-            left.append(str(path))
-            return found[0]
+            missing.append(str(path))
+            return match[0]
         content = path.read_text(encoding="utf-8")
         if is_comparison:
-            return found[1] + section(json.loads(content), keys, made_on) + found[4]
-        return found[1] + networks_section(content, folder, keys, made_on) + found[4]
+            return match[1] + write_comparison(json.loads(content), keys, device) + match[4]
+        return match[1] + write_reproduction(content, folder, keys, device) + match[4]
 
-    return _SECTION.sub(write, page), left
+    return _SECTION.sub(write, page), missing
 
 
-def section(comparison: Comparison, keys: dict[str, str], made_on: str) -> str:
-    """Write one section: the commands, on what, the two tables.
+def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) -> str:
+    """Write a section of results: the commands, the data and the tables.
 
     Args:
         comparison: the content of ``comparison.json``.
-        keys: what the section's line asks for.
-        made_on: the machine, in words.
+        keys: the keys of the section's first line.
+        device: description of the machine that trained.
     """
-    seeds = sorted({seed for one in comparison["models"].values() for seed in one["seeds"]})
-    told = f"Seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}. " if seeds else ""
+    seeds = sorted({seed for model in comparison["models"].values() for seed in model["seeds"]})
+    names = ", ".join(map(str, seeds))
+    trained_with = f"Seed{'s' * (len(seeds) > 1)} {names}. " if seeds else ""
     models = set(comparison["models"])
     pairs = [tuple(pair.strip().split("/")) for pair in keys.get("pairs", "").split(",") if pair]
-    chosen = [(first, second) for first, second in pairs if {first, second} <= models]
+    compared = [(first, second) for first, second in pairs if {first, second} <= models]
+    unfiltered = build_models_table(comparison, "unfiltered").to_markdown()
     parts = [
-        "\n".join(f"    {command}" for command in commands(comparison, keys)),
-        f"{facts(comparison)} {told}{made_on}.",
-        models_table(comparison, "filtered"),
-        f"<details><summary>History unfiltered</summary>\n\n{models_table(comparison, 'unfiltered')}"
-        "\n\n</details>",
+        "\n".join(f"    {command}" for command in list_commands(comparison, keys)),
+        f"{describe_data(comparison)} {trained_with}{device}.",
+        build_models_table(comparison, "filtered").to_markdown(),
+        '<details markdown="1"><summary>Seen items not filtered</summary>\n\n'
+        f"{unfiltered}\n\n</details>",
     ]
     if comparison["cold_rows"]:
-        parts += ["Of the rows whose product is not in training, ranked among all:"]
-        parts += [cold_table(comparison)]
-    if chosen:
+        parts += [
+            "Test rows whose target is a cold item. The full catalogue is ranked:",
+            build_cold_items_table(comparison).to_markdown(),
+        ]
+    if compared:
         n_pairs = len(comparison["differences"])
-        parts.append(f"{RULE} {n_pairs} pairs, {comparison['bootstrap_resamples']:,} resamples.")
-        parts += [pairs_table(comparison, chosen, filter_mode) for filter_mode in FILTER_MODES]
+        resamples = f"{comparison['bootstrap_resamples']:,} resamples"
+        parts.append(f"{TEST_EXPLANATION} {n_pairs} pairs, {resamples}.")
+        parts += [
+            build_pairs_table(comparison, compared, filter_mode).to_markdown()
+            for filter_mode in FILTER_MODES
+        ]
     return "\n" + "\n\n".join(parts) + "\n"
 
 
-def commands(comparison: Comparison, keys: dict[str, str]) -> list[str]:
-    """The commands that make a comparison anew, in order.
+def list_commands(comparison: Comparison, keys: dict[str, str]) -> list[str]:
+    """List the commands that reproduce a comparison, in order.
 
     Args:
         comparison: the content of ``comparison.json``.
-        keys: what the section's line asks for.
+        keys: the keys of the section's first line.
     """
     start = ".venv/bin/kedro run" + (f" --env {keys['env']}" if "env" in keys else "")
     split = comparison["protocol"]
     params = [f"split={split}"] if split != "leave_one_out" else []
     params += [keys["params"]] if "params" in keys else []
 
-    def run(pipelines: list[str], *more: str) -> str:
-        named = f" --pipelines {','.join(pipelines)}" if pipelines else ""
-        chosen = f" --params {','.join([*params, *more])}" if params or more else ""
-        return start + named + chosen
+    def format_command(pipelines: list[str], *more_params: str) -> str:
+        pipelines_option = f" --pipelines {','.join(pipelines)}" if pipelines else ""
+        values = ",".join([*params, *more_params])
+        return start + pipelines_option + (f" --params {values}" if values else "")
 
-    runs = [run([])]
-    seeds = {seed for one in comparison["models"].values() for seed in one["seeds"]}
-    for seed in sorted(seeds - {DEFAULT_SEED}):
-        with_it = [name for name, one in comparison["models"].items() if seed in one["seeds"]]
-        known = [pipeline for name, pipeline in _PIPELINES.items() if name in with_it]
-        runs.append(run(list(dict.fromkeys(known)), f"seed={seed}"))
-    return [*runs, run(["comparison"])]
+    def list_pipelines(models: Iterable[str]) -> list[str]:
+        return list(dict.fromkeys(_PIPELINES[model] for model in _PIPELINES if model in models))
+
+    trained = {name: model["seeds"] for name, model in comparison["models"].items()}
+    is_reproduced = "modelling_reproduction" in list_pipelines(trained)
+    commands = [format_command(["__default__", "modelling_reproduction"] if is_reproduced else [])]
+    for seed in sorted({seed for seeds in trained.values() for seed in seeds} - {DEFAULT_SEED}):
+        with_seed = [name for name, seeds in trained.items() if seed in seeds]
+        commands.append(format_command(list_pipelines(with_seed), f"seed={seed}"))
+    return [*commands, format_command(["comparison"])]
 
 
-def networks_section(table: str, folder: str, keys: dict[str, str], made_on: str) -> str:
-    """Write the section of the report's networks: the commands, and their table.
+def write_reproduction(table: str, folder: str, keys: dict[str, str], device: str) -> str:
+    """Write the section of the original study's networks: the commands and the table.
 
     Args:
         table: the content of ``reproduction.md``.
-        folder: of the results; its last part is the protocol.
-        keys: what the section's line asks for.
-        made_on: the machine, in words.
+        folder: folder of the results; its last part is the protocol.
+        keys: the keys of the section's first line.
+        device: description of the machine that trained.
     """
     run = f"    .venv/bin/kedro run --env {keys['env']} --params split={Path(folder).name}"
-    made_by = ("ingestion,joining,sequencing,embedding", "reproduction")
-    runs = "\n".join(f"{run} --pipelines {pipelines}" for pipelines in made_by)
-    return f"\n{runs}\n\n{table.strip()}\n\n{made_on}.\n"
+    pipelines = ("ingestion,joining,sequencing,embedding", "reproduction")
+    commands = "\n".join(f"{run} --pipelines {names}" for names in pipelines)
+    return f"\n{commands}\n\n{table.strip()}\n\n{device}.\n"
 
 
-def _asked(text: str) -> tuple[str, dict[str, str]]:
+def _parse_header(text: str) -> tuple[str, dict[str, str]]:
     folder, *rest = (part.strip() for part in text.split(";"))
     keys = dict(part.split(": ", 1) for part in rest)
     if unknown := set(keys) - {"env", "params", "pairs"}:
-        sys.exit(f"{PAGE}: results: {folder}: there is no key {', '.join(sorted(unknown))}")
+        sys.exit(
+            f"{PAGE}: section {folder} has the unknown keys {', '.join(sorted(unknown))}. "
+            "Valid keys: env, params, pairs."
+        )
     return folder, keys
 
 
 def main() -> None:
-    """Write the page anew."""
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--machine", default=machine(), help="what trained, in words")
-    made_on = arguments.parse_args().machine
-    text, left = fill(PAGE.read_text(encoding="utf-8"), REPORTING, made_on)
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--machine", default=describe_machine(), help="description of the machine that trained"
+    )
+    device = parser.parse_args().machine
+    text, missing = write_sections(PAGE.read_text(encoding="utf-8"), REPORTING, device)
     PAGE.write_text(text, encoding="utf-8")
-    for missing in left:
-        print(f"a section was left as it stands: there is no {missing}")
+    for path in missing:
+        print(f"A section was not changed, because {path} does not exist.")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Measure each step at three sizes of Set B, and say what it would take at 100 times its size.
+"""Measure each step at three sizes of Set B, and extrapolate to 100 times its size.
 
     .venv/bin/python benchmarks/scale.py
 
-Made-up files of Set B's format (`bazar.sample_sets`) go through the pipelines up to model input by
-`kedro run`. What the models cost depends on the rows and on the catalogue: steps of training and
-of ranking are timed at three sizes of the catalogue, in this process, and multiplied by the rows.
-A straight line through the three measurements gives the figure at 100 times the size. Markdown.
+The output is Markdown. Synthetic files in the format of Set B (`bazar.synthetic.set_b`) go through
+the pipelines up to model input with `kedro run`. The cost of the models depends on the number of
+rows and of products: steps of training and of ranking are timed in this process, for three sizes of
+the catalogue. A straight line through the three measurements gives the figure at 100 times the
+size.
 """
 
 import argparse
@@ -21,18 +22,23 @@ import keras
 import numpy as np
 import pyarrow as pa
 from kedro.config import OmegaConfigLoader
-from timing import machine, measure
+from timing import describe_machine, measure_command
 
 from bazar.config.networks import ModelOptions
 from bazar.data.sequences import Sequences
-from bazar.data.title_embeddings import EMPTY, PACKAGED_ENCODER, embed_texts, find_encoder
+from bazar.data.title_embeddings import (
+    EMPTY_TITLE_VECTORS,
+    PACKAGED_ENCODER,
+    embed_texts,
+    find_encoder,
+)
 from bazar.data.windows import Windows
-from bazar.evaluation.metrics import target_ranks
+from bazar.evaluation.metrics import compute_target_ranks
 from bazar.models.networks.recurrent import build_network
 from bazar.models.networks.scorers import make_scorer
 from bazar.models.scorer import Scorer
 from bazar.settings import CONFIG_LOADER_ARGS
-from bazar.synthetic.benchmark_sets import SetBOptions, generate_set_b
+from bazar.synthetic.set_b import SetBOptions, generate_set_b
 from bazar.training.batches import Batch, Batches
 from bazar.training.train_step import make_train_steps
 
@@ -46,15 +52,15 @@ BATCH, HISTORY, DIMENSION = 256, 10, 384
 RANKED = 512
 
 
-def prepare(work_dir: Path, share: float) -> tuple[dict[str, float], float, float]:
-    """Run the pipelines on files of a share of Set B's size.
+def run_pipelines(work_dir: Path, share: float) -> tuple[dict[str, float], float, float]:
+    """Run the pipelines on synthetic files with a share of Set B's size.
 
     Args:
-        work_dir: where the files are; those that are there are used again.
-        share: of Set B's interactions, customers, products and listed products.
+        work_dir: folder of the files. Existing files are used again.
+        share: multiplied by the interactions, customers, products and listed products of Set B.
 
     Returns:
-        Seconds by pipeline, peak memory in GB, and GB that were written under ``data/``.
+        Seconds by pipeline, peak memory in GB, and GB written under ``data/``.
     """
     folder = work_dir / f"set_b_{share:g}"
     if not folder.is_dir():
@@ -68,8 +74,8 @@ def prepare(work_dir: Path, share: float) -> tuple[dict[str, float], float, floa
     for pipeline in PIPELINES:
         command = [sys.executable, "-m", "kedro", "run", "--env", "set_b"]
         command += ["--pipelines", pipeline, "--params", f"dataset={dataset},raw_dir={folder}"]
-        seconds[pipeline], of_this = measure(command, ROOT)
-        peak = max(peak, of_this)
+        seconds[pipeline], pipeline_peak = measure_command(command, ROOT)
+        peak = max(peak, pipeline_peak)
     written = 0
     for layer in (ROOT / "data").glob(f"*/{dataset}"):
         written += sum(path.stat().st_size for path in layer.rglob("*") if path.is_file())
@@ -77,25 +83,26 @@ def prepare(work_dir: Path, share: float) -> tuple[dict[str, float], float, floa
     return seconds, peak, written / 1e9
 
 
-def time_of(work: Callable[[], object], times: int = 5) -> float:
-    """Median seconds of a piece of work, after it was done once."""
-    work()
+def measure_seconds(function: Callable[[], object], repetitions: int = 5) -> float:
+    """Return the median seconds of a function, after a first call that is not measured."""
+    function()
     laps = []
-    for _ in range(times):
+    for _ in range(repetitions):
         start = time.perf_counter()
-        work()
+        function()
         laps.append(time.perf_counter() - start)
     return float(np.median(laps))
 
 
 def time_models(items: int) -> dict[str, float]:
-    """Time steps of the networks on a catalogue of some size.
+    """Measure training and ranking steps of the networks.
 
     Args:
-        items: size of the catalogue.
+        items: number of products.
 
     Returns:
-        Seconds of a training step and of ranking a batch, and GB of memory in training, by network.
+        For each network, the seconds of a training step and of a ranking step, and the GB of memory
+        in training.
     """
     rng = np.random.default_rng(0)
     length = HISTORY + 1
@@ -120,84 +127,88 @@ def time_models(items: int) -> dict[str, float]:
             optimizer.build(network.trainable_variables)
             steps = make_train_steps(network, block, optimizer, vectors, counts, seed=0)
             batch = next(Batches(rows, BATCH, every_position=False, seed=0).batches(0))
-            figures[f"{model} {name}: training step"] = time_of(partial(learn, steps, batch))
-            # The weights, their gradients, and the two moments of Adam.
+            figures[f"{model} {name}: training step"] = measure_seconds(
+                partial(train_batch, steps, batch)
+            )
+            # The weights, their gradients, and the two moments of Adam, 4 bytes each.
             figures[f"{model} {name}: memory"] = network.count_params() * 4 * 4 / 1e9
             scorer = make_scorer(network, vectors)
-            figures[f"{model} {name}: ranking step"] = time_of(partial(rank, scorer, rows), 3)
+            figures[f"{model} {name}: ranking step"] = measure_seconds(
+                partial(rank_rows, scorer, rows), 3
+            )
             keras.utils.clear_session()
     return figures
 
 
-def learn(steps: Callable[[list[Batch], list[float]], object], batch: Batch) -> float:
-    """Train on a batch, and wait for its loss."""
+def train_batch(steps: Callable[[list[Batch], list[float]], object], batch: Batch) -> float:
+    """Train on a batch, wait for the loss and return it."""
     return float(np.asarray(steps([batch], [0.001]))[0])
 
 
-def rank(scorer: Scorer, rows: Windows) -> np.ndarray:
-    """Rank the catalogue for a batch of rows."""
-    return target_ranks(scorer.score(rows), rows.targets)
+def rank_rows(scorer: Scorer, rows: Windows) -> np.ndarray:
+    """Return the ranks of the targets in the full catalogue."""
+    return compute_target_ranks(scorer.score(rows), rows.targets)
 
 
 def time_title() -> float:
-    """Seconds to embed a title."""
+    """Return the seconds to embed a title."""
     rng = np.random.default_rng(0)
     words = np.array(["rose", "serum", "gentle", "cleanser", "night", "repair", "ml", "matte"])
     titles = [f"{number} {' '.join(rng.choice(words, 9))}" for number in range(1_000)]
     encoder = find_encoder(PACKAGED_ENCODER, None)
-    embed_texts(titles[:32], EMPTY, encoder, 32)
+    embed_texts(titles[:32], EMPTY_TITLE_VECTORS, encoder, 32)
     start = time.perf_counter()
-    embed_texts(titles, EMPTY, encoder, 32)
+    embed_texts(titles, EMPTY_TITLE_VECTORS, encoder, 32)
     return (time.perf_counter() - start) / len(titles)
 
 
-def line(sizes: list[float], values: list[float], at: float) -> float:
-    """Value of the straight line through the measurements."""
+def extrapolate(sizes: list[float], values: list[float], at: float) -> float:
+    """Return the value at a size on the straight line through the measurements."""
     slope, start = np.polyfit(sizes, values, 1)
     return float(start + slope * at)
 
 
-def table(heads: list[str], rows: dict[str, list[str]]) -> str:
-    """A Markdown table."""
-    lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
+def format_table(header: list[str], rows: dict[str, list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
     return "\n".join(lines + [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()])
 
 
-def preparation_table(measured: dict[float, tuple[dict[str, float], float, float]]) -> str:
-    """Seconds, memory and disk of the pipelines by size, and at 100 times the size."""
+def build_pipelines_table(measured: dict[float, tuple[dict[str, float], float, float]]) -> str:
+    """Return seconds, memory and disk of the pipelines by size, and at 100 times the size."""
     shares = list(measured)
     rows = {}
     for pipeline in PIPELINES:
         values = [measured[share][0][pipeline] for share in shares]
-        at = line(shares, values, FACTOR)
+        at = extrapolate(shares, values, FACTOR)
         rows[pipeline] = [*(f"{value:.0f} s" for value in values), f"{at / 60:.0f} min"]
     peaks = [measured[share][1] for share in shares]
     rows["peak memory"] = [*(f"{value:.1f} GB" for value in peaks), "bounded: see below"]
     disk = [measured[share][2] for share in shares]
     rows["written under data/"] = [
         *(f"{value:.2f} GB" for value in disk),
-        f"{line(shares, disk, FACTOR):.0f} GB",
+        f"{extrapolate(shares, disk, FACTOR):.0f} GB",
     ]
-    heads = ["step", *(f"{share * SET_B.interactions:,.0f} purchases" for share in shares)]
-    return table([*heads, f"{FACTOR * SET_B.interactions:,.0f}"], rows)
+    header = ["step", *(f"{share * SET_B.interactions:,.0f} purchases" for share in shares)]
+    return format_table([*header, f"{FACTOR * SET_B.interactions:,.0f}"], rows)
 
 
-def models_table(measured: dict[int, dict[str, float]]) -> str:
-    """Cost of the models' steps by the size of the catalogue, and at 100 times Set B's."""
+def build_models_table(measured: dict[int, dict[str, float]]) -> str:
+    """Return the cost of the models' steps by the number of products, and at 100 times Set B's."""
     at = FACTOR * SET_B.products
     rows = {}
     for name in next(iter(measured.values())):
         values = [figures[name] for figures in measured.values()]
         unit, scale = ("GB", 1.0) if name.endswith("memory") else ("ms", 1000.0)
         cells = [f"{value * scale:,.2f} {unit}" for value in values]
-        # What does not grow with the catalogue differs by chance alone.
-        estimate = max(line(list(measured), values, at), values[-1])
+        # Differences of a step that does not depend on the number of products are noise.
+        estimate = max(extrapolate(list(measured), values, at), values[-1])
         rows[name] = [*cells, f"{estimate * scale:,.0f} {unit}"]
-    return table(["step", *(f"{items:,} products" for items in measured), f"{at:,}"], rows)
+    return format_table(["step", *(f"{items:,} products" for items in measured), f"{at:,}"], rows)
 
 
 def main() -> None:
-    """Measure everything, and print it."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -205,10 +216,13 @@ def main() -> None:
         "--work-dir", type=Path, default=Path(tempfile.gettempdir()) / "bazar-scale"
     )
     work_dir = parser.parse_args().work_dir.resolve()
-    prepared = {share: prepare(work_dir, share) for share in SHARES}
+    prepared = {share: run_pipelines(work_dir, share) for share in SHARES}
     modelled = {items: time_models(items) for items in CATALOGUES}
     per_title = time_title()
-    print(f"\n({machine()})\n\n{preparation_table(prepared)}\n\n{models_table(modelled)}\n")
+    print(
+        f"\n({describe_machine()})\n\n{build_pipelines_table(prepared)}\n\n"
+        f"{build_models_table(modelled)}\n"
+    )
     print(f"A training step is {BATCH} rows of {HISTORY} items, a ranking step {RANKED} rows.")
     print(
         f"A title takes {per_title * 1000:.1f} ms to embed: {SET_B.products:,} of them "

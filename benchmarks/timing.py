@@ -1,4 +1,4 @@
-"""What the benchmarks share: how a command is timed, and on what machine."""
+"""What the benchmarks share: the time and memory of a command, and a description of the machine."""
 
 import os
 import platform
@@ -8,33 +8,33 @@ import time
 from pathlib import Path
 
 
-def measure(command: list[str], folder: Path | None = None) -> tuple[float, float]:
-    """Run a command to its end.
+def measure_command(command: list[str], folder: Path | None = None) -> tuple[float, float]:
+    """Run a command until it ends.
 
     Args:
         command: the program and its arguments.
-        folder: to run in; this process's own if it is left out.
+        folder: working directory of the command; None for the current one.
 
     Returns:
-        Wall clock time in seconds; peak resident memory of the largest of the command's processes
+        Wall clock time in seconds, and peak resident memory of the largest process of the command
         in GB (10^9 bytes).
 
     Raises:
-        subprocess.CalledProcessError: the command failed.
+        subprocess.CalledProcessError: if the command fails.
     """
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder)
-    # Of this command alone: what getrusage tells of children is the largest of all so far.
+    # wait4 reports on this process. getrusage would report the maximum over all child processes.
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    # Linux counts in KiB, macOS in bytes.
+    # The unit is KiB on Linux and bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
     return seconds, usage.ru_maxrss * unit / 1e9
 
 
-def machine() -> str:
-    """The machine in words, such as ``2 cores, Linux x86_64``."""
+def describe_machine() -> str:
+    """Describe the machine, such as ``2 cores, Linux x86_64``."""
     return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"

@@ -1,15 +1,15 @@
-"""Measure how long the report's two networks train until they are as good as in its notebooks.
+"""Measure the training time of the original study's networks until they are as good as its own.
 
     .venv/bin/python benchmarks/training.py
 
-The notebooks train by Keras' `fit` on whole arrays, in batches of 32 (Model I) and 20 (Model II),
-for 5 epochs with Adam at its usual rate. Bazar trains the same networks on the same rows by
-`train_network`, with the batch size, rate and schedule of TRAININGS. What counts is the time until
-the validation loss is as low as the lowest of the notebooks'. The rows are 119,742 windows of two
-purchases and a third to be predicted, over 23,838 products of the made-up store; their titles are
-embedded once. Seconds are of training alone, the first step's preparation included: what
-validation takes is left out on both sides. Prints both curves and the ratios as Markdown;
-`--share 0.05` tries it on a twentieth of everything.
+The study's notebooks train with Keras' `fit` on arrays in memory, in batches of 32 (Model I) and
+20 (Model II), for 5 epochs with Adam at its default rate. Bazar trains the same networks on the
+same rows with `train_network`, with the batch size, rate and schedule of TRAININGS. The benchmark
+measures the time until Bazar's validation loss is at most the lowest validation loss of `fit`.
+The rows are 119,742 windows of two purchases and a third one as the target, over 23,838 products
+of the synthetic store. Their titles are embedded once. The seconds include training and the
+compilation of its first step, but no validation. The script prints both curves and the ratios as
+Markdown. `--share 0.05` runs it on a twentieth of the windows and products.
 """
 
 import argparse
@@ -23,13 +23,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from kedro.config import OmegaConfigLoader
-from timing import machine
+from timing import describe_machine
 
 from bazar.config.networks import REPRODUCED, ModelOptions, NetworkBlock, TrainingOptions
 from bazar.data.sequences import Sequences
-from bazar.data.splits import Split, shuffled_windows
+from bazar.data.splits import Splits, split_shuffled_windows
 from bazar.data.title_embeddings import (
-    EMPTY,
+    EMPTY_TITLE_VECTORS,
     PACKAGED_ENCODER,
     embed_texts,
     find_encoder,
@@ -37,7 +37,8 @@ from bazar.data.title_embeddings import (
 )
 from bazar.data.windows import Windows
 from bazar.settings import CONFIG_LOADER_ARGS
-from bazar.synthetic.simulator import Catalogue, buy, draw_lengths
+from bazar.synthetic.catalogue import Catalogue
+from bazar.synthetic.simulator import draw_lengths, simulate_purchases
 from bazar.training.trainer import train_network
 
 ROOT = Path(__file__).parents[1]
@@ -70,81 +71,86 @@ TRAININGS = {
 }
 NAMES = {"classifier": "Model I", "regressor": "Model II"}
 Curve = list[tuple[float, float]]
-"""After each epoch: seconds of training so far, and the validation loss."""
+"""Seconds of training so far and validation loss, after each epoch."""
 
 
-def make_rows(n_windows: int, n_products: int) -> tuple[Split, list[str]]:
-    """Let customers buy, and cut what they bought into windows.
+def make_rows(n_windows: int, n_products: int) -> tuple[Splits, list[str]]:
+    """Simulate purchases, and cut them into windows.
 
     Args:
-        n_windows: exactly as many.
+        n_windows: exact number of windows.
         n_products: size of the catalogue.
 
     Returns:
-        The windows, shuffled 80/20 with a tenth of the 80 for validation, and the title of each
-        product.
+        The windows, shuffled and split 80/20, with a tenth of the 80 for validation; and the title
+        of each product.
     """
     rng = np.random.default_rng([SEED, 0])
     catalogue = Catalogue(n_products, rng)
     before_first = WINDOW_LENGTH - 1
     n_customers = int(n_windows / (MEAN_LENGTH - before_first))
     lengths = draw_lengths(n_customers, round(n_customers * MEAN_LENGTH), 1.2, rng)
-    # Of those who buy too little nothing is cut; the purchases that make windows too many go.
+    # Customers with too few purchases have no window. The last customers are cut or dropped, so
+    # that the number of windows is exact.
     lengths = lengths[lengths > before_first]
     made = np.cumsum(lengths - before_first)
     last = int(np.searchsorted(made, n_windows))
     lengths = lengths[: last + 1]
     lengths[-1] -= made[last] - n_windows
-    _, items, _ = buy(catalogue, lengths, np.random.default_rng([SEED, 1]))
+    _, items, _ = simulate_purchases(catalogue, lengths, np.random.default_rng([SEED, 1]))
     sequences = Sequences(
         pa.array([str(customer) for customer in range(len(lengths))], pa.large_string()),
         (items + 1).astype(np.int32),
         np.concatenate([[0], np.cumsum(lengths)]),
     )
-    split = shuffled_windows(sequences, n_products, WINDOW_LENGTH, 0.2, 0.1, SEED)
+    split = split_shuffled_windows(sequences, n_products, WINDOW_LENGTH, 0.2, 0.1, SEED)
     return split, list(catalogue.titles)
 
 
 def embed(titles: list[str], work_dir: Path) -> np.ndarray:
-    """Embed titles, but those that an earlier run did.
+    """Embed the titles that an earlier run has not embedded.
 
     Returns:
-        Unit vectors by item index, shape (titles + 1, dimension), float32; zeros at 0.
+        Unit vectors by item index, shape (titles + 1, dimension), float32; zeros at index 0.
     """
     path = work_dir / "title_vectors.parquet"
     encoder = find_encoder(PACKAGED_ENCODER, None)
-    known = pq.read_table(path).cast(EMPTY.schema) if path.is_file() else EMPTY
+    known = (
+        pq.read_table(path).cast(EMPTY_TITLE_VECTORS.schema)
+        if path.is_file()
+        else EMPTY_TITLE_VECTORS
+    )
     embedded = embed_texts(sorted(set(titles)), known, encoder, 32)
     work_dir.mkdir(parents=True, exist_ok=True)
     pq.write_table(embedded, path)
     return get_vectors([None, *titles], embedded, encoder)
 
 
-class Clock(keras.callbacks.Callback):
-    """Notes the seconds of training, without validation, and the loss after each epoch."""
+class TrainingTimer(keras.callbacks.Callback):
+    """Records the seconds of training without validation, and the loss after each epoch."""
 
     def __init__(self) -> None:
         super().__init__()
         self.curve: Curve = []
         self._seconds = 0.0
-        self._at_work_since = 0.0
+        self._started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        """Start."""
-        self._at_work_since = time.perf_counter()
+        """Start the timer."""
+        self._started = time.perf_counter()
 
     def on_test_begin(self, logs: object = None) -> None:
-        """Stop: validation begins."""
-        self._seconds += time.perf_counter() - self._at_work_since
+        """Stop the timer for the validation."""
+        self._seconds += time.perf_counter() - self._started
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Note the loss."""
+        """Record the loss."""
         assert logs is not None
         self.curve.append((self._seconds, logs["val_loss"]))
 
 
-def fit_classifier(split: Split, vectors: np.ndarray) -> Curve:
-    """Train Model I as the notebooks do."""
+def fit_classifier(split: Splits, vectors: np.ndarray) -> Curve:
+    """Train Model I like the notebooks."""
     size = len(vectors)
     network = keras.Sequential(
         [
@@ -157,14 +163,14 @@ def fit_classifier(split: Split, vectors: np.ndarray) -> Curve:
         ]
     )
 
-    def arrays(rows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        return rows.histories(), rows.targets
+    def build_arrays(rows: Windows) -> tuple[np.ndarray, np.ndarray]:
+        return rows.build_histories(), rows.targets
 
-    return fit(network, "sparse_categorical_crossentropy", 32, split, arrays)
+    return fit(network, "sparse_categorical_crossentropy", 32, split, build_arrays)
 
 
-def fit_regressor(split: Split, vectors: np.ndarray) -> Curve:
-    """Train Model II as the notebooks do."""
+def fit_regressor(split: Splits, vectors: np.ndarray) -> Curve:
+    """Train Model II like the notebooks."""
     network = keras.Sequential(
         [
             keras.layers.GRU(312, return_sequences=True),
@@ -175,43 +181,43 @@ def fit_regressor(split: Split, vectors: np.ndarray) -> Curve:
         ]
     )
 
-    def arrays(rows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        return vectors[rows.histories()], vectors[rows.targets]
+    def build_arrays(rows: Windows) -> tuple[np.ndarray, np.ndarray]:
+        return vectors[rows.build_histories()], vectors[rows.targets]
 
-    return fit(network, "mse", 20, split, arrays)
+    return fit(network, "mse", 20, split, build_arrays)
 
 
 def fit(
     network: keras.Model,
     loss: str,
     batch_size: int,
-    split: Split,
-    arrays: Callable[[Windows], tuple[np.ndarray, np.ndarray]],
+    split: Splits,
+    build_arrays: Callable[[Windows], tuple[np.ndarray, np.ndarray]],
 ) -> Curve:
-    """Train by Keras' own loop."""
-    clock = Clock()
+    """Train with Keras' `fit`."""
+    timer = TrainingTimer()
     network.compile(optimizer="adam", loss=loss)
     network.fit(
-        *arrays(split.train),
+        *build_arrays(split.train),
         batch_size=batch_size,
         epochs=EPOCHS,
-        validation_data=arrays(split.validation),
-        callbacks=[clock],
+        validation_data=build_arrays(split.validation),
+        callbacks=[timer],
         verbose=2,
     )
-    return clock.curve
+    return timer.curve
 
 
-def train(block: NetworkBlock, split: Split, vectors: np.ndarray) -> Curve:
-    """Train as Bazar does."""
-    history = train_network(
+def train_with_bazar(block: NetworkBlock, split: Splits, vectors: np.ndarray) -> Curve:
+    """Train with Bazar."""
+    log = train_network(
         split.train, split.validation, block, len(vectors) - 1, SEED, vectors
     ).training_log
-    return list(zip(history["seconds"].cumsum(), history["val_loss"], strict=True))
+    return list(zip(log["seconds"].cumsum(), log["val_loss"], strict=True))
 
 
-def tell(model: str, theirs: Curve, ours: Curve, training: TrainingOptions) -> str:
-    """Draw both curves, and say how much sooner ours is as low as the lowest of theirs."""
+def format_curves(model: str, theirs: Curve, ours: Curve, training: TrainingOptions) -> str:
+    """Format both curves, and the ratio of the times to the lowest validation loss of `fit`."""
     lines = [
         f"**{NAMES[model]}**. Bazar: batch {training.batch_size}, Adam {training.learning_rate:g}, "
         f"{training.schedule}, {training.epochs} epochs.\n",
@@ -227,30 +233,32 @@ def tell(model: str, theirs: Curve, ours: Curve, training: TrainingOptions) -> s
     seconds, target = min(theirs, key=lambda point: point[1])
     reached = [point[0] for point in ours if point[1] <= target]
     if reached:
-        said = f"Bazar reaches {target:.5g} in {reached[0] / seconds:.2f} of the time."
+        conclusion = f"Bazar reaches {target:.5g} in {reached[0] / seconds:.2f} of the time."
     else:
-        said = f"Bazar does not reach {target:.5g}."
-    return "\n".join([*lines, "", said])
+        conclusion = f"Bazar does not reach {target:.5g}."
+    return "\n".join([*lines, "", conclusion])
 
 
 def main() -> None:
-    """Measure both networks, and print the curves."""
+    """Train the networks, and print the curves."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--share", type=float, default=1.0, help="of the windows and the products")
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="share of the windows and the products"
+    )
     parser.add_argument("--models", nargs="+", choices=list(NAMES), default=list(NAMES))
     parser.add_argument(
         "--work-dir",
         type=Path,
         default=Path(tempfile.gettempdir()) / "bazar-training",
-        help="where the title vectors are kept",
+        help="folder of the title vectors",
     )
     arguments = parser.parse_args()
     split, titles = make_rows(round(WINDOWS * arguments.share), round(PRODUCTS * arguments.share))
     vectors = embed(titles, arguments.work_dir.resolve())
     parameters = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
-    told = []
+    sections = []
     for model in arguments.models:
         options = ModelOptions.model_validate(parameters["parameters"][model])
         block = options.networks[REPRODUCED[model]].model_copy(
@@ -259,12 +267,15 @@ def main() -> None:
         keras.utils.set_random_seed(SEED)
         theirs = {"classifier": fit_classifier, "regressor": fit_regressor}[model](split, vectors)
         keras.utils.clear_session()
-        told.append(tell(model, theirs, train(block, split, vectors), block.training))
+        sections.append(
+            format_curves(model, theirs, train_with_bazar(block, split, vectors), block.training)
+        )
         keras.utils.clear_session()
     n_rows = sum(len(rows) for rows in (split.train, split.validation, split.test))
     print(
-        f"\n{n_rows:,} windows over {len(titles):,} products: {len(split.train):,} to train on, "
-        f"{len(split.validation):,} to validate on ({machine()})\n\n" + "\n\n".join(told)
+        f"\n{n_rows:,} windows over {len(titles):,} products: {len(split.train):,} for training, "
+        f"{len(split.validation):,} for validation ({describe_machine()})\n\n"
+        + "\n\n".join(sections)
     )
 
 

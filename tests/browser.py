@@ -1,4 +1,4 @@
-"""Pages in a headless Chromium that the machine has, as a reader sees them."""
+"""Opens pages in the headless Chromium of the machine, as a reader sees them."""
 
 import shutil
 import threading
@@ -17,13 +17,13 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """A browser; the test is skipped, and says so, where there is none."""
-    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"no browser to open pages with: none of {', '.join(_NAMES)}")
+    """Start a browser. The test is skipped, with a message, if the machine has none."""
+    executable = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    if executable is None:
+        pytest.skip(f"no browser to open pages with: none of {', '.join(_NAMES)} is installed")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
         )
         try:
             yield started
@@ -32,40 +32,44 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, url: str, width: int, scheme: str) -> Iterator[Page]:
-    """A page that made no request that failed, and wrote nothing to its console.
+def opened(
+    browser: Browser, url: str, width: int, scheme: str, java_script: bool = True
+) -> Iterator[Page]:
+    """Open a page, and check that no request failed and the console stayed empty.
 
     Args:
         browser: the browser.
-        url: of the page.
-        width: of the window, in pixels.
+        url: address of the page.
+        width: width of the window, in pixels.
         scheme: ``light`` or ``dark``.
+        java_script: whether the browser runs scripts.
     """
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme=scheme,  # type: ignore[arg-type]
+        java_script_enabled=java_script,
     )
     page = context.new_page()
-    told: list[str] = []
-    page.on("console", lambda message: told.append(message.text))
-    page.on("pageerror", lambda error: told.append(str(error)))
-    page.on("requestfailed", lambda request: told.append(request.url))
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("requestfailed", lambda request: problems.append(request.url))
     page.goto(url)
     page.wait_for_load_state("networkidle")
     yield page
-    assert told == []
+    assert problems == []
     context.close()
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The address of a server of a folder's files, for pages that do not open from a disk."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder))
+    """Serve a folder, for pages that do not open from a disk, and return its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

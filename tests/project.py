@@ -1,4 +1,4 @@
-"""A copy of the project in a folder of a test's own, so that runs write nothing here."""
+"""A copy of the project in a temporary folder, and runs in it as a user starts them."""
 
 import os
 import shutil
@@ -7,12 +7,32 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
+from bazar.config.networks import REPRODUCED
+from bazar.synthetic.amazon_2023 import StoreOptions, StoreSummary, generate_store
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SMALL_STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=3)
+# Parameters of short trainings.
+QUICK = {
+    model: {
+        "networks": {
+            "bazar": {"training": {"epochs": 20, "batch_size": 128, "learning_rate": 0.003}},
+            reproduced: {"training": {"epochs": 2, "batch_size": 128}},
+        }
+    }
+    for model, reproduced in REPRODUCED.items()
+} | {
+    "evaluation": {"bootstrap_resamples": 100},
+}
+RUN = "leave_one_out/seed_42"
+"""Folder of the results of a run with the default split and seed, within that of the data set."""
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy what a run needs: configuration, metadata, and the made-up store."""
+    """Copy all that a run needs: the code, the configuration, and the sample store."""
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "conf", folder / "conf")
@@ -22,17 +42,37 @@ def copy_project(folder: Path) -> Path:
     return folder
 
 
+def quick_project(folder: Path) -> tuple[Path, StoreSummary]:
+    """Copy the project, with a small store and an environment ``quick`` with short trainings."""
+    project = copy_project(folder)
+    quick = project / "conf" / "quick"
+    quick.mkdir()
+    (quick / "parameters.yml").write_text(yaml.safe_dump(QUICK))
+    return project, generate_store(project / "data" / "01_raw" / "sample", SMALL_STORE)
+
+
 def kedro_command(*arguments: str) -> list[str]:
-    """The command line of ``kedro`` in this environment."""
+    """Return the command line of ``kedro`` in this Python environment."""
     return [sys.executable, "-m", "kedro", *arguments]
 
 
 def kedro(project: Path, *arguments: str, timeout: int = 600) -> subprocess.CompletedProcess[str]:
     """Run a Kedro command in a project, as a user would."""
+    return _run(project, kedro_command(*arguments), timeout)
+
+
+def run_script(
+    project: Path, script: str, *arguments: str, timeout: int = 600
+) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a project. The code finds the arguments in ``sys.argv``."""
+    return _run(project, [sys.executable, "-c", script, *arguments], timeout)
+
+
+def _run(project: Path, command: list[str], timeout: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        kedro_command(*arguments),
+        command,
         cwd=project,
-        env={**os.environ, "COLUMNS": "120", "TF_CPP_MIN_LOG_LEVEL": "2"},
+        env=_make_environment(project),
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -40,48 +80,75 @@ def kedro(project: Path, *arguments: str, timeout: int = 600) -> subprocess.Comp
     )
 
 
-# A run that waits to be killed, once so many states of trainings were kept.
-_WAITING = """
+def _make_environment(project: Path) -> dict[str, str]:
+    # The commands have to be quiet without this variable, which the tests themselves set.
+    inherited = {name: os.environ[name] for name in os.environ if name != "TF_CPP_MIN_LOG_LEVEL"}
+    return {**inherited, "COLUMNS": "120", "PYTHONPATH": str(project / "src")}
+
+
+# A Kedro command that stops and waits as soon as a training has saved a number of checkpoints. Those
+# of files whose names do not contain a given text are not counted.
+_WAIT_IN_TRAINING = """
 import sys, time
-from bazar.checkpoints import Checkpoint
+from bazar.training.checkpoints import Checkpoint
 from kedro.framework.cli.cli import main
 
-save, left = Checkpoint.save, [int(sys.argv.pop(1))]
+save, name, remaining = Checkpoint.save, sys.argv.pop(1), [int(sys.argv.pop(1))]
 
-def save_and_wait(*state):
-    save(*state)
-    left[0] -= 1
-    if left[0] == 0:
-        print("kept", flush=True)
-        time.sleep(600)
+def save_and_wait(checkpoint, *state):
+    save(checkpoint, *state)
+    if name in checkpoint._path.name:
+        remaining[0] -= 1
+        if remaining[0] == 0:
+            print("saved", flush=True)
+            time.sleep(600)
 
 Checkpoint.save = save_and_wait
 main()
 """
 
 
-def kill_in_training(project: Path, states: int, *arguments: str) -> None:
-    """Run a Kedro command, and kill it when so many states of trainings were kept."""
+def kill_in_training(project: Path, n_checkpoints: int, *arguments: str) -> None:
+    """Run a Kedro command, and kill it when so many checkpoints were saved."""
+    process, output = _start_and_wait(project, "", n_checkpoints, *arguments)
+    process.send_signal(signal.SIGKILL)
+    rest, _ = process.communicate()
+    assert process.returncode == -signal.SIGKILL, output + rest
+
+
+def interrupt_in_training(
+    project: Path, model: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a Kedro command, and press Ctrl+C after the first epoch of a model's training."""
+    process, output = _start_and_wait(project, f"{model}_checkpoint", 1, *arguments)
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, output + rest, "")
+
+
+def _start_and_wait(
+    project: Path, name: str, n_checkpoints: int, *arguments: str
+) -> tuple[subprocess.Popen[str], str]:
+    """Return the waiting process and its output so far, stdout and stderr in one."""
     process = subprocess.Popen(
-        [sys.executable, "-c", _WAITING, str(states), *arguments],
+        [sys.executable, "-c", _WAIT_IN_TRAINING, name, str(n_checkpoints), *arguments],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": "src", "TF_CPP_MIN_LOG_LEVEL": "2"},
+        env=_make_environment(project),
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
         text=True,
     )
     assert process.stdout is not None
-    told = []
+    lines = []
     for line in process.stdout:
-        told.append(line)
-        if line == "kept\n":
-            break
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "".join(told)
+        lines.append(line)
+        if line == "saved\n":
+            return process, "".join(lines)
+    raise AssertionError(f"the command ended before it was stopped:\n{''.join(lines)[-3000:]}")
 
 
 def snapshot(project: Path) -> dict[str, bytes]:
-    """Every file of data, by its path within the project."""
+    """Return the content of every file below ``data/``, by its path within the project."""
     return {
         str(path.relative_to(project)): path.read_bytes()
         for path in sorted((project / "data").rglob("*"))

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from kedro.io import AbstractDataset, DatasetError
 
-from bazar.atomic import atomic_path, latest
+from bazar.atomic import atomic_path, find_saved_path
 from bazar.datasets.arrays import ArrayDataset
 from bazar.datasets.kedro_types import (
     CSVDataset,
@@ -19,32 +20,33 @@ from bazar.datasets.kedro_types import (
     ParquetDataset,
     TextDataset,
 )
+from bazar.errors import InputError
 
 
-def leftovers(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_file_appears_whole(tmp_path: Path) -> None:
+def test_file_appears_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "new" / "table.parquet"
     with atomic_path(path) as temporary:
         assert temporary.parent == path.parent
         assert temporary.suffix == ".parquet"
-        temporary.write_text("half")
+        temporary.write_text("first part")
         assert not path.exists()
-        temporary.write_text("whole")
-    assert path.read_text() == "whole"
-    assert leftovers(path.parent) == ["table.parquet"]
+        temporary.write_text("complete")
+    assert path.read_text() == "complete"
+    assert list_names(path.parent) == ["table.parquet"]
 
 
-def test_a_failed_save_leaves_the_earlier_file(tmp_path: Path) -> None:
+def test_failed_save_keeps_the_earlier_file(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("earlier")
     with pytest.raises(OSError, match="disk"), atomic_path(path) as temporary:
         temporary.write_text("half")
         raise OSError("disk full")
     assert path.read_text() == "earlier"
-    assert leftovers(tmp_path) == ["table.csv"]
+    assert list_names(tmp_path) == ["table.csv"]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_a_failed_save_leaves_the_earlier_file(tmp_path: Path) -> None:
         (FigureDataset, matplotlib.figure.Figure(), object()),
     ],
 )
-def test_every_type_keeps_the_earlier_file(
+def test_failed_save_of_every_catalog_type_keeps_the_earlier_file(
     dataset: type[AbstractDataset], good: object, bad: object, tmp_path: Path
 ) -> None:
     path = tmp_path / "file.dat"
@@ -70,13 +72,31 @@ def test_every_type_keeps_the_earlier_file(
     with pytest.raises(DatasetError):
         entry.save(bad)
     assert path.read_bytes() == before
-    assert leftovers(tmp_path) == ["file.dat"]
-    # The entry still knows its own path.
+    assert list_names(tmp_path) == ["file.dat"]
+    # The catalog type still has its own path.
     entry.save(good)
-    assert leftovers(tmp_path) == ["file.dat"]
+    assert list_names(tmp_path) == ["file.dat"]
 
 
-KILLED_IN_A_SAVE = """
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        # NumPy's own.
+        OSError("31104 requested and 15328 written"),
+    ],
+)
+def test_full_disk_is_explained_and_nothing_is_left(tmp_path: Path, error: OSError) -> None:
+    path = tmp_path / "vectors.npy"
+    message = f"No space is left on the disk of {path}"
+    with pytest.raises(InputError, match=message), atomic_path(path) as temporary:
+        temporary.write_text("first part")
+        raise error
+    assert list_names(tmp_path) == []
+
+
+KILLED_WHILE_SAVING = """
 import sys, time
 from bazar.datasets.arrays import _ArrayFile, ArrayDataset
 import numpy as np
@@ -93,18 +113,18 @@ ArrayDataset(filepath=sys.argv[1]).save(np.zeros(9))
 """
 
 
-def test_a_run_killed_in_a_save_leaves_the_earlier_file(tmp_path: Path) -> None:
+def test_run_killed_while_saving_keeps_the_earlier_file(tmp_path: Path) -> None:
     path = tmp_path / "vectors.npy"
     entry = ArrayDataset(filepath=str(path))
     entry.save(np.arange(5))
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED_IN_A_SAVE, str(path)],
+        [sys.executable, "-c", KILLED_WHILE_SAVING, str(path)],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"writing\n"
-    half_written = [name for name in leftovers(tmp_path) if name != "vectors.npy"]
+    half_written = [name for name in list_names(tmp_path) if name != "vectors.npy"]
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) == -signal.SIGKILL
 
@@ -114,8 +134,8 @@ def test_a_run_killed_in_a_save_leaves_the_earlier_file(tmp_path: Path) -> None:
     assert entry.load().tolist() == [0, 1, 2]
 
 
-def write(path: Path, *parts: str) -> None:
-    """A folder with these part files, or a file if there are none, saved atomically."""
+def save(path: Path, *parts: str) -> None:
+    """Save a folder with these files atomically, or a file if there are none."""
     with atomic_path(path) as temporary:
         if not parts:
             temporary.write_text("file")
@@ -127,29 +147,29 @@ def write(path: Path, *parts: str) -> None:
 
 @pytest.mark.parametrize("earlier", [(), ("1", "2")])
 @pytest.mark.parametrize("later", [(), ("3",)])
-def test_files_and_folders_take_each_others_place(
+def test_files_and_folders_replace_each_other(
     earlier: tuple[str, ...], later: tuple[str, ...], tmp_path: Path
 ) -> None:
     path = tmp_path / "table.parquet"
-    write(path, *earlier)
-    write(path, *later)
-    assert leftovers(tmp_path) == ["table.parquet"]
-    assert tuple(leftovers(path) if path.is_dir() else ()) == later
-    assert latest(path) == path
+    save(path, *earlier)
+    save(path, *later)
+    assert list_names(tmp_path) == ["table.parquet"]
+    assert tuple(list_names(path) if path.is_dir() else ()) == later
+    assert find_saved_path(path) == path
 
 
-def test_a_failed_save_leaves_the_earlier_folder(tmp_path: Path) -> None:
+def test_failed_save_keeps_the_earlier_folder(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
-    write(path, "1", "2")
+    save(path, "1", "2")
     with pytest.raises(OSError, match="disk"), atomic_path(path) as temporary:
         temporary.mkdir()
         (temporary / "3").write_text("half")
         raise OSError("disk full")
-    assert leftovers(path) == ["1", "2"]
-    assert leftovers(tmp_path) == ["table.parquet"]
+    assert list_names(path) == ["1", "2"]
+    assert list_names(tmp_path) == ["table.parquet"]
 
 
-KILLED_IN_A_SWAP = """
+KILLED_WHILE_REPLACING = """
 import sys, time
 from pathlib import Path
 from bazar.atomic import atomic_path
@@ -177,13 +197,13 @@ with atomic_path(Path(sys.argv[1])) as temporary:
     [(0, ["1", "2"]), (1, ["1", "2"]), (2, ["3"])],
     ids=["before", "between", "after"],
 )
-def test_a_run_killed_in_a_swap_leaves_a_whole_folder(
+def test_run_killed_while_replacing_a_folder_keeps_a_complete_one(
     renames: int, found: list[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "table.parquet"
-    write(path, "1", "2")
+    save(path, "1", "2")
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED_IN_A_SWAP, str(path), str(renames)],
+        [sys.executable, "-c", KILLED_WHILE_REPLACING, str(path), str(renames)],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
@@ -192,9 +212,9 @@ def test_a_run_killed_in_a_swap_leaves_a_whole_folder(
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) == -signal.SIGKILL
 
-    assert leftovers(latest(path)) == found
+    assert list_names(find_saved_path(path)) == found
     assert path.exists() == (renames != 1)
-    write(path, "4")
-    assert leftovers(latest(path)) == ["4"]
-    assert latest(path) == path
+    save(path, "4")
+    assert list_names(find_saved_path(path)) == ["4"]
+    assert find_saved_path(path) == path
     assert not path.with_name(".earlier.table.parquet").exists()

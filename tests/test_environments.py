@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bazar.synthetic.amazon_2023 import StoreOptions, generate
-from bazar.synthetic.benchmark_sets import MISSING, URL, SetBOptions, generate_set_b
+from bazar.synthetic.amazon_2023 import StoreOptions, generate_store
+from bazar.synthetic.set_b import MISSING, URL, SetBOptions, generate_set_b
 from tests.project import copy_project, kedro
 
 PREPARE = "ingestion,joining,sequencing"
@@ -145,7 +145,7 @@ def test_set_b_has_the_titles_that_its_files_hold(tmp_path: Path) -> None:
 
 def test_set_a_keeps_customers_of_more_than_one_review(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
-    generate(
+    generate_store(
         project / "data/01_raw/set_a",
         StoreOptions(products=500, customers=4_000, interactions=5_000, evenness=0.05, seed=5),
     )

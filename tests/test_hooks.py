@@ -1,12 +1,24 @@
+"""The hooks: checks of the parameters and of the order, the progress of a run, and Spark."""
+
 import sys
 from datetime import UTC, datetime
 
 import pytest
 from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
 
+from bazar.datasets.kedro_types import TextDataset
 from bazar.errors import InputError
-from bazar.hooks import check_parameters, start_spark
-from bazar.settings import CONFIG_LOADER_ARGS, results_folder
+from bazar.hooks import (
+    RunProgress,
+    check_order,
+    check_parameters,
+    find_files,
+    find_remaining_nodes,
+    start_spark,
+)
+from bazar.settings import CONFIG_LOADER_ARGS
 from tests.project import ROOT
 
 CUTS = ["validation_from", "test_from"]
@@ -23,18 +35,18 @@ def parameters(env: str = "base", **changes: object) -> dict:
 
 
 def bazar(**changes: object) -> dict:
-    """Changes of a model's network ``bazar``."""
+    """Return changes of a model's network ``bazar``."""
     return {"networks": {"bazar": changes}}
 
 
 @pytest.mark.parametrize("env", ["base", "spark", "amazon_beauty_2014", "amazon_all_beauty_2023"])
-def test_what_is_committed_is_right(env: str) -> None:
+def test_committed_parameters_are_valid(env: str) -> None:
     checked = check_parameters(parameters(env))
     assert checked.dataset == ("sample" if env in {"base", "spark"} else env)
     assert checked.engine == ("spark" if env == "spark" else "duckdb")
 
 
-def test_one_nested_change_keeps_the_siblings() -> None:
+def test_nested_change_keeps_the_siblings() -> None:
     changed = check_parameters(parameters(classifier=bazar(training={"epochs": 3}))).classifier
     before = check_parameters(parameters()).classifier
     assert changed.block.training.epochs == 3 != before.block.training.epochs
@@ -44,17 +56,17 @@ def test_one_nested_change_keeps_the_siblings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (
             {"split": "random"},
             r"split: .*'temporal', 'cold_items' or 'shuffled_windows', found 'random'",
         ),
         ({"engine": "polars"}, r"engine: .*'duckdb' or 'spark', found 'polars'"),
-        ({"epoch": 3}, "epoch: there is no such parameter"),
+        ({"epoch": 3}, "epoch: unknown key"),
         (
             {"classifier": bazar(training={"epoch": 3})},
-            r"classifier.networks.bazar.training.epoch: there is no",
+            r"classifier.networks.bazar.training.epoch: unknown key. Did you mean 'epochs'",
         ),
         ({"sequencing": {"window_length": 11}}, r"sequencing.window_length: .*10, found 11"),
         ({"sequencing": {"window_length": 1}}, r"sequencing.window_length: .*2, found 1"),
@@ -75,52 +87,80 @@ def test_one_nested_change_keeps_the_siblings() -> None:
         ({"classifier": bazar(item_dimension=None)}, r"item: id\+title needs an item_dimension"),
         ({"classifier": bazar(training={"loss": "mse"})}, r"bazar: .*mse, .* go with vector"),
         ({"classifier": bazar(layers=[])}, r"classifier.networks.bazar: .*at least one"),
-        ({"classifier": bazar(head="softmax", temperature=0.1)}, r"bazar: .*temperature goes with"),
-        ({"classifier": bazar(temperature=None)}, r"bazar: .*history_decay needs a temperature"),
+        (
+            {"classifier": bazar(head="softmax", temperature=0.1)},
+            r"bazar: .*temperature needs head: tied_softmax",
+        ),
+        ({"classifier": bazar(temperature=None)}, r"bazar: .*history_decay: 0.6 needs a temp"),
         (
             {"regressor": bazar(history_decay=None)},
             r"bazar: .*add_title_similarity needs a history_decay",
         ),
-        ({"warm_start": True, "split": "cold_items"}, r"warm_start goes with split leave_one_out"),
+        ({"warm_start": True, "split": "cold_items"}, r"warm_start needs split leave_one_out"),
         (
             {"classifier": bazar(layers=[{"type": "gruu", "units": 3}])},
-            r"bazar.layers.0: .*'gru', 'residual', 'dropout', 'dense', found .*gruu",
+            r"bazar.layers.0: .*'gru', 'residual', 'dropout', 'dense', found 'gruu'",
         ),
-        ({"classifier": {"network": "mine"}}, r"classifier: .*network must be one of bazar, repo"),
+        (
+            {"classifier": {"network": "mine"}},
+            r"classifier: network 'mine' is unknown. Available: bazar, model_i",
+        ),
         ({"seed": -1}, r"seed: .*greater than or equal to 0"),
         ({"dataset": "../elsewhere"}, r"dataset: .*match"),
     ],
 )
-def test_a_wrong_value_is_told_by_its_key(change: dict, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_wrong_value_is_reported_with_its_key(change: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         check_parameters(parameters(**change))
 
 
-def test_cuts_are_shares_or_times() -> None:
+def test_temporal_cuts_are_shares_or_times() -> None:
     def cuts(*values: object) -> tuple[object, object]:
         changed = {"sequencing": {"temporal": dict(zip(CUTS, values, strict=True))}}
         checked = check_parameters(parameters(**changed)).sequencing.temporal
         return checked.validation_from, checked.test_from
 
     assert cuts(0.25, 0.5) == (0.25, 0.5)
-    one, other = cuts("2024-03-01", "2024-03-01T02:00:00+01:00")
-    assert one == datetime(2024, 3, 1, tzinfo=UTC)
-    assert other == datetime(2024, 3, 1, 1, tzinfo=UTC)
-    # Which of them is earlier is known with the purchases.
-    assert cuts("2024-03-01", 0.9) == (one, 0.9)
+    first, second = cuts("2024-03-01", "2024-03-01T02:00:00+01:00")
+    assert first == datetime(2024, 3, 1, tzinfo=UTC)
+    assert second == datetime(2024, 3, 1, 1, tzinfo=UTC)
+    # A time and a share can be compared only with the purchases.
+    assert cuts("2024-03-01", 0.9) == (first, 0.9)
 
 
-def test_every_wrong_key_is_told_at_once() -> None:
+def test_all_wrong_keys_are_reported_at_once() -> None:
     with pytest.raises(InputError) as error:
         check_parameters(parameters(split="x", evaluation={"top_k": 3}))
     assert "split:" in str(error.value)
     assert "evaluation.top_k:" in str(error.value)
 
 
-def test_splits_do_not_share_a_folder() -> None:
-    assert results_folder("shop", "leave_one_out") == "shop"
-    assert results_folder("shop", "temporal") == "shop/temporal"
-    assert results_folder("shop", "shuffled_windows") == "shop/shuffled_windows"
+@pytest.mark.parametrize(
+    ("changes", "split", "run"),
+    [
+        ({}, "sample/leave_one_out", "sample/leave_one_out/seed_42"),
+        ({"split": "temporal"}, "sample/temporal", "sample/temporal/seed_42"),
+        ({"dataset": "shop", "seed": 7}, "shop/leave_one_out", "shop/leave_one_out/seed_7"),
+    ],
+)
+def test_splits_and_seeds_do_not_share_a_folder(changes: dict, split: str, run: str) -> None:
+    catalog = config(**changes)["catalog"]
+    paths = {
+        name: entry.get("filepath", entry.get("path"))
+        for name, entry in catalog.items()
+        if not name.startswith("_")
+    }
+    assert paths["splits"] == f"data/05_model_input/{split}"
+    assert paths["{model}.network"] == f"data/06_models/{run}/{{model}}.keras"
+    assert paths["previous_training"] == f"data/06_models/{run}"
+    assert paths["trained_networks"] == f"data/06_models/{split}"
+    assert paths["bundle"] == f"data/06_models/{run}/bundle"
+    assert paths["current_bundle"] == f"data/06_models/{split.split('/', maxsplit=1)[0]}/current"
+    for model in ("classifier", "regressor", "baselines", "blend", "reproduction"):
+        assert paths[f"{model}.results"] == f"data/07_model_output/{run}"
+    assert paths["previous_results"] == f"data/07_model_output/{split}"
+    assert paths["report"] == f"data/08_reporting/{run}/report.html"
+    assert paths["comparison"] == f"data/08_reporting/{split}/comparison.json"
 
 
 @pytest.mark.parametrize(
@@ -132,9 +172,7 @@ def test_splits_do_not_share_a_folder() -> None:
         ("spark", {"engine": "duckdb"}, "duckdb"),
     ],
 )
-def test_all_tables_are_on_the_engine_that_is_asked_for(
-    env: str, changes: dict, backend: str
-) -> None:
+def test_all_tables_are_on_the_selected_engine(env: str, changes: dict, backend: str) -> None:
     catalog = config(env, **changes)["catalog"]
     found = {
         name: entry["connection"]["backend"]
@@ -145,9 +183,82 @@ def test_all_tables_are_on_the_engine_that_is_asked_for(
     assert set(found.values()) == {backend}
 
 
-def test_missing_pyspark_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pyspark_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyspark", None)
     monkeypatch.setitem(sys.modules, "pyspark.errors", None)
     monkeypatch.setitem(sys.modules, "py4j.protocol", None)
     with pytest.raises(InputError, match=r"(?s)needs PySpark.*pip install -r requirements"):
         start_spark(config("spark")["spark"])
+
+
+def copy(data: object) -> object:
+    return data
+
+
+def make_pipeline() -> Pipeline:
+    """Return a pipeline of four nodes: ``a`` feeds ``b`` and ``d``, ``b`` feeds ``c``."""
+    return Pipeline(
+        [
+            Node(copy, "raw", "data_a", name="a"),
+            Node(copy, "data_a", "data_b", name="b"),
+            Node(copy, "data_b", "data_c", name="c"),
+            Node(copy, "data_a", "data_d", name="d"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("completed", "in_memory", "remaining"),
+    [
+        ("", "", "abcd"),
+        ("ab", "", "cd"),
+        ("abcd", {"data_a", "data_b"}, ""),
+        # What is still needed, and was only in memory, has to be computed again.
+        ("ab", {"data_b"}, "bcd"),
+        ("ab", {"data_a", "data_b"}, "abcd"),
+        ("abd", {"data_a"}, "c"),
+        ("abc", {"data_b", "data_c"}, "d"),
+    ],
+)
+def test_resumed_run_computes_again_what_was_only_in_memory(
+    completed: str, in_memory: set[str], remaining: str
+) -> None:
+    found = find_remaining_nodes(make_pipeline(), set(completed), set(in_memory))
+    assert sorted(found) == list(remaining)
+
+
+def test_progress_records_which_results_are_kept(tmp_path: object) -> None:
+    text = {name: TextDataset(filepath=f"{tmp_path}/{name}.txt") for name in ("data_b", "data_d")}
+    catalog, pipeline = DataCatalog({**text, "data_a": MemoryDataset()}), make_pipeline()
+    progress = RunProgress()
+    progress.before_pipeline_run(pipeline, catalog)
+    assert sorted(progress.remaining) == ["a", "b", "c", "d"]
+    assert progress.finished == []
+    nodes = {node.name: node for node in pipeline.nodes}
+    for name in ("a", "b"):
+        progress.after_node_run(nodes[name])
+    # The output of a, which d needs, is in memory alone.
+    assert progress.finished == ["b"]
+    assert sorted(progress.remaining) == ["a", "c", "d"]
+    progress.after_node_run(nodes["d"])
+    assert sorted(progress.finished) == ["a", "b", "d"]
+    assert progress.remaining == ["c"]
+    progress.before_pipeline_run(pipeline, catalog)
+    assert progress.finished == []
+
+
+def test_models_are_not_evaluated_and_compared_in_one_run() -> None:
+    evaluation = Node(copy, "splits", "classifier.results", name="evaluate")
+    comparison = Node(copy, "previous_results", "comparison", name="compare")
+    check_order(Pipeline([evaluation]))
+    check_order(Pipeline([comparison]))
+    with pytest.raises(InputError, match=r"Run the modelling pipelines first, then `kedro run"):
+        check_order(Pipeline([evaluation, comparison]))
+
+
+def test_files_of_data_sets_are_found_by_name(tmp_path: object) -> None:
+    catalog = DataCatalog(
+        {"page": TextDataset(filepath=f"{tmp_path}/page.txt"), "numbers": MemoryDataset()}
+    )
+    found = find_files(["numbers", "page"], catalog)
+    assert {name: path.name for name, path in found.items()} == {"page": "page.txt"}

@@ -1,1 +1,1 @@
-"""Other people's libraries on our split, measured by our metrics: see docs/benchmarks.md."""
+"""Other libraries on our split, measured with our metrics; see docs/explanation/benchmarks.md."""

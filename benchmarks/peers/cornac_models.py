@@ -1,4 +1,4 @@
-"""GRU4Rec and SASRec as Cornac has them; started by run.py, in Cornac's environment."""
+"""GRU4Rec and SASRec of Cornac; run.py starts them in Cornac's environment."""
 
 import sys
 from typing import Any
@@ -10,13 +10,13 @@ from cornac.models import GRU4Rec, SASRec
 from cornac.models.gru4rec import recom_gru4rec
 from cornac.models.sasrec import recom_sasrec
 
-from peers.exchange import TOP_K, Part, SplitArrays, top_unseen
-from peers.progress import Progress, from_command_line
+from peers.exchange import TOP_K, Part, SplitArrays, select_top_unseen
+from peers.progress import Progress, parse_command_line
 
 BATCH_SIZE = 512
 
 GRU4REC: dict[str, dict[str, Any]] = {
-    # Cornac's example with all its next-item models (transformer_rec_diginetica.py).
+    # From Cornac's example of its next-item models (transformer_rec_diginetica.py).
     "example": {
         "layers": [100],
         "loss": "cross-entropy",
@@ -26,7 +26,7 @@ GRU4REC: dict[str, dict[str, Any]] = {
         "batch_size": 64,
         "learning_rate": 0.1,
     },
-    # What the authors of GRU4Rec found best for a shop (RetailRocket).
+    # The best setting of GRU4Rec's authors for a shop (RetailRocket).
     "retailrocket": {
         "layers": [224],
         "loss": "bpr-max",
@@ -40,7 +40,7 @@ GRU4REC: dict[str, dict[str, Any]] = {
         "learning_rate": 0.05,
         "momentum": 0.4,
     },
-    # What they found best with cross-entropy for a shop (REES46).
+    # Their best setting with cross-entropy for a shop (REES46).
     "rees46": {
         "layers": [512],
         "loss": "cross-entropy",
@@ -54,7 +54,7 @@ GRU4REC: dict[str, dict[str, Any]] = {
     },
 }
 SASREC: dict[str, dict[str, Any]] = {
-    # The same example.
+    # From the same example.
     "example": {
         "embedding_dim": 64,
         "loss": "cross-entropy",
@@ -65,7 +65,7 @@ SASREC: dict[str, dict[str, Any]] = {
         "num_heads": 2,
         "learning_rate": 0.01,
     },
-    # The library's own, with the latest 20 purchases in place of 50.
+    # The defaults of the library, with the latest 20 purchases instead of 50.
     "short": {
         "embedding_dim": 100,
         "loss": "ce",
@@ -79,23 +79,23 @@ SASREC: dict[str, dict[str, Any]] = {
 }
 
 
-class TrainingOver(Exception):  # noqa: N818
-    """Leaves Cornac's loop over epochs, which knows no other end than the last one."""
+class TrainingFinished(Exception):  # noqa: N818
+    """Ends Cornac's loop over epochs, which has no other way to stop early."""
 
 
-def as_dataset(split: SplitArrays) -> SequentialDataset:
-    """Put the training part into Cornac's form: one session per user."""
-    users, items = (array.tolist() for array in split.training())
+def build_dataset(split: SplitArrays) -> SequentialDataset:
+    """Build Cornac's data set from the training part, with one session per user."""
+    users, items = (array.tolist() for array in split.get_training_interactions())
     rows = list(zip(users, users, items, range(len(items)), strict=True))
     return SequentialDataset.from_usit(rows)
 
 
 def score_gru4rec(model: GRU4Rec, histories: list[np.ndarray]) -> np.ndarray:
-    """Score every item, as Cornac does it for one history at a time.
+    """Score every item, as Cornac does for one history at a time.
 
     Args:
         model: a trained model.
-        histories: Cornac's indices of the items, one array a row, the longest first.
+        histories: Cornac's item indices, one array per row, the longest history first.
 
     Returns:
         shape (rows, items), float32.
@@ -106,13 +106,13 @@ def score_gru4rec(model: GRU4Rec, histories: list[np.ndarray]) -> np.ndarray:
     states = [torch.zeros(len(histories), units) for units in model.layers]
     any_item = torch.zeros(1, dtype=torch.long)
     with torch.no_grad():
-        for place in range(lengths.max(initial=0)):
-            longer = int((lengths > place).sum())
-            latest = torch.tensor([int(history[place]) for history in histories[:longer]])
-            now = [state[:longer] for state in states]
-            network(latest, now, any_item)
-            for state, new in zip(states, now, strict=True):
-                state[:longer] = new
+        for step in range(lengths.max(initial=0)):
+            n_longer = int((lengths > step).sum())
+            items = torch.tensor([int(history[step]) for history in histories[:n_longer]])
+            step_states = [state[:n_longer] for state in states]
+            network(items, step_states, any_item)
+            for state, new in zip(states, step_states, strict=True):
+                state[:n_longer] = new
         scores = network.score_items(states[-1], network.Wy.weight, network.By.weight)
     return scores[:, : model.total_items].numpy()
 
@@ -130,49 +130,49 @@ def score_sasrec(model: SASRec, histories: list[np.ndarray]) -> np.ndarray:
 
 
 def recommend(model: GRU4Rec | SASRec, split: SplitArrays, part: Part) -> np.ndarray:
-    """Recommend to the rows of a part, history filtered, shape (rows, 20), int32."""
+    """Recommend to the rows of a part, seen items filtered, shape (rows, 20), int32."""
     score = score_gru4rec if isinstance(model, GRU4Rec) else score_sasrec
-    inner_of = np.full(int(split.n_items) + 1, -1)
-    inner_of[list(model.iid_map)] = list(model.iid_map.values())
-    histories = split.histories(part)
-    # Longest first: rows of a batch are then of like length.
+    cornac_index = np.full(int(split.n_items) + 1, -1)
+    cornac_index[list(model.iid_map)] = list(model.iid_map.values())
+    histories = split.get_histories(part)
+    # Longest first, so that the rows of a batch have similar lengths.
     order = np.argsort([-len(history) for history in histories], kind="stable")
     top = np.zeros((len(histories), TOP_K), np.int32)
     for start in range(0, len(order), BATCH_SIZE):
         rows = order[start : start + BATCH_SIZE]
-        known = [inner_of[histories[row]] for row in rows]
+        known = [cornac_index[histories[row]] for row in rows]
         known = [history[history >= 0] for history in known]
         by_length = np.argsort([-len(history) for history in known], kind="stable")
         scores = np.full((len(rows), int(split.n_items) + 1), -np.inf, np.float32)
-        found = score(model, [known[row] for row in by_length])
-        scores[np.ix_(by_length, list(model.iid_map))] = found
-        top[rows] = top_unseen(scores, [histories[row] for row in rows])
+        known_scores = score(model, [known[row] for row in by_length])
+        scores[np.ix_(by_length, list(model.iid_map))] = known_scores
+        top[rows] = select_top_unseen(scores, [histories[row] for row in rows])
     return top
 
 
 def train(model: GRU4Rec | SASRec, progress: Progress) -> None:
-    """Train, and measure between the epochs."""
-    dataset = as_dataset(progress.split)
+    """Train, and evaluate between the epochs."""
+    dataset = build_dataset(progress.split)
 
     def after_epoch(trained: GRU4Rec | SASRec, *_: Any, **__: Any) -> None:
-        if progress.epoch_done(lambda part: recommend(trained, progress.split, part)):
-            raise TrainingOver
+        if progress.finish_epoch(lambda part: recommend(trained, progress.split, part)):
+            raise TrainingFinished
 
-    # What Cornac calls to judge a model after an epoch; by its own it would score row after row.
+    # Cornac calls this function to evaluate a model. Its own one scores row after row.
     for module in (recom_gru4rec, recom_sasrec):
         module.val_score = after_epoch
     progress.start()
     try:
         model.fit(dataset, dataset)
-    except TrainingOver:
+    except TrainingFinished:
         return
 
 
 def main() -> None:
-    """Train the model that the first argument names."""
+    """Train the model named by the first argument."""
     kind = sys.argv.pop(1)
     settings = GRU4REC if kind == "gru4rec" else SASREC
-    progress, seed = from_command_line("cornac", settings)
+    progress, seed = parse_command_line("cornac", settings)
     torch.manual_seed(seed)
     arguments = progress.facts["settings"] | {
         "n_epochs": progress.limits.epochs,

@@ -1,6 +1,6 @@
-"""What the project and its peers hand each other: the split as plain arrays, and tables of items.
+"""Data that the project and its peers exchange: the split as plain arrays, and tables of items.
 
-It needs NumPy, pandas and SciPy alone, so that a peer's environment can import it.
+This module needs only NumPy, pandas and SciPy, so that a peer's environment can import it.
 """
 
 from dataclasses import dataclass, fields
@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 import numpy as np
 
-from bazar.evaluation.metrics import row_metrics
+from bazar.evaluation.metrics import compute_row_metrics
 
 TOP_K = 20
 Part = Literal["validation", "test"]
@@ -17,15 +17,14 @@ Part = Literal["validation", "test"]
 
 @dataclass(frozen=True)
 class SplitArrays:
-    """A leave-one-out split: every user's purchases, and where the held-out ones stand.
+    """A leave-one-out split: the purchases of all users, and the positions of the held-out ones.
 
     Attributes:
         items: shape (interactions,), int32, item indices from 1 of all users, concatenated.
         starts: shape (users + 1,), int64; user ``u`` owns ``items[starts[u]:starts[u + 1]]``.
-        training_ends: shape (users,), int64: a user's training part is what stands before this
-            place.
-        validation: shape (rows,), int64: the places in ``items`` of the validation targets.
-        test: shape (rows,), int64: the places of the test targets.
+        training_ends: shape (users,), int64: a user's training part ends before this position.
+        validation: shape (rows,), int64: the positions in ``items`` of the validation targets.
+        test: shape (rows,), int64: the positions of the test targets.
         n_items: shape (), int64, size of the catalogue.
     """
 
@@ -37,77 +36,81 @@ class SplitArrays:
     n_items: np.ndarray
 
     def save(self, path: Path) -> None:
-        """Write the arrays as ``.npz``."""
+        """Save the arrays as ``.npz``."""
         np.savez(path, **{field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what :meth:`save` wrote."""
+        """Load the arrays that :meth:`save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
-    def training(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the training part, shape (any,) both: whose each purchase is, and its item."""
+    def get_training_interactions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the user and the item of each purchase of the training part, in order."""
         lengths = self.training_ends - self.starts[:-1]
         inside = np.arange(len(self.items)) < np.repeat(self.training_ends, np.diff(self.starts))
         return np.repeat(np.arange(len(lengths)), lengths), self.items[inside]
 
-    def users(self, part: Part) -> np.ndarray:
-        """Whose row each is, shape (rows,), int64."""
-        return np.searchsorted(self.starts, self.target_positions(part), side="right") - 1
+    def get_users(self, part: Part) -> np.ndarray:
+        """Return the user index of each row, shape (rows,), int64."""
+        return np.searchsorted(self.starts, self.get_target_positions(part), side="right") - 1
 
-    def target_positions(self, part: Part) -> np.ndarray:
-        """Where the targets of a part stand in ``items``, shape (rows,), int64."""
+    def get_target_positions(self, part: Part) -> np.ndarray:
+        """Return the positions of the targets in ``items``, shape (rows,), int64."""
         return self.validation if part == "validation" else self.test
 
-    def targets(self, part: Part) -> np.ndarray:
-        """What each row must predict, shape (rows,), int32."""
-        return self.items[self.target_positions(part)]
+    def get_targets(self, part: Part) -> np.ndarray:
+        """Return the target of each row, shape (rows,), int32."""
+        return self.items[self.get_target_positions(part)]
 
-    def histories(self, part: Part) -> list[np.ndarray]:
-        """All that was bought before each target, one array of int32 a row, the latest last."""
-        starts = self.starts[self.users(part)]
+    def get_histories(self, part: Part) -> list[np.ndarray]:
+        """Return the items before each target, one int32 array per row, the latest item last."""
+        starts = self.starts[self.get_users(part)]
         return [
-            self.items[start:place]
-            for start, place in zip(starts, self.target_positions(part), strict=True)
+            self.items[start:position]
+            for start, position in zip(starts, self.get_target_positions(part), strict=True)
         ]
 
 
-def top_ranks(top: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Rank of each target in a table of recommended items; infinite where it is not there.
+def find_top_ranks(top: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Find the rank of each target in a table of recommended items.
 
     Args:
         top: shape (rows, k), int, item indices in order, 0 where there are no more.
         targets: shape (rows,), int, item indices from 1.
 
     Returns:
-        shape (rows,), float64, from 1: a miss for every metric where it is infinite.
+        shape (rows,), float64, from 1; infinite if the target is not in the table, which is a miss
+        for all metrics.
 
     Raises:
         ValueError: if a row recommends an item twice.
     """
     ordered = np.sort(top, axis=1)
     if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] > 0)).any():
-        raise ValueError("a row recommends an item twice")
+        raise ValueError("A row recommends an item twice.")
     found = top == targets[:, None]
     return np.where(found.any(axis=1), np.argmax(found, axis=1) + 1.0, np.inf)
 
 
-def mean_metrics(top: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Means of :func:`bazar.metrics.row_metrics` over a table of recommended items."""
+def compute_mean_metrics(top: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Compute the means of the row metrics over a table of recommended items."""
     return {
-        name: float(values.mean()) for name, values in row_metrics(top_ranks(top, targets)).items()
+        name: float(values.mean())
+        for name, values in compute_row_metrics(find_top_ranks(top, targets)).items()
     }
 
 
-def top_unseen(scores: np.ndarray, histories: list[np.ndarray], k: int = TOP_K) -> np.ndarray:
-    """Pick the best items that are not in the history.
+def select_top_unseen(
+    scores: np.ndarray, histories: list[np.ndarray], k: int = TOP_K
+) -> np.ndarray:
+    """Select the best items that are not in the history.
 
     Args:
         scores: shape (rows, items + 1), float, higher is better; column 0 (padding) and ``-inf``
-            are never picked. It is changed.
-        histories: item indices bought before, one array a row.
-        k: items per row.
+            are never selected. The array is changed.
+        histories: item indices of the earlier purchases, one array per row.
+        k: number of items per row.
 
     Returns:
         shape (rows, k), int32, item indices in order, 0 where there are no more.

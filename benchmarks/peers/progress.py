@@ -1,4 +1,4 @@
-"""The clock of a peer's training: what it reached after how many seconds, and when it stops."""
+"""Progress of a peer's training: its validation metrics over time, and when it stops."""
 
 import argparse
 import importlib.metadata
@@ -13,20 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from peers.exchange import Part, SplitArrays, mean_metrics
+from peers.exchange import Part, SplitArrays, compute_mean_metrics
 
 Recommend = Callable[[Part], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When a training stops.
+    """Limits of a training.
 
     Attributes:
-        minutes: of training, evaluation excluded; no epoch is begun that would end later.
-        epochs: at most.
-        evaluate_every: epochs between evaluations; they are not timed.
-        patience: evaluations without a better validation NDCG@10.
+        minutes: maximum time of training, without evaluations. An epoch that would exceed it is not
+            started.
+        epochs: maximum number of epochs.
+        evaluate_every: number of epochs between evaluations.
+        patience: number of evaluations without improvement before training stops.
     """
 
     minutes: float
@@ -37,16 +38,16 @@ class Limits:
 
 @dataclass
 class Progress:
-    """Keeps what a training reached: its clock runs in training alone.
+    """Times and evaluates a training. The time of evaluations is not counted.
 
-    The validation part is measured every few epochs. When it is better than ever, the test rows
-    are recommended to, and the table is kept: the test part is not looked at otherwise.
+    The validation part is measured every few epochs. If its NDCG@10 is the best so far, the model
+    also recommends to the test rows, and the table is saved. The test part is not used otherwise.
 
     Attributes:
-        split: what is trained and measured on.
-        folder: where ``curve.json`` and ``top.npy`` are written, after every evaluation.
+        split: the data.
+        folder: folder of ``curve.json`` and ``top.npy``, which are written after each evaluation.
         limits: when to stop.
-        facts: what the training is, written beside the curve.
+        facts: description of the training, saved with the curve.
     """
 
     split: SplitArrays
@@ -61,31 +62,32 @@ class Progress:
     _resumed: float = 0.0
 
     def start(self) -> None:
-        """Start the clock."""
+        """Start the timer."""
         self._resumed = time.perf_counter()
 
-    def epoch_done(self, recommend: Recommend) -> bool:
-        """Stop the clock, measure if it is time to, and start the clock again.
+    def finish_epoch(self, recommend: Recommend) -> bool:
+        """Stop the timer, evaluate if it is due, and start the timer again.
 
         Args:
-            recommend: gives the top items of the rows of a part, shape (rows, 20), history filtered.
+            recommend: function that returns the best items for the rows of a part, shape
+                (rows, 20), seen items filtered.
 
         Returns:
-            Whether training is over.
+            Whether training stops.
         """
         self.seconds += time.perf_counter() - self._resumed
         self.epoch += 1
-        self.stopped = self._why_to_stop()
+        self.stopped = self._find_stop_reason()
         if self.stopped or self.epoch % self.limits.evaluate_every == 0:
             self._evaluate(recommend)
-            waited = sum(point["epoch"] > self.best_epoch for point in self.curve)
-            if not self.stopped and waited >= self.limits.patience:
-                self.stopped = f"{waited} evaluations without a better one"
+            n_worse = sum(point["epoch"] > self.best_epoch for point in self.curve)
+            if not self.stopped and n_worse >= self.limits.patience:
+                self.stopped = f"{n_worse} evaluations without improvement"
             self._write()
         self._resumed = time.perf_counter()
         return bool(self.stopped)
 
-    def _why_to_stop(self) -> str:
+    def _find_stop_reason(self) -> str:
         if self.epoch >= self.limits.epochs:
             return f"{self.epoch} epochs"
         if self.seconds * (self.epoch + 1) / self.epoch > self.limits.minutes * 60:
@@ -93,7 +95,9 @@ class Progress:
         return ""
 
     def _evaluate(self, recommend: Recommend) -> None:
-        metrics = mean_metrics(recommend("validation"), self.split.targets("validation"))
+        metrics = compute_mean_metrics(
+            recommend("validation"), self.split.get_targets("validation")
+        )
         best = max((point["val_ndcg@10"] for point in self.curve), default=-math.inf)
         self.curve.append(
             {
@@ -125,15 +129,15 @@ class Progress:
         temporary.replace(self.folder / "curve.json")
 
 
-def from_command_line(library: str, settings: dict[str, dict[str, Any]]) -> tuple[Progress, int]:
-    """Read what the driver asks of a peer.
+def parse_command_line(library: str, settings: dict[str, dict[str, Any]]) -> tuple[Progress, int]:
+    """Parse the command line of a peer.
 
     Args:
-        library: the distribution's name.
+        library: name of the library's distribution.
         settings: arguments of the model, by the name of the setting.
 
     Returns:
-        The progress, with the model's arguments as its fact ``settings``, and the seed.
+        The progress, whose fact ``settings`` holds the arguments of the model, and the seed.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--split", type=Path, required=True)
@@ -144,14 +148,18 @@ def from_command_line(library: str, settings: dict[str, dict[str, Any]]) -> tupl
     parser.add_argument("--evaluate-every", type=int, required=True)
     parser.add_argument("--patience", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
-    given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     facts = {
         "library": f"{library} {importlib.metadata.version(library)}",
-        "setting": given.setting,
-        "settings": settings[given.setting],
-        "seed": given.seed,
+        "setting": arguments.setting,
+        "settings": settings[arguments.setting],
+        "seed": arguments.seed,
         "threads": os.cpu_count(),
     }
-    limits = Limits(given.minutes, given.epochs, given.evaluate_every, given.patience)
-    return Progress(SplitArrays.load(given.split), given.folder, limits, facts), given.seed
+    limits = Limits(
+        arguments.minutes, arguments.epochs, arguments.evaluate_every, arguments.patience
+    )
+    return Progress(
+        SplitArrays.load(arguments.split), arguments.folder, limits, facts
+    ), arguments.seed

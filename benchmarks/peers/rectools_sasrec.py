@@ -1,4 +1,4 @@
-"""SASRec with a full softmax as RecTools has it; started by run.py, in RecTools' environment."""
+"""SASRec of RecTools with a full softmax; run.py starts it in RecTools' environment."""
 
 import logging
 import warnings
@@ -12,11 +12,11 @@ from rectools.dataset import Dataset
 from rectools.models import SASRecModel
 
 from peers.exchange import TOP_K, Part, SplitArrays
-from peers.progress import from_command_line
+from peers.progress import parse_command_line
 
-# All with the library's two blocks, Adam at 0.001 and a softmax over the whole catalogue.
+# All settings: two blocks, Adam at 0.001 and a softmax over the full catalogue.
 SETTINGS: dict[str, dict[str, Any]] = {
-    # The library's own, and those of its public benchmark on Amazon Beauty.
+    # The defaults of the library, also used in its public benchmark on Amazon Beauty.
     "defaults": {
         "n_factors": 256,
         "n_heads": 4,
@@ -24,8 +24,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "session_max_len": 100,
         "batch_size": 128,
     },
-    # The same with shorter histories: one customer in twenty has more than 20 purchases there, and
-    # an epoch costs a fifth.
+    # The same with shorter histories. One customer in twenty has more than 20 purchases, and an
+    # epoch takes a fifth of the time.
     "short": {
         "n_factors": 256,
         "n_heads": 4,
@@ -33,7 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "session_max_len": 20,
         "batch_size": 128,
     },
-    # As papers that tune SASRec for this data do: narrow, with much dropout.
+    # Narrow and with much dropout, like in papers that tune SASRec for this data.
     "narrow": {
         "n_factors": 64,
         "n_heads": 2,
@@ -44,15 +44,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def as_dataset(users: np.ndarray, items: np.ndarray) -> Dataset:
-    """Put purchases, in order within each user, into RecTools' form."""
+def build_dataset(users: np.ndarray, items: np.ndarray) -> Dataset:
+    """Build RecTools' data set from purchases that are in order within each user."""
     return Dataset.construct(
         pd.DataFrame(
             {
                 Columns.User: users,
                 Columns.Item: items,
                 Columns.Weight: 1,
-                # It orders by a clock: a second for each purchase.
+                # The timestamps give the order: one second per purchase.
                 Columns.Datetime: pd.to_datetime(np.arange(len(items)), unit="s"),
             }
         )
@@ -60,13 +60,13 @@ def as_dataset(users: np.ndarray, items: np.ndarray) -> Dataset:
 
 
 def recommend(model: SASRecModel, split: SplitArrays, part: Part) -> np.ndarray:
-    """Recommend to the rows of a part, history filtered, shape (rows, 20), int32."""
-    users, histories = split.users(part), split.histories(part)
-    known = as_dataset(
+    """Recommend to the rows of a part, seen items filtered, shape (rows, 20), int32."""
+    users, histories = split.get_users(part), split.get_histories(part)
+    interactions = build_dataset(
         np.repeat(users, [len(history) for history in histories]), np.concatenate(histories)
     )
     found = model.recommend(
-        users, known, k=TOP_K, filter_viewed=True, on_unsupported_targets="ignore"
+        users, interactions, k=TOP_K, filter_viewed=True, on_unsupported_targets="ignore"
     )
     row_of = np.full(len(split.starts), -1)
     row_of[users] = np.arange(len(users))
@@ -79,15 +79,15 @@ def main() -> None:
     """Train and measure."""
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    progress, seed = from_command_line("rectools", SETTINGS)
+    progress, seed = parse_command_line("rectools", SETTINGS)
     pl.seed_everything(seed)
-    dataset = as_dataset(*progress.split.training())
+    dataset = build_dataset(*progress.split.get_training_interactions())
     progress.start()
     model = SASRecModel(loss="softmax", **progress.facts["settings"])
-    over = False
-    while not over:
+    is_finished = False
+    while not is_finished:
         model.fit_partial(dataset, min_epochs=1, max_epochs=1)
-        over = progress.epoch_done(lambda part: recommend(model, progress.split, part))
+        is_finished = progress.finish_epoch(lambda part: recommend(model, progress.split, part))
 
 
 if __name__ == "__main__":

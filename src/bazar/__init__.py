@@ -2,16 +2,21 @@
 
 from typing import TYPE_CHECKING, Any
 
+from bazar.tensorflow_log import quiet_tensorflow
+
 if TYPE_CHECKING:
     from bazar.serving.recommender import Recommender
 
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Recommender"]
+
+# This module is imported before any that imports TensorFlow.
+quiet_tensorflow()
 
 
 def __getattr__(name: str) -> Any:
-    # TensorFlow takes seconds to import: only who recommends waits for it.
+    # The libraries that a Recommender needs take seconds to import. `import bazar` does not wait.
     if name == "Recommender":
         from bazar.serving.recommender import Recommender
 

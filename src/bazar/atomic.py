@@ -1,5 +1,6 @@
-"""Saves that never leave a half-written file, or folder, where a whole one stood."""
+"""Atomic saves: a reader finds the earlier file or folder, or the complete new one."""
 
+import errno
 import os
 import shutil
 import uuid
@@ -8,42 +9,55 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from bazar.errors import InputError
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``, and put it in its place when the block succeeds.
+    """Yield a temporary path beside ``path``, and rename it to ``path`` if the block succeeds.
 
-    The temporary file is in the same folder, so that the rename is one step of the file
-    system: a reader, or a run killed at any moment, finds the earlier file or the new one,
-    whole. If the block fails, the temporary file is removed and ``path`` is untouched.
+    The temporary file is in the same folder, so the rename is a single step of the file system. A
+    reader finds the earlier file or the complete new one, even if the run is killed. If the block
+    fails, the temporary file is removed and ``path`` is unchanged.
 
-    The block may make a folder instead. No file system puts a folder over another in one step:
-    the earlier one is put aside first. A run killed right then leaves both whole, and
-    :func:`latest` finds the earlier one.
+    The block may create a folder instead. A folder cannot replace another one in a single step, so
+    the earlier folder is first renamed to ``.earlier.<name>``. If a run is killed between the two
+    steps, both are complete and :func:`find_saved_path` finds the earlier one.
 
     Args:
-        path: The final path. Its folder is made if it is missing.
+        path: the final path. Its folder is created if it is missing.
 
     Yields:
-        A path with the same suffixes, that nothing else uses.
+        A path with the same suffixes that nothing else uses.
+
+    Raises:
+        InputError: if the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _hidden(path)
+    temporary = _make_hidden_path(path)
     try:
         yield temporary
         _sync(temporary)
-        _put_in_place(temporary, path)
+        _replace(path, temporary)
+    except OSError as error:
+        if _is_disk_full(error):
+            raise InputError(
+                f"No space is left on the disk of {path}. Free some space and run the command "
+                "again."
+            ) from error
+        raise
     finally:
         _remove(temporary)
 
 
-def latest(path: Path) -> Path:
-    """The path, or where a run that was killed in :func:`atomic_path` left what stood there."""
-    return path if path.exists() or not _aside(path).exists() else _aside(path)
+def find_saved_path(path: Path) -> Path:
+    """Return the path, or the path of the earlier folder if a run was killed while replacing it."""
+    earlier = _make_earlier_path(path)
+    return path if path.exists() or not earlier.exists() else earlier
 
 
 class AtomicSave:
-    """Mixin for a catalog type that writes to ``self._filepath``: its saves become atomic."""
+    """Mixin that makes the saves of a catalog type atomic, if it writes to ``self._filepath``."""
 
     _filepath: PurePosixPath
 
@@ -58,30 +72,32 @@ class AtomicSave:
             self._filepath = final
 
 
-def _put_in_place(temporary: Path, path: Path) -> None:
-    aside = _aside(path)
+def _replace(path: Path, temporary: Path) -> None:
+    """Rename ``temporary`` to ``path``; either may be a folder."""
+    earlier = _make_earlier_path(path)
     if path.is_dir() or (temporary.is_dir() and path.exists()):
-        _remove(aside)
-        path.rename(aside)
+        _remove(earlier)
+        path.rename(earlier)
         try:
             temporary.rename(path)
         except BaseException:
-            aside.rename(path)
+            earlier.rename(path)
             raise
     else:
         temporary.replace(path)
-    _remove(aside)
+    _remove(earlier)
 
 
-def _aside(path: Path) -> Path:
+def _make_earlier_path(path: Path) -> Path:
     return path.with_name(f".earlier.{path.name}")
 
 
-def _hidden(path: Path) -> Path:
+def _make_hidden_path(path: Path) -> Path:
     return path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
 
 
 def _sync(path: Path) -> None:
+    """Write a file, or all files of a folder, from the memory of the system to the disk."""
     for written in path.rglob("*") if path.is_dir() else [path]:
         if not written.is_dir():
             with written.open("rb+") as file:
@@ -90,8 +106,13 @@ def _sync(path: Path) -> None:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        # Renamed first: half a folder is never found under a name that is looked for.
-        gone = path.rename(_hidden(path))
-        shutil.rmtree(gone)
+        # It is renamed first, so that a partly removed folder is never taken for a complete one.
+        hidden = path.rename(_make_hidden_path(path))
+        shutil.rmtree(hidden)
     else:
         path.unlink(missing_ok=True)
+
+
+def _is_disk_full(error: OSError) -> bool:
+    # NumPy raises an error without a number: "31104 requested and 15328 written".
+    return error.errno in (errno.ENOSPC, errno.EDQUOT) or "requested and" in str(error)

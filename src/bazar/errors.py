@@ -1,5 +1,8 @@
 """The error a user can mend."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class InputError(Exception):
     """Something outside the program is wrong: a file, a row, a key, a parameter.
@@ -11,3 +14,19 @@ class InputError(Exception):
 
 class DivergenceError(InputError):
     """A training whose loss or weights are not numbers any more."""
+
+
+def suggest_names(name: str, names: Iterable[str]) -> str:
+    """Return a hint for an unknown name, to append to an error message.
+
+    Args:
+        name: the unknown name.
+        names: the valid names.
+
+    Returns:
+        ``" Did you mean 'x'?"`` if a valid name is close, then the sorted list of valid names.
+    """
+    valid = sorted(names)
+    close = get_close_matches(name, valid, n=1)
+    question = f" Did you mean '{close[0]}'?" if close else ""
+    return f"{question} Available: {', '.join(valid) or 'none'}."

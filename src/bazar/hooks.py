@@ -1,56 +1,115 @@
-"""What happens around every run: parameters are checked before it, results are told after it."""
+"""Kedro hooks: checks before a run, and a summary after it."""
 
+import logging
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import CatalogProtocol
-from kedro.pipeline import Pipeline
+from kedro.io import CatalogProtocol, MemoryDataset
+from kedro.pipeline import Node, Pipeline
 from pydantic import ValidationError
 
 from bazar.config.base import format_validation_errors
 from bazar.config.parameters import Parameters
 from bazar.data.title_embeddings import find_encoder
 from bazar.errors import InputError
-from bazar.training.search_space import check_tuning
+
+logger = logging.getLogger(__name__)
 
 
 class ParameterCheck:
-    """Refuses a wrong or unknown parameter before any work starts."""
+    """Checks parameters before any work starts."""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Check the whole of the parameters, whichever pipeline is to run."""
+        """Check all parameters, whichever pipeline runs."""
         check_parameters(context.config_loader["parameters"])
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Find before any work what would stop a later node: encoder, wrong order, ranges."""
+        """Check what would stop a later node: the encoder, the tuning ranges, the order."""
         check_order(pipeline)
-        if any(node.name == "embed_titles" for node in pipeline.nodes):
+        if "title_vectors" in pipeline.all_outputs():
             options = catalog.load("params:embedding")
             find_encoder(options.encoder, options.sha256)
-        if any(node.name == "tune" for node in pipeline.nodes):
+        if "params:tuning" in pipeline.all_inputs():
+            # The tuning code imports Optuna: other runs do not wait for it.
+            from bazar.training.search_space import check_tuning
+
             models = {name: catalog.load(f"params:{name}") for name in ("classifier", "regressor")}
             check_tuning(catalog.load("params:tuning"), models)
 
 
 class SparkEngine:
-    """Starts Spark where the tables are on it; Ibis finds the session that is made here."""
+    """Starts Spark if the tables are on Spark. Ibis then uses the active session."""
 
     @hook_impl(trylast=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Start it before any work, and after the parameters were checked."""
+        """Start Spark after the parameters were checked."""
         if context.config_loader["parameters"]["engine"] == "spark":
             start_spark(context.config_loader["spark"])
 
 
+class RunProgress:
+    """Logs each node of a run, and records the finished nodes for the message of a stopped run.
+
+    Attributes:
+        finished: names of the finished nodes whose results are kept.
+        remaining: names of the other nodes, in the order of the run.
+        saved: names of the data sets that the finished nodes saved.
+    """
+
+    finished: ClassVar[list[str]] = []
+    remaining: ClassVar[list[str]] = []
+    saved: ClassVar[list[str]] = []
+
+    def __init__(self) -> None:
+        self._pipeline = Pipeline([])
+        self._in_memory: set[str] = set()
+        self._completed: set[str] = set()
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Start a new record."""
+        self._pipeline, self._completed = pipeline, set()
+        self._in_memory = {
+            name
+            for name in pipeline.datasets()
+            if isinstance(catalog.get(name, fallback_to_runtime_pattern=True), MemoryDataset)
+        }
+        self.saved.clear()
+        self._update()
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Log which node starts."""
+        total = len(self._pipeline.nodes)
+        logger.info("node %d of %d: %s", len(self._completed) + 1, total, node.name)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Record a saved data set."""
+        if dataset_name not in self.saved:
+            self.saved.append(dataset_name)
+
+    @hook_impl
+    def after_node_run(self, node: Node) -> None:
+        """Record a finished node."""
+        self._completed.add(node.name)
+        self._update()
+
+    def _update(self) -> None:
+        self.remaining[:] = find_remaining_nodes(self._pipeline, self._completed, self._in_memory)
+        names = [node.name for node in self._pipeline.nodes]
+        self.finished[:] = [name for name in names if name not in self.remaining]
+
+
 class RunSummary:
-    """Says at the end where the results are, and what to look at next."""
+    """Prints at the end of a run where the results are and what to do next."""
 
     def __init__(self) -> None:
         self._env: str | None = None
@@ -58,47 +117,64 @@ class RunSummary:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Remember which run it is."""
+        """Remember the environment and the parameters of the command line."""
         self._env = None if context.env in {"base", "local"} else context.env
         self._given = context.config_loader.runtime_params or {}
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Print the metrics and an example, if the run made them, or the files it wrote."""
-        # Rich tables are for the end of a run: commands that do not run start without them.
-        from bazar.reporting.console import (
-            print_comparison,
-            print_outputs,
-            print_reproduction,
-            print_summary,
-            print_tuning,
-        )
-        from bazar.reporting.examples import examples_from_json
+        # The console output needs Rich and pandas: commands that run nothing do not wait for it.
+        from bazar.reporting import console
 
-        files = {
-            name: Path(path)
-            for name in sorted(pipeline.all_outputs())
-            if (path := getattr(catalog.get(name), "_filepath", None)) is not None
-        }
+        files = find_files(sorted(pipeline.all_outputs()), catalog)
         if "report" in files:
-            examples = examples_from_json(catalog.load("example_customers"))
-            # They are in order of their histories' length: the middle one is the usual customer.
-            usual = examples[len(examples) // 2]
-            print_summary(
-                catalog.load("metrics"), usual, files["report"], self._env, given=self._given
+            console.print_summary(
+                catalog.load("metrics"),
+                catalog.load("examples"),
+                files["report"],
+                self._env,
+                given=self._given,
             )
         elif "comparison_page" in files:
-            print_comparison(catalog.load("comparison"), files["comparison_page"])
+            console.print_comparison(catalog.load("comparison"), files["comparison_page"])
         elif "tuning_best" in files:
-            print_tuning(catalog.load("tuning_best"), files)
+            console.print_tuning(catalog.load("tuning_best"), files)
         elif "reproduction_page" in files:
-            print_reproduction(
-                catalog.load("reproduction_table"),
+            from bazar.reproduction.table import format_cells
+
+            console.print_reproduction(
+                format_cells(catalog.load("reproduction_table")),
                 files["reproduction_page"],
                 catalog.load("params:split"),
             )
         else:
-            print_outputs(files, self._env)
+            console.print_outputs(files, self._env)
+
+
+def find_remaining_nodes(pipeline: Pipeline, completed: set[str], in_memory: set[str]) -> list[str]:
+    """List the nodes that a resumed run has to run, in the order of the run.
+
+    A completed node has to run again if a remaining node needs what it left only in memory.
+
+    Args:
+        pipeline: the pipeline of the run.
+        completed: names of the completed nodes.
+        in_memory: names of the data sets that are lost when the process ends.
+    """
+    remaining: set[str] = set()
+    lost: set[str] = set()
+    for node in reversed(pipeline.nodes):
+        if node.name not in completed or lost.intersection(node.outputs):
+            remaining.add(node.name)
+            lost |= in_memory.intersection(node.inputs)
+    return [node.name for node in pipeline.nodes if node.name in remaining]
+
+
+def find_files(names: list[str], catalog: CatalogProtocol) -> dict[str, Path]:
+    """Return the path of each data set that has one, by name."""
+    paths = {name: getattr(catalog.get(name), "_filepath", None) for name in names}
+    return {name: Path(path) for name, path in paths.items() if path is not None}
 
 
 def check_parameters(parameters: dict[str, Any]) -> Parameters:
@@ -115,24 +191,24 @@ def check_parameters(parameters: dict[str, Any]) -> Parameters:
     except ValidationError as error:
         raise InputError(
             "wrong parameters (conf/<env>/globals.yml, conf/<env>/parameters_*.yml or --params):\n"
-            + format_validation_errors(error)
+            + format_validation_errors(error, Parameters)
         ) from error
 
 
 def check_order(pipeline: Pipeline) -> None:
-    """Refuse to compare models in the run that measures them.
+    """Check that models are not evaluated and compared in one run.
 
-    The comparison reads whatever results there are. It waits for none, and would take those of an
-    earlier run.
+    The comparison reads the results of earlier runs. In one run with an evaluation, it would not
+    wait for the new results.
 
     Raises:
         InputError: if the pipeline does both.
     """
-    measures = any(name.endswith(".ranks") for name in pipeline.all_outputs())
-    if measures and "all_ranks" in pipeline.all_inputs():
+    evaluates = any(name.endswith(".results") for name in pipeline.all_outputs())
+    if evaluates and "previous_results" in pipeline.all_inputs():
         raise InputError(
-            "comparison reads what earlier runs left, not what this one makes\n"
-            "Run the modelling pipelines first, then `kedro run --pipelines comparison`"
+            "The pipeline comparison reads the results of earlier runs, not those of this run. "
+            "Run the modelling pipelines first, then `kedro run --pipelines comparison`."
         )
 
 
@@ -174,5 +250,6 @@ def start_spark(properties: dict[str, Any]) -> None:
     except (PySparkException, Py4JError) as error:
         raise InputError(
             f"Spark does not start on {master}\n  {str(error).splitlines()[0]}\n"
-            "It says more above. Is Java 17 or 21? See conf/<env>/spark.yml and docs/spark.md"
+            "Read the log above. Java must be 17 or 21. See conf/<env>/spark.yml and "
+            "docs/how-to/spark.md"
         ) from error

@@ -1,12 +1,12 @@
-"""What people read for the names of models and protocols."""
+"""Labels and descriptions of models, protocols and results, for text that people read."""
 
 from typing import Any
 
 MODEL_LABELS = {
     "classifier": "Classifier",
     "regressor": "Regressor",
-    "model_i": "Report · Model I",
-    "model_ii": "Report · Model II",
+    "model_i": "Model I (reproduction)",
+    "model_ii": "Model II (reproduction)",
     "blend": "Blend",
     "popularity": "Popularity",
     "recent_popularity": "Recent popularity",
@@ -18,44 +18,57 @@ MODEL_LABELS = {
 }
 PROTOCOL_LABELS = {
     "leave_one_out": "leave-one-out",
-    "temporal": "split in time",
+    "temporal": "temporal split",
     "cold_items": "cold items",
-    "shuffled_windows": "paper windows, leaky",
+    "shuffled_windows": "shuffled windows (leaky)",
+}
+PROTOCOL_DESCRIPTIONS = {
+    "leave_one_out": "each customer's last purchase is test, the one before it validation",
+    "temporal": "train, validation and test are consecutive periods of time",
+    "cold_items": "some items are removed from training; each customer's last purchase is test",
+    "shuffled_windows": "overlapping windows of each customer, shuffled into the parts (leaky)",
+}
+FILTER_LABELS = {
+    "filtered": "seen items filtered",
+    "unfiltered": "seen items not filtered",
 }
 NO_TITLE = "(no title)"
 
-PROTOCOL_DESCRIPTIONS = {
-    "leave_one_out": "each customer's last purchase is test, the one before it validation",
-    "temporal": "trained on what was bought before one time, tested on what was bought after a "
-    "later one",
-    "cold_items": "some items are taken out of training altogether; then each customer's last "
-    "purchase is test",
-    "shuffled_windows": "overlapping windows of each customer, shuffled into the parts: leaky",
-}
-
-
-def describe_split(summary: dict[str, Any]) -> str:
-    """Say in a sentence what was held out.
-
-    Args:
-        summary: the content of ``split_summary.json``.
-    """
-    told = PROTOCOL_DESCRIPTIONS[summary["protocol"]]
-    if "validation_from" in summary:
-        told += f": validation from {summary['validation_from']}, test from {summary['test_from']}"
-    if "cold_items" in summary:
-        told += f": {summary['cold_items']:,} items"
-    return (
-        f"{told}; {summary['cold_test_rows']:,} of {summary['test_rows']:,} test rows ask for an "
-        "item that is not in training"
-    )
-
 
 def get_model_label(model: str) -> str:
-    """What people read for a model."""
+    """Return the label of a model, or its name if it has no label."""
     return MODEL_LABELS.get(model, model)
 
 
 def get_protocol_label(protocol: str) -> str:
-    """What people read for a protocol."""
+    """Return the label of a protocol, or its name if it has no label."""
     return PROTOCOL_LABELS.get(protocol, protocol)
+
+
+def get_filter_label(filter_mode: str) -> str:
+    """Return the label of ``filtered`` or ``unfiltered`` results."""
+    return FILTER_LABELS[filter_mode]
+
+
+def format_title(title: str | None, item_id: str) -> str:
+    """Return the title of a product, or ``(no title)`` and its id."""
+    return title or f"{NO_TITLE} {item_id}"
+
+
+def describe_split(summary: dict[str, Any]) -> str:
+    """Describe in a sentence how the data was split.
+
+    Args:
+        summary: the content of ``split_summary.json``.
+    """
+    description = PROTOCOL_DESCRIPTIONS[summary["protocol"]]
+    if "validation_from" in summary:
+        description += (
+            f": validation from {summary['validation_from']}, test from {summary['test_from']}"
+        )
+    if "cold_items" in summary:
+        description += f": {summary['cold_items']:,} cold items"
+    return (
+        f"{description}; the target of {summary['cold_test_rows']:,} of "
+        f"{summary['test_rows']:,} test rows is an item that does not occur in training"
+    )

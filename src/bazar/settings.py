@@ -1,4 +1,4 @@
-"""Project settings: where the configuration is and how it is merged.
+"""Project settings: the hooks, and how the configuration is loaded.
 
 https://docs.kedro.org/en/stable/configure/project_settings/
 """
@@ -10,24 +10,13 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 
-from bazar.config.base import DEFAULT_SEED
-from bazar.hooks import ParameterCheck, RunSummary, SparkEngine
-
-
-def results_folder(dataset: str, split: str) -> str:
-    """Folder of what depends on the split: the default split owns the data set's own folder."""
-    return dataset if split == "leave_one_out" else f"{dataset}/{split}"
-
-
-def trained_folder(results: str, seed: int) -> str:
-    """Folder of what depends on the seed of the training, within that of the split."""
-    return results if seed == DEFAULT_SEED else f"{results}/seed_{seed}"
+from bazar.hooks import ParameterCheck, RunProgress, RunSummary, SparkEngine
 
 
 def connection(engine: str, memory_limit: str) -> dict[str, Any]:
-    """Arguments of the Ibis connection that all tables of a run share."""
+    """Return the arguments of the Ibis connection that all tables of a run share."""
     if engine == "spark":
-        # Ibis takes the session that SparkEngine made.
+        # Ibis uses the session that SparkEngine started.
         return {"backend": "pyspark"}
     return {
         "backend": "duckdb",
@@ -37,11 +26,10 @@ def connection(engine: str, memory_limit: str) -> dict[str, Any]:
     }
 
 
-# Reporting reads across the models' namespaces, classifier.metrics beside regressor.metrics: that
-# is what the dots are for.
+# Data sets are named for their model, such as classifier.results, without a Kedro namespace.
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.'")
 
-HOOKS = (ParameterCheck(), SparkEngine(), RunSummary())
+HOOKS = (ParameterCheck(), SparkEngine(), RunProgress(), RunSummary())
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS: dict[str, Any] = {
@@ -50,9 +38,5 @@ CONFIG_LOADER_ARGS: dict[str, Any] = {
     # An environment, or --params, changes one key and keeps its siblings.
     "merge_strategy": {"parameters": "soft"},
     "config_patterns": {"downloads": ["downloads*"], "spark": ["spark*"]},
-    "custom_resolvers": {
-        "results_folder": results_folder,
-        "trained_folder": trained_folder,
-        "connection": connection,
-    },
+    "custom_resolvers": {"connection": connection},
 }

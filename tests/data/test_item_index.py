@@ -1,14 +1,27 @@
 import ibis
 import pytest
 
-from bazar.data.item_index import check_size
+from bazar.data.item_index import (
+    check_catalogue_size,
+    count_items,
+    get_dataset_sizes,
+    list_item_ids,
+)
 from bazar.errors import InputError
 
 
-def test_what_was_made_for_another_catalogue_is_refused() -> None:
+def test_a_catalogue_of_another_size_raises() -> None:
     index = ibis.memtable({"item_id": ["a", "b"], "item_index": [1, 2]})
-    check_size(2, index, "item_vectors", "embedding")
+    check_catalogue_size(2, index, "item_vectors", "embedding")
     with pytest.raises(
-        InputError, match=r"item_vectors was made for 3 items.* has 2[^!]*embedding"
+        InputError, match=r"item_vectors was made for 3 items.* has 2[^!]*pipeline embedding"
     ):
-        check_size(3, index, "item_vectors", "embedding")
+        check_catalogue_size(3, index, "item_vectors", "embedding")
+
+
+def test_items_are_counted_and_listed_by_index() -> None:
+    index = ibis.memtable({"item_id": ["b", "a"], "item_index": [2, 1]})
+    sequences = ibis.memtable({"user_id": ["u", "u", "v"], "item_index": [1, 2, 1]})
+    assert count_items(index) == 2
+    assert list_item_ids(index).tolist() == ["", "a", "b"]
+    assert get_dataset_sizes(sequences, index) == {"n_users": 2, "n_interactions": 3, "n_items": 2}

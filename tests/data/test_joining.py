@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bazar.data.catalogue import ADDED_PRODUCTS
+from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA
 from bazar.data.joining import (
     append_added_products,
     choose_titles,
     count_steps,
-    cover,
+    count_title_coverage,
     drop_duplicates,
     drop_short_histories,
     drop_titled_products,
     join_titles,
-    keep_titled,
+    keep_titled_interactions,
     list_products,
     name_title_sources,
 )
@@ -42,12 +42,12 @@ def interactions(*rows: tuple[str, str, int | None]) -> ir.Table:
 
 
 def products(*rows: tuple[str, str | None, str, int]) -> ir.Table:
-    """Rows of item, title, source and trust."""
+    """Make a table from rows of item, title, source and trust."""
     return described(*((item, title, None, *rest) for item, title, *rest in rows))
 
 
 def described(*rows: Any) -> ir.Table:
-    """Rows of item, title, attributes, source and trust."""
+    """Make a table from rows of item, title, attributes, source and trust."""
     content = [
         dict(zip(PRODUCT, (*row, f"{row[3]}.jsonl", order), strict=True))
         for order, row in enumerate(rows)
@@ -59,7 +59,7 @@ def values(table: ir.Table, *columns: str) -> list[tuple[Any, ...]]:
     return [tuple(row[name] for name in columns) for row in table.to_pyarrow().to_pylist()]
 
 
-def test_the_title_that_is_trusted_most() -> None:
+def test_title_of_the_most_trusted_source_is_chosen() -> None:
     titles = choose_titles(
         products(
             ("1", None, "new", 0),
@@ -75,14 +75,14 @@ def test_the_title_that_is_trusted_most() -> None:
     ]
 
 
-def test_the_attributes_that_are_trusted_most() -> None:
+def test_attributes_of_the_most_trusted_source_are_chosen() -> None:
     titles = choose_titles(
         described(
             ("1", "Rose", None, "new", 0),
             ("1", "Other", "third", "older", 2),
             ("1", "Other", "first", "old", 1),
             ("1", "Other", "second", "old", 1),
-            ("2", None, "of no title", "new", 0),
+            ("2", None, "untitled", "new", 0),
             ("2", None, "older", "old", 1),
             ("3", "Oat", None, "new", 0),
             ("4", "Gel", "newest", "new", 0),
@@ -91,7 +91,7 @@ def test_the_attributes_that_are_trusted_most() -> None:
     )
     expected = [
         ("1", "Rose", "first", "new"),
-        ("2", None, "of no title", "without title"),
+        ("2", None, "untitled", "without title"),
         ("3", "Oat", None, "new"),
         ("4", "Gel", "newest", "new"),
     ]
@@ -104,14 +104,14 @@ def test_the_attributes_that_are_trusted_most() -> None:
     assert values(listed, *columns) == [expected[1], ("9", None, None, "unknown product")]
 
 
-def test_exact_duplicates_alone_are_dropped() -> None:
+def test_only_exact_duplicates_are_dropped() -> None:
     kept = drop_duplicates(
         interactions(("u", "1", 5), ("u", "1", 5), ("u", "1", 6), ("v", "1", 5), ("u", "2", 5))
     ).order_by("source_order")
     assert values(kept, "source_order") == [(0,), (2,), (3,), (4,)]
 
 
-def test_duplicates_without_a_clock_are_told_by_position() -> None:
+def test_duplicates_without_timestamps_have_equal_positions() -> None:
     rows = [
         dict(zip(INTERACTION, ("u", "1", None, position, None, "f", order), strict=True))
         for order, position in enumerate([1, 2, 2])
@@ -120,17 +120,17 @@ def test_duplicates_without_a_clock_are_told_by_position() -> None:
     assert values(kept, "source_order") == [(0,), (1,)]
 
 
-def test_short_users_are_left_out() -> None:
+def test_users_with_few_interactions_are_dropped() -> None:
     kept = drop_short_histories(interactions(("u", "1", 1), ("u", "2", 2), ("v", "1", 1)), 2)
     assert {user for (user,) in values(kept, "user_id")} == {"u"}
 
 
-def test_products_that_were_added_have_the_title_that_they_were_added_with() -> None:
+def test_added_products_keep_their_title_unless_the_files_have_one() -> None:
     titles = choose_titles(
         products(("1", "Rose", "meta", 0), ("2", None, "meta", 0), ("3", None, "meta", 0))
     )
     columns = {"item_id": ["1", "2", "7"], "title": ["No", "Oat", "Gel"], "attributes": [None] * 3}
-    found = append_added_products(titles, pa.table(columns, schema=ADDED_PRODUCTS)).order_by(
+    found = append_added_products(titles, pa.table(columns, schema=ADDED_PRODUCTS_SCHEMA)).order_by(
         "item_id"
     )
     assert found.columns == titles.columns
@@ -142,13 +142,13 @@ def test_products_that_were_added_have_the_title_that_they_were_added_with() -> 
     ]
 
 
-def test_what_the_files_have_a_title_of_is_not_told_by_hand() -> None:
+def test_added_products_with_a_title_in_the_files_are_dropped() -> None:
     sources = {"1": "meta", "2": "without title", "3": "unknown product", "4": "added by hand"}
-    rows = [{"item_id": item, "title_source": source} for item, source in sources.items()]
-    catalogue = ibis.memtable(rows, schema={"item_id": "string", "title_source": "string"})
-    told = [{"item_id": item, "title": "T", "attributes": None} for item in "54321"]
-    left = drop_titled_products(pa.Table.from_pylist(told, ADDED_PRODUCTS), catalogue)
-    assert left.schema == ADDED_PRODUCTS
+    sourced = [{"item_id": item, "title_source": source} for item, source in sources.items()]
+    catalogue = ibis.memtable(sourced, schema={"item_id": "string", "title_source": "string"})
+    rows = [{"item_id": item, "title": "T", "attributes": None} for item in "54321"]
+    left = drop_titled_products(pa.Table.from_pylist(rows, ADDED_PRODUCTS_SCHEMA), catalogue)
+    assert left.schema == ADDED_PRODUCTS_SCHEMA
     assert left["item_id"].to_pylist() == ["5", "4", "3", "2"]
 
 
@@ -165,7 +165,7 @@ def titles_and_purchases() -> tuple[ir.Table, ir.Table]:
     return titles, name_title_sources(bought, titles)
 
 
-def test_titles_are_joined_and_none_is_lost() -> None:
+def test_titles_are_joined_and_no_interaction_is_lost() -> None:
     titles, bought = titles_and_purchases()
     joined = join_titles(bought, titles)
     assert values(joined, "user_id", "item_id", "title", "title_source") == [
@@ -183,8 +183,8 @@ def test_titles_are_joined_and_none_is_lost() -> None:
     assert values(list_products(bought, titles, keep_unsold=False), "item_id") == [
         ("1",), ("2",), ("3",), ("4",),
     ]  # fmt: skip
-    covered = cover(bought, listed)
-    assert values(covered, "title_source", "products", "interactions", "examples") == [
+    coverage = count_title_coverage(bought, listed)
+    assert values(coverage, "title_source", "products", "interactions", "examples") == [
         ("meta", 2, 2, ["1", "9"]),
         ("unknown product", 1, 1, ["3"]),
         ("url", 1, 2, ["4"]),
@@ -192,11 +192,11 @@ def test_titles_are_joined_and_none_is_lost() -> None:
     ]
 
 
-def test_users_are_kept_by_the_titles_of_their_purchases() -> None:
+def test_keep_users_decides_by_the_titles_of_their_interactions() -> None:
     _, bought = titles_and_purchases()
 
     def kept(keep_users: Any, min_interactions: int = 1) -> list[tuple[Any, ...]]:
-        table = drop_short_histories(keep_titled(bought, keep_users), min_interactions)
+        table = drop_short_histories(keep_titled_interactions(bought, keep_users), min_interactions)
         return sorted(values(table, "user_id", "item_id"))
 
     assert kept("all") == sorted(values(bought, "user_id", "item_id"))
@@ -206,7 +206,7 @@ def test_users_are_kept_by_the_titles_of_their_purchases() -> None:
     assert kept("all_titled", 2) == [("v", "1"), ("v", "4")]
 
 
-def test_steps_are_counted() -> None:
+def test_interactions_and_users_are_counted_after_each_step() -> None:
     accepted = interactions(("u", "1", 1), ("u", "1", 1), ("u", "2", 2), ("v", "1", 1))
     distinct = drop_duplicates(accepted)
     steps = {"accepted": accepted, "distinct": distinct, "long": drop_short_histories(distinct, 2)}
@@ -217,11 +217,11 @@ def test_steps_are_counted() -> None:
     ]
 
 
-def test_nobody_left_is_an_error() -> None:
+def test_no_remaining_user_raises() -> None:
     accepted = interactions(("u", "1", 1), ("v", "1", 1))
     with pytest.raises(InputError) as error:
         count_steps({"accepted": accepted, "long": drop_short_histories(accepted, 2)}, 2)
-    assert "no user with 2 interactions or more is left" in str(error.value)
+    assert "No user with at least 2 interactions is left" in str(error.value)
     assert "accepted: 2 interactions of 2 users" in str(error.value)
 
 
@@ -234,7 +234,7 @@ rows_strategy = st.lists(
 
 @settings(max_examples=30, deadline=None)
 @given(rows_strategy, st.randoms())
-def test_the_order_of_rows_changes_nothing(rows: list[tuple[str, str, int]], random: Any) -> None:
+def test_order_of_rows_does_not_matter(rows: list[tuple[str, str, int]], random: Any) -> None:
     shuffled = list(rows)
     random.shuffle(shuffled)
 

@@ -23,7 +23,7 @@ SCHEMA = {
 
 
 def order(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Order rows of user, item, time, position and order in the source, and perhaps the file."""
+    """Order rows of user, item, time, position, order in the source and, optionally, file."""
     full = [row if len(row) == len(SCHEMA) else (*row, "f") for row in rows]
     table = ibis.memtable([dict(zip(SCHEMA, row, strict=True)) for row in full], schema=SCHEMA)
     index = index_items(table.select("item_id").distinct())
@@ -42,7 +42,7 @@ def test_items_are_numbered_from_one_by_their_id() -> None:
     assert str(index.schema.field("item_index").type) == "int32"
 
 
-def test_the_clock_decides_then_the_source() -> None:
+def test_interactions_are_ordered_by_time_then_by_position() -> None:
     ordered = order(
         [
             ("u", "late", 9, None, 0),
@@ -59,7 +59,7 @@ def test_the_clock_decides_then_the_source() -> None:
     ]  # fmt: skip
 
 
-def test_of_one_time_the_files_names_decide_then_their_rows() -> None:
+def test_interactions_at_one_time_are_ordered_by_file_then_by_row() -> None:
     ordered = order(
         [("u", "d", 5, None, 2, "b"), ("u", "c", 5, None, 1, "b"), ("u", "z", 5, None, 9, "a")]
     )
@@ -76,12 +76,12 @@ def test_of_one_time_the_files_names_decide_then_their_rows() -> None:
     ),
     st.randoms(),
 )
-def test_the_order_of_rows_changes_nothing(rows: list[tuple[str, str, int]], rng: Any) -> None:
+def test_order_of_rows_does_not_matter(rows: list[tuple[str, str, int]], rng: Any) -> None:
     shuffled = list(rows)
     rng.shuffle(shuffled)
 
     def ordered(content: list[tuple[str, str, int]]) -> list[dict[str, Any]]:
-        return order([(*row, None, place) for place, row in enumerate(content)])
+        return order([(*row, None, number) for number, row in enumerate(content)])
 
     assert ordered(rows) == ordered(shuffled)
 
@@ -94,8 +94,8 @@ def test_the_order_of_rows_changes_nothing(rows: list[tuple[str, str, int]], rng
         max_size=20,
     )
 )
-def test_sequences_are_in_time_order_and_whole(rows: list[tuple[str, str, int]]) -> None:
-    ordered = order([(*row, None, place) for place, row in enumerate(rows)])
+def test_sequences_are_complete_and_in_time_order(rows: list[tuple[str, str, int]]) -> None:
+    ordered = order([(*row, None, number) for number, row in enumerate(rows)])
     for user in "uv":
         own = [row for row in ordered if row["user_id"] == user]
         times = [row["timestamp"] for row in own]
@@ -127,12 +127,12 @@ def long_form(users: dict[str, list[int]], order: list[int] | None = None) -> ir
     schema = {
         "user_id": "string", "position": "int64", "item_index": "int32", "timestamp": "int64",
     }  # fmt: skip
-    return ibis.memtable([rows[place] for place in order or range(len(rows))], schema=schema)
+    return ibis.memtable([rows[number] for number in order or range(len(rows))], schema=schema)
 
 
 @settings(max_examples=30, deadline=None)
 @given(user_lists, st.randoms(use_true_random=False))
-def test_users_and_items_are_listed_in_one_order(
+def test_users_and_items_are_listed_in_the_same_order(
     users: dict[str, list[int]], random: random.Random
 ) -> None:
     order = list(range(sum(map(len, users.values()))))
@@ -146,15 +146,15 @@ def test_users_and_items_are_listed_in_one_order(
     parts = np.split(sequences.items, sequences.starts[1:-1])
     assert dict(zip(ids, (part.tolist() for part in parts), strict=True)) == users
     assert ids == sorted(users)
-    # Each user's times are that of the first item, and a minute more for each that follows.
+    # Each interaction is one minute after the one before it.
     times = np.split(timestamps, sequences.starts[1:-1])
     assert {user: own.tolist() for user, own in zip(ids, times, strict=True)} == {
-        user: [1_600_000_000_000 + 60_000 * place for place in range(len(items))]
+        user: [1_600_000_000_000 + 60_000 * minute for minute in range(len(items))]
         for user, items in users.items()
     }
 
 
-def test_items_without_a_clock_are_listed() -> None:
+def test_items_without_timestamps_are_listed() -> None:
     table = long_form({"b": [3, 1], "a": [2]}).mutate(timestamp=ibis.null("int64"))
     sequences, timestamps = read_sequences(
         list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches()

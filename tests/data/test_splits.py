@@ -13,16 +13,16 @@ from sklearn.model_selection import train_test_split
 from bazar.data.counts import count_interactions
 from bazar.data.sequences import Sequences, read_sequences
 from bazar.data.splits import (
-    Split,
-    cold_items,
-    find_cuts,
-    leave_one_out,
+    Splits,
+    find_cut_times,
     require_timestamps,
     sample_cold_items,
-    shuffled_windows,
-    temporal,
+    split_cold_items,
+    split_leave_one_out,
+    split_shuffled_windows,
+    split_temporal,
 )
-from bazar.data.windows import Windows, build_full_histories, build_purchase_rows
+from bazar.data.windows import Windows, build_full_histories, build_interaction_rows
 from bazar.errors import InputError
 
 sequence_lists = st.lists(
@@ -33,7 +33,7 @@ shares = st.floats(0.01, 1)
 
 @st.composite
 def timed_lists(draw: st.DrawFn) -> tuple[list[list[int]], list[list[int]]]:
-    """Sequences of items, and their times, of which many are equal."""
+    """Draw sequences of items and their times, many of them equal."""
     lists = draw(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=12), min_size=1))
     return lists, [
         sorted(draw(st.lists(st.integers(0, 20), min_size=len(items), max_size=len(items))))
@@ -42,7 +42,7 @@ def timed_lists(draw: st.DrawFn) -> tuple[list[list[int]], list[list[int]]]:
 
 
 class Row(NamedTuple):
-    """A row as plain Python: what a view must show."""
+    """A row as plain Python, to compare with the rows of a view."""
 
     user: str
     history: list[int]
@@ -70,26 +70,26 @@ def read(
     )
 
 
-def clock(times: list[list[int]]) -> np.ndarray:
+def make_timestamps(times: list[list[int]]) -> np.ndarray:
     return np.array(list(itertools.chain(*times)), np.int64)
 
 
 def distinct(lists: list[list[int]]) -> list[list[int]]:
-    """Sequences of these lengths in which no item stands twice: 1, 2, 3 and so on."""
+    """Make sequences of the same lengths without a repeated item: 1, 2, 3 and so on."""
     number = itertools.count(1)
     return [[next(number) for _ in items] for items in lists]
 
 
 def rows_of(windows: Windows) -> list[Row]:
-    histories = windows.histories()
+    histories = windows.build_histories()
     assert histories.dtype == windows.targets.dtype == np.int32
-    # Padding is on the left, and no wider than the longest history needs.
+    # Padding is on the left, and not wider than the longest history requires.
     longest = max(1, *windows.lengths) if len(windows) else 1
     assert histories.shape == (len(windows), longest)
     for history, length in zip(histories, windows.lengths, strict=True):
         assert not history[: longest - length].any()
         assert history[longest - length :].all()
-    rows, items = windows.seen_pairs()
+    rows, items = windows.list_seen_pairs()
     assert sorted(rows.tolist()) == rows.tolist()
     assert windows.n_seen.tolist() == np.bincount(rows, minlength=len(windows)).tolist()
     return [
@@ -100,29 +100,32 @@ def rows_of(windows: Windows) -> list[Row]:
     ]
 
 
-def row_at(user: int, items: list[int], place: int, length: int) -> Row:
-    return Row(f"u{user:03}", items[max(0, place - length) : place], items[place], items[:place])
+def row_at(user: int, items: list[int], position: int, length: int) -> Row:
+    history = items[max(0, position - length) : position]
+    return Row(f"u{user:03}", history, items[position], items[:position])
 
 
-def split_parts(split: Split) -> list[Windows]:
+def split_parts(split: Splits) -> list[Windows]:
     return [split.train, split.validation, split.test]
 
 
 def test_leave_one_out_by_hand() -> None:
-    split = leave_one_out(sequences_of([[1, 2, 3, 4, 5], [6, 7], [8, 9, 1]]), 9, history_length=2)
+    split = split_leave_one_out(
+        sequences_of([[1, 2, 3, 4, 5], [6, 7], [8, 9, 1]]), 9, history_length=2
+    )
 
     assert rows_of(split.train) == [("u000", [1], 2, [1]), ("u000", [1, 2], 3, [1, 2])]
     assert rows_of(split.validation) == [("u000", [2, 3], 4, [1, 2, 3]), ("u002", [8], 9, [8])]
     assert rows_of(split.test) == [
         ("u000", [3, 4], 5, [1, 2, 3, 4]), ("u001", [6], 7, [6]), ("u002", [8, 9], 1, [8, 9]),
     ]  # fmt: skip
-    assert split.test.histories().tolist() == [[3, 4], [0, 6], [8, 9]]
+    assert split.test.build_histories().tolist() == [[3, 4], [0, 6], [8, 9]]
     # u000 trains on 1 2 3, u002 on 8, u001 on nothing.
     assert split.training_counts.tolist() == [0, 1, 1, 1, 0, 0, 0, 0, 1, 0]
 
 
-def test_paper_windows_by_hand() -> None:
-    split = shuffled_windows(
+def test_shuffled_windows_by_hand() -> None:
+    split = split_shuffled_windows(
         sequences_of([[1, 2, 3, 4, 5], [6, 7], [8, 9, 1]]),
         9,
         window_length=3,
@@ -142,8 +145,10 @@ def test_paper_windows_by_hand() -> None:
 
 
 @given(sequence_lists, st.integers(1, 20))
-def test_leave_one_out_is_the_naive_one(lists: list[list[int]], length: int) -> None:
-    split = leave_one_out(sequences_of(lists), 9, length)
+def test_leave_one_out_agrees_with_a_simple_implementation(
+    lists: list[list[int]], length: int
+) -> None:
+    split = split_leave_one_out(sequences_of(lists), 9, length)
 
     def held_out(back: int) -> list[Row]:
         return [
@@ -153,58 +158,60 @@ def test_leave_one_out_is_the_naive_one(lists: list[list[int]], length: int) -> 
         ]
 
     assert rows_of(split.train) == [
-        row_at(user, items, place, length)
+        row_at(user, items, position, length)
         for user, items in enumerate(lists)
-        for place in range(1, len(items) - 2)
+        for position in range(1, len(items) - 2)
     ]
     assert rows_of(split.validation) == held_out(2)
     assert rows_of(split.test) == held_out(1)
-    taught = [item for items in lists for item in items[:-2]]
-    assert split.training_counts.tolist() == [taught.count(item) for item in range(10)]
+    training_items = [item for items in lists for item in items[:-2]]
+    assert split.training_counts.tolist() == [training_items.count(item) for item in range(10)]
 
 
 @pytest.mark.parametrize("window", range(2, 11))
 @given(sequence_lists, st.integers(0, 3))
-def test_paper_windows_are_the_naive_ones(window: int, lists: list[list[int]], seed: int) -> None:
+def test_shuffled_windows_agree_with_a_simple_implementation(
+    window: int, lists: list[list[int]], seed: int
+) -> None:
     cut = [
-        row_at(user, items, place, window - 1)
+        row_at(user, items, position, window - 1)
         for user, items in enumerate(lists)
-        for place in range(window - 1, len(items))
+        for position in range(window - 1, len(items))
     ]
     arguments = (sequences_of(lists), 9, window, 0.2, 0.1, seed)
     if len(cut) < 3:
         with pytest.raises(InputError, match="window_length"):
-            shuffled_windows(*arguments)
+            split_shuffled_windows(*arguments)
         return
-    split = shuffled_windows(*arguments)
+    split = split_shuffled_windows(*arguments)
     rest, test = train_test_split(range(len(cut)), test_size=0.2, random_state=seed)
     train, validation = train_test_split(rest, test_size=0.1, random_state=seed)
     for part, rows in zip(split_parts(split), (train, validation, test), strict=True):
         assert rows_of(part) == [cut[row] for row in rows]
         assert all(part.lengths == window - 1)
-    taught = [item for row in train for item in (*cut[row].history, cut[row].target)]
-    assert split.training_counts.tolist() == [taught.count(item) for item in range(10)]
+    training_items = [item for row in train for item in (*cut[row].history, cut[row].target)]
+    assert split.training_counts.tolist() == [training_items.count(item) for item in range(10)]
 
 
 @given(sequence_lists, st.integers(1, 9), st.sampled_from(["leave_one_out", "shuffled_windows"]))
-def test_a_history_is_what_its_user_bought_right_before(
+def test_history_has_the_items_right_before_the_target(
     lists: list[list[int]], length: int, protocol: str
 ) -> None:
     lists = distinct(lists)
     sequences, number = sequences_of(lists), sum(map(len, lists))
     if protocol == "leave_one_out":
-        split = leave_one_out(sequences, number, length)
+        split = split_leave_one_out(sequences, number, length)
     elif sum(max(0, len(items) - length) for items in lists) < 3:
         return
     else:
-        split = shuffled_windows(sequences, number, length + 1, 0.2, 0.1, 42)
+        split = split_shuffled_windows(sequences, number, length + 1, 0.2, 0.1, 42)
     owner = {item: f"u{user:03}" for user, items in enumerate(lists) for item in items}
     targets = [target for part in split_parts(split) for target in part.targets.tolist()]
     assert len(targets) == len(set(targets))
     for part in split_parts(split):
-        assert part.histories().shape[1] <= length
+        assert part.build_histories().shape[1] <= length
         for user, history, target, seen in rows_of(part):
-            # Items are numbered in the order of their time: those right before, and no later one.
+            # Items are numbered in order of time: the items right before the target, none later.
             assert history == list(range(target - len(history), target))
             assert 1 <= len(history) <= length
             assert seen == list(range(target - len(seen), target))
@@ -213,13 +220,13 @@ def test_a_history_is_what_its_user_bought_right_before(
 
 
 @given(sequence_lists, st.integers(1, 20))
-def test_no_training_row_knows_what_is_held_out(lists: list[list[int]], length: int) -> None:
-    # Distinct items everywhere: an item of a held-out place can be told from all others.
+def test_training_rows_have_no_held_out_items(lists: list[list[int]], length: int) -> None:
+    # All items are distinct, so that held-out items can be recognized.
     lists = distinct(lists)
-    split = leave_one_out(sequences_of(lists), sum(map(len, lists)), length)
+    split = split_leave_one_out(sequences_of(lists), sum(map(len, lists)), length)
     held_out = {item for items in lists for item in items[-2:]}
     assert not held_out & set(split.train.targets.tolist())
-    assert not held_out & set(split.train.histories().ravel().tolist())
+    assert not held_out & set(split.train.build_histories().ravel().tolist())
     assert not split.training_counts[list(held_out)].any()
 
 
@@ -228,63 +235,65 @@ TIMES = [[10, 20, 30, 30, 40], [20, 30, 31], [5], [35, 40]]
 
 
 def test_temporal_by_hand() -> None:
-    split = temporal(sequences_of(TIMED), 9, 2, clock(TIMES), 30, 40)
+    split = split_temporal(sequences_of(TIMED), 9, 2, make_timestamps(TIMES), 30, 40)
 
     assert rows_of(split.train) == [("u000", [1], 2, [1])]
-    # Both of u000's purchases at the very time of the cut are validation.
+    # Both interactions of u000 at exactly the time of the cut are validation.
     assert rows_of(split.validation) == [
         ("u000", [1, 2], 3, [1, 2]), ("u000", [2, 3], 4, [1, 2, 3]),
         ("u001", [6], 7, [6]), ("u001", [6, 7], 8, [6, 7]),
     ]  # fmt: skip
-    # u003's first purchase is a history; u002 has nothing but a first.
+    # The first interaction of u003 is a history; u002 has only a first interaction.
     assert rows_of(split.test) == [
         ("u000", [3, 4], 5, [1, 2, 3, 4]), ("u003", [1], 2, [1]),
     ]  # fmt: skip
     # Before 30: 1 and 2 of u000, 6 of u001, 9 of u002.
     assert split.training_counts.tolist() == [0, 1, 1, 0, 0, 0, 1, 0, 0, 1]
-    # The last tenth of four is one, at 20, and at 20 there are two.
+    # The last tenth of four interactions is one, at time 20; there are two at that time.
     assert split.recent_counts.tolist() == [0, 0, 1, 0, 0, 0, 1, 0, 0, 0]
     assert split.train.sequences is split.test.sequences
 
 
 @given(timed_lists(), st.integers(1, 20), st.integers(0, 20), st.integers(1, 20))
-def test_temporal_is_the_naive_one(
+def test_temporal_agrees_with_a_simple_implementation(
     timed: tuple[list[list[int]], list[list[int]]], length: int, first: int, between: int
 ) -> None:
     lists, times = timed
     second = first + between
     expected: list[list[Row]] = [[], [], []]
     for user, items in enumerate(lists):
-        for place in range(1, len(items)):
-            part = (times[user][place] >= first) + (times[user][place] >= second)
-            expected[part].append(row_at(user, items, place, length))
-    arguments = (sequences_of(lists), 9, length, clock(times), first, second)
+        for position in range(1, len(items)):
+            part = (times[user][position] >= first) + (times[user][position] >= second)
+            expected[part].append(row_at(user, items, position, length))
+    arguments = (sequences_of(lists), 9, length, make_timestamps(times), first, second)
     if not all(expected):
         sizes = r"{} training, {} validation and {} test rows".format(*map(len, expected))
         with pytest.raises(InputError, match=sizes):
-            temporal(*arguments)
+            split_temporal(*arguments)
         return
-    split = temporal(*arguments)
+    split = split_temporal(*arguments)
     assert [rows_of(part) for part in split_parts(split)] == expected
-    taught = [
+    training_items = [
         item
         for items, own in zip(lists, times, strict=True)
         for item, time in zip(items, own, strict=True)
         if time < first
     ]
-    assert split.training_counts.tolist() == [taught.count(item) for item in range(10)]
+    assert split.training_counts.tolist() == [training_items.count(item) for item in range(10)]
 
 
 @given(timed_lists(), st.integers(1, 20), st.integers(0, 20), st.integers(1, 20))
-def test_no_temporal_row_knows_the_future(
+def test_temporal_rows_have_no_later_items(
     timed: tuple[list[list[int]], list[list[int]]], length: int, first: int, between: int
 ) -> None:
     lists, times = distinct(timed[0]), timed[1]
-    # Items are distinct: each tells its place and its time.
+    # Items are distinct, so that each identifies its time.
     bought_at = dict(zip(itertools.chain(*lists), itertools.chain(*times), strict=True))
     second = first + between
     try:
-        split = temporal(sequences_of(lists), len(bought_at), length, clock(times), first, second)
+        split = split_temporal(
+            sequences_of(lists), len(bought_at), length, make_timestamps(times), first, second
+        )
     except InputError:
         return
     bounds = [(0, first), (first, second), (second, 99)]
@@ -295,57 +304,58 @@ def test_no_temporal_row_knows_the_future(
             assert set(history) <= set(seen)
     assert all(bought_at[item] < first for item in np.flatnonzero(split.training_counts))
     targets = [target for part in split_parts(split) for target in part.targets.tolist()]
-    # The parts are disjoint, and leave out first purchases alone.
+    # The parts are disjoint, and leave out only first interactions.
     assert sorted(targets) == sorted(item for items in lists for item in items[1:])
 
 
-def test_a_temporal_part_without_rows_is_told() -> None:
+def test_a_temporal_part_without_rows_raises() -> None:
     day = 86_400_000
     with pytest.raises(InputError) as error:
-        temporal(sequences_of([[1, 2, 3]]), 3, 2, clock([[0, day, 2 * day]]), day, 9 * day)
+        split_temporal(
+            sequences_of([[1, 2, 3]]), 3, 2, make_timestamps([[0, day, 2 * day]]), day, 9 * day
+        )
     assert str(error.value).splitlines() == [
-        "split=temporal, with validation from 1970-01-02T00:00:00.000+00:00 and test from "
-        "1970-01-10T00:00:00.000+00:00, of purchases from 1970-01-01T00:00:00.000+00:00 to "
+        "split=temporal with validation from 1970-01-02T00:00:00.000+00:00 and test from "
+        "1970-01-10T00:00:00.000+00:00, for purchases from 1970-01-01T00:00:00.000+00:00 to "
         "1970-01-03T00:00:00.000+00:00:",
-        "0 training, 2 validation and 0 test rows; each part needs some",
-        "Set sequencing.temporal.validation_from and test_from elsewhere, or use "
-        "split=leave_one_out",
+        "0 training, 2 validation and 0 test rows. Every part needs at least one row.",
+        "Set other sequencing.temporal.validation_from and test_from, or use split=leave_one_out.",
     ]
 
 
-def test_cuts_by_share_are_times_of_purchases() -> None:
+def test_cuts_by_share_are_times_of_interactions() -> None:
     times = np.array([70, 10, 100, 40, 90, 20, 50, 30, 80, 60])
-    assert find_cuts(times, 0.8, 0.9) == (90, 100)
-    assert find_cuts(times, 0.1, 0.95) == (20, 100)
+    assert find_cut_times(times, 0.8, 0.9) == (90, 100)
+    assert find_cut_times(times, 0.1, 0.95) == (20, 100)
     assert times.tolist() == [70, 10, 100, 40, 90, 20, 50, 30, 80, 60]
 
 
 def test_a_cut_among_equal_times_moves_all_of_them_to_the_later_part() -> None:
-    assert find_cuts(np.array([1, 2, 2, 2, 2, 3, 4, 5, 6, 7]), 0.4, 0.9) == (2, 7)
+    assert find_cut_times(np.array([1, 2, 2, 2, 2, 3, 4, 5, 6, 7]), 0.4, 0.9) == (2, 7)
 
 
 def test_cuts_by_time_are_in_utc() -> None:
     in_berlin = datetime(2024, 3, 1, 1, tzinfo=timezone(timedelta(hours=1)))
-    cuts = find_cuts(np.array([5]), in_berlin, datetime(2024, 3, 2, 0, 0, 0, 1000, tzinfo=UTC))
+    cuts = find_cut_times(np.array([5]), in_berlin, datetime(2024, 3, 2, 0, 0, 0, 1000, tzinfo=UTC))
     assert cuts == (1_709_251_200_000, 1_709_337_600_001)
 
 
-def test_a_share_and_a_time_go_together() -> None:
+def test_a_share_and_a_time_can_be_combined() -> None:
     times = np.array([10, 20, 30, 40])
-    assert find_cuts(times, 0.5, datetime(1970, 1, 2, tzinfo=UTC)) == (30, 86_400_000)
+    assert find_cut_times(times, 0.5, datetime(1970, 1, 2, tzinfo=UTC)) == (30, 86_400_000)
 
 
 @pytest.mark.parametrize("cuts", [(0.5, 0.6), (0.5, datetime(1970, 1, 1, tzinfo=UTC))])
-def test_cuts_that_leave_no_validation_are_told(cuts: tuple) -> None:
+def test_cuts_without_validation_raise(cuts: tuple) -> None:
     with pytest.raises(InputError, match=r"sequencing.temporal: .* at 1970-01-01T00:00:00.007"):
-        find_cuts(np.array([7, 7, 7, 7, 7]), *cuts)
+        find_cut_times(np.array([7, 7, 7, 7, 7]), *cuts)
 
 
 def test_cold_items_by_hand() -> None:
     lists = [[1, 2, 3, 4, 5], [6, 3, 7], [3, 3, 9], [3, 8], [7, 1, 2, 3], [4]]
-    split = cold_items(sequences_of(lists), 10, 2, np.array([3, 10], np.int32))
+    split = split_cold_items(sequences_of(lists), 10, 2, np.array([3, 10], np.int32))
 
-    # Without 3 and without the last: 1 2 4 · 6 · nothing · nothing · 7 1 2 · nothing.
+    # Without 3 and without the last items: 1 2 4 · 6 · none · none · 7 1 2 · none.
     assert rows_of(split.train) == [("u000", [1], 2, [1]), ("u004", [7], 1, [7])]
     assert rows_of(split.validation) == [
         ("u000", [1, 2], 4, [1, 2]), ("u004", [7, 1], 2, [7, 1]),
@@ -361,7 +371,7 @@ def test_cold_items_by_hand() -> None:
 
 
 @given(sequence_lists, st.integers(1, 20), st.floats(0.01, 0.99), st.integers(0, 5))
-def test_cold_items_are_nowhere_in_training_or_validation(
+def test_cold_items_are_not_in_training_or_validation(
     lists: list[list[int]], length: int, share: float, seed: int
 ) -> None:
     sequences = sequences_of(lists)
@@ -370,35 +380,35 @@ def test_cold_items_are_nowhere_in_training_or_validation(
     occurring = set(itertools.chain(*lists))
     assert cold <= occurring
     assert len(drawn) == len(cold) == max(1, round(share * len(occurring)))
-    left = [[item for item in items[:-1] if item not in cold] for items in lists]
+    reduced = [[item for item in items[:-1] if item not in cold] for items in lists]
     train = [
-        row_at(user, items, place, length)
-        for user, items in enumerate(left)
-        for place in range(1, len(items) - 1)
+        row_at(user, items, position, length)
+        for user, items in enumerate(reduced)
+        for position in range(1, len(items) - 1)
     ]
     if not train:
         with pytest.raises(InputError, match=r"0 training(.|\n)*smaller sequencing.cold_share"):
-            cold_items(sequences, 9, length, drawn)
+            split_cold_items(sequences, 9, length, drawn)
         return
-    split = cold_items(sequences, 9, length, drawn)
+    split = split_cold_items(sequences, 9, length, drawn)
     assert rows_of(split.train) == train
     assert rows_of(split.validation) == [
         row_at(user, items, len(items) - 1, length)
-        for user, items in enumerate(left)
+        for user, items in enumerate(reduced)
         if len(items) > 1
     ]
-    # The reduced sequences hold no item of test either, in any place that a row could reach.
-    assert split.train.sequences.items.tolist() == list(itertools.chain(*left))
+    # The reduced sequences have no test item either.
+    assert split.train.sequences.items.tolist() == list(itertools.chain(*reduced))
     assert split.validation.sequences is split.train.sequences
     assert not cold & set(split.train.sequences.items.tolist())
     assert not split.training_counts[drawn].any()
     assert not split.recent_counts[drawn].any()
-    taught = [item for items in left for item in items[:-1]]
-    assert split.training_counts.tolist() == [taught.count(item) for item in range(10)]
-    assert rows_of(split.test) == rows_of(leave_one_out(sequences, 9, length).test)
+    training_items = [item for items in reduced for item in items[:-1]]
+    assert split.training_counts.tolist() == [training_items.count(item) for item in range(10)]
+    assert rows_of(split.test) == rows_of(split_leave_one_out(sequences, 9, length).test)
 
 
-def test_cold_items_are_drawn_by_the_seed_among_what_occurs() -> None:
+def test_cold_items_are_drawn_by_seed_from_occurring_items() -> None:
     sequences = sequences_of([list(range(10, 50)), list(range(30, 70))])
     first, again, other = (sample_cold_items(sequences, 0.25, seed) for seed in (42, 42, 43))
     assert first.tolist() == again.tolist() != other.tolist()
@@ -416,113 +426,116 @@ def test_recent_counts_by_hand() -> None:
         (0.4, [0, 1, 0, 0, 0, 1, 1, 0, 0]),
         (1.0, [0, 2, 1, 0, 0, 1, 1, 0, 0]),
     ):
-        split = leave_one_out(sequences, 8, 5, clock(times), share)
+        split = split_leave_one_out(sequences, 8, 5, make_timestamps(times), share)
         assert split.recent_counts.tolist() == recent
         assert split.recent_counts.dtype == split.training_counts.dtype == np.int64
-    # Without a clock: 2 of u000, and of u001 6, or 1 and 6.
+    # Without timestamps: 2 of u000, and 6 or 1 and 6 of u001.
     for share, recent in (
         (0.1, [0, 0, 1, 0, 0, 0, 1, 0, 0]),
         (0.6, [0, 1, 1, 0, 0, 0, 1, 0, 0]),
         (1.0, [0, 2, 1, 0, 0, 1, 1, 0, 0]),
     ):
-        split = leave_one_out(sequences, 8, 5, None, share)
+        split = split_leave_one_out(sequences, 8, 5, None, share)
         assert split.recent_counts.tolist() == recent
 
 
 @given(timed_lists(), shares, st.booleans(), st.data())
-def test_recent_counts_are_the_naive_ones(
+def test_recent_counts_agree_with_a_simple_implementation(
     timed: tuple[list[list[int]], list[list[int]]],
     share: float,
-    has_clock: bool,
+    has_timestamps: bool,
     data: st.DataObject,
 ) -> None:
     lists, times = timed
     sequences = sequences_of(lists)
-    timestamps = clock(times) if has_clock else None
+    timestamps = make_timestamps(times) if has_timestamps else None
     protocol = data.draw(
         st.sampled_from(
-            ["leave_one_out", "cold_items", "shuffled_windows"] + ["temporal"] * has_clock
+            ["leave_one_out", "cold_items", "shuffled_windows"] + ["temporal"] * has_timestamps
         )
     )
-    places = [list(range(len(items))) for items in lists]
+    positions = [list(range(len(items))) for items in lists]
     try:
         if protocol == "leave_one_out":
-            split = leave_one_out(sequences, 9, 5, timestamps, share)
-            places = [own[:-2] for own in places]
+            split = split_leave_one_out(sequences, 9, 5, timestamps, share)
+            positions = [own[:-2] for own in positions]
         elif protocol == "cold_items":
             cold = sample_cold_items(sequences, 0.2, 1)
-            split = cold_items(sequences, 9, 5, cold, timestamps, share)
-            places = [
-                [place for place in own[:-1] if items[place] not in cold][:-1]
-                for items, own in zip(lists, places, strict=True)
+            split = split_cold_items(sequences, 9, 5, cold, timestamps, share)
+            positions = [
+                [position for position in own[:-1] if items[position] not in cold][:-1]
+                for items, own in zip(lists, positions, strict=True)
             ]
         elif protocol == "shuffled_windows":
-            split = shuffled_windows(sequences, 9, 3, 0.3, 0.2, 42, timestamps, share)
+            split = split_shuffled_windows(sequences, 9, 3, 0.3, 0.2, 42, timestamps, share)
             ends = list(zip(split.train.users, split.train.n_seen, strict=True))
-            places = [
+            positions = [
                 [end - back for owner, end in ends if owner == user for back in range(3)]
                 for user in range(len(lists))
             ]
         else:
-            split = temporal(sequences, 9, 5, clock(times), 8, 15, share)
-            places = [
-                [place for place in own if times[user][place] < 8]
-                for user, own in enumerate(places)
+            split = split_temporal(sequences, 9, 5, make_timestamps(times), 8, 15, share)
+            positions = [
+                [position for position in own if times[user][position] < 8]
+                for user, own in enumerate(positions)
             ]
     except InputError:
         return
-    # Overlapping windows count an interaction several times, and it is as recent each time.
-    different = [sorted(set(own)) for own in places]
-    if has_clock:
-        order = sorted(times[user][place] for user, own in enumerate(different) for place in own)
+    # Overlapping windows count an interaction several times, at the same time.
+    different = [sorted(set(own)) for own in positions]
+    if has_timestamps:
+        order = sorted(
+            times[user][position] for user, own in enumerate(different) for position in own
+        )
         cut = order[-max(1, round(share * len(order)))] if order else 0
         recent = [
-            {at for at in own if times[user][at] >= cut} for user, own in enumerate(different)
+            {position for position in own if times[user][position] >= cut}
+            for user, own in enumerate(different)
         ]
     else:
         recent = [set(own[-max(1, round(share * len(own))) :]) for own in different]
-    for counts, of in ((split.training_counts, different), (split.recent_counts, recent)):
+    for counts, counted in ((split.training_counts, different), (split.recent_counts, recent)):
         expected = Counter(
-            lists[user][place] for user, own in enumerate(places) for place in own
-            if place in of[user]
+            lists[user][position] for user, own in enumerate(positions) for position in own
+            if position in counted[user]
         )  # fmt: skip
         assert counts.tolist() == [expected[item] for item in range(10)]
 
 
 @given(sequence_lists, st.integers(1, 9), st.data())
-def test_a_view_on_a_view_is_a_view(
-    lists: list[list[int]], length: int, data: st.DataObject
-) -> None:
-    test = leave_one_out(sequences_of(lists), 9, length).test
+def test_views_can_be_combined(lists: list[list[int]], length: int, data: st.DataObject) -> None:
+    test = split_leave_one_out(sequences_of(lists), 9, length).test
     rows = rows_of(test)
     start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(rows))] * 2)))
-    assert rows_of(test.rows(start, stop)) == rows[start:stop]
+    assert rows_of(test.slice_rows(start, stop)) == rows[start:stop]
     keep = np.array(data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows))))
-    assert rows_of(test.where(keep)) == list(itertools.compress(rows, keep))
+    assert rows_of(test.filter(keep)) == list(itertools.compress(rows, keep))
     taken = data.draw(st.lists(st.integers(0, len(rows) - 1)))
     view = test.take(np.array(taken, np.int64))
     assert rows_of(view) == [rows[row] for row in taken]
-    assert [rows_of(batch) for batch in view.batches(2)] == [
+    assert [rows_of(batch) for batch in view.iter_batches(2)] == [
         [rows[row] for row in taken[at : at + 2]] for at in range(0, len(taken), 2)
     ]
     assert view.sequences is test.sequences
 
 
-def test_paper_windows_are_shuffled_by_the_seed() -> None:
+def test_shuffled_windows_depend_on_the_seed() -> None:
     sequences = sequences_of([list(range(1, 100))])
     first, again, other = (
-        shuffled_windows(sequences, 99, 3, 0.2, 0.1, seed).test.targets.tolist()
+        split_shuffled_windows(sequences, 99, 3, 0.2, 0.1, seed).test.targets.tolist()
         for seed in (42, 42, 43)
     )
     assert first == again != other
     assert first != sorted(first)
 
 
-@pytest.mark.parametrize(("length", "told"), [(2, "more items than the 3"), (4, "4 items, but")])
-def test_lengths_that_do_not_fit_the_items_are_refused(length: int, told: str) -> None:
+@pytest.mark.parametrize(
+    ("length", "message"), [(2, "more items than the 3"), (4, "4 items, but the users have 5")]
+)
+def test_lengths_that_differ_from_the_items_raise(length: int, message: str) -> None:
     users = pa.table({"user_id": ["a", "b"], "length": [1, length]})
     items = pa.table({"item_index": pa.array([1, 2, 3, 4], pa.int32()), "timestamp": [5, 6, 7, 8]})
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         read_sequences(users, items.to_batches(max_chunksize=2))
 
 
@@ -534,10 +547,10 @@ def test_times_are_read_with_the_items() -> None:
     assert timestamps.tolist() == [10, 20, 30, 5, 1_700_000_000_000]
 
 
-@pytest.mark.parametrize("place", range(5))
-def test_one_time_that_is_not_known_means_no_clock(place: int) -> None:
+@pytest.mark.parametrize("position", range(5))
+def test_one_unknown_time_means_no_timestamps(position: int) -> None:
     times: list[list[int | None]] = [[1, 2, 3, 4, 5]]
-    times[0][place] = None
+    times[0][position] = None
     sequences, timestamps = read([[1, 2, 3, 4, 5]], times)
     assert sequences.items.tolist() == [1, 2, 3, 4, 5]
     assert timestamps is None
@@ -547,47 +560,47 @@ def test_one_time_that_is_not_known_means_no_clock(place: int) -> None:
 
 @given(sequence_lists)
 def test_arrow_round_trip(lists: list[list[int]]) -> None:
-    for windows in split_parts(leave_one_out(sequences_of(lists), 9, 4)):
+    for windows in split_parts(split_leave_one_out(sequences_of(lists), 9, 4)):
         again = Windows.from_arrow(windows.to_arrow())
         assert rows_of(again) == rows_of(windows)
         assert again.history_length == windows.history_length
 
 
-def test_other_arrow_tables_are_refused() -> None:
-    with pytest.raises(InputError, match=r"found user_id, history; run the pipeline sequencing"):
+def test_arrow_tables_with_other_columns_raise() -> None:
+    with pytest.raises(InputError, match=r"found user_id, history\.\nRun the pipeline sequencing"):
         Windows.from_arrow(pa.table({"user_id": ["a"], "history": [[1, 2]]}))
 
 
 @given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=7), min_size=1, max_size=8))
-def test_whole_histories_end_with_the_last_purchase(lists: list[list[int]]) -> None:
+def test_full_histories_end_with_the_last_item(lists: list[list[int]]) -> None:
     rows = build_full_histories(sequences_of(lists), history_length=4)
     assert len(rows) == len(lists)
-    for items, history in zip(lists, rows.histories(), strict=True):
+    for items, history in zip(lists, rows.build_histories(), strict=True):
         assert [item for item in history if item] == items[-4:]
     assert rows.user_ids.equals(sequences_of(lists).user_ids)
     assert rows.n_seen.tolist() == [len(items) for items in lists]
     seen = [set() for _ in lists]
-    for row, item in zip(*rows.seen_pairs(), strict=True):
+    for row, item in zip(*rows.list_seen_pairs(), strict=True):
         seen[row].add(int(item))
     assert seen == [set(items) for items in lists]
 
 
 @given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=7), min_size=1, max_size=8))
-def test_everything_bought_is_each_purchase_but_the_first(lists: list[list[int]]) -> None:
-    rows = build_purchase_rows(build_full_histories(sequences_of(lists), history_length=4))
+def test_interaction_rows_leave_out_first_interactions(lists: list[list[int]]) -> None:
+    rows = build_interaction_rows(build_full_histories(sequences_of(lists), history_length=4))
     found = [
         ([int(item) for item in history if item], int(target))
-        for history, target in zip(rows.histories(), rows.targets, strict=True)
+        for history, target in zip(rows.build_histories(), rows.targets, strict=True)
     ]
     expected = [
-        (items[max(0, place - 4) : place], items[place])
+        (items[max(0, position - 4) : position], items[position])
         for items in lists
-        for place in range(1, len(items))
+        for position in range(1, len(items))
     ]
     assert found == expected
 
 
-def test_purchases_are_counted_ever_and_of_late() -> None:
+def test_interactions_are_counted_in_total_and_recently() -> None:
     counts, recent = count_interactions(
         sequences_of([[1, 2, 2], [3, 1]]), 4, np.array([1, 2, 9, 3, 8]), recent_share=0.4
     )

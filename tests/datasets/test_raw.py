@@ -58,20 +58,20 @@ def rows(path: Path, **arguments: Any) -> list[dict[str, Any]]:
     )
 
 
-def fails(path: Path, **arguments: Any) -> str:
-    """What is told of a file that cannot be used, when it is looked into or read."""
+def read_error(path: Path, **arguments: Any) -> str:
+    """Return the message of the error that is raised when the file is checked or read."""
     with pytest.raises((DatasetError, InputError)) as error:
         cache_table(raw(path, **arguments).load()["orders"])
-    told = error.value.__cause__ if isinstance(error.value, DatasetError) else error.value
-    assert isinstance(told, InputError)
-    return str(told)
+    message = error.value.__cause__ if isinstance(error.value, DatasetError) else error.value
+    assert isinstance(message, InputError)
+    return str(message)
 
 
 def line(**fields: Any) -> str:
     return json.dumps({"user": "u", "asin": "a", "time": 1} | fields) + "\n"
 
 
-def test_every_json_line_is_a_row(tmp_path: Path) -> None:
+def test_each_json_line_is_a_row(tmp_path: Path) -> None:
     path = tmp_path / "reviews.jsonl.gz"
     text = (
         line(user='a, "b"', asin="0205616461", time=1577836800123)
@@ -95,7 +95,7 @@ def test_every_json_line_is_a_row(tmp_path: Path) -> None:
     assert {row["source_file"] for row in found} == {"reviews.jsonl.gz"}
 
 
-def test_ids_of_digits_keep_their_zeros_in_csv(tmp_path: Path) -> None:
+def test_ids_keep_leading_zeros_in_csv(tmp_path: Path) -> None:
     path = tmp_path / "shop.csv"
     path.write_text('user,asin,time\n007,0205616461,1.0\n"8, 9",205616461,\n')
     found = rows(path)
@@ -105,7 +105,7 @@ def test_ids_of_digits_keep_their_zeros_in_csv(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["shop.csv", "shop.csv.gz"])
-def test_csv_lines_that_do_not_fit_are_rows_too(tmp_path: Path, name: str) -> None:
+def test_csv_lines_with_wrong_columns_are_rows_with_a_problem(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     good = "".join(f"u{number},a,1\n" for number in range(500))
     text = "user,asin,time\n" + good + "only one\nu,a,1,too,many\n" + good
@@ -119,7 +119,7 @@ def test_csv_lines_that_do_not_fit_are_rows_too(tmp_path: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("name", ["shop.csv", "shop.csv.gz"])
-def test_a_bad_csv_line_takes_no_good_one_with_it(tmp_path: Path, name: str) -> None:
+def test_malformed_csv_line_does_not_remove_valid_lines(tmp_path: Path, name: str) -> None:
     path, count = tmp_path / name, 200_000
     bad = {7: '7,"a"b,1', 150_000: "150000,caf\udce9,1", 150_001: "few", 199_999: '"a"b,"c",1'}
     lines = [bad.get(number, f'{number},"a, ""b""",1') for number in range(count)]
@@ -145,37 +145,39 @@ def test_a_bad_csv_line_takes_no_good_one_with_it(tmp_path: Path, name: str) -> 
     ids=["plain", "quoted", "doubled"],
 )
 @pytest.mark.parametrize("broken", ['"7,a,1\n', '7,"a,1\n', '7,a,"1\n'])
-def test_a_quote_that_nothing_closes_stops_the_run(
+def test_quote_that_is_never_closed_raises(
     tmp_path: Path, broken: str, after: str, count: int
 ) -> None:
     path = tmp_path / "shop.csv"
     rest = "".join(after.format(number) for number in range(count))
     path.write_text(f"user,asin,time\n0,a,1\n{broken}{rest}")
-    told = fails(path)
-    assert "line 3: a quote opens and nothing closes it" in told
+    message = read_error(path)
+    assert "line 3: a quote is opened and never closed" in message
 
 
-def test_lines_within_quotes_are_one_row(tmp_path: Path) -> None:
+def test_line_breaks_within_quotes_are_one_row(tmp_path: Path) -> None:
     path = tmp_path / "shop.csv"
     path.write_bytes(b'user,asin,time\r\n"a\nb","c\r\nd",1\r\n2,e,3\r\n')
     assert [row["user_id"] for row in rows(path)] == ["a\nb", "2"]
 
 
-def test_lines_that_end_in_two_ways_are_told(tmp_path: Path) -> None:
+def test_mixed_line_ends_raise(tmp_path: Path) -> None:
     path = tmp_path / "shop.csv"
     path.write_bytes(b"user,asin,time\na,b,1\r\nc,d,2\n")
-    assert "Do all its lines end alike" in fails(path)
+    assert "Do all lines have the same line end" in read_error(path)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_other_delimiters(tmp_path: Path, delimiter: str) -> None:
+def test_delimiter_is_detected(tmp_path: Path, delimiter: str) -> None:
     path = tmp_path / "shop.csv"
     path.write_text("note,user,asin,time\n,u,a b,1\n,v,c,2\n".replace(",", delimiter))
     assert [row["item_id"] for row in rows(path)] == ["a b", "c"]
-    assert "found note, user, asin, time" in fails(path, columns=COLUMNS | {"user_id": "nobody"})
+    assert "Available: asin, note, time, user." in read_error(
+        path, columns=COLUMNS | {"user_id": "nobody"}
+    )
 
 
-def test_json_lines_that_are_not_utf8_are_rows_too(tmp_path: Path) -> None:
+def test_json_lines_that_are_not_utf8_are_rows_with_a_problem(tmp_path: Path) -> None:
     path = tmp_path / "shop.jsonl"
     text = line(user="1") * 2000 + line(user="caf").replace("caf", "caf\udce9") + line() + "{\n"
     path.write_bytes(text.encode(errors="surrogateescape"))
@@ -188,7 +190,7 @@ def test_json_lines_that_are_not_utf8_are_rows_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["shop.csv", "shop.csv.gz", "shop.jsonl", "shop.jsonl.gz"])
-def test_rows_are_numbered_in_the_order_of_the_file(tmp_path: Path, name: str) -> None:
+def test_rows_are_numbered_in_file_order(tmp_path: Path, name: str) -> None:
     path, count = tmp_path / name, 300_000
     if "csv" in name:
         text = "user,asin,time\n" + "".join(f"u,a,{number}\n" for number in range(count))
@@ -203,7 +205,7 @@ def test_rows_are_numbered_in_the_order_of_the_file(tmp_path: Path, name: str) -
     assert wrong.count().execute() == 0
 
 
-def test_parquet(tmp_path: Path) -> None:
+def test_parquet_columns_are_read_as_text(tmp_path: Path) -> None:
     path = tmp_path / "shop.parquet"
     table = {"user": ["1", "2"], "asin": ["0a", None], "time": [5, 6], "other": [1.0, 2.0]}
     pq.write_table(pa.table(table), path)
@@ -212,14 +214,14 @@ def test_parquet(tmp_path: Path) -> None:
     ] == [(1, "1", "0a", "5"), (2, "2", None, "6")]
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_missing_file_raises_with_the_files_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "other.csv").touch()
-    told = fails(tmp_path / "shop.csv")
-    assert f"no file {tmp_path / 'shop.csv'}" in told
-    assert "it holds other.csv" in told
-    assert "--params raw_dir=PATH" in told
-    assert "interactions.orders.files" in told
-    assert "is empty or not there" in fails(tmp_path / "nowhere" / "shop.csv")
+    message = read_error(tmp_path / "shop.csv")
+    assert f"no file {tmp_path / 'shop.csv'}" in message
+    assert f"{tmp_path} contains other.csv" in message
+    assert "--params raw_dir=PATH" in message
+    assert "interactions.orders.files" in message
+    assert "is empty or does not exist" in read_error(tmp_path / "nowhere" / "shop.csv")
 
 
 @pytest.mark.parametrize(
@@ -233,58 +235,58 @@ def test_a_missing_file(tmp_path: Path) -> None:
         ("shop.csv.gz", gzip.compress(b"user,asin,time\n", mtime=0)),
     ],
 )
-def test_an_empty_file(tmp_path: Path, name: str, content: bytes) -> None:
+def test_empty_file_raises(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    assert "is empty" in fails(tmp_path / name)
+    assert "is empty" in read_error(tmp_path / name)
 
 
 @pytest.mark.parametrize("missing", [1, 4, 8, 9, 500, 5000])
-def test_a_cut_gzip(tmp_path: Path, missing: int) -> None:
+def test_truncated_gzip_raises(tmp_path: Path, missing: int) -> None:
     path = tmp_path / "shop.jsonl.gz"
     text = "".join(line(user=str(number**3)) for number in range(3000))
-    whole = gzip.compress(text.encode())
-    path.write_bytes(whole)
+    complete = gzip.compress(text.encode())
+    path.write_bytes(complete)
     assert len(rows(path)) == 3000
-    path.write_bytes(whole[:-missing])
-    assert "is cut" in fails(path)
+    path.write_bytes(complete[:-missing])
+    assert "is truncated" in read_error(path)
 
 
-def test_a_cut_gzip_that_is_not_utf8(tmp_path: Path) -> None:
+def test_truncated_gzip_that_is_not_utf8_raises(tmp_path: Path) -> None:
     path = tmp_path / "shop.jsonl.gz"
-    whole = gzip.compress(b'{"user": "\xff"}\n' + os.urandom(3_000_000))
-    path.write_bytes(whole[:-10])
-    assert "is cut" in fails(path)
+    complete = gzip.compress(b'{"user": "\xff"}\n' + os.urandom(3_000_000))
+    path.write_bytes(complete[:-10])
+    assert "is truncated" in read_error(path)
 
 
-def test_a_file_that_ends_within_a_letter(tmp_path: Path) -> None:
+def test_file_that_ends_within_a_character_has_a_row_with_a_problem(tmp_path: Path) -> None:
     path = tmp_path / "shop.jsonl"
     path.write_bytes(line().encode() + '{"user": "é'.encode()[:-1])
     assert [row["problem"] for row in rows(path)] == [None, "not UTF-8"]
 
 
-def test_a_gzip_of_several_members_is_whole(tmp_path: Path) -> None:
+def test_gzip_of_several_members_is_read_completely(tmp_path: Path) -> None:
     path = tmp_path / "shop.jsonl.gz"
     one = gzip.compress(line().encode())
     path.write_bytes(one + one + one)
     assert len(rows(path)) == 3
     path.write_bytes(one + one + one[:-3])
-    assert "is cut" in fails(path)
+    assert "is truncated" in read_error(path)
 
 
-def test_the_first_bytes_say_whether_a_file_is_gzip(tmp_path: Path) -> None:
+def test_gzip_is_detected_by_the_first_bytes(tmp_path: Path) -> None:
     (tmp_path / "plain.jsonl.gz").write_text(line())
     (tmp_path / "packed.jsonl").write_bytes(gzip.compress(line().encode()))
     (tmp_path / "packed.csv").write_bytes(gzip.compress(b"user,asin,time\nu,a,1\n"))
     for name in ("plain.jsonl.gz", "packed.jsonl", "packed.csv"):
         assert [row["user_id"] for row in rows(tmp_path / name)] == ["u"], name
     (tmp_path / "spoiled.jsonl.gz").write_bytes(gzip.compress(line().encode())[:6] + b"no")
-    assert "spoiled.jsonl.gz is" in fails(tmp_path / "spoiled.jsonl.gz")
+    assert "spoiled.jsonl.gz is" in read_error(tmp_path / "spoiled.jsonl.gz")
     (tmp_path / "shop.csv").write_bytes(b"PK\x03\x04 and so on")
-    assert "is a zip archive: unpack it" in fails(tmp_path / "shop.csv")
+    assert "is a zip archive. Extract it" in read_error(tmp_path / "shop.csv")
 
 
 @pytest.mark.parametrize("name", ["shop.csv", "shop.jsonl", "shop.parquet"])
-def test_a_missing_column(tmp_path: Path, name: str) -> None:
+def test_missing_column_raises_with_the_key_to_set(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     if name == "shop.csv":
         path.write_text("customer,asin,time\n1,2,3\n")
@@ -292,22 +294,40 @@ def test_a_missing_column(tmp_path: Path, name: str) -> None:
         path.write_text('{"customer": 1, "asin": "2", "time": 3}\n')
     else:
         pq.write_table(pa.table({"customer": [1], "asin": ["2"], "time": [3]}), path)
-    told = fails(path)
-    assert "has no column 'user'" in told
-    assert "customer" in told
-    assert "interactions.orders.columns.user_id" in told
+    message = read_error(path)
+    assert "has no column 'user'" in message
+    assert "customer" in message
+    assert "interactions.orders.columns.user_id" in message
 
 
-def test_a_file_of_another_format(tmp_path: Path) -> None:
+def test_repeated_column_name_raises(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text("user,asin,user,time\n1,2,3,4\n")
+    assert "several columns are named user" in read_error(path)
+
+
+@pytest.mark.parametrize("prefix", ["", "/work/project/"])
+def test_home_folder_is_expanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "orders.csv").write_text("user,asin,time\n1,2,3\n")
+    # Kedro prepends the project folder to relative paths.
+    found = rows(Path(f"{prefix}~/shop/orders.csv"))
+    assert [row["source_file"] for row in found] == ["orders.csv"]
+
+
+def test_wrong_format_raises(tmp_path: Path) -> None:
     path = tmp_path / "shop.jsonl"
     path.write_text("user,asin,time\n1,2,3\n")
-    told = fails(path)
-    assert "no line is a JSON object" in told
-    assert "interactions.orders.format" in told
-    assert "cannot be read as parquet" in fails(path, file_format="parquet")
+    message = read_error(path)
+    assert "no line is a JSON object" in message
+    assert "interactions.orders.format" in message
+    assert "cannot be read as parquet" in read_error(path, file_format="parquet")
 
 
-def test_preview(tmp_path: Path) -> None:
+def test_preview_shows_the_first_records(tmp_path: Path) -> None:
     path = tmp_path / "shop.jsonl"
     path.write_text(line(user="1") + line(user="2"))
     assert raw(path).preview(nrows=1) == {
@@ -315,12 +335,12 @@ def test_preview(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_raw_files_are_never_written(tmp_path: Path) -> None:
+def test_raw_files_are_read_only(tmp_path: Path) -> None:
     with pytest.raises(DatasetError):
         raw(tmp_path / "shop.csv").save(1)  # type: ignore[arg-type]
 
 
-def test_a_csv_row_is_shown_as_it_stands(tmp_path: Path) -> None:
+def test_raw_text_of_a_csv_row_has_its_delimiter(tmp_path: Path) -> None:
     path = tmp_path / "shop.csv"
     path.write_text("user;asin;time\n;a;1\n")
     assert [row["raw"] for row in rows(path)] == [";a;1"]
@@ -330,11 +350,13 @@ FORMATS = {"jsonl": "shop.jsonl.gz", "csv": "shop.csv", "parquet": "shop.parquet
 
 
 def write_products(path: Path, file_format: str, records: list[dict[str, Any]]) -> None:
-    """As each format has it; CSV knows no lists, and has them as JSON."""
+    """Write the records in a format. CSV has no lists, so lists are written as JSON."""
     if file_format == "jsonl":
-        path.write_bytes(gzip.compress("".join(f"{json.dumps(one)}\n" for one in records).encode()))
+        path.write_bytes(
+            gzip.compress("".join(f"{json.dumps(record)}\n" for record in records).encode())
+        )
     elif file_format == "python":
-        path.write_text("".join(f"{one!r}\n" for one in records), encoding="utf-8")
+        path.write_text("".join(f"{record!r}\n" for record in records), encoding="utf-8")
     elif file_format == "parquet":
         lists = pa.list_(pa.list_(pa.string()))
         types = {"kinds": lists, "tags": pa.list_(pa.string())}
@@ -344,11 +366,11 @@ def write_products(path: Path, file_format: str, records: list[dict[str, Any]]) 
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(records[0]))
             writer.writeheader()
-            for one in records:
+            for record in records:
                 writer.writerow(
                     {
                         name: json.dumps(value) if isinstance(value, list) else value
-                        for name, value in one.items()
+                        for name, value in record.items()
                     }
                 )
 
@@ -356,7 +378,7 @@ def write_products(path: Path, file_format: str, records: list[dict[str, Any]]) 
 def attributes(
     folder: Path, file_format: str, records: list[dict[str, Any]], mapped: str | list[str]
 ) -> dict[str, str | None]:
-    """The attributes of each item, from a file of that format."""
+    """Return the attributes of each item, read from a file of the format."""
     write_products(folder / FORMATS[file_format], file_format, records)
     source: dict[str, Any] = {
         "files": FORMATS[file_format],
@@ -392,7 +414,7 @@ PRODUCTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_attributes_of_every_format(tmp_path: Path, file_format: str) -> None:
+def test_attributes_are_read_from_every_format(tmp_path: Path, file_format: str) -> None:
     def found(*mapped: str) -> list[str | None]:
         columns = mapped[0] if len(mapped) == 1 else list(mapped)
         return list(attributes(tmp_path, file_format, PRODUCTS, columns).values())
@@ -409,15 +431,15 @@ def test_attributes_of_every_format(tmp_path: Path, file_format: str) -> None:
 
 @pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("mapped", ["maker", ["brand", "maker"]])
-def test_attributes_that_are_not_there(
+def test_missing_attribute_column_raises_with_the_key_to_set(
     tmp_path: Path, file_format: str, mapped: str | list[str]
 ) -> None:
     with pytest.raises(DatasetError) as error:
         attributes(tmp_path, file_format, PRODUCTS, mapped)
-    told = str(error.value.__cause__)
-    assert "has no column 'maker'" in told
-    assert "Set products.catalogue.columns.attributes in globals.yml" in told
-    assert "or leave it out if none does" in told
+    message = str(error.value.__cause__)
+    assert "has no column 'maker'" in message
+    assert "Set products.catalogue.columns.attributes in globals.yml" in message
+    assert "or remove the key if no column holds them" in message
 
 
 words = st.text(
@@ -435,7 +457,7 @@ record_strategy = st.fixed_dictionaries(
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(record_strategy, min_size=1, max_size=6))
-def test_every_format_gives_the_same_attributes(records: list[dict[str, Any]]) -> None:
+def test_all_formats_have_the_same_attributes(records: list[dict[str, Any]]) -> None:
     numbered = [{"item": f"i{number}"} | record for number, record in enumerate(records)]
     with tempfile.TemporaryDirectory() as folder:
         found = {

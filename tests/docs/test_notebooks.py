@@ -1,4 +1,4 @@
-"""The notebooks as they are committed: to be read without running them."""
+"""The committed notebooks contain their results, so that they can be read without running them."""
 
 from pathlib import Path
 
@@ -11,24 +11,24 @@ LARGEST = 400_000
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_can_be_read_without_running_it(path: Path) -> None:
+def test_notebook_contains_its_results(path: Path) -> None:
     assert path.stat().st_size < LARGEST
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert cells[0].source == "%load_ext kedro.ipython"
-    # Run from top to bottom, once.
+    # The cells were run once, from top to bottom.
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell.outputs]
     assert outputs
-    # Logs, warnings and errors are no results.
+    # Logs, warnings and errors are not results.
     assert all(
         output.output_type in {"execute_result", "display_data"} or output.get("name") == "stdout"
         for output in outputs
     )
 
 
-def test_the_readme_names_every_notebook() -> None:
+def test_readme_names_every_notebook() -> None:
     readme = (ROOT / "README.md").read_text()
     assert len(NOTEBOOKS) > 1
     for path in NOTEBOOKS:

@@ -1,10 +1,9 @@
-"""The examples of the documentation do what it says."""
+"""The examples and tables of the documentation agree with the code and the results."""
 
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-import ibis
 import numpy as np
 import pytest
 import yaml
@@ -12,19 +11,34 @@ from kedro.config import OmegaConfigLoader
 from pydantic import TypeAdapter
 
 from bazar.config.base import Options
-from bazar.config.networks import Layer, ModelOptions, NetworkBlock, TrainingOptions
+from bazar.config.networks import (
+    REPRODUCED,
+    Layer,
+    ModelOptions,
+    NetworkBlock,
+    TrainingOptions,
+)
 from bazar.hooks import check_parameters
-from bazar.modelling.nodes import train_configured_network
+from bazar.modelling.nodes import train_model
 from bazar.settings import CONFIG_LOADER_ARGS
+from bazar.training.checkpoints import Checkpoint
 from tests.project import ROOT, copy_project
 from tests.training.test_trainer import N_ITEMS, cycle_split, vectors
 
-NETWORKS = (ROOT / "docs" / "networks.md").read_text()
-EXAMPLES = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", NETWORKS, re.S)]
+GUIDE = (ROOT / "docs" / "how-to" / "networks.md").read_text()
+KEYS = (ROOT / "docs" / "reference" / "networks.md").read_text()
 
 
-def options_in(folder: Path, example: dict, **changes: dict) -> dict[str, ModelOptions]:
-    """The models as a project has them whose environment ``local`` holds an example."""
+def read_examples(page: str) -> list[Any]:
+    """Return the YAML blocks of a page."""
+    return [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.S)]
+
+
+EXAMPLES = read_examples(GUIDE)
+
+
+def load_options(folder: Path, example: dict, **changes: dict) -> dict[str, ModelOptions]:
+    """Return the models of a project whose environment ``local`` contains an example."""
     project = copy_project(folder)
     (project / "conf" / "local").mkdir(exist_ok=True)
     (project / "conf" / "local" / "parameters.yml").write_text(yaml.safe_dump(example))
@@ -36,45 +50,45 @@ def options_in(folder: Path, example: dict, **changes: dict) -> dict[str, ModelO
 
 
 @pytest.mark.parametrize(
-    "example", [example for example in EXAMPLES if "layers" not in example],
-    ids=lambda example: "-".join(next(iter(example.values()))["networks"]),
-)  # fmt: skip
-def test_an_example_of_a_network_trains(tmp_path: Path, example: dict) -> None:
+    "example", EXAMPLES, ids=lambda example: "-".join(next(iter(example.values()))["networks"])
+)
+def test_example_of_a_network_trains(tmp_path: Path, example: dict) -> None:
     ((model, described),) = example.items()
     (name,) = described["networks"]
-    chosen = options_in(tmp_path, example, **{model: {"network": name}})[model]
+    chosen = load_options(tmp_path, example, **{model: {"network": name}})[model]
     assert chosen.network == name
     assert chosen.block == NetworkBlock.model_validate(described["networks"][name])
-    assert "model_i" in chosen.networks
-    # The networks of the project stay as they are but for the one that the example describes.
+    assert {"bazar", REPRODUCED[model]} <= set(chosen.networks)
+    # The example changes no other network of the project.
     once = chosen.block.training.model_copy(update={"epochs": 1})
     block = chosen.block.model_copy(update={"training": once})
     quick = chosen.model_copy(update={"networks": {**chosen.networks, name: block}})
-    split = cycle_split(users=12)
-    index = ibis.memtable(
-        {"item_id": [str(item) for item in range(N_ITEMS)], "item_index": range(1, N_ITEMS + 1)}
-    )
-    ((network, history, facts),) = train_configured_network(
-        split.train, split.validation, index, vectors(), quick, 1, False,
-        tmp_path / "state.npz", tmp_path / "last.keras", tmp_path / "optimizer.npz",
+    item_ids = np.array(["", *(str(item) for item in range(1, N_ITEMS + 1))], object)
+    state, training = train_model(
+        model, name, quick.block, cycle_split(users=12), item_ids, vectors(), 1,
+        Checkpoint(tmp_path / "checkpoint.npz"),
     )  # fmt: skip
-    assert facts["network"] == name
-    assert np.isfinite(history["loss"]).all()
-    assert network.options == block.network
+    assert training["facts"]["network"] == name
+    assert np.isfinite([epoch["loss"] for epoch in training["log"]]).all()
+    assert state.network.options == block.network
 
 
-def test_the_list_of_layers_has_every_kind() -> None:
-    (example,) = (example for example in EXAMPLES if "layers" in example)
+def test_there_are_three_examples() -> None:
+    assert [set(example) for example in EXAMPLES] == [{"classifier"}, {"classifier"}, {"regressor"}]
+
+
+def test_list_of_layers_has_every_type() -> None:
+    (example,) = read_examples(KEYS)
     layers = TypeAdapter(list[Layer]).validate_python(example["layers"])
     kinds = get_args(get_args(Layer)[0])
     assert {type(layer) for layer in layers} == set(kinds)
-    types = {kind for one in kinds for kind in get_args(one.model_fields["type"].annotation)}
+    types = {name for kind in kinds for name in get_args(kind.model_fields["type"].annotation)}
     assert {layer.type for layer in layers} == types
 
 
 @pytest.mark.parametrize("options", [NetworkBlock, TrainingOptions])
-def test_every_key_and_value_is_told(options: type[Options]) -> None:
-    rows = [line for line in NETWORKS.splitlines() if line.startswith("| ")]
+def test_every_key_and_value_is_documented(options: type[Options]) -> None:
+    rows = [line for line in KEYS.splitlines() if line.startswith("| ")]
     keys = {line.split("|")[1].strip(" `") for line in rows}
     for name, field in options.model_fields.items():
         if name == "training":
@@ -85,22 +99,72 @@ def test_every_key_and_value_is_told(options: type[Options]) -> None:
                 assert any(f"`{value}`" in line for line in rows), value
 
 
-def test_the_first_figures_are_those_of_the_results() -> None:
-    shown = (ROOT / "README.md").read_text().partition("## Measured")[2]
-    measured = (ROOT / "docs" / "results.md").read_text()
-    measured = measured.partition("<!-- results: amazon_beauty_2014; ")[2]
-    found = {
-        cells[1]: (cells[4].partition(" [")[0], cells[3].partition(" [")[0])
-        for line in measured.partition("<details>")[0].splitlines()
-        if len(cells := [cell.strip() for cell in line.split("|")]) == 11
+def read_rows(text: str, n_columns: int) -> list[list[str]]:
+    """Return the cells of the table rows with so many columns."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in rows if len(row) == n_columns and not row[0].startswith("--")]
+
+
+def test_figures_of_the_readme_are_those_of_the_results() -> None:
+    readme = (ROOT / "README.md").read_text()
+    (shown,) = re.findall(r"^## Results$(.*?)^##", readme, re.MULTILINE | re.DOTALL)
+    results = (ROOT / "docs" / "explanation" / "results.md").read_text()
+    section = results.partition("<!-- results: amazon_beauty_2014/leave_one_out; ")[2]
+    measured = {
+        name: (hits.partition(" [")[0], ndcg.partition(" [")[0], seeds)
+        for name, seeds, ndcg, hits, *_ in read_rows(section.partition("<details")[0], 9)
     }
-    rows = [[cell.strip() for cell in line.split("|")] for line in shown.splitlines()]
-    ours = [row for row in rows if len(row) == 6 and row[1] in found]
-    assert len(ours) >= 4
-    for _, name, hits, ndcg, *_ in ours:
-        assert (hits, ndcg) == found[name], name
+    rows = [row for row in read_rows(shown, 5) if row[0] in measured]
+    assert len(rows) >= 6
+    for name, _, hits, ndcg, runs in rows:
+        assert (hits, ndcg) == measured[name][:2], name
+        assert runs == "best baseline" or runs.split()[0] == measured[name][2], name
 
 
-def test_the_command_chooses_the_example() -> None:
+def test_published_figures_of_the_readme_are_those_of_the_results() -> None:
+    (shown,) = re.findall(
+        r"^## Results$(.*?)^##", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    results = (ROOT / "docs" / "explanation" / "results.md").read_text()
+    section = results.partition("### Published on the same data")[2].partition("## ")[0]
+    published = {(row[1], row[2]) for row in read_rows(section, 5)}
+    rows = [row for row in read_rows(shown, 5) if row[0].startswith("*")]
+    assert len(rows) >= 4
+    assert all((row[2], row[3]) in published for row in rows)
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_to_files(name: str) -> None:
+    """MkDocs checks only the links of the site."""
+    links = re.findall(r"\]\(([^)\s]+)\)", (ROOT / name).read_text())
+    local = [link for link in links if not link.startswith(("http", "#"))]
+    for link in local:
+        path, _, anchor = link.partition("#")
+        assert (ROOT / path).exists(), link
+        headings = (
+            re.findall(r"^#+ (.+)$", (ROOT / path).read_text(), re.MULTILINE) if anchor else []
+        )
+        anchors = {
+            re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings
+        }
+        assert not anchor or anchor in anchors, link
+
+
+def test_hooks_run_what_make_check_runs() -> None:
+    described = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook["entry"] for repo in described["repos"] for hook in repo["hooks"]]
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = re.search(r"^check:.*\n((?:\t.+\n)+)", makefile, re.MULTILINE)
+    assert recipe is not None
+    commands = [line.strip().replace("$(BIN)", ".venv/bin") for line in recipe[1].splitlines()]
+    assert hooks == commands
+
+
+def test_command_chooses_the_example() -> None:
     (name,) = EXAMPLES[1]["classifier"]["networks"]
-    assert f"--params classifier.network={name}\n" in NETWORKS
+    assert f"--params classifier.network={name}\n" in GUIDE

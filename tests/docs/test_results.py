@@ -1,8 +1,9 @@
-"""The page of results is written from what runs left."""
+"""The tables of the page of results are written from the files of runs."""
 
+import re
 from pathlib import Path
 
-from results import fill
+from results import write_sections
 
 from tests.project import ROOT
 
@@ -12,7 +13,7 @@ PAGE = """Before.
 old
 <!-- /networks -->
 
-<!-- results: shop; env: my_shop -->
+<!-- results: shop/leave_one_out; env: my_shop -->
 Not measured yet.
 <!-- /results -->
 
@@ -20,11 +21,11 @@ After.
 """
 
 
-def test_the_table_of_the_networks_stands_below_its_commands(tmp_path: Path) -> None:
-    folder = tmp_path / "shop" / "shuffled_windows"
+def test_table_of_the_variants_follows_its_commands(tmp_path: Path) -> None:
+    folder = tmp_path / "shop" / "shuffled_windows" / "seed_42"
     folder.mkdir(parents=True)
     (folder / "reproduction.md").write_text("| # |\n|---:|\n| 1 |\n")
-    text, left = fill(PAGE, tmp_path, "2 cores")
+    text, missing = write_sections(PAGE, tmp_path, "2 cores")
     run = "    .venv/bin/kedro run --env my_shop --params split=shuffled_windows --pipelines"
     written = (
         "Before.\n\n<!-- networks: shop/shuffled_windows; env: my_shop -->\n\n"
@@ -32,16 +33,25 @@ def test_the_table_of_the_networks_stands_below_its_commands(tmp_path: Path) -> 
         "| # |\n|---:|\n| 1 |\n\n2 cores.\n<!-- /networks -->\n"
     )
     assert text.startswith(written)
-    # Without a comparison, a section is left as it stands, and named.
+    # A section without a comparison is not changed, and its file is reported.
     assert text.removeprefix(written) == PAGE.partition("<!-- /networks -->\n")[2]
-    assert left == [str(tmp_path / "shop" / "comparison.json")]
-    # Written again, it is the same.
-    assert fill(text, tmp_path, "2 cores")[0] == text
+    assert missing == [str(tmp_path / "shop" / "leave_one_out" / "comparison.json")]
+    # Writing again changes nothing.
+    assert write_sections(text, tmp_path, "2 cores")[0] == text
 
 
-def test_the_page_of_results_has_a_section_for_each_table() -> None:
-    """What is asked for is spelt right: of nothing that is there, every section is named."""
-    page = (ROOT / "docs" / "results.md").read_text()
-    text, left = fill(page, ROOT / "no such folder", "2 cores")
+def test_sections_of_the_page_have_valid_headers() -> None:
+    """Without results, every section is reported as missing and the page is not changed."""
+    page = (ROOT / "docs" / "explanation" / "results.md").read_text()
+    text, missing = write_sections(page, ROOT / "no such folder", "2 cores")
     assert text == page
-    assert len(left) == page.count("<!-- /results -->") + page.count("<!-- /networks -->") >= 6
+    assert len(missing) == page.count("<!-- /results -->") + page.count("<!-- /networks -->") >= 6
+
+
+def test_missing_figures_are_not_published() -> None:
+    """Every section of the page has its table and its commands."""
+    page = (ROOT / "docs" / "explanation" / "results.md").read_text()
+    sections = re.findall(r"<!-- (?:results|networks): .*?<!-- /\w+ -->", page, re.DOTALL)
+    assert len(sections) >= 6
+    assert all("    .venv/bin/kedro run" in section for section in sections)
+    assert all("\n| " in section for section in sections)

@@ -1,4 +1,4 @@
-"""The tutorial, followed to the letter with a shop's own CSV."""
+"""Follow the tutorial step by step, with a shop's own CSV."""
 
 import shlex
 import textwrap
@@ -22,7 +22,7 @@ CUSTOMERS = 40
 
 
 def block(first: str) -> str:
-    """The indented block of the page that begins with a text."""
+    """Return the indented block of the page that begins with a text."""
     lines = iter(PAGE[PAGE.index(f"    {first}") :].splitlines())
     found = []
     for line in lines:
@@ -33,22 +33,22 @@ def block(first: str) -> str:
 
 
 def write_orders(path: Path) -> None:
-    """A log like that of the page: its two lines, and more purchases by more customers."""
+    """Write a log with the two lines of the page, and more purchases by more customers."""
     rng = np.random.default_rng(0)
     lines = block("customer,sku,").splitlines()
     assert [line[:12] for line in lines[1:]] == ["000417,00831", "000417,00944"]
-    for place in range(CUSTOMERS):
-        customer = "000417" if place == 0 else f"{place:06d}"
+    for number in range(CUSTOMERS):
+        customer = "000417" if number == 0 else f"{number:06d}"
         for day in range(10, 15):
             sku = list(PRODUCTS)[rng.integers(0, len(PRODUCTS))]
             # One product has no title, another no brand and no department.
-            about = "," if sku == "00001" else "Rosalind,Skin care"
+            attributes = "," if sku == "00001" else "Rosalind,Skin care"
             title = f'"{PRODUCTS[sku]}"' if PRODUCTS[sku] else ""
-            lines.append(f"{customer},{sku},{title},{about},2024-05-{day}T10:00:00")
+            lines.append(f"{customer},{sku},{title},{attributes},2024-05-{day}T10:00:00")
     path.write_text("\n".join(lines))
 
 
-def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tutorial_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = copy_project(tmp_path)
     own = project / "conf" / "my_shop"
     own.mkdir()
@@ -64,20 +64,24 @@ def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
         return ran.stdout
 
-    install, look, train, again, recommend, export = commands_of(PAGE)
-    # It is what makes the environment that this test runs in.
+    install, prepare, train, update, recommend, export = commands_of(PAGE)
+    # The environment of this test was installed with it.
     assert install == "make run"
     early = kedro(project, *shlex.split(recommend)[1:])
     assert early.returncode != 0
-    assert "shop.json yet\nRun `kedro run` first" in early.stderr
+    assert "bundle yet.\nRun `kedro run --env my_shop` first." in early.stderr
     assert "Traceback" not in early.stdout + early.stderr
 
-    run(look)
+    run(prepare)
     check_tables(project)
     assert "kedro recommend --env my_shop --user ID" in " ".join(run(train).split())
-    assert (project / "data/08_reporting/my_shop/report.html").is_file()
+    report = "data/08_reporting/my_shop/leave_one_out/seed_42/report.html"
+    assert report in PAGE
+    assert (project / report).is_file()
+    # The original study's networks are not part of a run on one's own data.
+    assert not list((project / "data").rglob("model_i*"))
     (own / "parameters.yml").write_text(block("recommendation:"))
-    run(again)
+    run(update)
     assert "Decayed co-occurrence recommends" in run(recommend)
     run(export)
     assert set(pd.read_csv(project / "recommendations.csv")["model"]) == {"classifier"}
@@ -86,6 +90,7 @@ def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, Any] = {}
     exec(block("from bazar import Recommender"), names)
     assert names["shop"].models == ("decayed_cooccurrence", "classifier")
+    assert len(names["shop"].recommend(["00831", "00944"], k=3)) == 3
 
     (own / "globals.yml").write_text(
         block("dataset: my_shop").replace("user_id: customer", "user_id: client")
@@ -100,20 +105,21 @@ def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def check_tables(project: Path) -> None:
-    """Ids kept their zeros, titles and attributes are where they belong."""
+    """Check that ids keep their zeros, and that titles and attributes are joined."""
     sequences = pd.read_parquet(project / "data/04_feature/my_shop/sequences.parquet")
     assert len(sequences) == 5 * CUSTOMERS + 2
     assert set(sequences["item_id"]) == set(PRODUCTS)
     assert "000417" in set(sequences["user_id"])
-    coverage = pq.read_table(project / "data/03_primary/my_shop/title_coverage.parquet")
+    summary = project / "data/03_primary/my_shop/joining_summary"
+    coverage = pq.read_table(summary / "title_coverage.parquet")
     assert {row["title_source"]: row["products"] for row in coverage.to_pylist()} == {
         "orders": 5,
         "without title": 1,
     }
     vectors = pq.read_table(project / "data/04_feature/my_shop/title_vectors.parquet")
-    described = [
+    texts = [
         title if sku == "00001" else f"{title}. Rosalind, Skin care"
         for sku, title in PRODUCTS.items()
         if title
     ]
-    assert vectors["text"].to_pylist() == sorted(described)
+    assert vectors["text"].to_pylist() == sorted(texts)

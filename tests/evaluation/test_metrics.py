@@ -10,53 +10,53 @@ from sklearn.metrics import ndcg_score
 from bazar.evaluation.metrics import (
     HISTORY_EDGES,
     POPULARITY_EDGES,
-    bootstrap_interval,
-    catalogue_coverage,
-    novelty,
-    row_metrics,
-    shared_items,
-    slice_labels,
-    slices,
-    summarise,
-    target_ranks,
+    compute_bootstrap_interval,
+    compute_catalogue_coverage,
+    compute_novelty,
+    compute_ranking_metrics,
+    compute_row_metrics,
+    compute_target_ranks,
+    count_shared_items,
+    label_slices,
+    measure_slices,
 )
 
 
 def test_ranks_by_hand() -> None:
     scores = np.array([[9.0, 0.5, 0.9, 0.1], [9.0, 0.5, 0.5, 0.5], [9.0, 0.1, 0.7, 0.7]])
-    assert target_ranks(scores, np.array([1, 2, 3])).tolist() == [2.0, 2.0, 1.5]
+    assert compute_target_ranks(scores, np.array([1, 2, 3])).tolist() == [2.0, 2.0, 1.5]
 
 
-def test_a_constant_scorer_gets_chance() -> None:
+def test_a_constant_scorer_ranks_in_the_middle() -> None:
     scores = np.zeros((1000, 1001))
     targets = np.random.default_rng(0).integers(1, 1001, 1000)
-    ranks = target_ranks(scores, targets)
+    ranks = compute_target_ranks(scores, targets)
     assert (ranks == 500.5).all()
-    assert row_metrics(ranks)["hr@20"].sum() == 0
+    assert compute_row_metrics(ranks)["hr@20"].sum() == 0
 
 
-def test_random_scores_get_chance() -> None:
+def test_random_scores_have_the_hit_rate_of_chance() -> None:
     rng = np.random.default_rng(0)
-    ranks = target_ranks(rng.random((20000, 101)), rng.integers(1, 101, 20000))
-    assert row_metrics(ranks)["hr@10"].mean() == pytest.approx(0.10, abs=0.01)
+    ranks = compute_target_ranks(rng.random((20000, 101)), rng.integers(1, 101, 20000))
+    assert compute_row_metrics(ranks)["hr@10"].mean() == pytest.approx(0.10, abs=0.01)
 
 
 def test_padding_is_never_ranked() -> None:
-    assert target_ranks(np.array([[9.0, 1.0, 0.0]]), np.array([1])) == [1.0]
+    assert compute_target_ranks(np.array([[9.0, 1.0, 0.0]]), np.array([1])) == [1.0]
 
 
-def test_a_masked_target_shares_the_last_ranks() -> None:
+def test_a_filtered_target_shares_the_last_ranks() -> None:
     scores = np.array([[0.0, -np.inf, 0.3, 0.2, -np.inf]])
-    assert target_ranks(scores, np.array([1])) == [3.5]
+    assert compute_target_ranks(scores, np.array([1])) == [3.5]
 
 
-def test_nan_is_refused() -> None:
+def test_nan_scores_raise() -> None:
     with pytest.raises(ValueError, match="NaN"):
-        target_ranks(np.array([[0.0, np.nan, 0.3]]), np.array([2]))
+        compute_target_ranks(np.array([[0.0, np.nan, 0.3]]), np.array([2]))
 
 
 def test_metrics_by_hand() -> None:
-    figures = row_metrics(np.array([1.0, 3.0, 10.0, 10.5, 21.0]))
+    figures = compute_row_metrics(np.array([1.0, 3.0, 10.0, 10.5, 21.0]))
     assert figures["hr@1"].tolist() == [1, 0, 0, 0, 0]
     assert figures["hr@5"].tolist() == [1, 1, 0, 0, 0]
     assert figures["hr@10"].tolist() == [1, 1, 1, 0, 0]
@@ -73,21 +73,21 @@ def test_ndcg_agrees_with_scikit_learn(seed: int, k: int) -> None:
     targets = rng.integers(1, 30, 2)
     relevance = np.zeros((2, 29))
     relevance[[0, 1], targets - 1] = 1
-    ours = row_metrics(target_ranks(scores, targets))[f"ndcg@{k}"].mean()
+    ours = compute_row_metrics(compute_target_ranks(scores, targets))[f"ndcg@{k}"].mean()
     assert ours == pytest.approx(ndcg_score(relevance, scores[:, 1:], k=k))
 
 
 def test_coverage() -> None:
     table = pd.DataFrame({"rank": [1, 2, 11, 1], "item_id": ["a", "b", "c", "a"]})
-    assert catalogue_coverage(table, n_items=8, k=10) == 0.25
+    assert compute_catalogue_coverage(table, n_items=8, k=10) == 0.25
 
 
-def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+def test_interval_covers_the_true_mean_in_95_percent() -> None:
     rng = np.random.default_rng(0)
     covered = 0
     for trial in range(200):
         values = (rng.random(400) < 0.1).astype(float)
-        low, high = bootstrap_interval(values, np.arange(400), 300, seed=trial)
+        low, high = compute_bootstrap_interval(values, np.arange(400), 300, seed=trial)
         covered += low <= 0.1 <= high
     assert 0.90 <= covered / 200 <= 0.99
 
@@ -96,10 +96,10 @@ def test_rows_of_one_user_are_resampled_together() -> None:
     rng = np.random.default_rng(0)
     per_user = (rng.random(100) < 0.3).astype(float)
     values, users = np.repeat(per_user, 20), np.repeat(np.arange(100), 20)
-    clustered = np.ptp(bootstrap_interval(values, users, 500, seed=1))
-    alone = np.ptp(bootstrap_interval(per_user, np.arange(100), 500, seed=1))
+    clustered = np.ptp(compute_bootstrap_interval(values, users, 500, seed=1))
+    alone = np.ptp(compute_bootstrap_interval(per_user, np.arange(100), 500, seed=1))
     assert clustered == pytest.approx(alone, rel=1e-9)
-    assert clustered > 3 * np.ptp(bootstrap_interval(values, np.arange(2000), 500, seed=1))
+    assert clustered > 3 * np.ptp(compute_bootstrap_interval(values, np.arange(2000), 500, seed=1))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -110,7 +110,7 @@ def test_metrics_agree_with_ranx(seed: int) -> None:
     rows, items = 400, 40
     scores = rng.permuted(np.tile(np.arange(items + 1.0), (rows, 1)), axis=1)
     targets = rng.integers(1, items + 1, rows)
-    ours = row_metrics(target_ranks(scores, targets))
+    ours = compute_row_metrics(compute_target_ranks(scores, targets))
     qrels = Qrels({f"{row:03d}": {str(item): 1} for row, item in enumerate(targets)})
     run = Run(
         {
@@ -120,46 +120,50 @@ def test_metrics_agree_with_ranx(seed: int) -> None:
     )
     names = {"hr@1": "hit_rate@1", "hr@10": "hit_rate@10", "ndcg@5": "ndcg@5",
              "ndcg@10": "ndcg@10", "ndcg@20": "ndcg@20", "mrr@20": "mrr@20"}  # fmt: skip
-    theirs = evaluate(qrels, run, list(names.values()))
-    for name, of_ranx in names.items():
+    expected = evaluate(qrels, run, list(names.values()))
+    for name, ranx_name in names.items():
         assert 0 < ours[name].mean() < 1
-        assert ours[name].mean() == pytest.approx(theirs[of_ranx])
+        assert ours[name].mean() == pytest.approx(expected[ranx_name])
 
 
 def test_novelty_by_hand() -> None:
-    # One added to each count: shares of 4, 2, 1 and 1 eighths.
+    # One is added to each count: shares of 4, 2, 1 and 1 eighths.
     counts = pd.Series({"a": 3, "b": 1, "c": 0, "d": 0})
     table = pd.DataFrame({"rank": [1, 2, 1, 2, 11], "item_id": ["a", "b", "a", "c", "d"]})
-    assert novelty(table, counts, k=10) == pytest.approx((1 + 2 + 1 + 3) / 4)
-    assert novelty(table.head(0), counts, k=10) == 0
+    assert compute_novelty(table, counts, k=10) == pytest.approx((1 + 2 + 1 + 3) / 4)
+    assert compute_novelty(table.head(0), counts, k=10) == 0
 
 
 def test_shared_items_by_hand() -> None:
     columns = ["row", "rank", "item_id"]
-    one = pd.DataFrame(
+    first = pd.DataFrame(
         [(0, 1, "a"), (0, 2, "b"), (0, 3, "c"), (1, 1, "a"), (2, 1, "a"), (2, 2, "b")],
         columns=columns,
     )
-    other = pd.DataFrame(
+    second = pd.DataFrame(
         [(0, 1, "c"), (0, 2, "a"), (0, 3, "d"), (1, 1, "b"), (2, 1, "b"), (2, 2, "a")],
         columns=columns,
     )
-    # Row 3 has no recommendations; "c" is beyond the first two of one list.
-    assert shared_items(one, other, 4, k=3).tolist() == [2, 0, 2, 0]
-    assert shared_items(one, other, 4, k=2).tolist() == [1, 0, 2, 0]
-    assert shared_items(one, one, 4, k=3).tolist() == [3, 1, 2, 0]
+    # Row 3 has no recommendations; "c" is not among the first two items of one list.
+    assert count_shared_items(first, second, 4, k=3).tolist() == [2, 0, 2, 0]
+    assert count_shared_items(first, second, 4, k=2).tolist() == [1, 0, 2, 0]
+    assert count_shared_items(first, first, 4, k=3).tolist() == [3, 1, 2, 0]
 
 
 def test_slices_by_hand() -> None:
     ranks = np.array([1.0, 20, 3, 1, 30, 1])
     values = np.array([1, 2, 5, 21, 90, 0])
-    found = slices(values, HISTORY_EDGES, row_metrics(ranks), list("uvwxyz"), 100, 0)
-    told = [(one["label"], one["rows"], one["hr@10"], one["ndcg@10"]) for one in found]
-    assert told == [
+    found = measure_slices(
+        values, HISTORY_EDGES, compute_row_metrics(ranks), list("uvwxyz"), 100, 0
+    )
+    columns = ("label", "rows", "hr@10", "ndcg@10")
+    assert [tuple(row[name] for name in columns) for row in found] == [
         ("0", 1, 1.0, 1.0), ("1–2", 2, 0.5, 0.5), ("3–5", 1, 1.0, 0.5), ("21+", 2, 0.5, 0.5),
     ]  # fmt: skip
-    found = slices(values, POPULARITY_EDGES, row_metrics(ranks), list("uvwxyz"), 100, 0, "cold")
-    assert [one["label"] for one in found] == ["cold", "1–4", "5–9", "20–49", "50+"]
+    found = measure_slices(
+        values, POPULARITY_EDGES, compute_row_metrics(ranks), list("uvwxyz"), 100, 0, "cold"
+    )
+    assert [row["label"] for row in found] == ["cold", "1–4", "5–9", "20–49", "50+"]
     low, high = found[1]["hr@10_ci95"]
     assert (low, high) == (0, 1)
 
@@ -169,29 +173,31 @@ def test_slices_by_hand() -> None:
     st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=60),
     st.sampled_from([HISTORY_EDGES, POPULARITY_EDGES]),
 )
-def test_slices_add_up_to_the_whole(rows: list[tuple[int, int]], edges: tuple[int, ...]) -> None:
+def test_slices_add_up_to_all_rows(rows: list[tuple[int, int]], edges: tuple[int, ...]) -> None:
     values, ranks = (np.array(column) for column in zip(*rows, strict=True))
-    per_row = row_metrics(ranks.astype(float))
-    found = slices(values, edges, per_row, np.arange(len(rows)) // 2, 100, 0)
-    assert sum(one["rows"] for one in found) == len(rows)
-    labels, counts = np.unique(slice_labels(values, edges), return_counts=True)
-    told = {one["label"]: one["rows"] for one in found}
-    assert told == dict(zip(labels.tolist(), counts.tolist(), strict=True))
+    per_row = compute_row_metrics(ranks.astype(float))
+    found = measure_slices(values, edges, per_row, np.arange(len(rows)) // 2, 100, 0)
+    assert sum(row["rows"] for row in found) == len(rows)
+    labels, counts = np.unique(label_slices(values, edges), return_counts=True)
+    n_rows = {row["label"]: row["rows"] for row in found}
+    assert n_rows == dict(zip(labels.tolist(), counts.tolist(), strict=True))
     for name in ("hr@10", "ndcg@10"):
-        whole = sum(one["rows"] * one[name] for one in found) / len(rows)
-        assert whole == pytest.approx(per_row[name].mean())
+        mean = sum(row["rows"] * row[name] for row in found) / len(rows)
+        assert mean == pytest.approx(per_row[name].mean())
 
 
-def test_summary_has_every_figure() -> None:
+def test_ranking_metrics_have_every_key() -> None:
     table = pd.DataFrame({"rank": [1, 1], "item_id": ["a", "b"]})
     rows = pd.DataFrame({"user_id": ["u", "v"], "n_seen": [1, 4], "target_count": [0, 9]})
     counts = pd.Series([1, 1, 1, 1], index=list("abcd"))
-    figures = summarise(np.array([1.0, 30.0]), rows, table, counts, resamples=100, seed=0)
+    figures = compute_ranking_metrics(
+        np.array([1.0, 30.0]), rows, table, counts, resamples=100, seed=0
+    )
     assert figures["hr@10"] == 0.5
     assert figures["coverage@10"] == 0.5
     assert figures["novelty@10"] == 2.0
-    assert [one["label"] for one in figures["by_history_length"]] == ["1–2", "3–5"]
-    assert [one["label"] for one in figures["by_target_popularity"]] == ["0 (cold)", "5–9"]
+    assert [row["label"] for row in figures["by_history_length"]] == ["1–2", "3–5"]
+    assert [row["label"] for row in figures["by_target_popularity"]] == ["0 (cold)", "5–9"]
     assert set(figures) == {
         "hr@1", "hr@5", "hr@10", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20",
         "coverage@10", "novelty@10", "hr@10_ci95", "ndcg@10_ci95", "by_history_length",

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bazar.ingestion.attributes import join_attribute_texts, join_attributes
-from bazar.ingestion.titles import LONGEST
+from bazar.ingestion.titles import MAX_TITLE_LENGTH
 
 PAIRS = [
     ("Rosalind", "Rosalind"),
     ('["Rosalind", "Skin Care"]', "Rosalind, Skin Care"),
     ('[["Beauty", "Makeup"], ["Beauty", "Nails"]]', "Beauty, Makeup, Nails"),
     ("[['Beauty', \"Men's Care\"]]", "Beauty, Men's Care"),
-    # As of several columns: a list of texts, of which some are lists.
+    # Several columns: a list of texts, some of which are lists.
     ('["Rosalind", "[[\\"Beauty\\", \\"Rosalind\\"]]"]', "Rosalind, Beauty"),
     ('["Rosalind", "[[\'Beauty\']]", null]', "Rosalind, Beauty"),
     (' ["Rosalind"]\n', "Rosalind"),
@@ -37,24 +37,24 @@ PAIRS = [
     ('{"Brand": "Rosalind"}', None),
     ("{'Brand': 'Rosalind'}", None),
     ('["\\ud800a"]', "?a"),
-    ("[" * 100_000 + "]" * 100_000, "[" * LONGEST),
+    ("[" * 100_000 + "]" * 100_000, "[" * MAX_TITLE_LENGTH),
     (json.dumps(["x" * 600, "y" * 600]), "x" * 600 + ", " + "y" * 398),
     (json.dumps(["x" * 998, "y"]), "x" * 998 + ","),
 ]
 
 
 @pytest.mark.parametrize(("given", "expected"), PAIRS)
-def test_attributes(given: str | None, expected: str | None) -> None:
+def test_attributes_are_cleaned_and_joined(given: str | None, expected: str | None) -> None:
     assert join_attribute_texts(given) == expected
 
 
-def test_on_a_backend_they_are_the_same() -> None:
-    # Often enough that a batch holds some of them several times.
+def test_backend_joins_attributes_like_the_function() -> None:
+    # Repeated, so that a batch contains some of them several times.
     table = ibis.memtable(
-        [{"place": place, "raw": given} for place, (given, _) in enumerate(PAIRS * 100)],
-        schema={"place": "int64", "raw": "string"},
+        [{"number": number, "raw": given} for number, (given, _) in enumerate(PAIRS * 100)],
+        schema={"number": "int64", "raw": "string"},
     )
-    joined = table.mutate(joined=join_attributes(table.raw).nullif("")).order_by("place")
+    joined = table.mutate(joined=join_attributes(table.raw).nullif("")).order_by("number")
     assert joined.joined.to_pyarrow().to_pylist() == [expected for _, expected in PAIRS] * 100
 
 
@@ -64,18 +64,20 @@ names = st.text(alphabet="abcDE é&'\"\\,", min_size=1, max_size=6).map(
 nested = st.recursive(st.none() | names, lambda inner: st.lists(inner, max_size=4), max_leaves=12)
 
 
-def flat(value: Any) -> list[str]:
+def flatten(value: Any) -> list[str]:
     if isinstance(value, list):
-        return [text for one in value for text in flat(one)]
+        return [text for item in value for text in flatten(item)]
     return [] if value is None else [value]
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(nested, max_size=4))
-def test_lists_of_any_depth_in_both_notations(value: list[Any]) -> None:
-    expected = ", ".join(dict.fromkeys(flat(value))) or None
+def test_nested_lists_are_read_in_json_and_python_notation(value: list[Any]) -> None:
+    expected = ", ".join(dict.fromkeys(flatten(value))) or None
     assert join_attribute_texts(json.dumps(value)) == expected
     assert join_attribute_texts(repr(value)) == expected
-    # As the texts of several columns.
-    texts = [one if isinstance(one, str) else json.dumps(one) for one in value if one is not None]
+    # Combined from several columns.
+    texts = [
+        item if isinstance(item, str) else json.dumps(item) for item in value if item is not None
+    ]
     assert join_attribute_texts(json.dumps(texts)) == expected

@@ -1,6 +1,6 @@
-"""Every kind of dirt: what the docs say of it is what happens.
+"""Every kind of malformed input is handled as documented.
 
-The names of the cases are the first column of the tables in docs/datasets.md.
+The names of the cases are the first column of the tables in docs/reference/bad-input.md.
 """
 
 import gzip
@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 import pytest
 
 from bazar.config.data import IngestionOptions, JoiningOptions
-from bazar.data.catalogue import ADDED_PRODUCTS
+from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA
 from bazar.datasets.raw import RawDataset
 from bazar.errors import InputError
 from bazar.pipelines.ingestion.nodes import ingest_raw_files
@@ -58,7 +58,7 @@ TITLES = b"".join(
 
 @dataclass
 class Prepared:
-    """What became of the files."""
+    """The tables that the pipelines make of the files."""
 
     interactions: list[dict[str, Any]]
     products: dict[str, str | None]
@@ -76,7 +76,7 @@ def prepare(
     keep_users: Any = "all",
     **limits: int,
 ) -> Prepared:
-    """Write the files, and run the nodes from the raw files to the sequences."""
+    """Write the files, and run the nodes that read, join and order them."""
     for name, content in ({"products.jsonl": TITLES} | files).items():
         (folder / name).write_bytes(content)
     options = IngestionOptions(**sources, max_reject_share=1.0)
@@ -96,46 +96,46 @@ def prepare(
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None
         raise
-    accepted, products, rejects, counts = ingest_raw_files(*tables, options)
-    # Customers of one purchase are kept, so that a case needs no second one.
+    accepted, products, summary = ingest_raw_files(*tables, options)
+    # Users with one purchase are kept, so that each case needs only one purchase.
     joining = JoiningOptions.model_construct(
         min_interactions=1, keep_users=keep_users, keep_unsold_products=True
     )
-    interactions, listed, coverage, _ = join_titles(
-        accepted, products, ADDED_PRODUCTS.empty_table(), joining
+    interactions, listed, joined = join_titles(
+        accepted, products, ADDED_PRODUCTS_SCHEMA.empty_table(), joining
     )
     sequences = order_sequences(interactions, index_items(listed))
     return Prepared(
-        rows(interactions),
-        {row["item_id"]: row["title"] for row in rows(listed)},
-        {row["reason"]: row["count"] for row in rows(rejects)},
+        list_rows(interactions),
+        {row["item_id"]: row["title"] for row in list_rows(listed)},
+        {row["reason"]: row["count"] for row in list_rows(summary["rejects"])},
         {
             row["source_file"]: (row["rows_read"], row["rows_kept"], row["rows_rejected"])
-            for row in rows(counts)
+            for row in list_rows(summary["counts"])
         },
-        {row["title_source"]: row for row in rows(coverage)},
-        rows(sequences.order_by("user_id", "position")),
-        {row["item_id"]: row["attributes"] for row in rows(listed)},
+        {row["title_source"]: row for row in list_rows(joined["title_coverage"])},
+        list_rows(sequences.order_by("user_id", "position")),
+        {row["item_id"]: row["attributes"] for row in list_rows(listed)},
     )
 
 
-def rows(table: ir.Table) -> list[dict[str, Any]]:
+def list_rows(table: ir.Table) -> list[dict[str, Any]]:
     return table.to_pyarrow().to_pylist()
 
 
 def line(**fields: Any) -> bytes:
-    """A good line, but for what is given."""
-    good = {"user": "u", "item": "a", "time": TIME, "stars": 5}
-    return json.dumps(good | fields, ensure_ascii=False).encode(errors="surrogateescape") + b"\n"
+    """Return a valid line with the given changes."""
+    valid = {"user": "u", "item": "a", "time": TIME, "stars": 5}
+    return json.dumps(valid | fields, ensure_ascii=False).encode(errors="surrogateescape") + b"\n"
 
 
-GOOD = line() + line(item="b", time=TIME + 1)
+VALID = line() + line(item="b", time=TIME + 1)
 CSV_ROWS = b"user,item,time,stars\nu,a,%d,5\nu,b,%d,5\n" % (TIME, TIME + 1)
 
 
 @dataclass(frozen=True)
 class Case:
-    """Dirt beside two good rows: how many rows are kept, or what the error says."""
+    """Malformed input next to two valid rows: the number of kept rows, or the error message."""
 
     content: bytes
     kept: int = 2
@@ -146,73 +146,77 @@ class Case:
     limits: dict[str, int] = field(default_factory=dict)
 
 
-PACKED = gzip.compress(GOOD * 1000)
+COMPRESSED = gzip.compress(VALID * 1000)
 CASES = {
     "broken JSON, or a lone surrogate in it": Case(
-        GOOD + b'{"user": "cut\n' + b'{"user": "\\ud800", "item": "a", "time": 1}\n' + b"words",
+        VALID + b'{"user": "cut\n' + b'{"user": "\\ud800", "item": "a", "time": 1}\n' + b"words",
         rejects={"broken JSON": 3},
     ),
-    "a line that is no object": Case(GOOD + b"[1, 2]\n7\n", rejects={"not a JSON object": 2}),
+    "a line that is not a JSON object": Case(
+        VALID + b"[1, 2]\n7\n", rejects={"not a JSON object": 2}
+    ),
     "a blank line": Case(
-        b"\n \n" + GOOD + b"\t\n",
+        b"\n \n" + VALID + b"\t\n",
         check=lambda found: found.counts["orders.jsonl"] == (2, 2, 0),
     ),
-    "a byte order mark": Case(b"\xef\xbb\xbf" + GOOD),
-    "lines that end in CRLF": Case(GOOD.replace(b"\n", b"\r\n")),
-    "not UTF-8": Case(GOOD + line(user="caf\udce9"), rejects={"not UTF-8": 1}),
-    "a line of 20 MB": Case(GOOD + line(user="v", note="x" * 20_000_000), kept=3),
+    "a byte order mark": Case(b"\xef\xbb\xbf" + VALID),
+    "lines that end in CRLF": Case(VALID.replace(b"\n", b"\r\n")),
+    "not UTF-8": Case(VALID + line(user="caf\udce9"), rejects={"not UTF-8": 1}),
+    "a line of 20 MB": Case(VALID + line(user="v", note="x" * 20_000_000), kept=3),
     "a line of more than 32 MB": Case(
-        GOOD + line(note="x" * 34_000_000), error="orders.jsonl, line 3: longer than 32 MB"
+        VALID + line(note="x" * 34_000_000), error="orders.jsonl, line 3: longer than 32 MB"
     ),
     "a rating of NaN or 1e400": Case(
-        GOOD
+        VALID
         + line(user="v", stars="X").replace(b'"X"', b"NaN")
         + line(user="w", stars="X").replace(b'"X"', b"1e400"),
         kept=4,
         check=lambda found: [row["rating"] for row in found.interactions] == [5, 5, None, None],
     ),
-    "a time of NaN or 1e400, or one that is no number": Case(
-        GOOD
+    "a timestamp of NaN or 1e400, or one that is not a number": Case(
+        VALID
         + line(time="X").replace(b'"X"', b"NaN")
         + line(time="X").replace(b'"X"', b"1e400")
         + line(time="yesterday"),
         rejects={"timestamp is not a time": 3},
     ),
-    "a key twice in an object": Case(
-        GOOD + b'{"user": "v", "user": "w", "item": "a", "time": %d}\n' % TIME,
+    "a repeated key in an object": Case(
+        VALID + b'{"user": "v", "user": "w", "item": "a", "time": %d}\n' % TIME,
         kept=3,
         check=lambda found: found.interactions[-1]["user_id"] == "v",
     ),
-    "100,000 brackets within one another": Case(
-        GOOD + line(user="v", note="X").replace(b'"X"', b"[" * 100_000 + b"]" * 100_000), kept=3
+    "100,000 nested brackets": Case(
+        VALID + line(user="v", note="X").replace(b'"X"', b"[" * 100_000 + b"]" * 100_000), kept=3
     ),
-    "a gzip file that was cut": Case(PACKED[:-20], name="orders.jsonl.gz", error="is cut"),
+    "a truncated gzip file": Case(
+        COMPRESSED[:-20], name="orders.jsonl.gz", error="is truncated (incomplete gzip stream)"
+    ),
     "an empty file, or an empty gzip file": Case(
         gzip.compress(b""), name="orders.jsonl.gz", error="is empty"
     ),
     "a gzip file of several members": Case(
         gzip.compress(line()) + gzip.compress(line(item="b")), name="orders.jsonl.gz"
     ),
-    "gzip without .gz, or .gz without gzip": Case(gzip.compress(GOOD), name="orders.jsonl"),
-    "a file that unpacks to too much": Case(
+    "gzip without .gz, or .gz without gzip": Case(gzip.compress(VALID), name="orders.jsonl"),
+    "a file that is too large after decompression": Case(
         gzip.compress(line(note=" " * 1000) * 2000),
         name="orders.jsonl.gz",
         limits={"max_bytes": 1_000_000},
-        error="more than 1,000,000 bytes when it is unpacked",
+        error="more than 1,000,000 bytes after decompression",
     ),
-    "a file of too many rows": Case(
-        GOOD * 600, limits={"max_rows": 1000}, error="more than 1,000 rows"
+    "a file with too many rows": Case(
+        VALID * 600, limits={"max_rows": 1000}, error="more than 1,000 rows"
     ),
-    "a zip archive": Case(b"PK\x03\x04" + GOOD, error="is a zip archive: unpack it"),
+    "a zip archive": Case(b"PK\x03\x04" + VALID, error="is a zip archive. Extract it"),
     "a column that is missing or was renamed": Case(
-        GOOD.replace(b'"item"', b'"sku"'),
-        error="has no column 'item'\n  found sku, stars, time, user\n"
+        VALID.replace(b'"item"', b'"sku"'),
+        error="has no column 'item'. Available: sku, stars, time, user.\n"
         "Set interactions.orders.columns.item_id",
     ),
-    "a key that some lines lack": Case(
-        GOOD + b'{"user": "u", "time": %d}\n' % TIME, rejects={"missing item_id": 1}
+    "a key that is missing in some lines": Case(
+        VALID + b'{"user": "u", "time": %d}\n' % TIME, rejects={"missing item_id": 1}
     ),
-    "columns that nobody asked for": Case(GOOD + line(user="v", other={"a": [1]}), kept=3),
+    "columns that are not mapped": Case(VALID + line(user="v", other={"a": [1]}), kept=3),
     "a delimiter at the end of every line": Case(
         CSV_ROWS.replace(b"\n", b",\n"), name="orders.csv"
     ),
@@ -225,11 +229,13 @@ CASES = {
     "a CSV line with too few or too many columns": Case(
         CSV_ROWS + b"u\nu,a,1,5,6\n", name="orders.csv", rejects={"wrong number of columns": 2}
     ),
-    "a CSV line with text beside its quotes": Case(
+    "a CSV line with text next to its quotes": Case(
         CSV_ROWS + b'"u"v,a,1,5\n', name="orders.csv", rejects={"broken quotes": 1}
     ),
-    "a quote that nothing closes": Case(
-        CSV_ROWS + b'"u,a,1,5\n' + CSV_ROWS, name="orders.csv", error="line 4: a quote opens"
+    "a quote that is never closed": Case(
+        CSV_ROWS + b'"u,a,1,5\n' + CSV_ROWS,
+        name="orders.csv",
+        error="line 4: a quote is opened and never closed",
     ),
     "ids of digits, with and without leading zeros": Case(
         CSV_ROWS + b"007,0205616461,%d,5\n7,205616461,%d,5\n" % (TIME, TIME),
@@ -240,34 +246,36 @@ CASES = {
             and {"0205616461", "205616461"} <= set(found.products)
         ),
     ),
-    "a number where an id belongs": Case(
-        GOOD + line(item=205616461),
+    "a number instead of a text as an id": Case(
+        VALID + line(item=205616461),
         kept=3,
         check=lambda found: "205616461" in found.products,
     ),
     "an id that is null, empty or blank": Case(
-        GOOD + line(user=None) + line(user="") + line(item=" \t"),
+        VALID + line(user=None) + line(user="") + line(item=" \t"),
         rejects={"missing user_id": 2, "missing item_id": 1},
     ),
-    "a time that is 0, negative, before 1995 or in the future": Case(
-        GOOD + line(time=0) + line(time=-TIME) + line(time=788_918_399_999) + line(time=TIME * 4),
+    "a timestamp that is 0, negative, before 1995 or in the future": Case(
+        VALID + line(time=0) + line(time=-TIME) + line(time=788_918_399_999) + line(time=TIME * 4),
         rejects={"impossible timestamp": 4},
     ),
-    "no time": Case(GOOD + line(time=None) + line(time=" "), rejects={"missing timestamp": 2}),
-    "a whole file in seconds where milliseconds are expected, or reverse": Case(
+    "no timestamp": Case(
+        VALID + line(time=None) + line(time=" "), rejects={"missing timestamp": 2}
+    ),
+    "a file in seconds instead of milliseconds, or reverse": Case(
         line(time=TIME // 1000) + line(item="b", time=TIME // 1000 + 1) + line(time=0),
         rejects={"impossible timestamp": 1},
         check=lambda found: [row["timestamp"] for row in found.interactions] == [TIME, TIME + 1000],
     ),
     "some rows in seconds": Case(
-        GOOD + line(time=TIME // 1000), rejects={"impossible timestamp": 1}
+        VALID + line(time=TIME // 1000), rejects={"impossible timestamp": 1}
     ),
-    "equal times": Case(
+    "equal timestamps": Case(
         line(item="b") + line(item="a") + line(item="c"),
         kept=3,
         check=lambda found: [row["item_id"] for row in found.sequences] == ["b", "a", "c"],
     ),
-    "the same user, item and time again": Case(GOOD + line(stars=1) + line(), kept=2),
+    "a repeated user, item and timestamp": Case(VALID + line(stars=1) + line(), kept=2),
     "a customer of 100,000 purchases": Case(
         b"".join(line(user="v", item=f"i{n % 7}", time=TIME + n) for n in range(100_000)),
         kept=100_000,
@@ -277,7 +285,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_rows(tmp_path: Path, name: str) -> None:
+def test_malformed_file_or_row_is_handled_as_documented(tmp_path: Path, name: str) -> None:
     case = CASES[name]
     sources = CSV_SOURCES if "csv" in case.name else JSON_SOURCES
     if case.error:
@@ -298,92 +306,96 @@ TITLE_CASES: dict[str, tuple[str | None, str | None]] = {
     "no title, or a blank one": (" \u200b ", None),
     "a title of 1 MB": ("x" * 2**20, "x" * 1000),
     "entities and tags": ("<span class='a'>Rose &amp;amp; Oat</span>", "Rose & Oat"),
-    "a script in place of a title": ("var aPageStart = (new Date()).getTime();", None),
-    "emoji, and scripts from right to left": ("💄 👩‍🔬 שמן", "💄 👩‍🔬 שמן"),
-    "letters of no width, and marks of direction": ("\u202eRo\u200bse\ufeff", "Rose"),
+    "a script instead of a title": ("var aPageStart = (new Date()).getTime();", None),
+    "emoji, and right-to-left scripts": ("💄 👩‍🔬 שמן", "💄 👩‍🔬 שמן"),
+    "invisible characters, and marks of text direction": ("\u202eRo\u200bse\ufeff", "Rose"),
 }
 
 
 @pytest.mark.parametrize("name", TITLE_CASES)
-def test_titles(tmp_path: Path, name: str) -> None:
+def test_title_is_cleaned_as_documented(tmp_path: Path, name: str) -> None:
     given, expected = TITLE_CASES[name]
     products = json.dumps({"item": "a", "title": given}).encode() + b"\n"
-    found = prepare(tmp_path, {"orders.jsonl": GOOD, "products.jsonl": products})
+    found = prepare(tmp_path, {"orders.jsonl": VALID, "products.jsonl": products})
     assert found.products["a"] == expected
     assert len(found.interactions) == 2
 
 
 ATTRIBUTE_CASES: dict[str, tuple[Any, str | None]] = {
     "no attributes": (None, None),
-    "empty or blank ones, and `Unknown`": (["Unknown", "", " ", None, "Nails"], "Nails"),
-    "the same attribute again": ([["Beauty", "Nails"], ["Beauty"]], "Beauty, Nails"),
+    "empty or blank attributes, and `Unknown`": (["Unknown", "", " ", None, "Nails"], "Nails"),
+    "a repeated attribute": ([["Beauty", "Nails"], ["Beauty"]], "Beauty, Nails"),
     "entities, tags, white space in attributes": ("Hands &amp;  <b>Nails</b>", "Hands & Nails"),
     "a list as text": ("['Beauty', ['Nails']]", "Beauty, Nails"),
-    "brackets around no list": ("[rose] & [oat]", "[rose] & [oat]"),
-    "neither text nor number in a list": (["Nails", True, {"a": "b"}, 5], "Nails, 5"),
+    "brackets that are not a list": ("[rose] & [oat]", "[rose] & [oat]"),
+    "a value in a list that is neither text nor number": (
+        ["Nails", True, {"a": "b"}, 5],
+        "Nails, 5",
+    ),
     "attributes of 1 MB": (["x" * 2**20, "y"], "x" * 1000),
 }
 
 
 @pytest.mark.parametrize("name", ATTRIBUTE_CASES)
-def test_attributes(tmp_path: Path, name: str) -> None:
+def test_attributes_are_combined_as_documented(tmp_path: Path, name: str) -> None:
     given, expected = ATTRIBUTE_CASES[name]
     products = json.dumps({"item": "a", "title": "Rose", "kind": given}).encode() + b"\n"
     catalogue = JSON_SOURCES["products"]["catalogue"]
     columns = catalogue["columns"] | {"attributes": "kind"}  # type: ignore[operator]
     sources = JSON_SOURCES | {"products": {"catalogue": catalogue | {"columns": columns}}}
-    found = prepare(tmp_path, {"orders.jsonl": GOOD, "products.jsonl": products}, sources)
+    found = prepare(tmp_path, {"orders.jsonl": VALID, "products.jsonl": products}, sources)
     assert found.attributes["a"] == expected
 
 
 PRODUCT_CASES = {
-    "a purchase of a product that no source knows",
+    "a purchase of a product that is in no source",
     "a product that is listed without a title",
-    "a product that is listed often",
+    "a product that is listed several times",
 }
 
 
 @pytest.mark.parametrize(("keep_users", "kept"), [("all", 3), ("any", 1), ("all_titled", 0)])
-def test_unknown_products_are_counted(tmp_path: Path, keep_users: str, kept: int) -> None:
+def test_purchases_without_a_title_are_kept_or_dropped_and_counted(
+    tmp_path: Path, keep_users: str, kept: int
+) -> None:
     products = b'{"item": "a", "title": "Rose"}\n{"item": "b", "title": null}\n'
-    orders = GOOD + line(item="c", time=TIME + 2) + line(user="v") + line(user="v", time=TIME + 1)
+    orders = VALID + line(item="c", time=TIME + 2) + line(user="v") + line(user="v", time=TIME + 1)
     found = prepare(
         tmp_path, {"orders.jsonl": orders, "products.jsonl": products}, keep_users=keep_users
     )
-    of_first = [row for row in found.interactions if row["user_id"] == "u"]
-    assert len(of_first) == kept
+    first_user = [row for row in found.interactions if row["user_id"] == "u"]
+    assert len(first_user) == kept
     assert len(found.interactions) == kept + 2
     unknown, untitled = found.coverage["unknown product"], found.coverage["without title"]
     assert (unknown["products"], unknown["interactions"], unknown["examples"]) == (1, 1, ["c"])
     assert (untitled["products"], untitled["interactions"], untitled["examples"]) == (1, 1, ["b"])
 
 
-def test_the_first_title_counts(tmp_path: Path) -> None:
+def test_title_is_the_first_one_of_the_source(tmp_path: Path) -> None:
     products = b"".join(
         json.dumps({"item": "a", "title": title}).encode() + b"\n" for title in ("", "Rose", "Oat")
     )
-    found = prepare(tmp_path, {"orders.jsonl": GOOD, "products.jsonl": products})
+    found = prepare(tmp_path, {"orders.jsonl": VALID, "products.jsonl": products})
     assert found.products["a"] == "Rose"
 
 
-def test_the_docs_have_a_row_for_every_case_and_no_other() -> None:
-    text = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
-    section = text[text.index("## What happens to dirt") :]
-    told = re.findall(r"^\| ([^|]+?) \|", section, flags=re.MULTILINE)
-    names = [name for name in told if name not in {"dirt"} and not name.startswith("--")]
+def test_docs_list_exactly_the_tested_cases() -> None:
+    page = (ROOT / "docs" / "reference" / "bad-input.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| ([^|]+?) \|", page, flags=re.MULTILINE)
+    names = [cell for cell in cells if cell != "input" and not cell.startswith("--")]
     assert sorted(names) == sorted({*CASES, *TITLE_CASES, *PRODUCT_CASES, *ATTRIBUTE_CASES})
 
 
-def _files(*parts: bytes) -> dict[str, bytes]:
+def number_files(*parts: bytes) -> dict[str, bytes]:
     return {f"orders-{number}.jsonl": part for number, part in enumerate(parts)}
 
 
-def test_a_file_read_twice_changes_nothing(tmp_path: Path) -> None:
+def test_duplicate_files_do_not_change_the_result(tmp_path: Path) -> None:
     other = line(user="v") + line(user="v", item="b") + line(user="v", item="c")
     for name in ("once", "twice"):
         (tmp_path / name).mkdir()
-    once = prepare(tmp_path / "once", _files(GOOD, other))
-    twice = prepare(tmp_path / "twice", _files(GOOD, other, other, GOOD))
+    once = prepare(tmp_path / "once", number_files(VALID, other))
+    twice = prepare(tmp_path / "twice", number_files(VALID, other, other, VALID))
     assert twice.sequences == once.sequences
     assert twice.products == once.products
     assert {name: row["interactions"] for name, row in twice.coverage.items()} == {
@@ -391,9 +403,9 @@ def test_a_file_read_twice_changes_nothing(tmp_path: Path) -> None:
     }
 
 
-def test_the_order_in_which_files_are_named_changes_nothing(tmp_path: Path) -> None:
-    # All at one time: the files' names decide, then their rows.
-    files = _files(line(item="c") + line(item="b"), line(item="a") + line(item="d"))
+def test_order_of_files_does_not_change_the_result(tmp_path: Path) -> None:
+    # All timestamps are equal, so rows are ordered by file name, then by row number.
+    files = number_files(line(item="c") + line(item="b"), line(item="a") + line(item="d"))
     names = list(files)
     found = []
     for given in (names, names[::-1], ["*.jsonl"], [*names, "orders-*"]):
@@ -408,18 +420,18 @@ def test_the_order_in_which_files_are_named_changes_nothing(tmp_path: Path) -> N
     assert found[1:] == found[:1] * 3
 
 
-def test_one_more_file_gives_what_all_of_them_give_anew(tmp_path: Path) -> None:
+def test_added_file_gives_the_same_result_as_all_files_at_once(tmp_path: Path) -> None:
     first, second = line(time=TIME + 5) + line(user="v"), line(item="b") + line(user="w")
-    for name in ("grown", "anew"):
+    for name in ("grown", "complete"):
         (tmp_path / name).mkdir()
-    prepare(tmp_path / "grown", _files(first))
-    grown = prepare(tmp_path / "grown", _files(first, second))
-    anew = prepare(tmp_path / "anew", _files(first, second))
-    assert grown == anew
+    prepare(tmp_path / "grown", number_files(first))
+    grown = prepare(tmp_path / "grown", number_files(first, second))
+    complete = prepare(tmp_path / "complete", number_files(first, second))
+    assert grown == complete
     assert [row["item_id"] for row in grown.sequences] == ["b", "a", "a", "a"]
 
 
-def test_optional_sources_may_have_no_file(tmp_path: Path) -> None:
+def test_optional_source_may_have_no_file(tmp_path: Path) -> None:
     orders = JSON_SOURCES["interactions"]["orders"]
     sources = JSON_SOURCES | {
         "interactions": {
@@ -427,20 +439,20 @@ def test_optional_sources_may_have_no_file(tmp_path: Path) -> None:
             "new": orders | {"files": "orders.jsonl", "optional": True},
         }
     }
-    found = prepare(tmp_path, {"orders.jsonl": GOOD}, sources)
+    found = prepare(tmp_path, {"orders.jsonl": VALID}, sources)
     assert len(found.interactions) == 2
     (tmp_path / "orders.jsonl").unlink()
-    with pytest.raises(InputError, match=r"should hold one of old.csv, orders.jsonl"):
+    with pytest.raises(InputError, match=r"expected one of old.csv, orders.jsonl"):
         prepare(tmp_path, {}, sources)
 
 
-def test_lines_that_are_literals_of_python(tmp_path: Path) -> None:
+def test_python_literals_are_parsed_and_never_executed(tmp_path: Path) -> None:
     lines = (
         b"{'item': '0205616461', 'title': \"Rose's Oil\", 'price': 1.5, 'sizes': [[1, 2]]}\n"
         b"\n"
         b"{'item': 'a', 'title': 'Cr\xc3\xa8me', 'open': True}\n"
         b"{'item': 'cut\n"
-        b"__import__('os').system('touch ran')\n"
+        b"__import__('os').system('touch executed')\n"
         b"['item', 'b']\n"
         b"{'item': 'c', 'title': '\xff'}\n" + b"(" * 5000 + b")" * 5000 + b"\n"
     )
@@ -453,16 +465,18 @@ def test_lines_that_are_literals_of_python(tmp_path: Path) -> None:
             }
         }
     }
-    found = prepare(tmp_path, {"orders.jsonl": GOOD, "meta.json.gz": gzip.compress(lines)}, sources)
+    found = prepare(
+        tmp_path, {"orders.jsonl": VALID, "meta.json.gz": gzip.compress(lines)}, sources
+    )
     assert found.products == {"0205616461": "Rose's Oil", "a": "Crème", "b": None}
     assert found.counts["meta.json.gz"] == (7, 2, 5)
     assert found.rejects == {
         "broken Python literal": 3, "not a Python dictionary": 1, "not UTF-8": 1,
     }  # fmt: skip
-    assert not Path("ran").exists()
+    assert not Path("executed").exists()
     (tmp_path / "meta.json.gz").write_bytes(gzip.compress(b"words\n"))
-    with pytest.raises(InputError, match="no line is a dictionary of Python"):
-        prepare(tmp_path, {"orders.jsonl": GOOD}, sources)
+    with pytest.raises(InputError, match="no line is a Python dictionary"):
+        prepare(tmp_path, {"orders.jsonl": VALID}, sources)
     (tmp_path / "meta.json.gz").write_bytes(gzip.compress(b"{'asin': 1}\n"))
-    with pytest.raises(InputError, match=r"has no column 'item'\s+found asin"):
-        prepare(tmp_path, {"orders.jsonl": GOOD}, sources)
+    with pytest.raises(InputError, match=r"has no column 'item'\. Available: asin"):
+        prepare(tmp_path, {"orders.jsonl": VALID}, sources)

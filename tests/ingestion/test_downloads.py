@@ -1,4 +1,4 @@
-"""Fetching files from a real server on this machine."""
+"""Downloads from a real server on this machine."""
 
 import gzip
 import hashlib
@@ -23,11 +23,11 @@ from kedro.config import OmegaConfigLoader
 from bazar.config.data import IngestionOptions
 from bazar.errors import InputError
 from bazar.ingestion import downloads
-from bazar.ingestion.downloads import Outcome, check_downloads, download_all
+from bazar.ingestion.downloads import DownloadResult, check_downloads, download_all
 from bazar.settings import CONFIG_LOADER_ARGS
 from tests.project import ROOT, copy_project, kedro
 
-# Of several pieces: a transfer is written piece by piece.
+# Larger than a chunk, because files are written in chunks.
 CONTENT = gzip.compress(random.Random(0).randbytes(3_000_000), mtime=0)
 SIZE = "3.00MB"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -36,7 +36,7 @@ COMMITTED = sorted(path.parent.name for path in (ROOT / "conf").glob("*/download
 
 @dataclass
 class Server:
-    """A server whose paths say how it behaves."""
+    """A server whose paths name its behaviour."""
 
     address: str = ""
     requests: Counter[str] = field(default_factory=Counter)
@@ -86,7 +86,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread.join()
 
 
-def fetch(folder: Path, *entries: dict) -> Outcome:
+def download(folder: Path, *entries: dict) -> DownloadResult:
     return download_all(check_downloads({"files": list(entries)}, "downloads.yml"), folder)
 
 
@@ -95,19 +95,19 @@ def entry(url: str, file: str = "meta.jsonl.gz", sha256: str | None = None) -> d
 
 
 def names(folder: Path) -> list[str]:
-    """Everything in the folder, hidden files too."""
+    """Return all paths in the folder, including hidden files."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def only_problem(outcome: Outcome) -> str:
-    assert len(outcome.problems) == 1
-    assert 2 <= len(outcome.problems[0].splitlines()) <= 7
-    return outcome.problems[0]
+def get_problem(result: DownloadResult) -> str:
+    assert len(result.problems) == 1
+    assert 2 <= len(result.problems[0].splitlines()) <= 7
+    return result.problems[0]
 
 
 @pytest.mark.parametrize("path", ["good", "unsized", "encoded", "moved"])
 @pytest.mark.parametrize("sha256", [SHA256, None])
-def test_a_file_comes_as_the_server_has_it(
+def test_file_is_saved_unchanged(
     server: Server,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -116,77 +116,77 @@ def test_a_file_comes_as_the_server_has_it(
 ) -> None:
     folder = tmp_path / "made" / "for it"
     with caplog.at_level("INFO", logger="bazar"):
-        outcome = fetch(folder, entry(server.url(path), sha256=sha256))
-    assert caplog.text.count("fetching") == 1
-    assert outcome.fetched == [folder / "meta.jsonl.gz"]
-    assert not outcome.problems
+        result = download(folder, entry(server.url(path), sha256=sha256))
+    assert caplog.text.count("downloading") == 1
+    assert result.downloaded == [folder / "meta.jsonl.gz"]
+    assert not result.problems
     assert (folder / "meta.jsonl.gz").read_bytes() == CONTENT
     assert names(folder) == ["meta.jsonl.gz"]
 
 
-def test_a_fetched_file_has_the_rights_of_any_new_file(server: Server, tmp_path: Path) -> None:
-    fetch(tmp_path, entry(server.url("good")))
+def test_file_has_the_default_permissions(server: Server, tmp_path: Path) -> None:
+    download(tmp_path, entry(server.url("good")))
     (tmp_path / "usual").touch()
     assert (tmp_path / "meta.jsonl.gz").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 @pytest.mark.parametrize("sha256", [SHA256, None])
-def test_a_file_that_is_there_is_kept(server: Server, tmp_path: Path, sha256: str | None) -> None:
+def test_existing_file_is_kept(server: Server, tmp_path: Path, sha256: str | None) -> None:
     path = tmp_path / "meta.jsonl.gz"
     path.write_bytes(CONTENT)
     os.utime(path, (1, 1))
-    outcome = fetch(tmp_path, entry(server.url("good"), sha256=sha256))
-    assert (outcome.kept, outcome.fetched) == ([path], [])
+    result = download(tmp_path, entry(server.url("good"), sha256=sha256))
+    assert (result.kept, result.downloaded) == ([path], [])
     assert path.stat().st_mtime == 1
     assert not server.requests
 
 
-def test_an_unknown_checksum_is_told(server: Server, tmp_path: Path) -> None:
+def test_unknown_checksum_is_reported(server: Server, tmp_path: Path) -> None:
     known = entry(server.url("good"), "known.gz", SHA256)
-    for _ in ("fetched", "kept"):
-        outcome = fetch(tmp_path, entry(server.url("good")), known)
-        assert outcome.unchecked == {"meta.jsonl.gz": SHA256}
-        assert f"meta.jsonl.gz\n    sha256: {SHA256}" in outcome.summary()
-    assert "sha256" not in fetch(tmp_path, known).summary()
+    for _ in ("downloaded", "kept"):
+        result = download(tmp_path, entry(server.url("good")), known)
+        assert result.unchecked == {"meta.jsonl.gz": SHA256}
+        assert f"meta.jsonl.gz\n    sha256: {SHA256}" in result.summary()
+    assert "sha256" not in download(tmp_path, known).summary()
 
 
-def test_the_size_is_told_before_it_comes(
+def test_size_is_logged_before_the_transfer(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO", logger="bazar"):
-        fetch(tmp_path, entry(server.url("good")), entry(server.url("unsized"), "other.gz"))
-    assert f"meta.jsonl.gz: fetching {SIZE} from {server.url('good')}" in caplog.text
-    assert "other.gz: fetching an unknown size from" in caplog.text
+        download(tmp_path, entry(server.url("good")), entry(server.url("unsized"), "other.gz"))
+    assert f"meta.jsonl.gz: downloading {SIZE} from {server.url('good')}" in caplog.text
+    assert "other.gz: downloading an unknown size from" in caplog.text
 
 
-def test_a_transfer_that_breaks_off_is_started_again(
+def test_interrupted_transfer_is_repeated(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    outcome = fetch(tmp_path, entry(server.url("breaks_once"), sha256=SHA256))
+    result = download(tmp_path, entry(server.url("breaks_once"), sha256=SHA256))
     assert server.requests["breaks_once"] == 2
-    assert not outcome.problems
+    assert not result.problems
     assert (tmp_path / "meta.jsonl.gz").read_bytes() == CONTENT
     assert names(tmp_path) == ["meta.jsonl.gz"]
-    assert "broke off after 1.05MB; starting again" in caplog.text
+    assert "interrupted after 1.05MB. Trying again" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("path", "attempts", "told"),
+    ("path", "attempts", "message"),
     [
-        ("broken", 3, "the transfer broke off"),
-        ("busy", 3, "the server says 503 Service Unavailable"),
-        ("missing", 1, "the server says 404 Not Found"),
-        ("forbidden", 1, "the server says 403 Forbidden"),
-        ("page", 1, "is not gzip, though its name says so: it begins with b'<!DOCTYPE html"),
+        ("broken", 3, "the transfer was interrupted"),
+        ("busy", 3, "the server responds 503 Service Unavailable"),
+        ("missing", 1, "the server responds 404 Not Found"),
+        ("forbidden", 1, "the server responds 403 Forbidden"),
+        ("page", 1, "is not a gzip file, despite its name. It begins with b'<!DOCTYPE html"),
         ("huge", 1, "needs 1.00EB"),
     ],
 )
-def test_what_cannot_be_had_leaves_nothing(
-    server: Server, tmp_path: Path, path: str, attempts: int, told: str
+def test_failed_download_leaves_no_file(
+    server: Server, tmp_path: Path, path: str, attempts: int, message: str
 ) -> None:
-    outcome = fetch(tmp_path, entry(server.url(path)))
-    problem = only_problem(outcome)
-    assert told in problem
+    result = download(tmp_path, entry(server.url(path)))
+    problem = get_problem(result)
+    assert message in problem
     assert "meta.jsonl.gz" in problem
     assert str(tmp_path) in problem
     if path != "huge":
@@ -195,19 +195,19 @@ def test_what_cannot_be_had_leaves_nothing(
     assert names(tmp_path) == []
 
 
-def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path) -> None:
-    problem = only_problem(fetch(tmp_path, entry(server.url("good"), sha256="f" * 64)))
+def test_wrong_checksum_leaves_no_file(server: Server, tmp_path: Path) -> None:
+    problem = get_problem(download(tmp_path, entry(server.url("good"), sha256="f" * 64)))
     assert "expected " + "f" * 64 in problem
     assert "found    " + SHA256 in problem
     assert server.url("good") in problem
     assert names(tmp_path) == []
 
 
-def test_nobody_listens(tmp_path: Path, server: Server) -> None:
+def test_unreachable_server_is_reported(tmp_path: Path, server: Server) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/x"
-        problem = only_problem(fetch(tmp_path, entry(url)))
+        problem = get_problem(download(tmp_path, entry(url)))
     assert "the server cannot be reached: " in problem
     assert "Connection refused" in problem
     assert url in problem
@@ -215,33 +215,36 @@ def test_nobody_listens(tmp_path: Path, server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
-    [(b"mine", "not gzip"), (gzip.compress(b"mine", mtime=0), "another checksum")],
+    ("content", "message"),
+    [
+        (b"mine", "not a gzip file"),
+        (gzip.compress(b"mine", mtime=0), "a different checksum"),
+    ],
 )
-def test_a_wrong_file_that_is_there_is_told_and_left_alone(
-    server: Server, tmp_path: Path, content: bytes, told: str
+def test_existing_file_with_another_content_is_reported_and_not_changed(
+    server: Server, tmp_path: Path, content: bytes, message: str
 ) -> None:
     path = tmp_path / "meta.jsonl.gz"
     path.write_bytes(content)
-    problem = only_problem(fetch(tmp_path, entry(server.url("good"), sha256=SHA256)))
-    assert f"{path} is there already" in problem
-    assert told in problem
-    assert "Delete it and run this again" in problem
+    problem = get_problem(download(tmp_path, entry(server.url("good"), sha256=SHA256)))
+    assert f"{path} already exists" in problem
+    assert message in problem
+    assert "delete it and repeat the command" in problem
     assert path.read_bytes() == content
     assert names(tmp_path) == ["meta.jsonl.gz"]
     assert not server.requests
 
 
-def test_a_folder_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_reported(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    outcome = fetch(tmp_path / "file", entry(server.url("good")))
-    assert len(outcome.problems) == 1
-    assert str(tmp_path / "file") in outcome.problems[0]
+    result = download(tmp_path / "file", entry(server.url("good")))
+    assert len(result.problems) == 1
+    assert str(tmp_path / "file") in result.problems[0]
 
 
-def test_one_problem_does_not_keep_the_others_out(server: Server, tmp_path: Path) -> None:
+def test_other_files_are_downloaded_after_a_problem(server: Server, tmp_path: Path) -> None:
     (tmp_path / "kept.gz").write_bytes(CONTENT)
-    outcome = fetch(
+    result = download(
         tmp_path,
         entry(server.url("missing"), "a.gz"),
         entry(server.url("good"), "b.gz"),
@@ -249,23 +252,23 @@ def test_one_problem_does_not_keep_the_others_out(server: Server, tmp_path: Path
         entry(server.url("broken"), "c.gz"),
     )
     assert names(tmp_path) == ["b.gz", "kept.gz"]
-    assert [problem[:4] for problem in outcome.problems] == ["a.gz", "c.gz"]
+    assert [problem[:4] for problem in result.problems] == ["a.gz", "c.gz"]
     size = f"({SIZE})"
-    told = outcome.summary().splitlines()[0]
-    assert told == f"1 file {size} fetched, 1 file {size} kept, in {tmp_path}"
+    message = result.summary().splitlines()[0]
+    assert message == f"1 file {size} downloaded, 1 file {size} kept, in {tmp_path}"
 
 
 KAGGLE = {"file": "ratings.csv", "kaggle": "someone/ratings"}
 PAGE = "https://www.kaggle.com/datasets/someone/ratings"
 
 
-def test_without_the_client_of_kaggle(
+def test_missing_kaggle_client_is_reported(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    outcome = fetch(tmp_path, KAGGLE, entry(server.url("good")))
-    problem = only_problem(outcome)
+    result = download(tmp_path, KAGGLE, entry(server.url("good")))
+    problem = get_problem(result)
     assert "pip install kaggle" in problem
     assert "KAGGLE_API_TOKEN" in problem
     assert PAGE in problem
@@ -275,7 +278,7 @@ def test_without_the_client_of_kaggle(
 
 @pytest.fixture
 def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for Kaggle's client, which serves what lies beside it."""
+    """Install a replacement of Kaggle's client that serves the files of a folder."""
     folder = tmp_path / "bin"
     folder.mkdir()
     client = folder / "kaggle"
@@ -292,34 +295,34 @@ def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("packed", [True, False])
-def test_a_file_of_kaggle_comes_packed_or_not(kaggle: Path, tmp_path: Path, packed: bool) -> None:
+@pytest.mark.parametrize("zipped", [True, False])
+def test_kaggle_file_may_be_zipped(kaggle: Path, tmp_path: Path, zipped: bool) -> None:
     served = kaggle / "served"
-    if packed:
+    if zipped:
         with zipfile.ZipFile(served / "ratings.csv.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("ratings.csv", "UserId,ProductId\nu,p\n")
     else:
         (served / "ratings.csv").write_text("UserId,ProductId\nu,p\n")
-    outcome = fetch(tmp_path / "raw", KAGGLE)
-    assert not outcome.problems
+    result = download(tmp_path / "raw", KAGGLE)
+    assert not result.problems
     assert (tmp_path / "raw" / "ratings.csv").read_text() == "UserId,ProductId\nu,p\n"
     assert names(tmp_path / "raw") == ["ratings.csv"]
 
 
-def test_an_archive_of_kaggle_without_the_file(kaggle: Path, tmp_path: Path) -> None:
+def test_kaggle_archive_without_the_file_is_reported(kaggle: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(kaggle / "served" / "ratings.csv.zip", "w") as archive:
         archive.writestr("other.csv", "x")
-    problem = only_problem(fetch(tmp_path / "raw", KAGGLE))
+    problem = get_problem(download(tmp_path / "raw", KAGGLE))
     assert "ratings.csv is not in the archive" in problem
     assert "other.csv" in problem
     assert names(tmp_path / "raw") == []
 
 
-def test_when_the_client_of_kaggle_fails(
+def test_failure_of_the_kaggle_client_is_reported(
     kaggle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO", logger="bazar"):
-        problem = only_problem(fetch(tmp_path / "raw", KAGGLE))
+        problem = get_problem(download(tmp_path / "raw", KAGGLE))
     assert "exit code 1" in problem
     assert PAGE in problem
     assert str(tmp_path / "raw" / "ratings.csv") in problem
@@ -328,29 +331,35 @@ def test_when_the_client_of_kaggle_fails(
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ({}, "files: is missing"),
         ({"files": []}, "files: .*at least one file"),
-        ({"files": [{"file": "a"}]}, r"files.0: .*url or kaggle"),
-        ({"files": [{**KAGGLE, "url": "https://x/a"}]}, r"files.0: .*one of them"),
+        ({"files": [{"file": "a"}]}, r"files.0: .*either url or kaggle, found neither"),
+        (
+            {"files": [{**KAGGLE, "url": "https://x/a"}]},
+            r"files.0: .*either url or kaggle, found both",
+        ),
         ({"files": [entry("ftp://x/a")]}, r"files.0.url: .*found 'ftp://x/a'"),
         ({"files": [entry("https://x/a", "../a")]}, r"files.0.file: .*found '../a'"),
         ({"files": [entry("https://x/a", ".a")]}, r"files.0.file: "),
         ({"files": [entry("https://x/a", sha256="abc")]}, r"files.0.sha256: .*found 'abc'"),
-        ({"files": [{**entry("https://x/a"), "md5": ""}]}, r"files.0.md5: there is no such"),
+        (
+            {"files": [{**entry("https://x/a"), "md5": ""}]},
+            r"files.0.md5: unknown key. Available: file, kaggle, sha256, url",
+        ),
         ({"files": [entry("https://x/a"), entry("https://x/b")]}, "saved as meta.jsonl.gz"),
         ({"files": [{**KAGGLE, "kaggle": "ratings"}]}, r"files.0.kaggle: .*found 'ratings'"),
     ],
 )
-def test_a_wrong_entry_is_told_by_its_key(content: dict, told: str) -> None:
-    with pytest.raises(InputError, match=told) as error:
+def test_invalid_entry_is_reported_with_its_key(content: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
         check_downloads(content, "conf/x/downloads.yml")
     assert "conf/x/downloads.yml" in str(error.value)
 
 
 @pytest.mark.parametrize("env", COMMITTED)
-def test_what_is_committed_is_right(env: str) -> None:
+def test_committed_downloads_are_valid(env: str) -> None:
     loader = OmegaConfigLoader(str(ROOT / "conf"), env=env, **CONFIG_LOADER_ARGS)
     checked = check_downloads(loader["downloads"], env)
     for download in checked.files:
@@ -359,13 +368,13 @@ def test_what_is_committed_is_right(env: str) -> None:
     assert len(set(sources)) == len(sources)
 
 
-def test_which_environments_are_fetched() -> None:
+def test_environments_with_downloads() -> None:
     assert COMMITTED == ["amazon_beauty_2014", "set_a", "set_b"]
 
 
 @pytest.fixture
 def project(server: Server, tmp_path: Path) -> Path:
-    """A copy of the project with an environment ``shop``, and no way to Kaggle."""
+    """A copy of the project with an environment ``shop`` that has downloads."""
     project = copy_project(tmp_path)
     (project / "conf" / "shop").mkdir()
     (project / "conf" / "shop" / "globals.yml").write_text(
@@ -385,22 +394,22 @@ def write_downloads(project: Path, *entries: dict) -> None:
     )
 
 
-def test_the_command(project: Path) -> None:
+def test_command_downloads_or_keeps_the_files(project: Path) -> None:
     folder = project / "data" / "01_raw" / "shop"
     run = kedro(project, "download", "--env", "shop")
     assert run.returncode == 0, run.stdout + run.stderr
     assert names(folder) == ["All_Beauty.jsonl.gz", "meta_All_Beauty.jsonl.gz"]
-    assert f"2 files (6.00MB) fetched, 0 files kept, in {folder}" in run.stdout
+    assert f"2 files (6.00MB) downloaded, 0 files kept, in {folder}" in run.stdout
     assert "Next: kedro run --env shop\n" in run.stdout
-    assert "starting again" in run.stdout
+    assert "Trying again" in run.stdout
     assert f"meta_All_Beauty.jsonl.gz\n    sha256: {SHA256}\n" in run.stdout
 
     again = kedro(project, "download", "-e", "shop")
     assert again.returncode == 0
-    assert f"0 files fetched, 2 files (6.00MB) kept, in {folder}" in again.stdout
+    assert f"0 files downloaded, 2 files (6.00MB) kept, in {folder}" in again.stdout
 
 
-def test_the_command_with_a_folder_of_ones_own(project: Path, tmp_path: Path) -> None:
+def test_command_saves_to_another_folder(project: Path, tmp_path: Path) -> None:
     run = kedro(project, "download", "--env", "shop", "--raw-dir", "else/where")
     assert run.returncode == 0, run.stdout + run.stderr
     folder = project / "else" / "where"
@@ -410,22 +419,22 @@ def test_the_command_with_a_folder_of_ones_own(project: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("env", COMMITTED)
-def test_what_is_fetched_is_what_the_environment_reads(env: str) -> None:
+def test_environment_reads_the_downloaded_files(env: str) -> None:
     loader = OmegaConfigLoader(str(ROOT / "conf"), env=env, **CONFIG_LOADER_ARGS)
     options = IngestionOptions.model_validate(loader["parameters"]["ingestion"])
-    fetched = {entry["file"] for entry in loader["downloads"]["files"]}
+    downloaded = {entry["file"] for entry in loader["downloads"]["files"]}
     needed: set[str] = set()
     known: set[str] = set()
     for source in (*options.interactions.values(), *options.products.values()):
         known.update(source.patterns)
         needed.update(() if source.optional else source.patterns)
-    assert needed <= fetched <= known
+    assert needed <= downloaded <= known
 
 
-def test_the_command_fails_in_a_few_lines(
+def test_command_reports_all_problems(
     project: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Without a client of Kaggle, and without credentials, wherever the tests run.
+    # No Kaggle client and no credentials, wherever the tests run.
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setenv("HOME", str(project))
     for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
@@ -443,7 +452,12 @@ def test_the_command_fails_in_a_few_lines(
     assert "1 file " in run.stdout
     assert names(folder) == ["right.gz"]
     message = run.stderr[run.stderr.index("Error:") :]
-    for part in ("3 of 4 files could not be had", PAGE, "404 Not Found", "another checksum"):
+    for part in (
+        "3 of 4 files could not be downloaded",
+        PAGE,
+        "404 Not Found",
+        "a different checksum",
+    ):
         assert part in message
     assert len(message.splitlines()) <= 25
     assert "Next:" not in run.stdout
@@ -451,15 +465,15 @@ def test_the_command_fails_in_a_few_lines(
 
 
 @pytest.mark.parametrize("arguments", [[], ["--env", "amazon_all_beauty_2023"], ["--env", "nope"]])
-def test_the_command_lists_what_can_be_fetched(project: Path, arguments: list[str]) -> None:
+def test_command_lists_the_environments_with_downloads(project: Path, arguments: list[str]) -> None:
     run = kedro(project, "download", *arguments)
     assert run.returncode == 1
-    assert f"have one: {', '.join([*COMMITTED, 'shop'])}." in run.stderr
+    assert f"Available: {', '.join([*COMMITTED, 'shop'])}." in run.stderr
     assert arguments[-1:] == [] or arguments[-1] in run.stderr
     assert len(run.stderr.splitlines()) <= 3
 
 
-def test_the_command_refuses_wrong_entries(project: Path) -> None:
+def test_command_reports_invalid_entries(project: Path) -> None:
     write_downloads(project, entry("https://x/a", "a/b"))
     run = kedro(project, "download", "--env", "shop")
     assert run.returncode == 1
@@ -468,7 +482,7 @@ def test_the_command_refuses_wrong_entries(project: Path) -> None:
     assert len(run.stderr.splitlines()) <= 3
 
 
-def test_other_commands_start_without_it(project: Path) -> None:
+def test_other_commands_do_not_import_the_download_libraries(project: Path) -> None:
     code = "import sys, bazar.cli, bazar.settings; print({'pooch', 'requests'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"

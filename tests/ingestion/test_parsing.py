@@ -18,7 +18,7 @@ def values(column: ir.Column) -> list[Any]:
     return column.to_pyarrow().to_pylist()
 
 
-def test_white_space_of_ascii_is_stripped() -> None:
+def test_ascii_white_space_is_stripped() -> None:
     white = " \t\n\r\x0b\x0c"
     table = texts(f"{white}v f{white}", white, "", None, "\xa0v\u2003", "a\n\nb")
     assert values(strip(table.text)) == ["v f", "", "", None, "\xa0v\u2003", "a\n\nb"]
@@ -36,19 +36,19 @@ def test_white_space_of_ascii_is_stripped() -> None:
         ("", None), (None, None),
     ],
 )  # fmt: skip
-def test_plain_numbers_are_numbers(text: str | None, number: float | None) -> None:
+def test_only_plain_decimal_numbers_are_parsed(text: str | None, number: float | None) -> None:
     assert values(parse_number(texts(text).text)) == [number]
 
 
 @given(st.floats(-1e99, 1e99))
 @settings(max_examples=50, deadline=None)
-def test_numbers_are_read_as_they_were_written(number: float) -> None:
+def test_number_is_parsed_to_the_value_that_was_written(number: float) -> None:
     assert values(parse_number(texts(repr(number)).text)) == [number]
 
 
-def test_rounding_is_to_the_nearest() -> None:
+def test_numbers_are_rounded_to_the_nearest_integer() -> None:
     numbers = [0.49, 0.5, 1.5, 2.5, -0.5, -0.51, 1e300, -1e300, None]
-    table = ibis.memtable([{"number": one} for one in numbers], schema={"number": "float64"})
+    table = ibis.memtable([{"number": number} for number in numbers], schema={"number": "float64"})
     assert values(round_number(table.number)) == [
         0, 1, 2, 3, 0, -1, 9 * 10**18, -9 * 10**18, None,
     ]  # fmt: skip
@@ -75,7 +75,7 @@ def test_rounding_is_to_the_nearest() -> None:
         ("", None), (None, None),
     ],
 )  # fmt: skip
-def test_times(text: str | None, milliseconds: int | None) -> None:
+def test_iso_time_is_parsed_to_utc_milliseconds(text: str | None, milliseconds: int | None) -> None:
     assert values(parse_time(texts(text).text)) == [milliseconds]
 
 
@@ -86,7 +86,7 @@ def test_times(text: str | None, milliseconds: int | None) -> None:
     st.sampled_from(["milliseconds", "microseconds", "seconds"]),
 )
 @settings(max_examples=50, deadline=None)
-def test_a_time_with_an_offset_is_the_same_moment(
+def test_time_with_offset_is_converted_to_utc(
     moment: datetime, offset: int, separator: str, precision: str
 ) -> None:
     there = moment.replace(tzinfo=UTC) + timedelta(minutes=offset)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bazar.ingestion.titles import LONGEST, clean_title, clean_titles
+from bazar.ingestion.titles import MAX_TITLE_LENGTH, clean_title, clean_titles
 
 PAIRS = [
     ("Rose Toner, 200 ml", "Rose Toner, 200 ml"),
@@ -22,7 +22,7 @@ PAIRS = [
     ("Crème 💄 👩‍🔬", "Crème 💄 👩‍🔬"),
     ("שמן ורדים", "שמן ורדים"),
     ("می‌خواهم", "می‌خواهم"),
-    ("x" * 2**20, "x" * LONGEST),
+    ("x" * 2**20, "x" * MAX_TITLE_LENGTH),
     ("   ", None),
     ("", None),
     (None, None),
@@ -30,22 +30,22 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("given", "expected"), PAIRS)
-def test_titles(given: str | None, expected: str | None) -> None:
+def test_title_is_cleaned(given: str | None, expected: str | None) -> None:
     assert clean_title(given) == expected
 
 
-def test_on_a_backend_they_are_the_same() -> None:
+def test_backend_cleans_titles_like_the_function() -> None:
     table = ibis.memtable(
-        [{"place": place, "title": given} for place, (given, _) in enumerate(PAIRS)],
-        schema={"place": "int64", "title": "string"},
+        [{"number": number, "title": given} for number, (given, _) in enumerate(PAIRS)],
+        schema={"number": "int64", "title": "string"},
     )
-    cleaned = table.mutate(title=clean_titles(table.title).nullif("")).order_by("place")
+    cleaned = table.mutate(title=clean_titles(table.title).nullif("")).order_by("number")
     assert cleaned.title.to_pyarrow().to_pylist() == [expected for _, expected in PAIRS]
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40))
-def test_no_title_escapes_the_search_for_those_to_clean(title: str) -> None:
+def test_pattern_finds_every_title_that_needs_cleaning(title: str) -> None:
     table = ibis.memtable([{"title": title}], schema={"title": "string"})
     cleaned = clean_titles(table.title).nullif("").to_pyarrow().to_pylist()
     assert cleaned == [clean_title(title)]

@@ -10,18 +10,18 @@ from pydantic import ValidationError
 from bazar.config.data import InteractionSource, ProductSource
 from bazar.errors import InputError
 from bazar.ingestion.typing_rules import (
-    accept,
     cache_table,
-    check_one_clock,
+    check_order_columns,
     collect_rejects,
     convert_time_units,
     count_rows,
+    select_accepted,
     type_interactions,
     type_products,
 )
 
 NOW = 1_700_000_000_000
-GOOD = {
+VALID = {
     "user_id": "u",
     "item_id": "i",
     "timestamp": "1600000000000",
@@ -35,13 +35,13 @@ def source(unit: str | None = "ms", **columns: str) -> InteractionSource:
     return InteractionSource(files="f", format="csv", columns=mapped, timestamp_unit=unit)  # type: ignore[arg-type]
 
 
-def table(rows: list[dict[str, Any]], names: tuple[str, ...] = tuple(GOOD)) -> ir.Table:
+def table(rows: list[dict[str, Any]], names: tuple[str, ...] = tuple(VALID)) -> ir.Table:
     full = [
         {
             "source_file": "shop.csv",
             "row_number": number + 1,
             "raw": f"row {number + 1}",
-            **{name: (GOOD | row)[name] for name in names},
+            **{name: (VALID | row)[name] for name in names},
         }
         for number, row in enumerate(rows)
     ]
@@ -77,26 +77,26 @@ def typed(*rows: dict[str, Any], unit: str = "ms") -> list[dict[str, Any]]:
         ({"rating": "none"}, None),
     ],
 )
-def test_reasons(row: dict[str, Any], reason: str | None) -> None:
+def test_row_is_rejected_with_the_first_reason(row: dict[str, Any], reason: str | None) -> None:
     (found,) = typed(row)
     assert found["reason"] == reason
     assert (found["raw"] is None) == (reason is None)
 
 
-def test_values_are_typed() -> None:
-    good, spaced, unrated = typed(
+def test_values_are_converted() -> None:
+    plain, spaced, unrated = typed(
         {"item_id": "0205616461"}, {"user_id": " u 1 "}, {"rating": "inf", "timestamp": "1.6e12"}
     )
-    assert good["item_id"] == "0205616461"
-    assert good["timestamp"] == 1_600_000_000_000
-    assert good["rating"] == 5.0
-    assert good["source_order"] == 1
+    assert plain["item_id"] == "0205616461"
+    assert plain["timestamp"] == 1_600_000_000_000
+    assert plain["rating"] == 5.0
+    assert plain["source_order"] == 1
     assert spaced["user_id"] == "u 1"
     assert unrated["rating"] is None
     assert unrated["timestamp"] == 1_600_000_000_000
 
 
-def test_units_of_time() -> None:
+def test_timestamp_units_are_converted() -> None:
     assert typed({"timestamp": "1600000000"}, unit="s")[0]["timestamp"] == 1_600_000_000_000
     for text, milliseconds in (
         ("2020-09-13T12:26:40", 1_600_000_000_000),
@@ -110,7 +110,7 @@ def test_units_of_time() -> None:
     assert typed({"timestamp": "13.09.20"}, unit="iso")[0]["reason"] == "timestamp is not a time"
 
 
-def test_an_order_without_a_clock() -> None:
+def test_position_replaces_the_timestamp() -> None:
     names = ("user_id", "item_id", "position", "problem")
     rows = [{"position": "2"}, {"position": None}, {"position": "two"}]
     mapped = source(None, user_id="u", item_id="i", position="p")
@@ -134,12 +134,12 @@ def products(*rows: dict[str, Any], **columns: str | list[str]) -> list[dict[str
         schema={"source_file": "string", "row_number": "int64", "raw": "string"}
         | dict.fromkeys(names, "string"),
     )
-    given = ProductSource(files="f", format="csv", columns=mapped)  # type: ignore[arg-type]
-    found = type_products(raw, given, "shop", 3).order_by("source_order")
+    options = ProductSource(files="f", format="csv", columns=mapped)  # type: ignore[arg-type]
+    found = type_products(raw, options, "shop", 3).order_by("source_order")
     return found.to_pyarrow().to_pylist()
 
 
-def test_products() -> None:
+def test_product_without_title_is_accepted() -> None:
     found = products(
         {"item_id": "01", "title": "  Rose \t Toner\n200 ml "},
         {"item_id": "02", "title": "   "},
@@ -157,7 +157,7 @@ def test_products() -> None:
     assert {(row["title_source"], row["trust"]) for row in found} == {("shop", 3)}
 
 
-def test_titles_in_addresses() -> None:
+def test_title_is_taken_from_the_address() -> None:
     found = products(
         {"item_id": "1", "url": "https://www.amazon.in/Rose-Toner%2C-200-ml/dp/1/ref=sr_1_2"},
         {"item_id": "2", "url": "https://www.amazon.in/dp/2/ref=sr_1_2"},
@@ -170,7 +170,7 @@ def test_titles_in_addresses() -> None:
     assert [row["title"] for row in found] == ["Rose Toner, 200 ml", None, None, None, "Crème"]
 
 
-def test_attributes_of_products() -> None:
+def test_product_attributes_are_combined() -> None:
     rows: list[dict[str, Any]] = [
         {"item_id": "1", "title": "Rose", "attributes": '["Rosalind", "[[\\"Skin Care\\"]]"]'},
         {"item_id": "2", "title": None, "attributes": "Rosalind &amp; Co"},
@@ -189,8 +189,8 @@ def test_attributes_of_products() -> None:
     assert [row["attributes"] for row in products(*rows)] == [None] * 5
 
 
-def test_attributes_alone_may_be_several_columns() -> None:
-    with pytest.raises(ValidationError, match=r"columns\.title is one column"):
+def test_only_attributes_may_be_several_columns() -> None:
+    with pytest.raises(ValidationError, match=r"columns\.title must be one column"):
         products(item_id="i", title=["t", "u"])
     with pytest.raises(ValidationError, match="at least 1 item"):
         products(item_id="i", title="t", attributes=[])
@@ -204,14 +204,14 @@ SECONDS, MILLISECONDS = "1600000000", "1600000000000"
     [
         ("ms", [SECONDS, SECONDS], [1_600_000_000_000] * 2),
         ("s", [MILLISECONDS, MILLISECONDS], [1_600_000_000_000] * 2),
-        # Impossible in both units: it says nothing of the file, and stays rejected.
+        # A time that is impossible in both units does not prevent the conversion.
         ("ms", [SECONDS, "0", None], [1_600_000_000_000, None, None]),
-        # One time is right as it is: the file is in milliseconds, and the others are wrong.
+        # One time is possible in milliseconds, so the file is not converted.
         ("ms", [SECONDS, MILLISECONDS], [None, 1_600_000_000_000]),
         ("ms", ["0", "-1"], [None, None]),
     ],
 )
-def test_a_file_in_another_unit_is_converted_as_a_whole(
+def test_file_in_another_unit_is_converted(
     unit: str, times: list[str | None], expected: list[int | None]
 ) -> None:
     found = typed(*({"timestamp": time} for time in times), unit=unit)
@@ -220,23 +220,23 @@ def test_a_file_in_another_unit_is_converted_as_a_whole(
     assert all((row["raw"] is None) == (row["reason"] is None) for row in found)
 
 
-def test_units_are_settled_file_by_file() -> None:
-    rows = [GOOD | {"timestamp": SECONDS}, GOOD | {"timestamp": MILLISECONDS}]
+def test_each_file_is_converted_on_its_own() -> None:
+    rows = [VALID | {"timestamp": SECONDS}, VALID | {"timestamp": MILLISECONDS}]
     files = [
         table([row]).mutate(source_file=ibis.literal(name))
         for row, name in zip(rows, ("old.csv", "new.csv"), strict=True)
     ]
     result = cache_table(type_interactions(ibis.union(*files), source("ms"), NOW))
-    mended = convert_time_units(result, source("ms"), NOW)
-    assert mended.timestamp.to_pyarrow().to_pylist() == [1_600_000_000_000] * 2
-    assert mended.reason.notnull().sum().execute() == 0
+    converted = convert_time_units(result, source("ms"), NOW)
+    assert converted.timestamp.to_pyarrow().to_pylist() == [1_600_000_000_000] * 2
+    assert converted.reason.notnull().sum().execute() == 0
 
 
-def test_a_clock_and_positions_are_not_mixed() -> None:
+def test_sources_with_timestamps_and_with_positions_are_rejected() -> None:
     positions = source(None, user_id="u", item_id="i", position="p")
-    check_one_clock({"a": source(), "b": source("s")})
-    with pytest.raises(InputError, match=r"interactions\.b has a position alone"):
-        check_one_clock({"a": source(), "b": positions})
+    check_order_columns({"a": source(), "b": source("s")})
+    with pytest.raises(InputError, match=r"interactions\.b has only positions"):
+        check_order_columns({"a": source(), "b": positions})
 
 
 row_strategy = st.fixed_dictionaries(
@@ -251,8 +251,8 @@ row_strategy = st.fixed_dictionaries(
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(row_strategy, min_size=1, max_size=12))
-def test_every_row_read_is_kept_or_rejected(rows: list[dict[str, Any]]) -> None:
-    kept_by_hand = sum(
+def test_every_row_is_kept_or_rejected(rows: list[dict[str, Any]]) -> None:
+    expected_kept = sum(
         bool(row["problem"] is None and row["user_id"] and (row["item_id"] or "").strip())
         and row["timestamp"] == "1600000000000"
         for row in rows
@@ -261,16 +261,16 @@ def test_every_row_read_is_kept_or_rejected(rows: list[dict[str, Any]]) -> None:
     (counts,) = count_rows(result).to_pyarrow().to_pylist()
     rejects = collect_rejects(result).to_pyarrow().to_pylist()
     assert counts["rows_read"] == len(rows)
-    assert counts["rows_kept"] == kept_by_hand
+    assert counts["rows_kept"] == expected_kept
     assert counts["rows_kept"] + counts["rows_rejected"] == counts["rows_read"]
     assert sum(row["count"] for row in rejects) == counts["rows_rejected"]
-    if kept_by_hand:
-        accepted = accept(result, 1.0).to_pyarrow().to_pylist()
-        assert len(accepted) == kept_by_hand
+    if expected_kept:
+        accepted = select_accepted(result, 1.0).to_pyarrow().to_pylist()
+        assert len(accepted) == expected_kept
         assert "reason" not in accepted[0]
 
 
-def test_rejects_keep_twenty_examples_in_order() -> None:
+def test_rejects_have_the_first_twenty_examples() -> None:
     rows = [{"user_id": None}] * 30 + [{"item_id": ""}] * 2
     found = collect_rejects(type_interactions(table(rows), source(), NOW)).to_pyarrow().to_pylist()
     assert [(row["reason"], row["count"], len(row["examples"])) for row in found] == [
@@ -280,29 +280,29 @@ def test_rejects_keep_twenty_examples_in_order() -> None:
     assert found[1]["examples"] == [f"row {number}" for number in range(1, 21)]
 
 
-def test_too_many_rejects_stop_the_run() -> None:
+def test_too_many_rejects_raise_with_the_reasons() -> None:
     rows = [{}] * 18 + [{"user_id": None}, {"timestamp": "x"}]
     result = type_interactions(table(rows), source(), NOW)
-    assert accept(result, 0.10).count().execute() == 18
+    assert select_accepted(result, 0.10).count().execute() == 18
     with pytest.raises(InputError) as error:
-        accept(result, 0.05)
-    told = str(error.value)
-    assert "shop.csv: 2 of 20 rows (10.0%)" in told
-    assert "ingestion.max_reject_share allows 5.0%" in told
-    assert "1 x missing user_id, such as: row 19" in told
-    assert "1 x timestamp is not a time, such as: row 20" in told
+        select_accepted(result, 0.05)
+    message = str(error.value)
+    assert "shop.csv: 2 of 20 rows (10.0%)" in message
+    assert "ingestion.max_reject_share allows 5.0%" in message
+    assert "1 x missing user_id, for example: row 19" in message
+    assert "1 x timestamp is not a time, for example: row 20" in message
 
 
-def test_nothing_kept_stops_the_run() -> None:
+def test_file_without_a_usable_row_raises() -> None:
     with pytest.raises(InputError, match="1 of 1 rows"):
-        accept(type_interactions(table([{"user_id": None}]), source(), NOW), 1.0)
+        select_accepted(type_interactions(table([{"user_id": None}]), source(), NOW), 1.0)
 
 
-def test_most_of_what_is_rejected_comes_first_with_what_to_do() -> None:
+def test_most_frequent_reason_is_first_and_followed_by_advice() -> None:
     rows = [{"user_id": None}] + [{"timestamp": "13.09.20"}] * 3
     with pytest.raises(InputError) as error:
-        accept(type_interactions(table(rows), source("iso"), NOW), 0.5)
-    told = str(error.value).splitlines()
-    assert told[1].startswith("  3 x timestamp is not a time")
-    assert told[2].startswith("  1 x missing user_id")
-    assert "2024-03-01T10:21:00+02:00" in told[-1]
+        select_accepted(type_interactions(table(rows), source("iso"), NOW), 0.5)
+    message = str(error.value).splitlines()
+    assert message[1].startswith("  3 x timestamp is not a time")
+    assert message[2].startswith("  1 x missing user_id")
+    assert "2024-03-01T10:21:00+02:00" in message[-1]

@@ -10,7 +10,7 @@ import yaml
 
 from bazar.data.windows import Windows
 from bazar.datasets.arrays import WindowsDataset
-from bazar.synthetic.amazon_2023 import StoreOptions, generate
+from bazar.synthetic.amazon_2023 import StoreOptions, generate_store
 from tests.project import copy_project, kedro
 
 STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=3)
@@ -21,7 +21,7 @@ PARTS = ["train", "validation", "test"]
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a small store whose tables are joined."""
     project = copy_project(tmp_path_factory.mktemp("project"))
-    generate(project / "data" / "01_raw" / "sample", STORE)
+    generate_store(project / "data" / "01_raw" / "sample", STORE)
     prepare(project, "ingestion,joining,sequencing")
     return project
 
@@ -135,12 +135,12 @@ def test_cold_items(project: Path) -> None:
     assert not counts[list(cold)].any()
     assert not recent[list(cold)].any()
     assert not cold & {*train.targets, *validation.targets}
-    assert not cold & {*train.histories().ravel(), *validation.histories().ravel()}
+    assert not cold & {*train.build_histories().ravel(), *validation.build_histories().ravel()}
 
     last = bought["position"] == bought.groupby("user_id")["position"].transform("max")
     assert asked(test) == rows_of(bought[last & (bought["position"] > 1)])
     assert cold & set(test.targets.tolist())
-    assert cold & set(test.histories().ravel().tolist())
+    assert cold & set(test.build_histories().ravel().tolist())
     left = bought[~last & ~bought["item_index"].isin(cold)]
     left = left.assign(position=left.groupby("user_id").cumcount() + 1)
     ends = left["position"] == left.groupby("user_id")["position"].transform("max")

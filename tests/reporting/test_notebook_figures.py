@@ -1,3 +1,5 @@
+"""The figures of the notebooks."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +11,8 @@ from bazar.reporting.notebook_figures import (
 )
 
 
-def test_a_map_has_a_colour_for_the_frequent_and_grey_for_the_others() -> None:
-    # Ten labels, the first of which has one item and the last ten.
+def test_map_has_a_colour_for_each_frequent_label_and_grey_for_others() -> None:
+    # Ten labels: the first has one item, the last has ten.
     labels = np.repeat([f"label {n}" for n in range(10)], range(1, 11)).astype(object)
     points = np.arange(2.0 * len(labels)).reshape(-1, 2)
     figure = plot_label_map({"one": points, "other": -points}, labels)
@@ -40,7 +42,7 @@ def test_dots_have_their_intervals(low: float) -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["x", "y"]
 
 
-def test_a_matrix_tells_what_it_has() -> None:
+def test_matrix_shows_values_and_intervals() -> None:
     cells = {("a", "b"): (1.0, 0.5, 1.5), ("b", "a"): (4.0, 3.0, 5.0), ("b", "c"): (0.0, 0.0, 0.0)}
     (axes,) = plot_interval_matrix(cells, "shared", "one", "other").axes
     assert [text.get_text() for text in axes.texts] == [
@@ -52,6 +54,6 @@ def test_a_matrix_tells_what_it_has() -> None:
     np.testing.assert_array_equal(values, [[np.nan, 1, np.nan], [4, np.nan, 0]])
 
 
-def test_a_matrix_of_zeros_is_drawn() -> None:
+def test_matrix_of_zeros_is_drawn() -> None:
     (axes,) = plot_interval_matrix({("b", "a"): (0.0, 0.0, 0.0)}, "shared", "one", "other").axes
     assert axes.images[0].get_clim() == (0, 1)

@@ -1,4 +1,4 @@
-"""The networks of the report's Table 1: the list in conf/, the training, the table, a real run."""
+"""The networks of the original study's Table 1: parameters, training, table, and complete runs."""
 
 import json
 import os
@@ -17,28 +17,36 @@ from pydantic import ValidationError
 from sklearn.metrics import mean_absolute_error, mean_squared_error
 
 from bazar.config.reproduction import ReproductionVariants
-from bazar.data.splits import Split, leave_one_out
+from bazar.data.splits import Splits, split_leave_one_out
 from bazar.data.windows import Windows
-from bazar.datasets.arrays import ArrayDataset, WindowsDataset
+from bazar.datasets.arrays import ArrayDataset
 from bazar.datasets.json_folder import JSONFolderDataset
 from bazar.datasets.kedro_types import OptionalCSVDataset
+from bazar.datasets.splits import SplitsDataset
 from bazar.errors import InputError
-from bazar.models.nearest_titles import TitleVectorScorer
-from bazar.reproduction.experiment import measure_mean_title, measure_vectors, train_networks
-from bazar.reproduction.table import MEAN_TITLE, cells, page, select_same_data, tabulate
+from bazar.models.nearest_titles import TitleIndex
+from bazar.reproduction.experiment import measure_mean_title, measure_vectors, train_variants
+from bazar.reproduction.table import (
+    MEAN_TITLE,
+    format_cells,
+    format_page,
+    make_variant_table,
+    select_same_data,
+)
+from bazar.training.checkpoints import Checkpoint
 from tests.data.test_splits import sequences_of
 from tests.evaluation.test_ranking import unit
-from tests.project import ROOT, copy_project, kedro, kill_in_training
+from tests.project import ROOT, RUN, copy_project, kedro, kill_in_training
 
 N_ITEMS = 12
 GRU = {"type": "gru", "units": 16}
 RNN = {"type": "simple_rnn", "units": 8}
 
 
-def cycle_split(users: int = 60) -> Split:
-    """Everybody walks the same cycle of items, from a start of their own."""
+def cycle_split(users: int = 60) -> Splits:
+    """All users go through the same cycle of items, each from their own start."""
     lists = [[(user + step) % N_ITEMS + 1 for step in range(8)] for user in range(users)]
-    return leave_one_out(sequences_of(lists), N_ITEMS, history_length=4)
+    return split_leave_one_out(sequences_of(lists), N_ITEMS, history_length=4)
 
 
 def vectors() -> np.ndarray:
@@ -70,11 +78,15 @@ def networks_of(*entries: dict) -> ReproductionVariants:
     return ReproductionVariants.model_validate(list(entries))
 
 
-def run(networks: ReproductionVariants, known: dict, split: Split, stop_after: int = 99) -> dict:
-    """Train what is missing; the new results alone, no more than asked for."""
-    generator = train_networks(
-        networks, known, split.train, split.validation, split.test, vectors(), 42, 50
-    )
+def run(
+    networks: ReproductionVariants,
+    previous: dict,
+    split: Splits,
+    stop_after: int = 99,
+    checkpoint: Checkpoint | None = None,
+) -> dict:
+    """Train the missing networks, and return the first new results."""
+    generator = train_variants(networks, previous, split, vectors(), 42, 50, checkpoint)
     new: dict = {}
     for result in generator:
         new |= result
@@ -83,14 +95,14 @@ def run(networks: ReproductionVariants, known: dict, split: Split, stop_after: i
     return new
 
 
-def untimed(results: dict) -> dict:
+def drop_seconds(results: dict) -> dict:
     return {
         key: {name: value for name, value in result.items() if name != "seconds"}
         for key, result in results.items()
     }
 
 
-# Number, layers, epochs, batch, test loss and test metric as the report's Table 1 has them.
+# Number, layers, epochs, batch, test loss and test metric in the study's Table 1.
 TABLE_1 = """
 1 | rnn 128 | 20 | 20 | 6.2698e-05 | 0.00092908
 2 | rnn 512 | 20 | 20 | 0.00034988 | 11416425.0
@@ -109,7 +121,7 @@ TABLE_1 = """
 """
 
 
-def test_the_list_is_the_reports_table() -> None:
+def test_parameters_are_those_of_the_studys_table() -> None:
     text = (ROOT / "conf" / "base" / "parameters_reproduction.yml").read_text()
     networks = ReproductionVariants.model_validate(yaml.safe_load(text)["reproduction"])
     found = []
@@ -118,13 +130,14 @@ def test_the_list_is_the_reports_table() -> None:
             f"{layer.type} {getattr(layer, 'units', None) or layer.rate}"
             for layer in network.network.layers
         ]
-        told = network.published
-        figures = [word for word in told.test_metric.split() if word[0].isdigit()]
+        published = network.published
+        figures = [word for word in published.test_metric.split() if word[0].isdigit()]
         found.append(
-            f"{network.number} | {', '.join(layers).replace('simple_rnn', 'rnn')} | {told.epochs} "
-            f"| {told.batch_size} | {told.test_loss} | {' '.join(figures)}"
+            f"{network.number} | {', '.join(layers).replace('simple_rnn', 'rnn')} "
+            f"| {published.epochs} | {published.batch_size} | {published.test_loss} "
+            f"| {' '.join(figures)}"
         )
-    # Numbers, not their spelling: 0.0201110 is 0.020111.
+    # Compare losses as numbers: 0.0201110 is 0.020111.
     expected = [line.split(" | ") for line in TABLE_1.strip().splitlines()]
     assert [line.split(" | ")[:4] for line in found] == [line[:4] for line in expected]
     assert [float(line.split(" | ")[4]) for line in found] == [float(line[4]) for line in expected]
@@ -134,95 +147,114 @@ def test_the_list_is_the_reports_table() -> None:
         assert training.epochs == network.published.epochs
         assert training.loss == ("mse" if network.number < 10 else "huber")
         assert training.batch_size >= network.published.batch_size
-        # The name says what the layers are, and whether training stops early.
+        # The name states whether training stops early.
         early = "early stop" in network.name
         assert (
             (training.early_stopping_patience is not None) == early == (network.number in {11, 12})
         )
 
 
-def test_numbers_are_the_keys_of_results() -> None:
+def test_invalid_variants_are_rejected() -> None:
     with pytest.raises(ValidationError, match="number of its own"):
         networks_of(entry(3), entry(3))
     softmax = entry(1)
     softmax["network"] |= {"head": "softmax"}
     softmax["network"]["training"]["loss"] = "cross_entropy"
-    with pytest.raises(ValidationError, match="measured on vectors"):
+    with pytest.raises(ValidationError, match="measured on title vectors"):
         networks_of(softmax)
 
 
-def test_an_interruption_loses_nothing_and_what_changed_is_trained_anew() -> None:
+def test_only_missing_and_changed_networks_are_trained() -> None:
     split = cycle_split()
     networks = networks_of(entry(1), entry(2, RNN))
-    whole = run(networks, {}, split)
-    assert list(whole) == ["01", "02"]
-    assert untimed(whole)["01"] != untimed(whole)["02"]
+    full = run(networks, {}, split)
+    assert list(full) == ["01", "02"]
+    assert drop_seconds(full)["01"] != drop_seconds(full)["02"]
 
     first = run(networks, {}, split, stop_after=1)
     rest = run(networks, first, split)
     assert (list(first), list(rest)) == (["01"], ["02"])
-    assert untimed(first | rest) == untimed(whole)
-    assert run(networks, whole, split) == {}
+    assert drop_seconds(first | rest) == drop_seconds(full)
+    assert run(networks, full, split) == {}
 
     changed = networks_of(entry(1), entry(2, RNN, epochs=1))
-    again = run(changed, whole, split)
+    again = run(changed, full, split)
     assert list(again) == ["02"]
     assert again["02"]["epochs"] == 1
-    assert list(run(networks, whole, cycle_split(users=50))) == ["01", "02"]
+    assert list(run(networks, full, cycle_split(users=50))) == ["01", "02"]
 
 
-def test_a_network_that_stands_twice_is_trained_once() -> None:
+def test_checkpoint_stays_until_all_results_are_saved(tmp_path: Path) -> None:
+    split, networks = cycle_split(), networks_of(entry(1), entry(2, RNN))
+    path = tmp_path / "checkpoint.npz"
+    first = run(networks, {}, split, stop_after=1, checkpoint=Checkpoint(path))
+    # The first result may not be saved yet.
+    content = path.read_bytes()
+    again = run(networks, {}, split, stop_after=1, checkpoint=Checkpoint(path))
+    assert path.read_bytes() == content
+    assert drop_seconds(again) == drop_seconds(first)
+    rest = run(networks, first, split, checkpoint=Checkpoint(path))
+    assert path.is_file()
+    assert run(networks, first | rest, split, checkpoint=Checkpoint(path)) == {}
+    assert not path.exists()
+
+
+def test_equal_networks_are_trained_once() -> None:
     split = cycle_split()
     new = run(networks_of(entry(1), entry(4)), {}, split)
-    # Two trainings never take the same time to the hundredth: it is one result.
     assert new["01"] is new["04"]
-    rows = cells(tabulate(networks_of(entry(1), entry(4)), new, new["01"]["test"], 60, 12))
+    rows = format_cells(
+        make_variant_table(networks_of(entry(1), entry(4)), new, new["01"]["test"], 60, 12)
+    )
     assert [row["outcome"] for row in rows] == ["trained", "same as 1", "–"]
 
 
 @pytest.mark.parametrize("rate", [1e36, 1e18])
-def test_a_network_that_diverges_is_a_row_and_stops_no_other(rate: float) -> None:
+def test_diverged_network_is_a_row_and_does_not_stop_the_others(rate: float) -> None:
     split = cycle_split()
-    wild = entry(1, optimizer="sgd", learning_rate=rate, epochs=3)
-    networks = networks_of(wild, entry(2, RNN))
+    diverging = entry(1, optimizer="sgd", learning_rate=rate, epochs=3)
+    networks = networks_of(diverging, entry(2, RNN))
     results = run(networks, {}, split)
     assert "diverged" in results["01"]["outcome"]
     assert results["02"]["outcome"] == "trained"
     assert run(networks, results, split) == {}
 
-    table = tabulate(networks, results, results["02"]["test"], 60, 12)
-    rows = cells(table)
+    table = make_variant_table(networks, results, results["02"]["test"], 60, 12)
+    rows = format_cells(table)
     assert (rows[0]["outcome"], rows[0]["test_loss"], rows[0]["hr@10"]) == ("diverged", "–", "–")
     assert rows[1]["outcome"] == "trained"
-    written = page(table, "shop", "shuffled_windows", 42, 60, 12)
-    assert "Network 1: training diverged" in written
+    written = format_page(table, "shop", "shuffled_windows", 42, 60, 12)
+    assert (
+        "\nNetwork 1: Training diverged in epoch 1: the loss or a weight is not a finite" in written
+    )
+    assert "..\n" not in written
 
 
-def test_predictions_are_measured_as_vectors_and_as_recommendations() -> None:
+def test_predicted_vectors_are_measured_as_vectors_and_recommendations() -> None:
     split, item_vectors = cycle_split(), vectors()
     item_vectors[5] = 0
-    nearest = TitleVectorScorer(item_vectors)
+    nearest = TitleIndex(item_vectors)
     noise = np.random.default_rng(0).normal(scale=0.1, size=(N_ITEMS + 1, 24)).astype(np.float32)
 
     def predict(rows: Windows) -> np.ndarray:
-        # After 2 comes 3, and so on: the vector of the right answer, three times too long.
-        return 3 * item_vectors[rows.histories()[:, -1] % N_ITEMS + 1] + noise[rows.targets]
+        # Item 3 follows item 2, and so on: the vector of the right item, three times too long.
+        return 3 * item_vectors[rows.build_histories()[:, -1] % N_ITEMS + 1] + noise[rows.targets]
 
     test = split.test
     titled = test.targets != 5
     expected, predicted = item_vectors[test.targets][titled], predict(test)[titled]
-    for loss, of_squares in (("mse", 1.0), ("huber", 0.5)):
+    for loss, factor in (("mse", 1.0), ("huber", 0.5)):
         measured = measure_vectors(predict, nearest, test, loss, batch_size=7)
         assert measured["mae"] == pytest.approx(mean_absolute_error(expected, predicted))
         assert measured["mse"] == pytest.approx(mean_squared_error(expected, predicted))
-        # Huber's loss is linear beyond errors of 1, of which there are few.
-        assert measured["loss"] == pytest.approx(of_squares * measured["mse"], rel=0.05)
-        # What has no title is never recommended.
+        # Huber's loss is linear for errors above 1, which are rare here.
+        assert measured["loss"] == pytest.approx(factor * measured["mse"], rel=0.05)
+        # An item without a title is never recommended.
         assert measured["unfiltered"]["hr@1"] == pytest.approx(titled.mean())
         assert measured["filtered"]["hr@1"] == pytest.approx(titled.mean())
 
 
-def test_the_mean_title_is_the_best_constant_by_squared_error() -> None:
+def test_mean_title_predicts_the_same_vector_for_all_rows() -> None:
     split, item_vectors = cycle_split(), vectors()
     measured = measure_mean_title(split.train, split.test, item_vectors, 50)
     constant = item_vectors[split.train.targets].mean(axis=0)
@@ -230,46 +262,46 @@ def test_the_mean_title_is_the_best_constant_by_squared_error() -> None:
     assert measured["mse"] == pytest.approx(
         mean_squared_error(expected, np.tile(constant, (len(expected), 1)))
     )
-    # The same product first for everybody: it is right for those who buy it next.
+    # All rows get the same first item. It is right for the users who buy it next.
     shares = np.bincount(split.test.targets, minlength=N_ITEMS + 1) / len(split.test)
     assert any(measured["unfiltered"]["hr@1"] == pytest.approx(share) for share in shares)
-    with pytest.raises(InputError, match="no training row has a target with a title"):
+    with pytest.raises(InputError, match="None of the 300 training targets has a title"):
         measure_mean_title(split.train, split.test, np.zeros_like(item_vectors), 50)
 
 
 def result_of(network: dict, loss: float) -> dict:
-    histories = {"hr@1": 0.01, "hr@10": 0.0198, "ndcg@10": 0.015}
+    metrics = {"hr@1": 0.01, "hr@10": 0.0198, "ndcg@10": 0.015}
     block = networks_of(network).root[0].network.model_dump(mode="json")
     return {
         "fingerprint": str(network["number"]), "network": block, "outcome": "trained",
         "epochs": 7, "best_epoch": 6, "n_parameters": 1000, "seconds": 12.3,
-        "test": {"loss": loss, "mae": 0.04, "mse": 0.002, "filtered": histories,
-                 "unfiltered": histories | {"hr@10": 0.5}},
+        "test": {"loss": loss, "mae": 0.04, "mse": 0.002, "filtered": metrics,
+                 "unfiltered": metrics | {"hr@10": 0.5}},
     }  # fmt: skip
 
 
-def test_the_table_has_the_reports_figures_beside_ours(tmp_path: Path) -> None:
+def test_table_has_the_published_figures_and_ours(tmp_path: Path) -> None:
     networks = networks_of(entry(2), entry(13, loss="huber"))
     results = {"02": result_of(entry(2), 0.0021), "13": result_of(entry(13, loss="huber"), 0.001)}
-    table = tabulate(networks, results, results["02"]["test"], 60, 12)
+    table = make_variant_table(networks, results, results["02"]["test"], 60, 12)
     assert table["network"].tolist() == ["Network 2", "Network 13", MEAN_TITLE]
     first = table.iloc[0]
-    assert (first["report_epochs"], first["report_batch_size"]) == (20, 15)
+    assert (first["published_epochs"], first["published_batch_size"]) == (20, 15)
     assert (first["published_test_loss"], first["published_test_metric"]) == (
         6.2698e-05,
         "0.5 (MAE)",
     )
     assert (first["epochs"], first["batch_size"], first["loss"]) == (7, 32, "mse")
-    assert (first["test_loss"], first["hr@10"], first["hr@10_masked"]) == (0.0021, 0.5, 0.0198)
+    assert (first["test_loss"], first["hr@10"], first["hr@10_filtered"]) == (0.0021, 0.5, 0.0198)
 
-    # Read back from its file, it is written the same.
+    # The table of the CSV file gives the same page.
     table.to_csv(tmp_path / "table.csv", index=False)
-    written = page(table, "shop", "leave_one_out", 42, 1234, 56)
-    assert page(pd.read_csv(tmp_path / "table.csv"), "shop", "leave_one_out", 42, 1234, 56) == (
-        written
-    )
+    written = format_page(table, "shop", "leave_one_out", 42, 1234, 56)
+    assert format_page(
+        pd.read_csv(tmp_path / "table.csv"), "shop", "leave_one_out", 42, 1234, 56
+    ) == (written)
     lines = written.splitlines()
-    assert "The report's figures are of shuffled_windows" in lines[0]
+    assert "The published figures are for shuffled_windows" in lines[0]
     assert lines[4] == (
         "| 2 | Network 2 | 20 | 15 | 6.2698e-05 | 0.5 (MAE) | 7 | 32 | mse | 0.0021 | 0.04 | 0.002 "
         "| 0.0100 | 0.5000 [0.3774, 0.6226] | 0.0150 "
@@ -277,22 +309,20 @@ def test_the_table_has_the_reports_figures_beside_ours(tmp_path: Path) -> None:
     )
     assert len({line.count("|") for line in lines[2:-2]}) == 1
     assert "interval of HR@10" in lines[-1]
-    assert "leaky" in page(table, "shop", "shuffled_windows", 42, 1234, 56).splitlines()[0]
+    assert "leaky" in format_page(table, "shop", "shuffled_windows", 42, 1234, 56).splitlines()[0]
 
 
-def test_a_table_of_other_networks_is_refused() -> None:
+def test_missing_or_changed_network_raises_input_error() -> None:
     results = {"02": result_of(entry(2), 0.0021)}
     with pytest.raises(InputError, match=r"network 13 .* has no result"):
-        tabulate(networks_of(entry(2), entry(13)), results, results["02"]["test"], 60, 12)
-    with pytest.raises(InputError, match=r"network 2 .*changed"):
-        tabulate(networks_of(entry(2, RNN)), results, results["02"]["test"], 60, 12)
+        make_variant_table(networks_of(entry(2), entry(13)), results, results["02"]["test"], 60, 12)
+    with pytest.raises(InputError, match=r"network 2 .*changed after it was trained"):
+        make_variant_table(networks_of(entry(2, RNN)), results, results["02"]["test"], 60, 12)
 
 
-def test_a_table_of_other_data_is_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_table_of_other_data_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     results = {"02": result_of(entry(2), 0.0021)}
-    table = tabulate(networks_of(entry(2)), results, results["02"]["test"], 60, 12)
+    table = make_variant_table(networks_of(entry(2)), results, results["02"]["test"], 60, 12)
     dataset = OptionalCSVDataset(filepath=str(tmp_path / "table.csv"), save_args={"index": False})
     assert select_same_data(dataset.load(), 60, 12).empty
     dataset.save(table)
@@ -307,7 +337,7 @@ def test_a_table_of_other_data_is_left_out(
     assert dataset.load().empty
 
 
-def test_results_are_files_of_their_own(tmp_path: Path) -> None:
+def test_each_result_is_saved_in_its_own_file(tmp_path: Path) -> None:
     folder = JSONFolderDataset(filepath=str(tmp_path / "results"))
     assert folder.load() == {}
     folder.save({"02": {"loss": 0.1}})
@@ -317,13 +347,11 @@ def test_results_are_files_of_their_own(tmp_path: Path) -> None:
     assert list(folder.load()) == ["01", "02"]
 
 
-def cycle_project(folder: Path, parameters: dict, results: str = "sample") -> Path:
-    """The project with the model input of a cycle of items, and an environment ``quick``."""
+def cycle_project(folder: Path, parameters: dict, split_name: str = "leave_one_out") -> Path:
+    """Copy the project, with a cycle of items as model input, and an environment ``quick``."""
     project = folder if (folder / "conf").is_dir() else copy_project(folder)
-    split = cycle_split()
-    folder = project / "data" / "05_model_input" / results
-    for name in ("train", "validation", "test"):
-        WindowsDataset(filepath=str(folder / f"{name}.arrow")).save(getattr(split, name))
+    model_input = project / "data" / "05_model_input" / "sample" / split_name
+    SplitsDataset(filepath=str(model_input)).save(cycle_split())
     features = project / "data" / "04_feature" / "sample"
     ArrayDataset(filepath=str(features / "item_vectors.npy")).save(vectors())
     items = pa.table(
@@ -339,40 +367,43 @@ def cycle_project(folder: Path, parameters: dict, results: str = "sample") -> Pa
     return project
 
 
-def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_killed_run_resumes(tmp_path: Path) -> None:
     project = cycle_project(tmp_path, {"reproduction": [entry(1), entry(2, RNN, epochs=100)]})
     command = ["run", "--env", "quick", "--pipelines", "reproduction"]
-    results = project / "data" / "06_models" / "sample" / "reproduction"
-    checkpoint = results.with_name("report_networks_checkpoint.npz")
-    # After both epochs of the first network, and one of the second.
+    results = project / "data" / "06_models" / "sample" / RUN / "variants"
+    checkpoint = results.with_name("reproduction_checkpoint.npz")
+    # After two epochs of the first network, and one epoch of the second.
     kill_in_training(project, 3, *command)
     assert not (results / "02.json").exists()
     first = (results / "01.json").stat().st_mtime_ns
 
     ran = kedro(project, *command)
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
-    assert "going on after epoch" in " ".join((ran.stdout + ran.stderr).split())
+    assert "Resuming training after epoch 1 of 100" in " ".join((ran.stdout + ran.stderr).split())
     assert (results / "01.json").stat().st_mtime_ns == first
     assert json.loads((results / "02.json").read_text())["epochs"] == 100
+    # The checkpoint of the last network is removed at the next start.
+    assert checkpoint.exists()
+    assert kedro(project, *command).returncode == 0
     assert not checkpoint.exists()
 
-    reporting = project / "data" / "08_reporting" / "sample"
+    reporting = project / "data" / "08_reporting" / "sample" / RUN
     table = pd.read_csv(reporting / "reproduction.csv")
     assert table["epochs"].tolist()[:2] == [2, 100]
-    # After each item of the cycle comes one alone: the second network has learnt most of it.
+    # In the cycle, one item follows each item: the second network has learned most of it.
     assert table["hr@1"][1] > 0.5 > 2 * table["hr@1"][2]
     assert str(reporting / "reproduction.md") in ran.stdout.replace("\n", "")
     assert "6.2698e-05" in ran.stdout
 
 
-def test_what_each_mistake_costs_is_measured(tmp_path: Path) -> None:
+def test_mistakes_benchmark_writes_its_table(tmp_path: Path) -> None:
     shared = {"training": {"epochs": 1, "batch_size": 64}}
     parameters = {
         "classifier": {"networks": {"model_i": shared | {"layers": [RNN], "item_dimension": 8}}},
         "regressor": {"networks": {"model_ii": shared | {"layers": [RNN]}}},
     }
-    for results in ("sample", "sample/shuffled_windows"):
-        project = cycle_project(tmp_path, parameters, results)
+    for split_name in ("leave_one_out", "shuffled_windows"):
+        project = cycle_project(tmp_path, parameters, split_name)
     shutil.copytree(ROOT / "benchmarks", project / "benchmarks")
     shutil.copytree(ROOT / "docs", project / "docs")
     ran = subprocess.run(
@@ -381,7 +412,7 @@ def test_what_each_mistake_costs_is_measured(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-3000:]
-    written = (project / "docs" / "report.md").read_text()
+    written = (project / "docs" / "explanation" / "original-study.md").read_text()
     rows = [line.split(" | ") for line in written.splitlines() if line.startswith("| Model I")]
     assert [(row[0][2:], row[1][:3], row[2]) for row in rows] == [
         ("Model I", "(1)", "shuffled_windows"),
@@ -393,7 +424,7 @@ def test_what_each_mistake_costs_is_measured(tmp_path: Path) -> None:
         ("Model II", "(4)", "leave_one_out"),
         ("Model II", "(5)", "leave_one_out"),
     ]
-    # The parts of both protocols are the same here: what is trained alike is measured alike.
+    # The splits of both protocols are equal here: equal trainings have equal results.
     assert rows[0][3:-1] == rows[1][3:-1]
     assert rows[3][3:-1] == rows[4][3:-1]
     assert len({row[6] for row in rows[4:]}) == 4

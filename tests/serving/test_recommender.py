@@ -1,12 +1,13 @@
-"""A small shop whose right answers are known: everybody walks a cycle of products."""
-
 import json
 import logging
+import os
 import shutil
+import signal
 import subprocess
 import sys
-from dataclasses import replace
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,398 +15,348 @@ import pytest
 from kedro.io import DataCatalog
 
 import bazar
-from bazar.config.models import BundleOptions
-from bazar.data.catalogue import ADDED_PRODUCTS, Products
-from bazar.data.counts import count_interactions
-from bazar.data.windows import build_full_histories
-from bazar.datasets.arrays import ArrayDataset, WindowsDataset
-from bazar.datasets.kedro_types import JSONDataset, ParquetDataset
-from bazar.datasets.network import NetworkDataset
 from bazar.errors import InputError
 from bazar.serving.answers import RECOMMENDATIONS
-from bazar.serving.recommender import BUNDLE, CUSTOMERS, PRODUCTS, VECTORS, Recommender
-from tests.data.test_splits import sequences_of
-from tests.evaluation.test_ranking import unit
-from tests.training.test_trainer import BLOCKS, N_ITEMS, cycle_split, train, with_training
+from bazar.serving.bundle import Bundle, write_bundle
+from bazar.serving.recommender import Recommender
+from tests.serving.example_bundle import (
+    N_ITEMS,
+    N_PRODUCTS,
+    NEW_PRODUCT,
+    PURCHASES,
+    make_bundle,
+    make_products_without_title,
+    make_sequences,
+)
 
-BOUGHT = [[(user + step) % N_ITEMS + 1 for step in range(5)] for user in range(N_ITEMS)]
-# Nobody has bought the last product, which is like the first.
-N_PRODUCTS = N_ITEMS + 1
-OPTIONS = BundleOptions.model_validate(
-    {
-        "dataset": "cycle",
-        "seed": 42,
-        "models": ["blend", "classifier", "regressor"],
-        "filter_seen": True,
-        "blend": {
-            "components": [{"model": "classifier"}, {"model": "decayed_cooccurrence"}],
-            "seeds": [], "rows": 10, "rounds": 1, "seed": 1,
-        },
-        "weights": {"classifier": 0.7, "decayed_cooccurrence": 0.3},
-        "baselines": {
-            "decayed_cooccurrence": {
-                "distance_power": 1, "backward_weight": 0.1, "popularity_power": 0,
-                "history_decay": 0.5,
-            },
-            "session_knn": {"neighbours": 5, "history_decay": 0.5},
-            "ease": {"regularisation": 1, "history_decay": 0.5, "max_items": 100},
-        },
-    }
-)  # fmt: skip
-
-# What a Recommender asks a catalog for.
-ASKED = ("shop", "bundle_products", "bundle_vectors", "bundle_customers", "all_networks")
-
-
-def ids(n_products: int) -> np.ndarray:
-    return np.array(["", *(f"P{index:02d}" for index in range(1, n_products + 1))], dtype=object)
-
-
-def title_vectors() -> np.ndarray:
-    found = unit(np.random.default_rng(3).normal(size=(N_PRODUCTS + 1, 24)))
-    found[0] = 0
-    like_the_first = found[1] + 0.05 * found[2]
-    found[N_PRODUCTS] = like_the_first / np.linalg.norm(like_the_first)
-    return found
-
-
-def small_products() -> Products:
-    counts, recent = count_interactions(sequences_of(BOUGHT), N_PRODUCTS, None, 0.2)
-    titles = np.array([None, *(f"title {index}" for index in range(1, N_PRODUCTS + 1))], object)
-    colours = [f"{'Red' if index % 2 else 'Blue'}, Brand {index}" for index in range(N_PRODUCTS)]
-    attributes = np.array([None, *colours], object)
-    return Products(ids(N_PRODUCTS), titles, attributes, counts, recent, title_vectors())
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run leaves: networks that were trained before the last product was there."""
-    place = tmp_path_factory.mktemp("models")
-    split = cycle_split()
-    for model, name in (("classifier", "ids and titles"), ("regressor", "titles")):
-        vectors = title_vectors()[: N_ITEMS + 1]
-        network = train(split, with_training(BLOCKS[name], epochs=20), 1, None, vectors).network
-        network.item_ids = ids(N_ITEMS)
-        NetworkDataset(filepath=str(place / f"{model}.keras")).save(network)
-    products = small_products()
-    JSONDataset(filepath=str(place / BUNDLE)).save(OPTIONS.model_dump(mode="json"))
-    ParquetDataset(filepath=str(place / PRODUCTS)).save(products.to_frame())
-    ArrayDataset(filepath=str(place / VECTORS)).save(products.vectors)
-    customers = build_full_histories(sequences_of(BOUGHT), history_length=8)
-    WindowsDataset(filepath=str(place / CUSTOMERS)).save(customers)
-    return place
-
-
-@pytest.fixture(scope="module")
-def shop(folder: Path) -> Recommender:
-    return bazar.Recommender.load(folder)
+CUSTOMERS = make_sequences(PURCHASES).user_ids.to_pylist()
 
 
 @pytest.mark.parametrize("model", ["blend", "classifier", "regressor", "decayed_cooccurrence"])
-def test_what_comes_next_is_recommended_first(shop: Recommender, model: str) -> None:
+def test_next_product_of_the_cycle_is_recommended_first(
+    recommender: Recommender, model: str
+) -> None:
     for last in range(3, N_ITEMS):
         history = [f"P{index:02d}" for index in range(last - 2, last + 1)]
-        found = shop.recommend(history, k=3, model=model)
-        assert found[0].item_id == f"P{last + 1:02d}"
-        assert found[0].title == f"title {last + 1}"
-        assert [one.rank for one in found] == [1, 2, 3]
-        assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
-        assert not {one.item_id for one in found} & set(history)
-        assert found.model == model
+        answer = recommender.recommend(history, k=3, model=model)
+        assert answer[0].item_id == f"P{last + 1:02d}"
+        assert answer[0].title == f"title {last + 1}"
+        assert [product.rank for product in answer] == [1, 2, 3]
+        scores = [product.score for product in answer]
+        assert scores == sorted(scores, reverse=True)
+        assert not {product.item_id for product in answer} & set(history)
+        assert answer.model == model
 
 
-def test_the_first_model_answers_where_none_is_named(shop: Recommender) -> None:
-    assert shop.recommend(["P01", "P02"]).model == "blend"
+def test_first_model_is_the_default(recommender: Recommender) -> None:
+    assert recommender.recommend(["P01", "P02"]).model == "blend"
 
 
-def test_a_network_of_the_blend_is_read_once(folder: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(folder, tmp_path / "shop"))
-    shop = bazar.Recommender.load(copy)
-    (copy / "classifier.keras").unlink()
-    assert len(shop.recommend(["P01", "P02"], 3, model="classifier")) == 3
+def test_load_loads_every_configured_model(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "bundle"))
+    recommender = bazar.Recommender.load(copy)
+    shutil.rmtree(copy / "networks")
+    for model in (None, *recommender.models, "recent_popularity"):
+        assert len(recommender.recommend(["P01", "P02"], 3, model=model)) == 3
+    assert {model for model, _ in recommender._registry._scorers} == {
+        "classifier", "decayed_cooccurrence", "regressor", "recent_popularity",
+    }  # fmt: skip
 
 
-def test_the_last_purchase_counts(shop: Recommender) -> None:
+def test_models_are_loaded_at_their_first_use_without_load(bundle: Bundle) -> None:
+    recommender = Recommender(bundle)
+    assert not recommender._registry._scorers
+    assert recommender.recommend(["P02", "P03"], 1, model="ease")[0].item_id == "P04"
+    assert set(recommender._registry._scorers) == {("ease", 42)}
+    assert Recommender(bundle).similar("P01", 1)[0].item_id == NEW_PRODUCT
+
+
+def test_latest_purchase_changes_the_answer(recommender: Recommender) -> None:
     before, after = (
-        shop.recommend(history, 1) for history in (["P02", "P03"], ["P02", "P03", "P04"])
+        recommender.recommend(history, 1) for history in (["P02", "P03"], ["P02", "P03", "P04"])
     )
     assert (before[0].item_id, after[0].item_id) == ("P04", "P05")
 
 
-def test_one_purchase_is_enough(shop: Recommender) -> None:
-    assert shop.recommend(["P05"], 1, model="classifier")[0].item_id == "P06"
+def test_one_purchase_is_enough(recommender: Recommender) -> None:
+    assert recommender.recommend(["P05"], 1, model="classifier")[0].item_id == "P06"
 
 
-def test_who_bought_nothing_is_told_what_is_bought_of_late(shop: Recommender) -> None:
-    found = shop.recommend([], k=N_PRODUCTS)
-    assert found.model == "recent_popularity"
-    recent = dict(zip(shop.products.item_ids, shop.products.recent_counts, strict=True))
-    shown = [recent[one.item_id] for one in found]
-    assert shown == sorted(shown, reverse=True)
-    assert all(one.nearest_item_id is None for one in found)
+def test_empty_history_is_answered_by_recent_popularity(recommender: Recommender) -> None:
+    answer = recommender.recommend([], k=N_PRODUCTS)
+    assert answer.model == "recent_popularity"
+    products = recommender.products
+    recent = dict(zip(products.item_ids, products.recent_counts, strict=True))
+    counts = [recent[product.item_id] for product in answer]
+    assert counts == sorted(counts, reverse=True)
+    assert all(product.nearest_item_id is None for product in answer)
 
 
-def test_unknown_products_are_skipped_and_said(
-    shop: Recommender, caplog: pytest.LogCaptureFixture
+def test_unknown_items_are_reported(
+    recommender: Recommender, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        found = shop.recommend(["nothing", "P02", "P03", "neither"], 2)
-    assert found.skipped == ("nothing", "neither")
+        answer = recommender.recommend(["nothing", "P02", "P03", "neither"], 2)
+    assert answer.unknown_items == ("nothing", "neither")
     assert "nothing, neither" in caplog.text
-    assert list(found) == list(shop.recommend(["P02", "P03"], 2))
-    assert shop.recommend(["nothing"]).model == "recent_popularity"
+    assert list(answer) == list(recommender.recommend(["P02", "P03"], 2))
 
 
-def test_seen_products_are_left_out_or_kept(shop: Recommender) -> None:
+def test_history_of_unknown_items_is_an_error(recommender: Recommender) -> None:
+    with pytest.raises(InputError, match=r"None of these items .*: 'nothing', 'neither'\."):
+        recommender.recommend(["nothing", "neither"])
+    with pytest.raises(InputError, match="'5' and 4 more"):
+        recommender.recommend([str(number) for number in range(1, 10)])
+
+
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        ("P01", r"must be a list of item ids, got the text 'P01'\. Use \['P01'\]\."),
+        (b"P01", r"got the text b'P01'"),
+        (35786242, r"must be a list of item ids, got 35786242\."),
+        (["P01", 35786242], r"must be texts, got 35786242 \(int\)\. Use '35786242'"),
+        ([None], r"must be texts, got None"),
+    ],
+)
+def test_history_that_is_no_list_of_texts_is_an_error(
+    recommender: Recommender, history: Any, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        recommender.recommend(history)
+
+
+def test_history_may_be_any_sequence_of_texts(recommender: Recommender) -> None:
+    expected = list(recommender.recommend(["P02", "P03"], 3))
+    for history in (("P02", "P03"), np.array(["P02", "P03"]), np.array(["P02", "P03"], object)):
+        assert list(recommender.recommend(history, 3)) == expected
+
+
+def test_seen_products_are_filtered_unless_asked_for(recommender: Recommender) -> None:
     history = [f"P{index:02d}" for index in range(1, 5)]
-    left_out = shop.recommend(history, k=N_PRODUCTS)
-    kept = shop.recommend(history, k=N_PRODUCTS, filter_seen=False)
-    assert {one.item_id for one in kept} - {one.item_id for one in left_out} == set(history)
+    filtered = recommender.recommend(history, k=N_PRODUCTS)
+    unfiltered = recommender.recommend(history, k=N_PRODUCTS, filter_seen=False)
+    removed = {product.item_id for product in unfiltered} - {
+        product.item_id for product in filtered
+    }
+    assert removed == set(history)
 
 
-def test_categories(shop: Recommender) -> None:
-    found = shop.recommend(["P02", "P03"], k=N_PRODUCTS, categories=["BLUE"])
-    assert found[0].item_id == "P05"
-    assert {int(one.item_id[1:]) % 2 for one in found} == {1}
-    both = shop.recommend(["P02", "P03"], k=N_PRODUCTS, categories=["Blue", "Brand 3"])
-    assert {one.item_id for one in both} == {one.item_id for one in found} | {"P04"}
-    with pytest.raises(InputError, match="'Bleu': did you mean blue"):
-        shop.recommend(["P02"], categories=["Bleu"])
+def test_categories_limit_the_products(recommender: Recommender) -> None:
+    answer = recommender.recommend(["P02", "P03"], k=N_PRODUCTS, categories=["BLUE"])
+    assert answer[0].item_id == "P05"
+    assert {int(product.item_id[1:]) % 2 for product in answer} == {1}
+    both = recommender.recommend(["P02", "P03"], k=N_PRODUCTS, categories=["Blue", "Brand 3"])
+    item_ids = [{product.item_id for product in each} for each in (answer, both)]
+    assert item_ids[1] == item_ids[0] | {"P04"}
 
 
-def test_the_nearest_past_purchase_is_told(shop: Recommender) -> None:
-    vectors = shop.products.vectors
-    for one in shop.recommend(["P01", "P02", "P03"], 4):
-        cosines = vectors[1:4] @ vectors[shop.products.index[one.item_id]]
-        assert one.nearest_item_id == f"P{np.argmax(cosines) + 1:02d}"
-        assert one.nearest_title == f"title {np.argmax(cosines) + 1}"
-        assert one.nearest_cosine == pytest.approx(cosines.max(), abs=1e-6)
+def test_unknown_category_is_an_error_with_close_names(recommender: Recommender) -> None:
+    with pytest.raises(InputError, match=r"(?i)'Bleu'.*did you mean.*blue"):
+        recommender.recommend(["P02"], categories=["Bleu"])
+    with pytest.raises(InputError, match=r"categories must be .*Use \['Blue'\]"):
+        recommender.recommend(["P02"], categories="Blue")
 
 
-def test_similar_products(shop: Recommender) -> None:
-    found = shop.similar(f"P{N_PRODUCTS}", 3)
-    assert found[0].item_id == "P01"
-    vectors = shop.products.vectors
+def test_most_similar_past_purchase_is_returned(recommender: Recommender) -> None:
+    vectors = recommender.products.vectors
+    for product in recommender.recommend(["P01", "P02", "P03"], 4):
+        cosines = vectors[1:4] @ vectors[recommender.products.index[product.item_id]]
+        assert product.nearest_item_id == f"P{np.argmax(cosines) + 1:02d}"
+        assert product.nearest_title == f"title {np.argmax(cosines) + 1}"
+        assert product.nearest_cosine == pytest.approx(cosines.max(), abs=1e-6)
+
+
+def test_similar_products_are_those_with_the_nearest_titles(recommender: Recommender) -> None:
+    answer = recommender.similar(NEW_PRODUCT, 3)
+    assert answer[0].item_id == "P01"
+    vectors = recommender.products.vectors
     cosines = np.sort(vectors[1:N_PRODUCTS] @ vectors[N_PRODUCTS])[::-1]
-    assert [one.score for one in found] == pytest.approx(cosines[:3].tolist(), abs=1e-6)
-    assert len(shop.similar("P01", 100)) == N_PRODUCTS - 1
-    with pytest.raises(InputError, match="no product P99"):
-        shop.similar("P99")
+    assert [product.score for product in answer] == pytest.approx(cosines[:3].tolist(), abs=1e-6)
+    assert len(recommender.similar("P01", 100)) == N_PRODUCTS - 1
+    with pytest.raises(InputError, match="no product 'P99'"):
+        recommender.similar("P99")
+    with pytest.raises(InputError, match=r"must be texts, got 1 "):
+        recommender.similar(1)  # type: ignore[arg-type]
 
 
-def test_a_new_product_is_ranked_by_models_that_read_titles(shop: Recommender) -> None:
-    new = f"P{N_PRODUCTS}"
+def test_new_product_is_ranked_by_models_that_read_titles(recommender: Recommender) -> None:
     # It is like the first product, which comes after the last of the cycle.
     for model in ("classifier", "regressor"):
-        found = [one.item_id for one in shop.recommend(["P11", "P12"], 3, model=model)]
-        assert new in found, model
-    assert shop.recommend([new], 1, model="regressor")[0].item_id in {"P01", "P02"}
+        answer = recommender.recommend(["P11", "P12"], 3, model=model)
+        assert NEW_PRODUCT in [product.item_id for product in answer], model
+    answer = recommender.recommend([NEW_PRODUCT], 1, model="regressor")
+    assert answer[0].item_id in {"P01", "P02"}
 
 
-def test_wrong_questions(shop: Recommender) -> None:
-    with pytest.raises(InputError, match=r"no model clasifier\nThere are .*classifier"):
-        shop.recommend(["P01"], model="clasifier")
-    with pytest.raises(InputError, match="1 at least, not 0"):
-        shop.recommend(["P01"], k=0)
-    with pytest.raises(InputError, match="no customer nobody"):
-        shop.history("nobody")
+@pytest.mark.parametrize("k", [0, -1, 2.5, "3", None])
+def test_k_must_be_an_integer_of_at_least_one(recommender: Recommender, k: Any) -> None:
+    for call in (recommender.recommend, recommender.similar):
+        with pytest.raises(InputError, match=rf"k must be an integer of at least 1, got {k!r}\."):
+            call("P01" if call == recommender.similar else ["P01"], k=k)
 
 
-def test_an_answer_as_a_table_and_as_plain_values(shop: Recommender) -> None:
-    found = shop.recommend(["P01", "what"], 3)
-    frame = found.to_frame()
-    assert frame["item_id"].tolist() == [one.item_id for one in found]
-    assert json.loads(json.dumps(found.to_json()))["skipped"] == ["what"]
-    assert "Blend" in found._repr_html_()
-    assert found[0].item_id in found._repr_html_()
+def test_unknown_model_is_an_error_with_the_available_ones(recommender: Recommender) -> None:
+    assert set(recommender.available_models) > {"blend", "classifier", "regressor", "ease"}
+    with pytest.raises(InputError, match=r"no model 'clasifier'.*Did you mean 'classifier'\?"):
+        recommender.recommend(["P01"], model="clasifier")
 
 
-def test_what_was_bought_before_is_as_the_shop_says(shop: Recommender) -> None:
-    reader, history = shop._made_of.read_network, ["P03", "P03", "P04"]
-    keeps = Recommender(
-        shop.products, shop._customers, OPTIONS.model_copy(update={"filter_seen": False}), reader
-    )
-    for asked, expected in ((None, False), (True, True), (False, False)):
-        found = {one.item_id for one in keeps.recommend(history, N_PRODUCTS, None, asked)}
-        assert found.isdisjoint(history) == expected
-    assert {one.item_id for one in shop.recommend(history, N_PRODUCTS)}.isdisjoint(history)
+def test_models_that_are_not_in_the_bundle_are_not_available(bundle: Bundle) -> None:
+    recommender = Recommender(make_bundle({}, models=("ease",), weights={}))
+    recommender.load_models()
+    assert recommender.recommend(["P03"], 1).model == "ease"
+    for model in ("blend", "classifier", "regressor"):
+        assert model not in recommender.available_models
+        with pytest.raises(InputError, match=f"no model '{model}' in the bundle"):
+            recommender.recommend(["P01"], model=model)
+    broken = Recommender(make_bundle({"seed_42/regressor": bundle.networks["seed_42/regressor"]}))
+    with pytest.raises(InputError, match=r"no network seed_42/classifier.keras"):
+        broken.recommend(["P01"])
+
+
+def test_unknown_customer_is_an_error(recommender: Recommender) -> None:
+    assert not recommender.has_customer("nobody")
+    with pytest.raises(InputError, match=r"no customer 'nobody'.*joining.min_interactions"):
+        recommender.history("nobody")
+    with pytest.raises(InputError, match=r"must be a text, got 17\. Use '17'"):
+        recommender.history(17)  # type: ignore[arg-type]
+
+
+def test_history_of_a_customer_is_returned(recommender: Recommender) -> None:
+    for user, items in zip(CUSTOMERS, PURCHASES, strict=True):
+        assert recommender.has_customer(user)
+        assert recommender.history(user) == [f"P{item:02d}" for item in items]
+
+
+def test_answer_is_a_table_and_plain_values(recommender: Recommender) -> None:
+    answer = recommender.recommend(["P01", "what"], 3)
+    frame = answer.to_frame()
+    assert frame["item_id"].tolist() == [product.item_id for product in answer]
+    plain = json.loads(json.dumps(answer.to_json()))
+    assert plain["unknown_items"] == ["what"]
+    assert [product["item_id"] for product in plain["products"]] == frame["item_id"].tolist()
+    assert "Blend" in answer._repr_html_()
+    assert answer[0].item_id in answer._repr_html_()
+
+
+def test_scores_have_the_digits_of_a_float32(recommender: Recommender) -> None:
+    for product in recommender.recommend(["P01", "P02"], N_PRODUCTS):
+        for number in (product.score, product.nearest_cosine):
+            assert number is not None
+            assert len(str(number).lstrip("-0.").split("e")[0].replace(".", "")) <= 9
+            assert float(str(np.float32(number))) == number
+
+
+def test_filter_seen_of_the_bundle_is_the_default(bundle: Bundle) -> None:
+    history = ["P03", "P03", "P04"]
+    for default, filter_seen, is_filtered in (
+        (False, None, False), (False, True, True), (True, None, True), (True, False, False),
+    ):  # fmt: skip
+        recommender = Recommender(make_bundle(bundle.networks, filter_seen=default))
+        answer = recommender.recommend(history, N_PRODUCTS, None, filter_seen)
+        assert {product.item_id for product in answer}.isdisjoint(history) == is_filtered
 
 
 @pytest.mark.parametrize("filter_seen", [True, False])
-def test_everybody_is_recommended_what_each_is(shop: Recommender, filter_seen: bool) -> None:
+def test_everyone_is_recommended_the_same_as_alone(
+    recommender: Recommender, filter_seen: bool
+) -> None:
     for model in ("blend", "regressor"):
-        batches = list(shop.recommend_to_everyone(model, 3, filter_seen, batch_size=5))
+        batches = list(recommender.recommend_to_everyone(model, 3, filter_seen, batch_size=5))
         assert max(len(set(batch["user_id"].to_pylist())) for batch in batches) <= 5
         rows = pa.Table.from_batches(batches, RECOMMENDATIONS).to_pandas()
-        users = sequences_of(BOUGHT).user_ids.to_pylist()
-        assert sorted(rows["user_id"].unique()) == sorted(users)
-        for user in users:
+        assert sorted(rows["user_id"].unique()) == sorted(CUSTOMERS)
+        for user in CUSTOMERS:
             own = rows[rows["user_id"] == user]
-            alone = shop.recommend(shop.history(user), 3, model, filter_seen)
-            assert own["item_id"].tolist() == [one.item_id for one in alone]
-            assert own["title"].tolist() == [one.title for one in alone]
-            assert own["score"].tolist() == pytest.approx([one.score for one in alone], rel=1e-4)
+            alone = recommender.recommend(recommender.history(user), 3, model, filter_seen)
+            assert own["item_id"].tolist() == [product.item_id for product in alone]
+            assert own["title"].tolist() == [product.title for product in alone]
+            scores = [product.score for product in alone]
+            assert own["score"].tolist() == pytest.approx(scores, rel=1e-4)
             assert own["rank"].tolist() == [1, 2, 3]
             assert (own["model"] == model).all()
             assert (own["answered_by"] == alone.model).all()
 
 
-def test_the_history_of_a_customer(shop: Recommender) -> None:
-    for user, items in zip(sequences_of(BOUGHT).user_ids.to_pylist(), BOUGHT, strict=True):
-        assert shop.history(user) == [f"P{item:02d}" for item in items]
-
-
-def test_a_shop_can_be_copied(folder: Path, shop: Recommender, tmp_path: Path) -> None:
-    copied = shutil.copytree(folder, tmp_path / "elsewhere")
-    assert list(Recommender.load(copied).recommend(["P03"], 5)) == list(shop.recommend(["P03"], 5))
-
-
-def test_another_file_than_was_trained_is_refused(folder: Path, tmp_path: Path) -> None:
-    copied = shutil.copytree(folder, tmp_path / "shop")
-    shutil.copy(copied / "regressor.keras", copied / "classifier.keras")
-    with pytest.raises(InputError, match=r"classifier.keras is not the file that was written"):
-        Recommender.load(copied)
-    (copied / "classifier.keras.sha256").unlink()
-    with pytest.raises(InputError, match=r"no .*classifier.keras.sha256: train the network again"):
-        Recommender.load(copied)
-
-
-def test_a_network_that_a_catalog_lacks_is_named(shop: Recommender) -> None:
-    products = shop.products
-    catalog = DataCatalog.from_config(
-        {name: {"type": "MemoryDataset", "copy_mode": "assign"} for name in ASKED}
-    )
-    contents = (OPTIONS.model_dump(mode="json"), products.to_frame(), products.vectors,
-                shop._customers, {"regressor": lambda: None})  # fmt: skip
-    for name, content in zip(ASKED, contents, strict=True):
-        catalog.save(name, content)
-    with pytest.raises(InputError, match=r"no classifier.keras: train the network again"):
-        Recommender.from_catalog(catalog)
-
-
-@pytest.mark.parametrize("name", [BUNDLE, PRODUCTS, VECTORS, CUSTOMERS])
-def test_what_is_missing_is_named(folder: Path, tmp_path: Path, name: str) -> None:
-    copied = shutil.copytree(folder, tmp_path / "shop")
-    (copied / name).unlink()
-    with pytest.raises(InputError, match=rf"{name}\nRun the pipeline recommendation"):
-        Recommender.load(copied)
-
-
-@pytest.mark.parametrize("name", [PRODUCTS, VECTORS, CUSTOMERS])
-def test_what_is_damaged_is_named(folder: Path, tmp_path: Path, name: str) -> None:
-    copied = shutil.copytree(folder, tmp_path / "shop")
-    content = (copied / name).read_bytes()
-    (copied / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match=rf"(?s){name} cannot be read.*Run the pipeline recommen"):
-        Recommender.load(copied)
-
-
-def test_files_of_two_runs_are_refused(folder: Path, tmp_path: Path) -> None:
-    copied = shutil.copytree(folder, tmp_path / "shop")
-    # The same customers, their products numbered otherwise.
-    otherwise = [[(item + 1) % N_ITEMS + 1 for item in items] for items in BOUGHT[:-1]]
-    customers = build_full_histories(sequences_of([*otherwise, [1, 2]]), history_length=8)
-    WindowsDataset(filepath=str(copied / CUSTOMERS)).save(customers)
-    with pytest.raises(InputError, match=rf"{CUSTOMERS} and {PRODUCTS} are not of the same run"):
-        Recommender.load(copied)
-
-
-def test_a_settings_file_of_another_kind_is_refused(folder: Path, tmp_path: Path) -> None:
-    copied = shutil.copytree(folder, tmp_path / "shop")
-    (copied / BUNDLE).write_text('{"dataset": "x"}')
-    with pytest.raises(InputError, match=r"shop.json cannot be read\n  seed: is missing"):
-        Recommender.load(copied)
+def assert_everyone_is_answered(
+    recommender: Recommender, model: str, histories: list[list[str]]
+) -> None:
+    """Compare the answers for all customers with one answer per history."""
+    (rows,) = recommender.recommend_to_everyone(model, 2, True, batch_size=5)
+    answers = [recommender.recommend(history, 2, model) for history in histories]
+    item_ids = [product.item_id for answer in answers for product in answer]
+    assert rows["item_id"].to_pylist() == item_ids
+    assert rows["answered_by"].to_pylist() == [answer.model for answer in answers for _ in answer]
 
 
 @pytest.mark.parametrize("model", ["regressor", "nearest_titles"])
-def test_products_without_titles_in_the_history_of_a_title_model(
-    shop: Recommender, model: str
+def test_history_without_titles_is_answered_by_recent_popularity(
+    bundle: Bundle, model: str
 ) -> None:
-    products = small_products()
-    blank = products.vectors.copy()
-    blank[3] = 0
-    titles = products.titles.copy()
-    titles[3] = None
-    untitled = Recommender(
-        replace(products, vectors=blank, titles=titles),
-        shop._customers,
-        OPTIONS,
-        shop._made_of.read_network,
-    )
+    products = make_products_without_title(3)
+    untitled = Recommender(make_bundle(bundle.networks, products))
     assert untitled.recommend(["P03"], 2, model=model).model == "recent_popularity"
     assert untitled.recommend(["P03", "P04"], 1, model=model).model == model
-    # So it is for everybody at once: here for one who bought that product alone.
-    customers = build_full_histories(sequences_of([[3], [3, 4]]), history_length=8)
-    everybody = Recommender(
-        replace(products, vectors=blank, titles=titles), customers, OPTIONS,
-        shop._made_of.read_network,
-    )  # fmt: skip
-    (rows,) = everybody.recommend_to_everyone(model, 2, True, batch_size=5)
-    answers = [everybody.recommend(history, 2, model) for history in (["P03"], ["P03", "P04"])]
-    assert rows["item_id"].to_pylist() == [one.item_id for answer in answers for one in answer]
-    assert rows["answered_by"].to_pylist() == [answer.model for answer in answers for _ in answer]
-    with pytest.raises(InputError, match="P03 has no title"):
+    with pytest.raises(InputError, match="'P03' has no title"):
         untitled.similar("P03")
+    # The same holds for all customers at once: here for one who bought only that product.
+    everyone = Recommender(make_bundle(bundle.networks, products, purchases=[[3], [3, 4]]))
+    assert_everyone_is_answered(everyone, model, [["P03"], ["P03", "P04"]])
 
 
-def test_what_was_never_learned_and_has_no_title_tells_nothing(shop: Recommender) -> None:
-    new = f"P{N_PRODUCTS}"
-    assert shop.recommend([new], 2, model="classifier").model == "classifier"
-    products = small_products()
-    blank = products.vectors.copy()
-    blank[[3, N_PRODUCTS]] = 0
-    customers = build_full_histories(sequences_of([[N_PRODUCTS], [3]]), history_length=8)
-    untitled = Recommender(
-        replace(products, vectors=blank), customers, OPTIONS, shop._made_of.read_network
-    )
+def test_item_that_is_cold_and_has_no_title_is_not_informative(
+    recommender: Recommender, bundle: Bundle
+) -> None:
+    new = NEW_PRODUCT
+    assert recommender.recommend([new], 2, model="classifier").model == "classifier"
+    products = make_products_without_title(N_PRODUCTS)
+    products.vectors[3] = 0
+    untitled = Recommender(make_bundle(bundle.networks, products, purchases=[[N_PRODUCTS], [3]]))
     assert untitled.recommend([new], 2, model="classifier").model == "recent_popularity"
-    # An id that was learned says enough.
+    # An id that was in training is enough.
     assert untitled.recommend(["P03"], 2, model="classifier").model == "classifier"
-    (rows,) = untitled.recommend_to_everyone("classifier", 2, True, batch_size=5)
-    answers = [untitled.recommend(history, 2, "classifier") for history in ([new], ["P03"])]
-    assert rows["item_id"].to_pylist() == [one.item_id for answer in answers for one in answer]
-    assert rows["answered_by"].to_pylist() == [answer.model for answer in answers for _ in answer]
+    assert_everyone_is_answered(untitled, "classifier", [[new], ["P03"]])
 
 
-def test_products_are_added_behind_those_that_are_there_or_told_anew() -> None:
-    products = small_products()
-    added = pa.Table.from_pylist(
-        [
-            {"item_id": "P02", "title": "another", "attributes": None},
-            {"item_id": "A01", "title": "new", "attributes": "Green"},
-        ],
-        ADDED_PRODUCTS,
-    )
-    grown = products.add(added, np.eye(2, 24, dtype=np.float32))
-    assert grown.item_ids.tolist() == [*products.item_ids, "A01"]
-    place = products.index["P02"]
-    assert (grown.titles[place], grown.attributes[place]) == ("another", None)
-    assert grown.counts[place] == products.counts[place] > 0
-    np.testing.assert_array_equal(grown.vectors[place], np.eye(2, 24)[0])
-    np.testing.assert_array_equal(grown.vectors[:place], products.vectors[:place])
-    assert grown.attributes[-1] == "Green"
-    assert grown.counts[-1] == grown.recent_counts[-1] == 0
-    np.testing.assert_array_equal(grown.vectors[-1], np.eye(2, 24)[1])
-    again = Products.from_frame(grown.to_frame(), grown.vectors)
-    for field in ("item_ids", "titles", "attributes", "counts", "recent_counts"):
-        np.testing.assert_array_equal(getattr(again, field), getattr(grown, field))
-    with pytest.raises(InputError, match="13 vectors of titles for 14 products"):
-        Products.from_frame(grown.to_frame(), grown.vectors[1:])
+def test_copied_bundle_gives_the_same_answers(
+    folder: Path, recommender: Recommender, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(folder, tmp_path / "elsewhere")
+    expected = list(recommender.recommend(["P03"], 5))
+    assert list(Recommender.load(copy).recommend(["P03"], 5)) == expected
 
 
-def test_a_category_may_hold_what_joins_them() -> None:
-    products = small_products()
-    attributes = products.attributes.copy()
-    attributes[1], attributes[2] = "Acme, Inc., Foot, Hand & Nail Care", "Hand & Nail Care, Acme"
-    named = replace(products, attributes=attributes)
-    assert np.flatnonzero(named.select_by_attributes(["foot, hand & nail care"])).tolist() == [1]
-    assert np.flatnonzero(named.select_by_attributes(["Acme, Inc."])).tolist() == [1]
-    assert np.flatnonzero(named.select_by_attributes(["Hand & Nail Care"])).tolist() == [1, 2]
-    with pytest.raises(InputError, match="no product has"):
-        named.select_by_attributes(["Foot, Hair"])
+def test_bundle_is_read_from_a_catalog(bundle: Bundle, recommender: Recommender) -> None:
+    config = {"bundle": {"type": "MemoryDataset", "copy_mode": "assign"}}
+    catalog = DataCatalog.from_config(config)
+    catalog.save("bundle", bundle)
+    expected = list(recommender.recommend(["P03"], 5))
+    assert list(Recommender.from_catalog(catalog).recommend(["P03"], 5)) == expected
 
 
-def test_it_needs_no_kedro(folder: Path) -> None:
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_process_raises_instead_of_waiting_forever(recommender: Recommender) -> None:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            recommender.recommend(["P01"], 1)
+        except RuntimeError as error:
+            status = 7 if "Recommender.load" in str(error) else 2
+        finally:
+            os._exit(status)
+    deadline = time.monotonic() + 20
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if ended == (0, 0):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended != (0, 0), "the forked process did not answer"
+    assert os.waitstatus_to_exitcode(ended[1]) == 7
+
+
+def test_recommender_needs_no_kedro_and_prints_nothing(folder: Path) -> None:
     program = "\n".join(
         [
             "import sys",
@@ -414,6 +365,26 @@ def test_it_needs_no_kedro(folder: Path) -> None:
             f"print(Recommender.load({str(folder)!r}).recommend(['P03'], 1)[0].item_id)",
         ]
     )
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("TF_")}
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert ran.stdout.strip() == "P04", ran.stderr[-2000:]
+    assert ran.stderr == ""
+
+
+def test_baselines_need_no_tensorflow(tmp_path: Path, bundle: Bundle) -> None:
+    models = ("decayed_cooccurrence", "ease")
+    write_bundle(make_bundle(bundle.networks, models=models, weights={}), tmp_path / "bundle")
+    program = "\n".join(
+        [
+            "import sys",
+            "sys.modules['tensorflow'] = sys.modules['keras'] = None",
+            "from bazar import Recommender",
+            f"recommender = Recommender.load({str(tmp_path / 'bundle')!r})",
+            "print(recommender.recommend(['P03'], 1)[0].item_id)",
+            "print(recommender.similar('P01', 1)[0].item_id)",
+        ]
+    )
     command = [sys.executable, "-c", program]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.stdout.strip() == "P04", ran.stderr[-2000:]
+    assert ran.stdout.split() == ["P04", NEW_PRODUCT], ran.stderr[-2000:]

@@ -1,4 +1,4 @@
-"""Text becomes the same values on both engines."""
+"""Texts are parsed to equal values on both engines."""
 
 import random
 from typing import Any
@@ -7,7 +7,7 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from bazar.ingestion import parsing as portable
+from bazar.ingestion import parsing
 
 pytestmark = pytest.mark.spark
 
@@ -33,42 +33,42 @@ TEXTS = [None, *NUMBERS, *TIMES, *WHITE, "\\n", "n \\", "vf", "t\x0b", " \t\n\r\
 
 
 def mutate(text: str, rng: random.Random) -> str:
-    """The text with up to three characters put in, left out or changed."""
-    letters = list(text)
+    """Return the text with up to three characters inserted, removed or replaced."""
+    characters = list(text)
     for _ in range(rng.randint(0, 3)):
-        place = rng.randrange(len(letters) + 1)
-        letter = rng.choice("0123456789-+.:TZ eE_,/\t\x0b\xa0\u2028dfx")
-        letters[place : place + rng.randint(0, 1)] = rng.choice([[], [letter]])
-    return "".join(letters)
+        position = rng.randrange(len(characters) + 1)
+        character = rng.choice("0123456789-+.:TZ eE_,/\t\x0b\xa0\u2028dfx")
+        characters[position : position + rng.randint(0, 1)] = rng.choice([[], [character]])
+    return "".join(characters)
 
 
-def test_the_engines_agree(session: Any, tmp_path: Any) -> None:
+def test_engines_parse_equal_values(session: Any, tmp_path: Any) -> None:
     rng = random.Random(7)
     texts = TEXTS + [mutate(rng.choice(NUMBERS + TIMES), rng) for _ in range(4_000)]
     texts += [repr(rng.uniform(-1, 1) * 10.0 ** rng.randint(-320, 308)) for _ in range(500)]
-    rows = pa.table({"place": range(len(texts)), "text": pa.array(texts, pa.string())})
+    rows = pa.table({"row": range(len(texts)), "text": pa.array(texts, pa.string())})
     table = ibis.memtable(rows)
-    number = portable.parse_number(table.text)
+    number = parsing.parse_number(table.text)
     parsed = table.select(
-        "place",
+        "row",
         "text",
-        stripped=portable.strip(table.text),
-        one_space=table.text.re_replace(f"{portable.WHITE}+", " "),
+        stripped=parsing.strip(table.text),
+        one_space=table.text.re_replace(f"{parsing.WHITE}+", " "),
         number=number,
-        whole=portable.round_number(number),
-        milliseconds=portable.round_number(number * 1000),
-        time=portable.parse_time(table.text),
-    ).order_by("place")
-    # Through Parquet: Ibis takes Spark's results by way of pandas, where integers lose their nulls.
+        integer=parsing.round_number(number),
+        milliseconds=parsing.round_number(number * 1000),
+        time=parsing.parse_time(table.text),
+    ).order_by("row")
+    # Through Parquet: Ibis reads Spark's results with pandas, where integers lose their nulls.
     spark = ibis.pyspark.connect(session)
     spark.to_parquet(parsed, tmp_path / "parsed")
     on_spark = ibis.duckdb.connect().read_parquet(f"{tmp_path}/parsed/*.parquet").to_pyarrow()
     on_duckdb = ibis.duckdb.connect().to_pyarrow(parsed)
     assert on_spark.schema.equals(on_duckdb.schema)
     different = [
-        (one, other)
-        for one, other in zip(on_duckdb.to_pylist(), on_spark.to_pylist(), strict=True)
-        if repr(one) != repr(other)
+        (duckdb_row, spark_row)
+        for duckdb_row, spark_row in zip(on_duckdb.to_pylist(), on_spark.to_pylist(), strict=True)
+        if repr(duckdb_row) != repr(spark_row)
     ]
     assert different == []
     for column in ("number", "time"):

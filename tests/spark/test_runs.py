@@ -13,7 +13,7 @@ import yaml
 
 from bazar.datasets.table import TableDataset
 from bazar.settings import connection
-from bazar.synthetic.amazon_2023 import StoreOptions, generate
+from bazar.synthetic.amazon_2023 import StoreOptions, generate_store
 from tests.project import copy_project, kedro
 
 pytestmark = pytest.mark.spark
@@ -185,7 +185,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
     for engine in ("duckdb", "spark"):
         project = copy_project(tmp_path_factory.mktemp(engine))
-        generate(
+        generate_store(
             project / "data/01_raw/sample",
             StoreOptions(products=80, customers=250, interactions=2_500, seed=3),
         )

@@ -1,4 +1,4 @@
-"""Files read by workers, with a reader of lines."""
+"""Spark workers read files, here with a reader of lines."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def check(file: Lines) -> None:
 
 
 def read(file: Lines) -> Iterator[pa.RecordBatch]:
-    # Small batches, and columns neither in the schema's order nor of its types.
+    # Small batches, whose columns have another order and other types than the schema.
     lines = Path(file.path).read_text(encoding="utf-8").splitlines()
     for start in range(0, len(lines), 2):
         part = lines[start : start + 2]
@@ -39,7 +39,7 @@ def read(file: Lines) -> Iterator[pa.RecordBatch]:
         )
 
 
-def test_files_are_read_in_order_each_by_one_worker(session: Any, tmp_path: Path) -> None:
+def test_each_file_is_read_in_order_by_one_worker(session: Any, tmp_path: Path) -> None:
     contents = {"a.txt": ["één", "", "three"], "b.txt": [f"line {n}" for n in range(50)], "c": []}
     for name, lines in contents.items():
         (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
@@ -54,7 +54,7 @@ def test_files_are_read_in_order_each_by_one_worker(session: Any, tmp_path: Path
     ]
 
 
-def test_what_a_worker_refuses_is_told_as_it_was(session: Any, tmp_path: Path) -> None:
+def test_error_of_a_worker_is_raised_unchanged(session: Any, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("line")
     files = [Lines(str(tmp_path / name)) for name in ("a.txt", "b.txt", "c.txt")]
     with pytest.raises(InputError) as error:

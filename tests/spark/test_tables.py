@@ -1,4 +1,4 @@
-"""Tables that one engine writes and the other reads."""
+"""Tables that DuckDB writes and Spark reads, and the reverse."""
 
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def test_spark_writes_a_folder_in_order_and_both_engines_read_it(
     assert on_duckdb.preview(nrows=2)["data"] == [["é000", "0", "[]"], ["é001", "1", "['a']"]]
 
 
-def test_a_file_and_a_folder_take_each_others_place(session: Any, tmp_path: Path) -> None:
+def test_a_file_and_a_folder_replace_each_other(session: Any, tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     on_spark, on_duckdb = dataset(path, "spark"), dataset(path, "duckdb")
     for n_rows, entry, is_folder in (
@@ -54,7 +54,7 @@ def test_a_file_and_a_folder_take_each_others_place(session: Any, tmp_path: Path
         assert [entry.name for entry in tmp_path.iterdir()] == ["table.parquet"]
 
 
-def test_no_rows_keep_their_columns(session: Any, tmp_path: Path) -> None:
+def test_a_table_without_rows_keeps_its_columns(session: Any, tmp_path: Path) -> None:
     on_spark = dataset(tmp_path / "table.parquet", "spark")
     on_spark.save(ibis.memtable(ROWS, schema=SCHEMA).filter(lambda table: table.n < 0))
     loaded = dataset(tmp_path / "table.parquet", "duckdb").load()
@@ -62,7 +62,7 @@ def test_no_rows_keep_their_columns(session: Any, tmp_path: Path) -> None:
     assert rows(loaded) == []
 
 
-def test_a_failed_save_leaves_the_earlier_folder(session: Any, tmp_path: Path) -> None:
+def test_a_failed_save_keeps_the_previous_folder(session: Any, tmp_path: Path) -> None:
     on_spark = dataset(tmp_path / "table.parquet", "spark")
     on_spark.save(ibis.memtable(ROWS, schema=SCHEMA))
     table = on_spark.load()
@@ -72,7 +72,7 @@ def test_a_failed_save_leaves_the_earlier_folder(session: Any, tmp_path: Path) -
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.parquet"]
 
 
-def test_missing_java_is_told(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_java_raises(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", "/no/java")
     with pytest.raises(InputError, match="Java 17 or 21, and there is no /no/java/bin/java"):
         start_spark({"spark.master": "local[1]"})

@@ -13,21 +13,21 @@ from bazar.synthetic.amazon_2023 import (
     REVIEWS_FILE,
     StoreOptions,
     StoreSummary,
-    generate,
+    generate_store,
 )
 from tests.project import ROOT
 
-SHIPPED = ROOT / "data" / "01_raw" / "sample"
+COMMITTED = ROOT / "data" / "01_raw" / "sample"
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StoreSummary]:
     folder = tmp_path_factory.mktemp("store")
-    return folder, generate(folder, StoreOptions())
+    return folder, generate_store(folder, StoreOptions())
 
 
 def records(path: Path) -> list[dict[str, Any]]:
-    """The usable lines, each once."""
+    """Return the valid records, without duplicates."""
     lines = dict.fromkeys(gzip.decompress(path.read_bytes()).decode().splitlines())
     found = []
     for line in lines:
@@ -35,7 +35,7 @@ def records(path: Path) -> list[dict[str, Any]]:
             record = json.loads(line)
         except json.JSONDecodeError:
             continue
-        usable = record.get("parent_asin") and record.get("user_id", "products have none")
+        usable = record.get("parent_asin") and record.get("user_id", "no key in products")
         if usable and 0 < record.get("timestamp", 1) < 2_000_000_000_000:
             found.append(record)
     return found
@@ -51,13 +51,13 @@ def sequences(folder: Path) -> tuple[dict[str, str], dict[str, list[tuple[int, s
     return titles, {user: sorted(bought) for user, bought in by_user.items()}
 
 
-def test_the_shipped_store_is_what_the_generator_writes(store: tuple[Path, StoreSummary]) -> None:
+def test_committed_store_is_the_output_of_the_generator(store: tuple[Path, StoreSummary]) -> None:
     for name in (REVIEWS_FILE, PRODUCTS_FILE):
-        assert (SHIPPED / name).read_bytes() == (store[0] / name).read_bytes()
-    assert sum((SHIPPED / name).stat().st_size for name in (REVIEWS_FILE, PRODUCTS_FILE)) < 1e6
+        assert (COMMITTED / name).read_bytes() == (store[0] / name).read_bytes()
+    assert sum((COMMITTED / name).stat().st_size for name in (REVIEWS_FILE, PRODUCTS_FILE)) < 1e6
 
 
-def test_size_and_format(store: tuple[Path, StoreSummary]) -> None:
+def test_store_has_the_default_size_and_the_real_format(store: tuple[Path, StoreSummary]) -> None:
     folder, summary = store
     reviews, products = records(folder / REVIEWS_FILE), records(folder / PRODUCTS_FILE)
     assert len(reviews) == summary.reviews == 25_000
@@ -76,7 +76,7 @@ def test_size_and_format(store: tuple[Path, StoreSummary]) -> None:
     assert times != sorted(times)
 
 
-def test_products_are_believable(store: tuple[Path, StoreSummary]) -> None:
+def test_titles_and_ids_are_distinct(store: tuple[Path, StoreSummary]) -> None:
     products = records(store[0] / PRODUCTS_FILE)
     titles = [record["title"] for record in products if record["title"] and record["title"].strip()]
     assert len(set(titles)) == len(titles)
@@ -87,7 +87,9 @@ def test_products_are_believable(store: tuple[Path, StoreSummary]) -> None:
     assert any(item_id.isdigit() and item_id[0] == "0" for item_id in ids)
 
 
-def test_some_products_are_unsold_and_some_are_new(store: tuple[Path, StoreSummary]) -> None:
+def test_some_products_are_unsold_and_some_are_released_late(
+    store: tuple[Path, StoreSummary],
+) -> None:
     titles, by_user = sequences(store[0])
     first: dict[str, int] = {}
     for bought in by_user.values():
@@ -99,32 +101,32 @@ def test_some_products_are_unsold_and_some_are_new(store: tuple[Path, StoreSumma
     assert sum(time > late for time in first.values()) >= 10
 
 
-def test_dirt_is_counted(store: tuple[Path, StoreSummary]) -> None:
+def test_malformed_lines_match_the_summary(store: tuple[Path, StoreSummary]) -> None:
     folder, summary = store
     lines = gzip.decompress((folder / REVIEWS_FILE).read_bytes()).decode().splitlines()
-    assert len(lines) == summary.reviews + sum(summary.review_dirt.values())
-    assert sum(summary.review_dirt.values()) == 125
+    assert len(lines) == summary.reviews + sum(summary.malformed_reviews.values())
+    assert sum(summary.malformed_reviews.values()) == 125
     objects = [line for line in lines if line.startswith("{")]
-    assert len(lines) - len(objects) == summary.review_dirt["not JSON"]
-    assert len(objects) - len(set(objects)) == summary.review_dirt["duplicate"]
-    assert len(summary.review_dirt) == 9
+    assert len(lines) - len(objects) == summary.malformed_reviews["not JSON"]
+    assert len(objects) - len(set(objects)) == summary.malformed_reviews["duplicate"]
+    assert len(summary.malformed_reviews) == 9
     lines = gzip.decompress((folder / PRODUCTS_FILE).read_bytes()).decode().splitlines()
-    assert len(lines) == summary.products + sum(summary.product_dirt.values())
+    assert len(lines) == summary.products + sum(summary.malformed_products.values())
 
 
-def test_routines_are_followed_and_things_are_bought_again(
+def test_customers_follow_routines_and_buy_again(
     store: tuple[Path, StoreSummary],
 ) -> None:
     titles, by_user = sequences(store[0])
     after = Counter[str]()
     again = same_brand = total = 0
     for bought in by_user.values():
-        for (_, one), (_, two) in itertools.pairwise(bought):
+        for (_, first_item), (_, next_item) in itertools.pairwise(bought):
             total += 1
-            same_brand += titles[one].split(" ")[0] == titles[two].split(" ")[0]
-            if "Shampoo" in titles[one]:
-                line = titles[one].split(" Shampoo")[0]
-                after[titles[two].removeprefix(line).split(",")[0].strip()] += 1
+            same_brand += titles[first_item].split(" ")[0] == titles[next_item].split(" ")[0]
+            if "Shampoo" in titles[first_item]:
+                line = titles[first_item].split(" Shampoo")[0]
+                after[titles[next_item].removeprefix(line).split(",")[0].strip()] += 1
         items = [item for _, item in bought]
         again += len(items) - len(set(items))
     assert after["Conditioner"] / after.total() > 0.4
@@ -133,7 +135,9 @@ def test_routines_are_followed_and_things_are_bought_again(
     assert 0.05 < again / total < 0.30
 
 
-def test_seasons(store: tuple[Path, StoreSummary]) -> None:
+def test_sunscreen_is_bought_in_summer_and_gifts_in_december(
+    store: tuple[Path, StoreSummary],
+) -> None:
     titles, by_user = sequences(store[0])
     sunscreen, gifts = Counter[bool](), Counter[bool]()
     n_summer = n_december = n = 0
@@ -149,9 +153,9 @@ def test_seasons(store: tuple[Path, StoreSummary]) -> None:
     assert gifts[True] / n_december > 3 * gifts[False] / (n - n_december)
 
 
-def test_a_larger_shop_in_several_groups(tmp_path: Path) -> None:
+def test_large_store_is_simulated_in_groups(tmp_path: Path) -> None:
     options = StoreOptions(products=2_500, customers=45_000, interactions=60_000, seed=1)
-    summary = generate(tmp_path, options)
+    summary = generate_store(tmp_path, options)
     reviews, products = records(tmp_path / REVIEWS_FILE), records(tmp_path / PRODUCTS_FILE)
     assert len(reviews) == summary.reviews == 60_000
     assert len({record["user_id"] for record in reviews}) == 45_000
@@ -161,12 +165,14 @@ def test_a_larger_shop_in_several_groups(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [REVIEWS_FILE, PRODUCTS_FILE]
 
 
-def test_another_seed_is_another_shop(tmp_path: Path, store: tuple[Path, StoreSummary]) -> None:
-    generate(tmp_path, StoreOptions(seed=8))
+def test_other_seed_gives_other_files(tmp_path: Path, store: tuple[Path, StoreSummary]) -> None:
+    generate_store(tmp_path, StoreOptions(seed=8))
     for name in (REVIEWS_FILE, PRODUCTS_FILE):
         assert (tmp_path / name).read_bytes() != (store[0] / name).read_bytes()
 
 
-def test_a_shop_that_cannot_be() -> None:
-    with pytest.raises(ValidationError, match="everybody buys once"):
+def test_impossible_sizes_are_rejected() -> None:
+    with pytest.raises(
+        ValidationError, match="everybody buys once, found 9 interactions and 10 customers"
+    ):
         StoreOptions(customers=10, interactions=9)

@@ -12,12 +12,12 @@ from urllib.parse import unquote
 import pytest
 from pydantic import ValidationError
 
-from bazar.synthetic.amazon_2023 import REVIEWS_FILE, generate
-from bazar.synthetic.benchmark_sets import (
+from bazar.synthetic.amazon_2023 import REVIEWS_FILE, generate_store
+from bazar.synthetic.benchmark_sets import SET_A
+from bazar.synthetic.product_lines import PRODUCT_FILES
+from bazar.synthetic.set_b import (
     MISSING,
     PURCHASES_FILE,
-    SET_A,
-    SOURCES,
     URL,
     Coverage,
     SetBOptions,
@@ -26,9 +26,9 @@ from bazar.synthetic.benchmark_sets import (
 )
 
 SMALL = SetBOptions(interactions=30_000, customers=21_000, products=900, listed=2_000)
-OF_2014 = "meta_Beauty.json.gz"
-OF_2018 = ["meta_All_Beauty.json.gz", "meta_Appliances.json.gz"]
-OF_2023 = [source.file for source in SOURCES if source.file.endswith(".jsonl.gz")]
+FILE_2014 = "meta_Beauty.json.gz"
+FILES_2018 = ["meta_All_Beauty.json.gz", "meta_Appliances.json.gz"]
+FILES_2023 = [file.file for file in PRODUCT_FILES if file.file.endswith(".jsonl.gz")]
 SITE = "https://www.amazon.in"
 
 
@@ -55,25 +55,25 @@ def clean(title: str | None) -> str | None:
 
 
 def titles(folder: Path) -> dict[str, dict[str, str | None]]:
-    """Title of each item of each file, null where it is listed without one."""
+    """Return the title of each item of each file, None if it is listed without a title."""
     found: dict[str, dict[str, str | None]] = {}
-    for file in [*OF_2023, *OF_2018, OF_2014]:
-        read = ast.literal_eval if file == OF_2014 else json.loads
+    for file in [*FILES_2023, *FILES_2018, FILE_2014]:
+        read = ast.literal_eval if file == FILE_2014 else json.loads
         records = [read(line) for line in lines(folder / file)]
-        key = "parent_asin" if file in OF_2023 else "asin"
+        key = "parent_asin" if file in FILES_2023 else "asin"
         found[file] = {record[key]: clean(record.get("title")) for record in records}
     return found
 
 
 def url_name(row: dict[str, str]) -> str:
-    """The name in a URL, empty where there is none."""
+    """Return the name in a URL, or an empty text."""
     assert row["URL"].startswith(f"{SITE}/")
     name, _, rest = row["URL"].removeprefix(SITE).partition("/dp/")
     assert rest.partition("/")[0] == row["ProductId"]
     return name.removeprefix("/")
 
 
-def test_purchases_are_as_many_as_told(set_b: tuple[Path, SetBSummary]) -> None:
+def test_purchases_match_the_summary(set_b: tuple[Path, SetBSummary]) -> None:
     folder, summary = set_b
     rows = purchases(folder / PURCHASES_FILE)
     keys = [(row["UserId"], row["ProductId"], row["Timestamp"]) for row in rows]
@@ -87,7 +87,7 @@ def test_purchases_are_as_many_as_told(set_b: tuple[Path, SetBSummary]) -> None:
     assert max(per_user.values()) > 8
 
 
-def test_format_of_the_purchases(set_b: tuple[Path, SetBSummary]) -> None:
+def test_purchases_have_the_format_of_the_real_file(set_b: tuple[Path, SetBSummary]) -> None:
     path = set_b[0] / PURCHASES_FILE
     header, first = path.read_text(encoding="utf-8").splitlines()[:2]
     assert header == "UserId,ProductId,ProductType,Rating,Timestamp,URL"
@@ -106,7 +106,7 @@ def test_format_of_the_purchases(set_b: tuple[Path, SetBSummary]) -> None:
         assert any(special in name for name in names), special
 
 
-def test_a_named_product_may_lack_its_name_in_some_urls(set_b: tuple[Path, SetBSummary]) -> None:
+def test_named_product_has_urls_without_its_name(set_b: tuple[Path, SetBSummary]) -> None:
     folder, summary = set_b
     names = defaultdict(set)
     for row in purchases(folder / PURCHASES_FILE):
@@ -116,27 +116,31 @@ def test_a_named_product_may_lack_its_name_in_some_urls(set_b: tuple[Path, SetBS
     assert all(len(found - {""}) <= 1 for found in names.values())
 
 
-def test_product_files_of_three_generations(set_b: tuple[Path, SetBSummary]) -> None:
+def test_product_files_have_the_formats_of_three_generations(
+    set_b: tuple[Path, SetBSummary],
+) -> None:
     folder, summary = set_b
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         [PURCHASES_FILE, *summary.lines]
     )
-    assert list(summary.lines) == [*OF_2023, *OF_2018, OF_2014]
+    assert list(summary.lines) == [*FILES_2023, *FILES_2018, FILE_2014]
     assert {file: len(lines(folder / file)) for file in summary.lines} == summary.lines
-    assert all("parent_asin" in json.loads(line) for line in lines(folder / OF_2023[0]))
-    of_2018 = [json.loads(line) for line in lines(folder / OF_2018[0])]
-    assert all("asin" in record and "parent_asin" not in record for record in of_2018)
-    assert any(re.fullmatch(r'<span class="a-size-medium[^>]*>', row["title"]) for row in of_2018)
-    assert any(re.fullmatch(r"<span [^>]*>[^<]+</span>", row["title"]) for row in of_2018)
-    assert any(re.fullmatch(r"<span [^>]*>[^<]+", row["title"]) for row in of_2018)
+    assert all("parent_asin" in json.loads(line) for line in lines(folder / FILES_2023[0]))
+    records_2018 = [json.loads(line) for line in lines(folder / FILES_2018[0])]
+    assert all("asin" in record and "parent_asin" not in record for record in records_2018)
+    assert any(
+        re.fullmatch(r'<span class="a-size-medium[^>]*>', row["title"]) for row in records_2018
+    )
+    assert any(re.fullmatch(r"<span [^>]*>[^<]+</span>", row["title"]) for row in records_2018)
+    assert any(re.fullmatch(r"<span [^>]*>[^<]+", row["title"]) for row in records_2018)
     for entity in ("&amp;", "&quot;", "&#39;"):
-        assert any(entity in row["title"] for row in of_2018), entity
-    repeated = Counter(record["asin"] for record in of_2018)
+        assert any(entity in row["title"] for row in records_2018), entity
+    repeated = Counter(record["asin"] for record in records_2018)
     assert 0 < sum(count > 1 for count in repeated.values()) < 0.05 * len(repeated)
 
 
-def test_lines_of_2014_are_python_and_not_json(set_b: tuple[Path, SetBSummary]) -> None:
-    every = lines(set_b[0] / OF_2014)
+def test_lines_of_2014_are_python_literals(set_b: tuple[Path, SetBSummary]) -> None:
+    every = lines(set_b[0] / FILE_2014)
     records: list[dict[str, Any]] = [ast.literal_eval(line) for line in every]
     for line, record in zip(every, records, strict=True):
         assert isinstance(record["asin"], str)
@@ -147,12 +151,12 @@ def test_lines_of_2014_are_python_and_not_json(set_b: tuple[Path, SetBSummary]) 
     assert any("title" not in record for record in records)
     assert any("price" not in record for record in records)
     assert {record.get("brand") for record in records} > {None, "Unknown"}
-    # Both kinds of quotes, an escaped one, and a letter that ASCII lacks.
+    # Both kinds of quotes, an escaped quote, and an escaped letter.
     for quoted in ("'title': \"", "'title': '", "\\'s 5\" Tube", r"Cr\xe8me"):
         assert any(quoted in line for line in every), quoted
 
 
-def test_the_coverage_of_titles_is_as_told(set_b: tuple[Path, SetBSummary]) -> None:
+def test_title_coverage_matches_the_summary(set_b: tuple[Path, SetBSummary]) -> None:
     folder, summary = set_b
     rows = purchases(folder / PURCHASES_FILE)
     bought = Counter(row["ProductId"] for row in rows)
@@ -168,8 +172,8 @@ def test_the_coverage_of_titles_is_as_told(set_b: tuple[Path, SetBSummary]) -> N
     for source, has_title in [*known.items(), (URL, named), (MISSING, left.copy())]:
         first = left & has_title
         left -= has_title
-        told = Coverage(products=len(first), interactions=sum(bought[item] for item in first))
-        assert summary.title_source[source] == told, source
+        expected = Coverage(products=len(first), interactions=sum(bought[item] for item in first))
+        assert summary.title_source[source] == expected, source
 
     by_user = defaultdict(set)
     for row in rows:
@@ -179,16 +183,20 @@ def test_the_coverage_of_titles_is_as_told(set_b: tuple[Path, SetBSummary]) -> N
     assert 0 < summary.users_known < summary.users_titled < summary.users
 
 
-def test_what_the_product_files_hold_besides(set_b: tuple[Path, SetBSummary]) -> None:
+def test_product_files_overlap_and_list_further_products(set_b: tuple[Path, SetBSummary]) -> None:
     folder, _ = set_b
     found = titles(folder)
     bought = {row["ProductId"] for row in purchases(folder / PURCHASES_FILE)}
     listed = set[str]().union(*found.values())
     assert len(listed - bought) == SMALL.listed
-    for file in (OF_2023[1], OF_2018[0], OF_2014):
+    for file in (FILES_2023[1], FILES_2018[0], FILE_2014):
         assert any(title is None for title in found[file].values()), file
-    # Generations overlap, and say the same in other words.
-    for one, other in ((OF_2023[1], OF_2018[0]), (OF_2023[1], OF_2014), (OF_2018[0], OF_2014)):
+    # Generations overlap, and write the same titles differently.
+    for one, other in (
+        (FILES_2023[1], FILES_2018[0]),
+        (FILES_2023[1], FILE_2014),
+        (FILES_2018[0], FILE_2014),
+    ):
         both = {item for item in found[one] if found[one][item] and found[other].get(item)}
         assert len(both) > 50
         words = [
@@ -198,7 +206,7 @@ def test_what_the_product_files_hold_besides(set_b: tuple[Path, SetBSummary]) ->
         assert sum(found[one][item] != found[other][item] for item in both) > 40
 
 
-def test_one_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     options = SetBOptions(interactions=3_000, customers=1_500, products=200, listed=200)
     for folder, seed in (("one", 7), ("same", 7), ("other", 8)):
         generate_set_b(tmp_path / folder, options.model_copy(update={"seed": seed}))
@@ -207,7 +215,9 @@ def test_one_seed_gives_the_same_bytes(tmp_path: Path) -> None:
         assert path.read_bytes() != (tmp_path / "other" / path.name).read_bytes()
 
 
-def test_purchases_in_several_files(tmp_path: Path, set_b: tuple[Path, SetBSummary]) -> None:
+def test_purchases_are_split_into_files_by_customer(
+    tmp_path: Path, set_b: tuple[Path, SetBSummary]
+) -> None:
     summary = generate_set_b(tmp_path, SMALL.model_copy(update={"files": 3}))
     assert summary == set_b[1]
     parts = sorted(tmp_path.glob("Amazon_Beauty_Recommendation*"))
@@ -217,30 +227,30 @@ def test_purchases_in_several_files(tmp_path: Path, set_b: tuple[Path, SetBSumma
     users = [{row["UserId"] for row in purchases(path)} for path in parts]
     assert sum(len(found) for found in users) == len(set[str]().union(*users)) == 21_000
     assert min(len(found) for found in users) > 6_000
-    whole = (set_b[0] / PURCHASES_FILE).read_text(encoding="utf-8").splitlines()
-    apart = [path.read_text(encoding="utf-8").splitlines() for path in parts]
-    assert sorted(whole[1:]) == sorted(line for part in apart for line in part[1:])
+    single = (set_b[0] / PURCHASES_FILE).read_text(encoding="utf-8").splitlines()
+    split = [path.read_text(encoding="utf-8").splitlines() for path in parts]
+    assert sorted(single[1:]) == sorted(line for part in split for line in part[1:])
 
 
-def test_nothing_is_left_of_a_set_that_fails(tmp_path: Path) -> None:
-    # A folder stands in the way of the second file.
+def test_failed_set_leaves_no_temporary_file(tmp_path: Path) -> None:
+    # A folder has the name of the second file.
     (tmp_path / "Amazon_Beauty_Recommendation-2.csv").mkdir()
     with pytest.raises(IsADirectoryError):
         generate_set_b(tmp_path, SMALL.model_copy(update={"files": 2}))
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_set_that_cannot_be() -> None:
+def test_impossible_sizes_are_rejected() -> None:
     with pytest.raises(ValidationError, match="everything is bought"):
         SetBOptions(interactions=500, customers=100, products=600)
-    with pytest.raises(ValidationError, match="add up to 1"):
+    with pytest.raises(ValidationError, match="add up to at most 1"):
         SetBOptions(known_share=0.95)
 
 
-def test_set_a_on_a_smaller_scale(tmp_path: Path) -> None:
+def test_small_set_a_has_reviews_with_texts(tmp_path: Path) -> None:
     small = {"products": 1_126, "customers": 6_320, "interactions": 7_015, "files": 2}
-    summary = generate(tmp_path, SET_A.model_copy(update=small))
-    assert not summary.review_dirt
+    summary = generate_store(tmp_path, SET_A.model_copy(update=small))
+    assert not summary.malformed_reviews
     parts = [tmp_path / f"{REVIEWS_FILE.split('.')[0]}-{part}.jsonl.gz" for part in (1, 2)]
     per_part = [[json.loads(line) for line in lines(path)] for path in parts]
     users = [{record["user_id"] for record in part} for part in per_part]

@@ -1,3 +1,5 @@
+"""Batches: each target once, after its own history, in a few shapes."""
+
 import tracemalloc
 
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bazar.data.splits import leave_one_out
+from bazar.data.splits import split_leave_one_out
 from bazar.data.windows import Windows
 from bazar.training.batches import Batch, Batches
 from tests.data.test_splits import distinct, sequence_lists, sequences_of
@@ -14,19 +16,19 @@ both_kinds = pytest.mark.parametrize("every_position", [True, False])
 
 
 def all_rows(lists: list[list[int]], history_length: int, chosen: list[bool]) -> Windows:
-    """Rows for the first, and for the chosen ones, of all items that have one before them."""
+    """Make rows for the first of all items with an item before them, and for the chosen ones."""
     sequences = sequences_of(lists)
-    places = np.setdiff1d(np.arange(len(sequences.items)), sequences.starts)
-    keep = np.resize(np.array(chosen), len(places))
+    positions = np.setdiff1d(np.arange(len(sequences.items)), sequences.starts)
+    keep = np.resize(np.array(chosen), len(positions))
     keep[0] = True
-    return Windows(sequences, places[keep], history_length)
+    return Windows(sequences, positions[keep], history_length)
 
 
-def targets_of(batch: Batch) -> list[tuple[list[int], int]]:
-    """What stands before each target in its row, and the target."""
+def list_targets(batch: Batch) -> list[tuple[list[int], int]]:
+    """List the items before each target in its row, and the target."""
     steps = batch.histories.shape[1]
     inside = batch.histories > 0
-    # Items are at the front, and nothing else is behind them.
+    # Items come first, then padding.
     assert (inside[:, 1:] <= inside[:, :-1]).all()
     found = []
     for position, target, weight in zip(
@@ -49,7 +51,7 @@ def targets_of(batch: Batch) -> list[tuple[list[int], int]]:
     every_position=st.booleans(),
     seed=st.one_of(st.none(), st.integers(0, 5)),
 )
-def test_every_target_is_met_once_after_its_own_history(
+def test_every_target_occurs_once_after_its_own_history(
     lists: list[list[int]],
     history_length: int,
     batch_size: int,
@@ -58,20 +60,20 @@ def test_every_target_is_met_once_after_its_own_history(
     seed: int | None,
 ) -> None:
     rows = all_rows(lists, history_length, chosen)
-    # No item stands twice, so that a target says which row it is of.
+    # No item occurs twice: the target identifies its row.
     before = {
-        items[place]: items[max(0, place - history_length) : place]
+        items[index]: items[max(0, index - history_length) : index]
         for items in lists
-        for place in range(1, len(items))
+        for index in range(1, len(items))
     }
     batches = Batches(rows, batch_size, every_position, seed)
     for epoch in (0, 3):
-        met = [pair for batch in batches.batches(epoch) for pair in targets_of(batch)]
-        assert sorted(target for _, target in met) == sorted(rows.targets.tolist())
-        for history, target in met:
+        found = [pair for batch in batches.batches(epoch) for pair in list_targets(batch)]
+        assert sorted(target for _, target in found) == sorted(rows.targets.tolist())
+        for history, target in found:
             assert 0 not in history
             if every_position:
-                # A piece may start later than the history does, and never holds anything else.
+                # A piece may start later than the history.
                 assert history == before[target][-len(history) :]
             else:
                 assert history == before[target]
@@ -84,7 +86,7 @@ def test_every_target_is_met_once_after_its_own_history(
     every_position=st.booleans(),
     unreadable=st.sets(st.integers(1, 60)),
 )
-def test_what_cannot_be_read_is_passed_over(
+def test_unreadable_items_are_dropped_from_histories(
     lists: list[list[int]],
     history_length: int,
     batch_size: int,
@@ -95,14 +97,17 @@ def test_what_cannot_be_read_is_passed_over(
     readable_items = np.ones(int(rows.sequences.items.max()) + 1, bool)
     readable_items[[item for item in unreadable if item < len(readable_items)]] = False
 
-    def met(batches: Batches) -> list[tuple[list[int], int]]:
-        return [pair for batch in batches.batches(0) for pair in targets_of(batch)]
+    def list_pairs(batches: Batches) -> list[tuple[list[int], int]]:
+        return [pair for batch in batches.batches(0) for pair in list_targets(batch)]
 
-    everything = met(Batches(rows, batch_size, every_position, 1))
-    passed_over = met(Batches(rows, batch_size, every_position, 1, readable_items))
-    left = [(list(filter(readable_items.__getitem__, read)), target) for read, target in everything]
-    # Nothing is learned from a history in which nothing can be read.
-    assert passed_over == [pair for pair in left if pair[0]]
+    everything = list_pairs(Batches(rows, batch_size, every_position, 1))
+    found = list_pairs(Batches(rows, batch_size, every_position, 1, readable_items))
+    expected = [
+        (list(filter(readable_items.__getitem__, history)), target)
+        for history, target in everything
+    ]
+    # Targets without a readable item in their history are left out.
+    assert found == [pair for pair in expected if pair[0]]
 
 
 @given(
@@ -110,17 +115,17 @@ def test_what_cannot_be_read_is_passed_over(
     history_length=st.integers(1, 20),
     batch_size=st.integers(1, 20),
 )
-def test_pieces_are_cut_from_the_latest_back(
+def test_pieces_are_cut_from_the_end_backwards(
     lists: list[list[int]], history_length: int, batch_size: int
 ) -> None:
     rows = all_rows(lists, history_length, [True])
     batches = Batches(rows, batch_size, every_position=True, seed=1)
-    met = [pair for batch in batches.batches(0) for pair in targets_of(batch)]
-    read = {target: len(history) for history, target in met}
+    found = [pair for batch in batches.batches(0) for pair in list_targets(batch)]
+    n_read = {target: len(history) for history, target in found}
     for items in lists:
-        for back, place in enumerate(range(len(items) - 1, 0, -1)):
+        for back, index in enumerate(range(len(items) - 1, 0, -1)):
             piece_starts = max(0, len(items) - 1 - (back // history_length + 1) * history_length)
-            assert read[items[place]] == place - piece_starts
+            assert n_read[items[index]] == index - piece_starts
 
 
 @given(
@@ -129,14 +134,14 @@ def test_pieces_are_cut_from_the_latest_back(
     batch_size=st.integers(6, 20),
     every_position=st.booleans(),
 )
-def test_shapes_are_few(
+def test_batches_have_few_shapes(
     lists: list[list[int]], history_length: int, batch_size: int, every_position: bool
 ) -> None:
     batches = Batches(all_rows(lists, history_length, [True]), batch_size, every_position, seed=2)
     shapes = {batch.histories.shape for epoch in range(3) for batch in batches.batches(epoch)}
     assert len(shapes) <= 4
     assert len({steps for _, steps in shapes}) == len(shapes)
-    # A batch holds no more targets than it has places, and has a place for each.
+    # All batches have the same number of targets, with padding.
     for batch in batches.batches(0):
         assert batch.targets.shape == batch.positions.shape == batch.weights.shape == (batch_size,)
         assert batch.histories.dtype == batch.positions.dtype == batch.targets.dtype == np.int32
@@ -152,7 +157,7 @@ def test_short_histories_are_not_padded_to_the_longest() -> None:
 
 
 @both_kinds
-def test_an_epochs_order_depends_on_seed_and_epoch_alone(every_position: bool) -> None:
+def test_order_depends_only_on_seed_and_epoch(every_position: bool) -> None:
     rng = np.random.default_rng(0)
     lists = [rng.integers(1, 9, rng.integers(3, 12)).tolist() for _ in range(40)]
     rows = all_rows(lists, 6, [True])
@@ -172,21 +177,21 @@ def test_an_epochs_order_depends_on_seed_and_epoch_alone(every_position: bool) -
     assert order(None, 0) == order(None, 5)
 
 
-def test_rows_may_come_in_any_order() -> None:
+def test_order_of_the_rows_changes_nothing() -> None:
     rng = np.random.default_rng(0)
     rows = all_rows([rng.integers(1, 9, 9).tolist() for _ in range(20)], 4, [True])
     shuffled = rows.take(rng.permutation(len(rows)))
-    for one, two in zip(
+    for batch, expected in zip(
         Batches(rows, 8, True, 1).batches(0), Batches(shuffled, 8, True, 1).batches(0), strict=True
     ):
-        np.testing.assert_array_equal(one.histories, two.histories)
-        np.testing.assert_array_equal(one.targets, two.targets)
+        np.testing.assert_array_equal(batch.histories, expected.histories)
+        np.testing.assert_array_equal(batch.targets, expected.targets)
 
 
-def test_the_histories_of_all_rows_are_never_held() -> None:
+def test_histories_of_all_rows_are_never_in_memory() -> None:
     rng = np.random.default_rng(0)
     lists = rng.integers(1, 9, (20, 2000)).tolist()
-    train = leave_one_out(sequences_of(lists), 8, history_length=500).train
+    train = split_leave_one_out(sequences_of(lists), 8, history_length=500).train
     all_at_once = len(train) * 500 * 4
     tracemalloc.start()
     batches = Batches(train, 64, every_position=False, seed=1)

@@ -1,4 +1,4 @@
-"""What a run says at its end."""
+"""Tables that the commands print."""
 
 from rich import box
 from rich.console import Console
@@ -7,64 +7,99 @@ from rich.table import Table
 
 from bazar.config.models import FALLBACK_MODEL
 from bazar.labels import NO_TITLE, get_model_label
-from bazar.reporting.console import _LAST_PURCHASES, _numbered_list
 from bazar.serving.answers import Recommendations
+
+_LAST_PURCHASES = 8
+_NARROW = 72
+"""Width in characters below which a table has fewer columns."""
+_RANK_WIDTH, _SCORE_WIDTH, _COSINE_WIDTH = 3, 10, 6
 
 
 def print_recommendations(
-    found: Recommendations,
-    bought: list[str | None],
+    answer: Recommendations,
+    purchases: list[str | None],
     user_id: str | None,
     console: Console | None = None,
 ) -> None:
-    """Print what is recommended to somebody, and why.
+    """Print recommendations, each with the most similar past purchase.
 
     Args:
-        found: the answer.
-        bought: titles of the past purchases, the latest last; None where one has none.
-        user_id: the customer, if it is one.
+        answer: the recommendations.
+        purchases: titles of the past purchases, the latest last; None for one without a title.
+        user_id: the customer; None for purchases of anybody else.
         console: where to print; the terminal if None.
     """
     console = console or Console()
-    who = f"Customer {escape(user_id)}" if user_id else "Who is asked about"
-    if bought:
-        console.print(f"\n[bold]{who}[/bold] bought, the latest last:")
-        table = _numbered_list()
-        first = max(0, len(bought) - _LAST_PURCHASES)
-        for place, title in enumerate(bought[first:], start=first + 1):
-            table.add_row(str(place), escape(title or NO_TITLE))
+    if purchases:
+        owner = f"Purchases of customer {escape(user_id)}" if user_id else "Purchases"
+        console.print(f"\n[bold]{owner}[/bold], the latest last:")
+        table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+        table.add_column(justify="right")
+        table.add_column(overflow="fold")
+        first = max(0, len(purchases) - _LAST_PURCHASES)
+        for number, title in enumerate(purchases[first:], start=first + 1):
+            table.add_row(str(number), escape(title or NO_TITLE))
         console.print(table)
-    if found.skipped:
-        console.print(f"Not in the catalogue, skipped: {escape(', '.join(found.skipped))}")
-    if found.model == FALLBACK_MODEL:
-        console.print("\n[bold]Bought most of late[/bold]: no past purchase tells anything here.")
+    if answer.unknown_items:
+        console.print(f"Not in the catalogue: {escape(', '.join(answer.unknown_items))}")
+    if answer.model == FALLBACK_MODEL:
+        reason = "the model cannot read any past purchase" if purchases else "no past purchases"
+        console.print(f"\n[bold]Most popular recently[/bold] ({reason}):")
     else:
-        console.print(f"\n[bold]{get_model_label(found.model)}[/bold] recommends:")
-    console.print(_products_table(found, "nearest past purchase"))
+        console.print(f"\n[bold]{get_model_label(answer.model)}[/bold] recommends:")
+    _print_products(answer, console, with_nearest=True)
 
 
 def print_similar(
-    found: Recommendations, item_id: str, title: str | None, console: Console | None = None
+    answer: Recommendations, item_id: str, title: str | None, console: Console | None = None
 ) -> None:
-    """Print the products with the nearest titles; arguments as of :func:`print_recommendations`."""
+    """Print the products with the most similar titles.
+
+    Args:
+        answer: the products.
+        item_id: the product that they are similar to.
+        title: its title; None if it has none.
+        console: where to print; the terminal if None.
+    """
     console = console or Console()
-    console.print(f"\nNearest to [bold]{escape(title or item_id)}[/bold], with cosines:")
-    console.print(_products_table(found, None))
+    console.print(
+        f"\nSimilar to [bold]{escape(title or item_id)}[/bold], by the cosine of the titles:"
+    )
+    _print_products(answer, console, with_nearest=False)
 
 
-def _products_table(found: Recommendations, because: str | None) -> Table:
+def _print_products(answer: Recommendations, console: Console, with_nearest: bool) -> None:
+    shows_nearest = with_nearest and console.width >= _NARROW
+    # Rich cuts columns that do not fit. With these widths they fit, and long texts are folded.
+    id_width, text_width = _divide_width(answer, console.width, shows_nearest)
+    title_width = text_width * 3 // 5 if shows_nearest else text_width
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("product", no_wrap=True)
-    table.add_column("title", overflow="fold", ratio=3)
-    table.add_column("score", justify="right", no_wrap=True)
-    if because:
-        table.add_column(because, overflow="fold", ratio=2)
-        table.add_column("cosine", justify="right", no_wrap=True)
-    for one in found.products:
-        row = [str(one.rank), escape(one.item_id), escape(one.title or NO_TITLE)]
-        row.append(f"{one.score:.4g}")
-        if because and one.nearest_cosine is not None:
-            row += [escape(one.nearest_title or NO_TITLE), f"{one.nearest_cosine:.2f}"]
+    table.add_column("", justify="right", width=_RANK_WIDTH)
+    table.add_column("product", overflow="fold", width=id_width)
+    table.add_column("title", overflow="fold", width=title_width)
+    table.add_column("score", justify="right", width=_SCORE_WIDTH)
+    if shows_nearest:
+        table.add_column("nearest past purchase", overflow="fold", width=text_width - title_width)
+        table.add_column("cosine", justify="right", width=_COSINE_WIDTH)
+    for product in answer.products:
+        row = [str(product.rank), escape(product.item_id), escape(product.title or NO_TITLE)]
+        row.append(f"{product.score:.4g}")
+        if shows_nearest and product.nearest_cosine is not None:
+            row += [escape(product.nearest_title or NO_TITLE), f"{product.nearest_cosine:.2f}"]
         table.add_row(*row)
-    return table
+    console.print(table)
+    if with_nearest and not shows_nearest:
+        console.print(
+            "The nearest past purchases need a wider terminal, or use --json.", style="dim"
+        )
+
+
+def _divide_width(answer: Recommendations, width: int, shows_nearest: bool) -> tuple[int, int]:
+    """Return the width of the ids, and the width that is left for the titles."""
+    n_columns = 6 if shows_nearest else 4
+    fixed = _RANK_WIDTH + _SCORE_WIDTH + (_COSINE_WIDTH if shows_nearest else 0)
+    # Each column has a blank behind it; there are separators, and an edge on both sides.
+    available = max(width - fixed - 2 * n_columns - 1, 2)
+    longest = max([len("product"), *(len(product.item_id) for product in answer.products)])
+    id_width = min(longest, max(10, available // 3), available // 2)
+    return id_width, available - id_width

@@ -1,6 +1,6 @@
-"""How commands tell what a user can mend: in a few lines, and before any work."""
+"""Short error messages for commands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -9,14 +9,14 @@ from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 from kedro.io import DatasetError
 
-from bazar.errors import InputError
+from bazar.errors import InputError, suggest_names
 
 
 def shorten_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a command end with the message alone when the cause is outside the program.
+    """Make a command print the message of an InputError without a traceback.
 
-    Kedro wraps what a catalog type raises: the cause of the error is looked for, too. Any
-    other error keeps its traceback, since it is for a programmer to read.
+    Kedro wraps the errors of catalog types, so the causes of an error are searched, too. Other
+    errors keep their traceback.
     """
 
     @wraps(command)
@@ -36,19 +36,23 @@ def shorten_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def check_name(what: str, name: str | None, names: set[str]) -> None:
-    """Refuse a name that there is not.
+def check_name(kind: str, name: str | None, names: Iterable[str]) -> None:
+    """Raise InputError if a name is unknown.
 
     Args:
-        what: what is named.
-        name: the name; None if nothing is named.
-        names: those that there are.
+        kind: what the name stands for, such as "pipeline".
+        name: the name; None passes.
+        names: the valid names.
     """
-    if name is not None and name not in names:
-        raise InputError(f"there is no {what} {name}\nThere are {', '.join(sorted(names))}")
+    valid = set(names)
+    if name is not None and name not in valid:
+        raise InputError(f"There is no {kind} {name!r}.{suggest_names(name, valid)}")
 
 
 def check_environment(metadata: ProjectMetadata, env: str | None) -> None:
-    """Refuse an environment that there is not: Kedro finds out later, and with a traceback."""
+    """Raise InputError if there is no folder of this name in ``conf/``.
+
+    Kedro would notice later, and print a traceback.
+    """
     folders = (metadata.project_path / settings.CONF_SOURCE).glob("[!.]*/")
-    check_name("environment", env, {folder.name for folder in folders})
+    check_name("environment", env, [folder.name for folder in folders])

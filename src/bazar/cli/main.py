@@ -1,32 +1,39 @@
-"""The project's commands: ``kedro run``, ``kedro download``, and those of a trained shop."""
+"""The command group of the project, and ``kedro run`` with short messages."""
 
 import copy
 import pkgutil
+import shlex
+import sys
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 
 from bazar import pipelines
+from bazar.cli.add_products import add_products
+from bazar.cli.download import download
 from bazar.cli.errors import check_environment, check_name, shorten_errors
-from bazar.cli.recommend import COMMANDS
-from bazar.errors import InputError
+from bazar.cli.interrupted_run import describe_interrupted_run
+from bazar.cli.recommend import export_recommendations, recommend, similar
+
+COMMANDS = (recommend, similar, add_products, export_recommendations, download)
+"""The commands that Kedro does not have."""
+
+_INTERRUPTED = 130
 
 
 @click.group(name="bazar")
 def cli() -> None:
-    """Bazar's own commands."""
+    """Commands of Bazar."""
 
 
 def check_names(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Make ``kedro run`` refuse an environment or a pipeline that there is not.
+    """Make ``kedro run`` raise InputError if the environment or a pipeline is unknown.
 
-    Kedro finds out later, and with a traceback.
+    Kedro would notice later, and print a traceback.
     """
 
     @wraps(command)
@@ -43,58 +50,24 @@ def check_names(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def report_interrupt(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Make ``kedro run`` explain after Ctrl+C what is kept and how to resume."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            given = f"kedro {shlex.join(sys.argv[1:])}"
+            click.echo(
+                f"\n{describe_interrupted_run(given, kwargs.get('pipelines') or ())}", err=True
+            )
+            raise click.exceptions.Exit(_INTERRUPTED) from None
+
+    return run
+
+
 run = copy.copy(kedro_run)
-run.callback = shorten_errors(check_names(run.callback))  # type: ignore[arg-type]
-cli.add_command(run)
-for shop_command in COMMANDS:
-    cli.add_command(shop_command)
-
-
-@cli.command()
-@click.option(
-    "--env", "-e", envvar="KEDRO_ENV", help="The environment: a folder of conf/ with downloads.yml."
-)
-@click.option(
-    "--raw-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to put the files into, in place of the environment's raw_dir.",
-)
-@click.pass_obj
-@shorten_errors
-def download(metadata: ProjectMetadata, env: str | None, raw_dir: Path | None) -> None:
-    """Fetch the original files of an environment's data set.
-
-    Which files, and from where, is in conf/ENV/downloads.yml. A file that is there already is
-    kept; a transfer that breaks off is started again, and leaves nothing half-written. The
-    sha256 of every file is checked, or told where downloads.yml does not know it.
-    """
-    # What it needs is not loaded by the other commands.
-    from kedro.framework.session import KedroSession
-
-    from bazar.ingestion.downloads import (
-        check_downloads,
-        download_all,
-    )
-
-    conf = metadata.project_path / settings.CONF_SOURCE
-    have = sorted(file.parent.name for file in conf.glob("*/downloads.yml"))
-    if env not in have:
-        what = f"there is no {conf}/{env}/downloads.yml" if env else "no environment is named"
-        raise InputError(
-            f"{what}\nEnvironments that have one: {', '.join(have)}. Name one by --env"
-        )
-    loader = KedroSession.create(metadata.project_path, env=env).load_context().config_loader
-    # Not the context's parameters, which import every pipeline to find their types.
-    parameters = loader["parameters"]
-    downloads = check_downloads(loader["downloads"], f"{conf}/{env}/downloads.yml")
-    folder = raw_dir.resolve() if raw_dir else metadata.project_path / parameters["raw_dir"]
-
-    outcome = download_all(downloads, folder)
-    click.echo(outcome.summary())
-    if outcome.problems:
-        raise InputError(
-            f"{len(outcome.problems)} of {len(downloads.files)} files could not be had\n\n"
-            + "\n\n".join(outcome.problems)
-        )
-    elsewhere = f" --params raw_dir={folder}" if raw_dir else ""
-    click.echo(f"Next: kedro run --env {env}{elsewhere}")
+run.callback = shorten_errors(report_interrupt(check_names(kedro_run.callback)))  # type: ignore[arg-type]
+for command in (run, *COMMANDS):
+    cli.add_command(command)

@@ -1,76 +1,67 @@
-"""The commands of a shop whose models are trained: ``kedro recommend`` and its like."""
+"""The commands that read the results of a run: recommend, similar, export-recommendations."""
 
 import json
-import logging
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
-from kedro.io import CatalogProtocol
 
-from bazar.cli.errors import check_environment, shorten_errors
-from bazar.errors import InputError
+from bazar.cli.errors import shorten_errors
+from bazar.cli.run_options import (
+    RunOptions,
+    check_exists,
+    open_catalog,
+    open_recommender,
+    run_options,
+)
+from bazar.errors import InputError, suggest_names
 
-# What recommends takes seconds to import: `--help` does not wait for it.
 if TYPE_CHECKING:
+    from kedro.io import CatalogProtocol
+
     from bazar.serving.recommender import Recommender
 
-
-_OF_A_RUN = (
-    click.option(
-        "--env", "-e", envvar="KEDRO_ENV", help="The environment: a folder of conf/, a data set."
-    ),
-    click.option(
-        "--split",
-        help="The protocol of the run whose models answer, such as temporal; that of globals.yml "
-        "if it is not named.",
-    ),
-    click.option(
-        "--seed",
-        type=int,
-        help="The seed of the run whose models answer; that of globals.yml if it is not named.",
-    ),
-)
 _top = click.option(
-    "--top", default=10, show_default=True, type=click.IntRange(min=1), help="How many products."
+    "--top",
+    default=10,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Maximum number of products.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 
 
-def _of_a_run(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say whose models answer."""
-    for option in reversed(_OF_A_RUN):
-        command = option(command)
-    return command
-
-
 @click.command()
-@click.option("--user", help="A customer of the shop: after all that they bought.")
-@click.option("--items", help="Products bought by somebody else, the latest last: ID,ID,…")
+@click.option("--user", help="A customer of the store: recommend after the complete history.")
+@click.option("--items", help="Purchases of anybody else, the latest last: ID,ID,…")
+@click.option(
+    "--item",
+    "more_items",
+    multiple=True,
+    metavar="ID",
+    help="One purchase, after those of --items. Can be repeated; the id may contain commas.",
+)
 @_top
 @click.option(
     "--model",
-    help="What recommends: blend, classifier, regressor, or a baseline; the first of "
-    "recommendation.models if it is not named.",
+    help="The model that recommends: blend, classifier, regressor or a baseline. Default: the "
+    "first of recommendation.models.",
 )
 @click.option(
     "--category",
     "categories",
     multiple=True,
-    help="Only products that have this category, brand or other attribute. Can be repeated.",
+    help="Only products with this category, brand or other attribute. Can be repeated.",
 )
 @click.option(
-    "--keep-seen/--leave-out-seen",
+    "--filter-seen/--no-filter-seen",
     default=None,
-    help="Whether what was bought before is recommended again; as recommendation.filter_seen of "
-    "the run says if neither is given.",
+    help="Whether products that were bought before are removed. Default: the parameter "
+    "recommendation.filter_seen of the run.",
 )
-@_of_a_run
+@run_options
 @_json
 @click.pass_obj
 @shorten_errors
@@ -78,43 +69,49 @@ def recommend(
     metadata: ProjectMetadata,
     user: str | None,
     items: str | None,
+    more_items: tuple[str, ...],
     top: int,
     model: str | None,
     categories: tuple[str, ...],
-    keep_seen: bool | None,
+    filter_seen: bool | None,
     env: str | None,
     split: str | None,
     seed: int | None,
     as_json: bool,
 ) -> None:
-    """Recommend products, and say which past purchase is nearest to each.
+    """Recommend products, each with the most similar past purchase.
 
-    To a customer (--user), or to whoever bought some products (--items). Without either: what is
-    bought most of late, as somebody new is recommended.
+    Name a customer (--user) or some purchases (--items). Without either, the products that are
+    most popular recently are recommended, as for a new customer.
 
     \b
         kedro recommend --user AYM3ZO4LJ5KWOGVR64OK2OD2JROP
         kedro recommend --items 0035786242,B0K6VFDAQ6 --category "Skin Care"
     """  # noqa: D301
-    if user is not None and items is not None:
-        raise InputError("--user and --items are two ways to say who is meant: give one of them")
-    with _recommender(metadata, env, split, seed) as shop:
-        history = shop.history(user) if user is not None else _ids(items)
-        filter_seen = None if keep_seen is None else not keep_seen
-        found = shop.recommend(history, top, model, filter_seen, categories or None)
+    if user is not None and (items is not None or more_items):
+        raise InputError("--user and --items exclude each other. Use one of them.")
+    run = RunOptions(metadata, env, split, seed)
+    with open_recommender(run) as (recommender, catalog):
+        if user is not None:
+            user = user.strip()
+            history = _get_history(recommender, catalog, user)
+        else:
+            history = _parse_items(items, more_items, recommender.products.index)
+            _check_any_known(history, recommender.products.index)
+        answer = recommender.recommend(history, top, model, filter_seen, categories or None)
         if as_json:
-            click.echo(json.dumps({"user_id": user, "history": history} | found.to_json()))
+            click.echo(json.dumps({"user_id": user, "history": history} | answer.to_json()))
             return
         from bazar.cli.console import print_recommendations
 
-        known = [item_id for item_id in history if item_id in shop.products.index]
-        print_recommendations(found, [shop.title(item_id) for item_id in known], user)
+        known = [item_id for item_id in history if item_id in recommender.products.index]
+        print_recommendations(answer, [recommender.title(item_id) for item_id in known], user)
 
 
 @click.command()
 @click.argument("item_id")
 @_top
-@_of_a_run
+@run_options
 @_json
 @click.pass_obj
 @shorten_errors
@@ -127,142 +124,96 @@ def similar(
     seed: int | None,
     as_json: bool,
 ) -> None:
-    """Find the products whose titles are nearest to that of ITEM_ID.
+    """Find the products whose titles are most similar to the title of ITEM_ID.
 
     \b
         kedro similar B0K6VFDAQ6
     """  # noqa: D301
-    with _recommender(metadata, env, split, seed) as shop:
-        found = shop.similar(item_id, top)
+    with open_recommender(RunOptions(metadata, env, split, seed)) as (recommender, _):
+        item_id = item_id.strip()
+        if item_id not in recommender.products.index:
+            from bazar.serving.requests import suggest_items
+
+            hint = suggest_items([item_id], recommender.products.index)
+            raise InputError(f"There is no product {item_id!r} in the catalogue.{hint}")
+        answer = recommender.similar(item_id, top)
         if as_json:
-            click.echo(json.dumps({"item_id": item_id} | found.to_json()))
+            click.echo(json.dumps({"item_id": item_id} | answer.to_json()))
             return
         from bazar.cli.console import print_similar
 
-        print_similar(found, item_id, shop.title(item_id))
-
-
-@click.command(name="add-products")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--source",
-    help="The source of conf/<env>/globals.yml, under products, that the file is shaped as; the "
-    "first if it is not named.",
-)
-@_of_a_run
-@click.pass_obj
-@shorten_errors
-def add_products(
-    metadata: ProjectMetadata,
-    file: Path,
-    source: str | None,
-    env: str | None,
-    split: str | None,
-    seed: int | None,
-) -> None:
-    """Put the products of FILE into the catalogue, to be recommended at once.
-
-    Nothing is trained: models that read titles recommend them, models of ids alone do not. They
-    stay in the catalogue in later runs, and give way to what the raw files say once these know
-    them. A product without a title is left out, and said.
-
-    \b
-        kedro add-products new.jsonl
-    """  # noqa: D301
-    with _catalog(metadata, env, split, seed) as catalog:
-        _check_that_run(catalog, "shop")
-        from bazar.cli.add_products import add_products_to_bundle
-
-        outcome = add_products_to_bundle(catalog, file, source)
-    click.echo(outcome.tell(_as_options(env, split, seed)))
+        print_similar(answer, item_id, recommender.title(item_id))
 
 
 @click.command(name="export-recommendations")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--model", help="Those of this model alone.")
-@_of_a_run
+@click.option("--model", help="Only the recommendations of this model.")
+@click.option(
+    "--raw", is_flag=True, help="Write ids and titles unchanged, for programs (see above)."
+)
+@run_options
 @click.pass_obj
 @shorten_errors
 def export_recommendations(
     metadata: ProjectMetadata,
     file: Path,
     model: str | None,
+    raw: bool,
     env: str | None,
     split: str | None,
     seed: int | None,
 ) -> None:
-    """Write what is recommended to every customer to FILE, as CSV.
+    """Write the recommendations for every customer to FILE, as CSV.
 
-    Cells that a spreadsheet would take for a formula, since they begin with = + - @, a tab or a
-    line's end, get an apostrophe before them.
+    A text that a spreadsheet would run as a formula, because it starts with = + - @, a tab or a
+    line break, gets an apostrophe in front. Signed numbers, such as phone numbers used as ids, are
+    not changed. With --raw, no text is changed.
 
     \b
         kedro export-recommendations recommendations.csv --model blend
     """  # noqa: D301
-    with _catalog(metadata, env, split, seed) as catalog:
+    run = RunOptions(metadata, env, split, seed)
+    with open_catalog(run) as catalog:
         from bazar.serving.csv_export import write_csv
 
-        _check_that_run(catalog, "recommendations")
+        check_exists(catalog, "recommendations", run)
         table = catalog.load("recommendations")
         if model is not None:
-            there = table.select("model").distinct().to_pyarrow()["model"].to_pylist()
-            if model not in there:
+            models = table.select("model").distinct().to_pyarrow()["model"].to_pylist()
+            if model not in models:
                 raise InputError(
-                    f"nothing is recommended by a model {model}\nThere are "
-                    f"{', '.join(sorted(there))} (recommendation.models)"
+                    f"There are no recommendations by the model {model!r}."
+                    f"{suggest_names(model, models)}\n"
+                    "The parameter recommendation.models selects the models."
                 )
             table = table.filter(table.model == model)
-        n_rows = write_csv(table.to_pyarrow_batches(), file)
+        n_rows = write_csv(table.to_pyarrow_batches(), file, escape_formulas=not raw)
     click.echo(f"{n_rows:,} recommendations: {file}")
 
 
-COMMANDS = (recommend, similar, add_products, export_recommendations)
-
-
-def _ids(items: str | None) -> list[str]:
-    return [item_id.strip() for item_id in (items or "").split(",") if item_id.strip()]
-
-
-def _as_options(env: str | None, split: str | None, seed: int | None) -> str:
-    """What names the same run in another command."""
-    given = {"--env": env, "--split": split, "--seed": seed}
-    return "".join(f" {name} {value}" for name, value in given.items() if value is not None)
-
-
-def _check_that_run(catalog: CatalogProtocol, name: str) -> None:
-    """Refuse to answer before there is anything to answer from."""
-    if not catalog.exists(name):
+def _get_history(recommender: "Recommender", catalog: "CatalogProtocol", user: str) -> list[str]:
+    if not recommender.has_customer(user):
+        minimum = catalog.load("params:joining.min_interactions")
         raise InputError(
-            f"there is no {getattr(catalog.get(name), '_filepath', name)} yet\n"
-            "Run `kedro run` first, with the same --env; split and seed are given to it by --params"
+            f"There is no customer {user!r} with at least {minimum} purchases "
+            "(joining.min_interactions). For anybody else, use --items, or no option for the "
+            "products that are most popular recently."
         )
+    return recommender.history(user)
 
 
-@contextmanager
-def _catalog(
-    metadata: ProjectMetadata, env: str | None, split: str | None, seed: int | None
-) -> Iterator[CatalogProtocol]:
-    """The catalog of an environment; what libraries log stays below warnings."""
-    check_environment(metadata, env)
-    given: dict[str, Any] = {"split": split, "seed": seed}
-    given = {name: value for name, value in given.items() if value is not None}
-    # Answers are for eyes, or for a program that reads them: no line of a log between them.
-    logging.disable(logging.WARNING)
-    # TensorFlow's own log says that there is no graphics card, as if it were an error.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        session = KedroSession.create(metadata.project_path, env=env, runtime_params=given)
-        yield session.load_context().catalog
-    finally:
-        logging.disable(logging.NOTSET)
+def _parse_items(
+    items: str | None, more_items: tuple[str, ...], catalogue: Iterable[str]
+) -> list[str]:
+    """Return the ids of ``--items`` and ``--item``. A value that is a product is not split."""
+    first = (items or "").strip()
+    parts = [first] if first in catalogue else first.split(",")
+    return [item_id.strip() for item_id in (*parts, *more_items) if item_id.strip()]
 
 
-@contextmanager
-def _recommender(
-    metadata: ProjectMetadata, env: str | None, split: str | None, seed: int | None
-) -> Iterator["Recommender"]:
-    with _catalog(metadata, env, split, seed) as catalog:
-        _check_that_run(catalog, "shop")
-        from bazar.serving.recommender import Recommender
+def _check_any_known(history: list[str], catalogue: Iterable[str]) -> None:
+    """Raise InputError with close ids if there are items, but none is known."""
+    if history and not any(item_id in catalogue for item_id in history):
+        from bazar.serving.requests import describe_unknown_items
 
-        yield Recommender.from_catalog(catalog)
+        raise InputError(describe_unknown_items(history, catalogue))

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Types and bounds of every parameter in `conf/`, as Pydantic models."""

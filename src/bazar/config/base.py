@@ -1,37 +1,121 @@
-"""Every parameter of the project, typed: what `conf/` may say, and within what bounds.
+"""The base class of all parameter blocks, and how their validation errors are reported.
 
-A model here is one block of a ``parameters_<pipeline>.yml``. Unknown keys are refused.
+A subclass of :class:`Options` describes one block of a ``parameters_<pipeline>.yml``.
 """
 
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bazar.errors import suggest_names
 
 DEFAULT_SEED = 42
-"""The seed of the training whose results stand in the folder of the data set itself."""
+"""Seed of the training whose results are reported by default."""
 
 
 class Options(BaseModel):
-    """A block of parameters: unknown keys are refused, values cannot change."""
+    """A block of parameters: unknown keys are rejected, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def format_validation_errors(error: ValidationError) -> str:
-    """Say in a line each which keys are wrong, what was expected and what was found."""
+def format_validation_errors(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """Format validation errors, one line per key.
+
+    Args:
+        error: the error of ``model.model_validate``.
+        model: the model that was validated. If given, unknown keys are reported with the keys
+            that the block has.
+
+    Returns:
+        Lines such as ``"  evaluation.top_k: must be greater than or equal to 20, found 3"``.
+    """
+    problems = error.errors()
+    lines: dict[tuple[str, str], list[str]] = {}
+    for problem in problems:
+        # A list with an invalid item is also reported as too short.
+        items = [other["loc"][: len(problem["loc"])] for other in problems if other != problem]
+        if problem["type"] != "too_short" or problem["loc"] not in items:
+            key, valid_keys = _locate(model, problem)
+            explanation = _explain(problem, valid_keys)
+            lines.setdefault((key, _format_value(problem)), []).append(explanation)
     return "\n".join(
-        f"  {'.'.join(str(part) for part in problem['loc'])}: {_told(problem)}"
-        for problem in error.errors()
+        f"  {f'{key}: ' if key else ''}{' or '.join(dict.fromkeys(explanations))}{value}"
+        for (key, value), explanations in lines.items()
     )
 
 
-def _told(problem: Any) -> str:
+def _explain(problem: Any, valid_keys: list[str]) -> str:
+    """Return what is wrong with a value, or what was expected."""
     if problem["type"] == "extra_forbidden":
-        return "there is no such parameter"
+        hint = suggest_names(str(problem["loc"][-1]), valid_keys) if valid_keys else ""
+        return f"unknown key.{hint}"
     if problem["type"] == "missing":
         return "is missing"
-    return f"{problem['msg']}, found {problem['input']!r}"
+    if problem["type"] == "union_tag_invalid":
+        return f"type must be one of {problem['ctx']['expected_tags']}"
+    message: str = problem["msg"].removeprefix("Value error, ")
+    return re.sub(r"^(Input|String|List|Tuple|Dictionary) should ", "must ", message)
+
+
+def _format_value(problem: Any) -> str:
+    """Return the value found, unless the explanation needs none."""
+    # A validator of a complete block names the values that do not fit in its own message.
+    is_block = problem["type"] == "value_error" and isinstance(problem["input"], Mapping)
+    if is_block or problem["type"] in {"extra_forbidden", "missing"}:
+        return ""
+    if problem["type"] == "union_tag_invalid":
+        return f", found {problem['ctx']['tag']!r}"
+    return f", found {problem['input']!r}"
+
+
+def _locate(model: type[BaseModel] | None, problem: Any) -> tuple[str, list[str]]:
+    """Return the dotted key of a problem, and the valid keys of its block if it is unknown."""
+    is_unknown = problem["type"] == "extra_forbidden"
+    followed = [] if model is None else list(_follow(model, problem["loc"]))
+    followed = [(keys, names) for keys, names in followed if bool(names) == is_unknown]
+    keys = followed[0][0] if followed else problem["loc"]
+    valid_keys = dict.fromkeys(name for _, names in followed for name in names)
+    return ".".join(str(key) for key in keys), list(valid_keys)
+
+
+def _follow(annotation: Any, location: tuple[Any, ...]) -> Iterator[tuple[list[Any], list[str]]]:
+    """Follow the location of a problem through a type.
+
+    Pydantic's locations also name the branch of a union, which is no key of the parameters.
+
+    Yields:
+        The keys alone, and the keys of the innermost block if the last one is unknown, for each
+        way to follow the location.
+    """
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        yield from _follow(arguments[0], location)
+    elif not location or location == ("[key]",):
+        yield [], []
+    elif origin in (Union, UnionType):
+        tagged = [member for member in arguments if _has_tag(member, location[0])]
+        for member in tagged or arguments:
+            yield from _follow(member, location)
+            yield from _follow(member, location[1:])
+    elif origin in (dict, list, tuple):
+        for keys, names in _follow(arguments[1 if origin is dict else 0], location[1:]):
+            yield [location[0], *keys], names
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields
+        if "root" in fields and location[0] != "root":
+            yield from _follow(fields["root"].annotation, location)
+        elif location[0] in fields:
+            for keys, names in _follow(fields[location[0]].annotation, location[1:]):
+                yield [location[0], *keys], names
+        elif len(location) == 1:
+            yield [location[0]], list(fields)
+
+
+def _has_tag(member: Any, tag: Any) -> bool:
+    """Whether a member of a union is the one that ``type: <tag>`` selects."""
+    fields = getattr(member, "model_fields", {})
+    return "type" in fields and tag in get_args(fields["type"].annotation)

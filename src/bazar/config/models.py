@@ -1,15 +1,11 @@
-"""What people read for the names of models and protocols."""
+"""Names of the models, and parameters of the baselines and the blend."""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from bazar.config.base import Options
 
-# What a model must beat.
 BASELINES = (
     "popularity",
     "recent_popularity",
@@ -19,45 +15,47 @@ BASELINES = (
     "ease",
     "nearest_titles",
 )
-# The model for whom nothing is known of.
+"""Models that train no network."""
 FALLBACK_MODEL = "recent_popularity"
+"""Model that recommends to a customer with an empty or unknown history."""
 
 
 class DecayedCooccurrenceOptions(Options):
-    """How pairs of purchases are weighed."""
+    """How pairs of items within a sequence are weighted."""
 
     distance_power: float = Field(ge=0)
-    """A pair ``d`` purchases apart weighs ``d ** -distance_power``."""
+    """The weight of two items at a distance of ``d`` positions is ``d ** -distance_power``."""
     backward_weight: float = Field(ge=0, le=1)
-    """Weight of a pair against time, in parts of one along it."""
+    """Weight of a pair in reverse order of time, relative to a pair in order of time."""
     popularity_power: float = Field(ge=0, le=1)
-    """Scores are divided by the item's training count to this power."""
+    """Scores are divided by the item's training count raised to this power."""
     history_decay: float = Field(gt=0, le=1)
-    """Weight of a history item, in parts of the one after it."""
+    """Weight of a history item, relative to the item after it."""
 
 
 class SessionKnnOptions(Options):
     """How many training sequences are neighbours, and how they are found."""
 
     neighbours: int = Field(ge=1)
+    """Training sequences that score the items."""
     history_decay: float = Field(gt=0, le=1)
-    """Weight of a history item, in parts of the one after it."""
+    """Weight of a history item, relative to the item after it."""
 
 
 class EaseOptions(Options):
-    """How EASE is solved."""
+    """How EASE is fitted (Steck 2019, Embarrassingly Shallow Autoencoders)."""
 
     regularisation: float = Field(gt=0)
-    """Added to how often each item stands in a training sequence, on the diagonal."""
+    """L2 regularisation, added to the diagonal of the item co-occurrence matrix."""
     history_decay: float = Field(gt=0, le=1)
-    """Weight of a history item, in parts of the one after it."""
+    """Weight of a history item, relative to the item after it."""
     max_items: int = Field(ge=1)
-    """Most items that the model knows, the most popular ones: it takes ``4 * max_items ** 2``
-    bytes, and time with the third power."""
+    """Maximum number of items that the model scores: the most popular ones. It needs
+    ``4 * max_items ** 2`` bytes, and time proportional to ``max_items ** 3``."""
 
 
 class BaselineOptions(Options):
-    """Parameters of the baselines that have any."""
+    """Parameters of the baselines that have parameters."""
 
     decayed_cooccurrence: DecayedCooccurrenceOptions
     session_knn: SessionKnnOptions
@@ -75,62 +73,50 @@ BlendModel = Literal[
     "ease",
     "nearest_titles",
 ]
-
-
+"""A model that can be a component of the blend."""
 NetworkFile = Annotated[str, Field(pattern=r"^[\w-]+\.keras$")]
-"""A network's file in the folder of results, whichever network it is."""
+"""File name of a network in the folder of trained models."""
 
 
 class BlendComponent(Options):
-    """A model in the blend."""
+    """A model whose scores are blended."""
 
     model: BlendModel | NetworkFile
     history_length: int | None = Field(default=None, ge=1)
-    """Longest history that it reads, in items, if shorter than the rows'."""
+    """Longest history that the model reads, in items, if shorter than ``history_length``."""
 
     @property
     def is_network(self) -> bool:
-        """Whether it is trained, and differs between seeds."""
+        """Whether the model is a trained network, which depends on the seed."""
         return self.model in ("classifier", "regressor") or self.model.endswith(".keras")
 
     @property
     def name(self) -> str:
-        """The model, and its history if that is cut."""
+        """Name of the model, with the history length if it is shortened."""
         if self.history_length is None:
             return self.model
         return f"{self.model}, history {self.history_length}"
 
 
 class BlendOptions(Options):
-    """What is blended, and how the weights are chosen."""
+    """Which models are blended, and how their weights are chosen."""
 
     components: tuple[BlendComponent, ...] = Field(min_length=1)
     seeds: tuple[Annotated[int, Field(ge=0)], ...]
-    """Seeds of which the networks are components as well, beside the run's own."""
+    """Further training seeds whose networks are components, in addition to the run's own seed."""
     rows: int = Field(ge=1)
-    """Validation rows that the weights are chosen by, if there are more."""
+    """Maximum number of validation rows that the weights are chosen on."""
     rounds: int = Field(ge=1)
-    """Times that each weight is chosen anew, at most."""
+    """Maximum number of passes over the weights."""
     seed: int = Field(ge=0)
-    """Of the draw of rows."""
+    """Seed of the draw of validation rows."""
 
     @model_validator(mode="after")
-    def _named_once(self) -> Self:
+    def _check_unique(self) -> Self:
         names = [component.name for component in self.components]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"components name {'; '.join(sorted(twice))} more than once")
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise ValueError(
+                f"components name {'; '.join(sorted(repeated))} more than once. Name each "
+                "component once"
+            )
         return self
-
-
-class BundleOptions(Options):
-    """The content of ``shop.json``: what a :class:`~bazar.recommender.Recommender` is made of."""
-
-    dataset: str
-    seed: int
-    """Of the training of its networks."""
-    models: tuple[BlendModel | Literal["blend"], ...] = Field(min_length=1)
-    filter_seen: bool
-    blend: BlendOptions
-    weights: dict[str, float]
-    """Of the components of the blend."""
-    baselines: BaselineOptions

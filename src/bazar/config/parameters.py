@@ -1,14 +1,12 @@
-"""Every parameter of the project, typed: what `conf/` may say, and within what bounds.
+"""All parameters of the project: their types and bounds.
 
-A model here is one block of a ``parameters_<pipeline>.yml``. Unknown keys are refused.
+:class:`Parameters` is the merged content of ``conf/``. Each block is described by the module that
+is named for it.
 """
 
 from typing import Literal, Self
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from bazar.config.base import Options
 from bazar.config.data import (
@@ -18,79 +16,39 @@ from bazar.config.data import (
     SequencingOptions,
     Split,
 )
-from bazar.config.models import (
-    BlendModel,
-    BlendOptions,
-    DecayedCooccurrenceOptions,
-    EaseOptions,
-    SessionKnnOptions,
-)
+from bazar.config.evaluation import ComparisonOptions, EvaluationOptions
+from bazar.config.models import BaselineOptions, BlendOptions
 from bazar.config.networks import ModelOptions
+from bazar.config.recommendation import RecommendationOptions
+from bazar.config.reporting import ReportingOptions
 from bazar.config.reproduction import ReproductionVariants
 from bazar.config.tuning import TuningOptions
 
 Engine = Literal["duckdb", "spark"]
 
 
-class RecommendationOptions(Options):
-    """What is recommended to every customer."""
-
-    models: tuple[BlendModel | Literal["blend"], ...] = Field(min_length=1)
-    """What recommends; the first is what answers where no model is named."""
-    top_k: int = Field(ge=1)
-    """Products for each customer, at most."""
-    filter_seen: bool
-    """Whether products that a customer bought are left out, unless they are asked for."""
-    batch_size: int = Field(ge=1)
-    """Customers at a time: memory is this times the size of the catalogue."""
-
-
-class EvaluationOptions(Options):
-    """How models are ranked and measured."""
-
-    top_k: int = Field(ge=20)
-    """Recommendations kept per test row; the metrics read the first 20."""
-    batch_size: int = Field(ge=1)
-    """Test rows scored at a time: memory is this times the size of the catalogue."""
-    bootstrap_resamples: int = Field(ge=100)
-    seed: int = Field(ge=0)
-
-
-class ComparisonOptions(Options):
-    """How models are compared."""
-
-    bootstrap_resamples: int = Field(ge=1000)
-    """More models need more: see :func:`bazar.comparison.compare`."""
-    seed: int = Field(ge=0)
-
-
-class ReportingOptions(Options):
-    """What the report page shows."""
-
-    example_customers: int = Field(ge=1, le=100)
-    seed: int = Field(ge=0)
-
-
 class Parameters(Options):
-    """The whole of the parameters."""
+    """All parameters of a run."""
 
     dataset: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
+    """Name of the data set, and of its folders below ``data/``."""
     raw_dir: str = Field(min_length=1)
+    """Folder of the raw files."""
     engine: Engine
+    """The engine that reads, joins and orders the tables."""
     split: Split
+    """How sequences are split into training, validation and test parts."""
     seed: int = Field(ge=0)
-    """Of the training of networks; results of another seed than 42 go to a folder of its own."""
+    """Seed of the training of networks. The results of each seed have their own folder."""
     warm_start: bool
-    """Whether training starts from the weights of the last one."""
+    """Whether training starts from the weights of the previous training."""
     ingestion: IngestionOptions
     joining: JoiningOptions
     sequencing: SequencingOptions
     embedding: EmbeddingOptions
     classifier: ModelOptions
     regressor: ModelOptions
-    decayed_cooccurrence: DecayedCooccurrenceOptions
-    session_knn: SessionKnnOptions
-    ease: EaseOptions
+    baselines: BaselineOptions
     blend: BlendOptions
     reproduction: ReproductionVariants
     tuning: TuningOptions
@@ -100,10 +58,11 @@ class Parameters(Options):
     reporting: ReportingOptions
 
     @model_validator(mode="after")
-    def _starts_clean(self) -> Self:
+    def _check_warm_start(self) -> Self:
         if self.warm_start and self.split in {"cold_items", "shuffled_windows"}:
             raise ValueError(
-                f"warm_start goes with split leave_one_out and temporal: with {self.split}, what "
-                "was learned before may be what is tested now"
+                "warm_start needs split leave_one_out or temporal, found "
+                f"{self.split}. With {self.split}, the previous training may have read rows that "
+                "are test rows now"
             )
         return self

@@ -1,33 +1,25 @@
-"""Every parameter of the project, typed: what `conf/` may say, and within what bounds.
-
-A model here is one block of a ``parameters_<pipeline>.yml``. Unknown keys are refused.
-"""
+"""Parameters of the fourteen networks in Table 1 of the original study."""
 
 from typing import Self
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    RootModel,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from bazar.config.base import Options
 from bazar.config.networks import NetworkBlock
 
 
 class PublishedFigures(Options):
-    """What the report's Table 1 says of a network."""
+    """What the original study published about a network, in its Table 1."""
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     test_loss: float
     test_metric: str
-    """As it stands there: one figure or two, not all of them named."""
+    """The published text: one or two figures, some of them without a name."""
 
 
 class ReproductionVariant(Options):
-    """A network of the report's Table 1, and what the report published of it."""
+    """A network of the original study's Table 1, and its published figures."""
 
     number: int = Field(ge=1)
     name: str
@@ -35,20 +27,26 @@ class ReproductionVariant(Options):
     network: NetworkBlock
 
     @model_validator(mode="after")
-    def _predicts_titles(self) -> Self:
+    def _check_head(self) -> Self:
         if self.network.head != "vector":
-            raise ValueError("network.head must be vector: the networks are measured on vectors")
+            raise ValueError(
+                "network.head must be vector, because these networks are measured on title "
+                f"vectors, found {self.network.head}"
+            )
         return self
 
 
 class ReproductionVariants(RootModel[tuple[ReproductionVariant, ...]]):
-    """The networks of the report's Table 1."""
+    """The networks of the original study's Table 1."""
 
     model_config = ConfigDict(frozen=True)
 
     @model_validator(mode="after")
-    def _numbers_differ(self) -> Self:
+    def _check_numbers(self) -> Self:
         numbers = [network.number for network in self.root]
-        if len(set(numbers)) < len(numbers):
-            raise ValueError("each network needs a number of its own")
+        if repeated := sorted({number for number in numbers if numbers.count(number) > 1}):
+            raise ValueError(
+                "each network needs a number of its own, found twice: "
+                f"{', '.join(str(number) for number in repeated)}"
+            )
         return self

@@ -1,91 +1,85 @@
-"""Every parameter of the project, typed: what `conf/` may say, and within what bounds.
-
-A model here is one block of a ``parameters_<pipeline>.yml``. Unknown keys are refused.
-"""
+"""Parameters of the tuning of a network."""
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from bazar.config.base import Options
 
 
 class NumberRange(Options):
-    """Numbers that a search may try: whole ones if both ends are."""
+    """A range of numbers to try: integers if both ends are integers."""
 
     low: int | float
     high: int | float
     log: bool = False
-    """Whether small numbers are looked at as closely as large ones."""
+    """Whether numbers are drawn on a logarithmic scale."""
 
     @property
-    def whole(self) -> bool:
-        """Whether its numbers are whole."""
+    def is_integer(self) -> bool:
+        """Whether the range holds only integers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_bounds(self) -> Self:
         if self.low >= self.high:
-            raise ValueError("low must be below high")
+            raise ValueError(f"low must be below high, found low: {self.low} and high: {self.high}")
         if self.log and self.low <= 0:
-            raise ValueError("log: true needs a low above 0")
+            raise ValueError(f"log: true needs a low above 0, found {self.low}")
         return self
 
 
 class Choices(Options):
-    """Values that a search may try."""
+    """A list of values to try."""
 
     choices: Annotated[tuple[bool | int | float | str | None, ...], Field(min_length=2)]
 
 
-def _kind_of_range(value: Any) -> str:
-    of_choices = isinstance(value, Choices) or (isinstance(value, dict) and "choices" in value)
-    return "choices" if of_choices else "number"
+def _select_kind(value: Any) -> str:
+    has_choices = isinstance(value, Choices) or (isinstance(value, dict) and "choices" in value)
+    return "choices" if has_choices else "number"
 
 
 Range = Annotated[
     Annotated[NumberRange, Tag("number")] | Annotated[Choices, Tag("choices")],
-    Discriminator(_kind_of_range),
+    Discriminator(_select_kind),
 ]
 
 
 class PrunerOptions(Options):
-    """When a trial is given up: its NDCG@10 is below the median of the trials before it."""
+    """When a trial is pruned: its NDCG@10 is below the median of the earlier trials."""
 
     startup_trials: int = Field(ge=1)
-    """Trials that are trained to their end before any is given up."""
+    """Trials that are trained to the end before any trial is pruned."""
     warmup_epochs: int = Field(ge=0)
-    """Epochs of a trial in which it is not given up."""
+    """First epochs of a trial, in which it is not pruned."""
 
 
 class TuningOptions(Options):
-    """What the search tunes, and for how long."""
+    """What is tuned, and for how long."""
 
     model: Literal["classifier", "regressor"]
+    """The model to tune."""
     network: str | None
-    """Which of the model's networks; null: the one that the model is."""
+    """Name of one of the model's networks. null: the network that the model uses."""
     trials: int = Field(ge=1)
-    """Trials in all, those of an interrupted search and those given up included."""
+    """Total number of trials, including pruned ones and those of an interrupted tuning."""
     minutes: float | None = Field(gt=0)
-    """No trial is started after as many minutes of a run; null: there is time for all."""
+    """Minutes of a run after which no trial is started. null: no limit."""
     seed: int = Field(ge=0)
-    """Of what is drawn from the ranges; the training's own is ``seed``."""
+    """Seed of the draws from the ranges. The seed of the training is the top-level ``seed``."""
     pruner: PrunerOptions
     ranges: dict[str, Range | None]
-    """By dotted key within the network's block, such as ``layers.0.rate``; null: not searched."""
+    """Range per dotted key within the network's block, such as ``layers.0.rate``. null: the key is
+    not tuned."""
 
     @property
-    def searched(self) -> dict[str, NumberRange | Choices]:
+    def active_ranges(self) -> dict[str, NumberRange | Choices]:
         """The ranges that are not null."""
         return {key: values for key, values in self.ranges.items() if values is not None}
 
     @model_validator(mode="after")
-    def _something_to_search(self) -> Self:
-        if not self.searched:
-            raise ValueError("ranges must hold one range at least")
+    def _check_ranges(self) -> Self:
+        if not self.active_ranges:
+            raise ValueError("ranges must hold at least one range that is not null")
         return self

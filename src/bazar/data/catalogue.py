@@ -1,9 +1,10 @@
-"""The products of a shop, as models number them."""
+"""The products of the catalogue, by item index."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -11,25 +12,25 @@ import pyarrow as pa
 
 from bazar.errors import InputError
 
-ADDED_PRODUCTS = pa.schema(
+ADDED_PRODUCTS_SCHEMA = pa.schema(
     [("item_id", pa.string()), ("title", pa.string()), ("attributes", pa.string())]
 )
-"""Products that joined a catalogue, as a table."""
+"""Columns of a table of products that are added to a catalogue."""
 
 
 @dataclass(frozen=True)
 class Products:
-    """What can be recommended, by item index; index 0 is padding.
+    """The products that can be recommended, by item index; index 0 is padding.
 
     Attributes:
         item_ids: shape (items + 1,), external ids.
-        titles: shape (items + 1,), text, None where there is none.
-        attributes: shape (items + 1,), brand, categories and the like as one text, joined by
-            ``", "``; None where there are none.
-        counts: shape (items + 1,), int64, times that each was bought.
-        recent_counts: shape (items + 1,), int64, the same of the most recent period.
-        vectors: shape (items + 1, dimension), float32, unit vectors of titles, zeros where there
-            is none.
+        titles: shape (items + 1,), strings; None if a product has no title.
+        attributes: shape (items + 1,), brand, categories and similar attributes as one string,
+            separated by ``", "``; None if there are none.
+        counts: shape (items + 1,), int64, number of interactions of each item.
+        recent_counts: shape (items + 1,), int64, number of interactions of the recent period.
+        vectors: shape (items + 1, dimension), float32, unit vectors of titles, zeros if a product
+            has no title.
     """
 
     item_ids: np.ndarray
@@ -48,68 +49,68 @@ class Products:
         return {item_id: index for index, item_id in enumerate(self.item_ids) if index}
 
     def select_by_attributes(self, names: list[str]) -> np.ndarray:
-        """Find the products that have one of some attributes, such as a category or a brand.
+        """Find the products that have at least one of the given attributes.
 
         Args:
-            names: attributes, in capitals or not.
+            names: attributes, such as a category or a brand, in upper or lower case.
 
         Returns:
             Shape (items + 1,), bool.
 
         Raises:
-            InputError: if no product has one of them.
+            InputError: if no product has one of the attributes.
         """
-        found = np.zeros(len(self.item_ids), bool)
+        is_selected = np.zeros(len(self.item_ids), bool)
         for name in names:
-            # A name may hold what names are joined by, such as "Foot, Hand & Nail Care".
+            # A name may contain the separator, as in "Foot, Hand & Nail Care".
             parts = [self._by_attribute.get(part, []) for part in name.casefold().split(", ")]
-            having = sorted(set(parts[0]).intersection(*parts[1:]))
-            if not having:
-                near = get_close_matches(name.casefold(), self._by_attribute, n=3)
-                hint = f": did you mean {', '.join(near)}?" if near else ""
-                raise InputError(f"no product has the attribute or category {name!r}{hint}")
-            found[having] = True
-        return found
+            matching = sorted(set(parts[0]).intersection(*parts[1:]))
+            if not matching:
+                close = get_close_matches(name.casefold(), self._by_attribute, n=3)
+                hint = f": did you mean {', '.join(close)}?" if close else "."
+                raise InputError(f"No product has the attribute or category {name!r}{hint}")
+            is_selected[matching] = True
+        return is_selected
 
     @cached_property
     def _by_attribute(self) -> dict[str, list[int]]:
-        having: dict[str, list[int]] = {}
+        by_attribute: dict[str, list[int]] = {}
         for index, text in enumerate(self.attributes):
             for name in set((text or "").casefold().split(", ")) - {""}:
-                having.setdefault(name, []).append(index)
-        return having
+                by_attribute.setdefault(name, []).append(index)
+        return by_attribute
 
     def add(self, added: pa.Table, vectors: np.ndarray) -> Self:
-        """Put further products behind these; those that are here already are told anew.
+        """Return a catalogue with further products appended.
+
+        Products that are in the catalogue already keep their index and counts; their title,
+        attributes and vector are replaced.
 
         Args:
-            added: columns of :data:`ADDED_PRODUCTS`, each item once.
+            added: columns of :data:`ADDED_PRODUCTS_SCHEMA`, each item once.
             vectors: shape (rows, dimension), float32.
         """
-        places = [self.index.get(item_id) for item_id in added["item_id"].to_pylist()]
-        is_new = np.array([place is None for place in places], bool)
-        here = np.array([place for place in places if place is not None], np.int64)
-        none = np.zeros(np.count_nonzero(is_new), np.int64)
+        indices = [self.index.get(item_id) for item_id in added["item_id"].to_pylist()]
+        is_new = np.array([index is None for index in indices], bool)
+        replaced = np.array([index for index in indices if index is not None], np.int64)
+        no_interactions = np.zeros(np.count_nonzero(is_new), np.int64)
 
-        def told(values: np.ndarray, new: np.ndarray) -> np.ndarray:
-            longer = np.concatenate([values, new[is_new]])
-            longer[here] = new[~is_new]
-            return longer
-
-        def texts(column: str) -> np.ndarray:
-            return np.array([*added[column].to_pylist(), None], dtype=object)[:-1]
+        def merge(values: np.ndarray, added_values: np.ndarray) -> np.ndarray:
+            merged = np.concatenate([values, added_values[is_new]])
+            merged[replaced] = added_values[~is_new]
+            return merged
 
         return type(self)(
-            told(self.item_ids, texts("item_id")),
-            told(self.titles, texts("title")),
-            told(self.attributes, texts("attributes")),
-            np.concatenate([self.counts, none]),
-            np.concatenate([self.recent_counts, none]),
-            told(self.vectors, vectors),
+            merge(self.item_ids, _make_text_array(added["item_id"].to_pylist())),
+            merge(self.titles, _make_text_array(added["title"].to_pylist())),
+            merge(self.attributes, _make_text_array(added["attributes"].to_pylist())),
+            np.concatenate([self.counts, no_interactions]),
+            np.concatenate([self.recent_counts, no_interactions]),
+            merge(self.vectors, vectors),
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Return all but the vectors, a row for each product in order of its index."""
+        """Return all fields except the vectors, one row per product in order of its index."""
         return pd.DataFrame(
             {
                 "item_id": self.item_ids[1:],
@@ -122,34 +123,41 @@ class Products:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, vectors: np.ndarray) -> Self:
-        """Read what :meth:`to_frame` made.
+        """Make a catalogue from the output of :meth:`to_frame` and the vectors.
 
         Args:
             frame: columns ``item_id, title, attributes, purchases, recent_purchases``.
             vectors: shape (rows + 1, dimension), float32.
 
         Raises:
-            InputError: if there are more or fewer vectors.
+            InputError: if the number of vectors differs from the number of products.
         """
         if len(vectors) != len(frame) + 1:
             raise InputError(
-                f"{len(vectors) - 1:,} vectors of titles for {len(frame):,} products\n"
-                "Run the pipeline recommendation again"
+                f"There are {len(vectors) - 1:,} vectors of titles for {len(frame):,} products.\n"
+                "Run the pipeline recommendation again."
             )
 
-        def texts(column: str) -> np.ndarray:
-            column_ = frame[column].astype(object)
-            return np.array([None, *column_.where(column_.notna(), None)], dtype=object)
+        def read_texts(column: str) -> np.ndarray:
+            texts = frame[column].astype(object)
+            return _make_text_array([None, *texts.where(texts.notna(), None)])
 
-        def numbers(column: str) -> np.ndarray:
+        def read_counts(column: str) -> np.ndarray:
             return np.array([0, *frame[column]], np.int64)
 
-        item_ids = np.array(["", *frame["item_id"]], dtype=object)
         return cls(
-            item_ids,
-            texts("title"),
-            texts("attributes"),
-            numbers("purchases"),
-            numbers("recent_purchases"),
+            _make_text_array(["", *frame["item_id"]]),
+            read_texts("title"),
+            read_texts("attributes"),
+            read_counts("purchases"),
+            read_counts("recent_purchases"),
             vectors,
         )
+
+
+def _make_text_array(texts: Iterable[Any]) -> np.ndarray:
+    """Make an object array of strings and None, shape (texts,)."""
+    values = list(texts)
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array

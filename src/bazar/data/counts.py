@@ -1,9 +1,4 @@
-"""From sequences to rows of (history, target): the splits.
-
-Everything here is integer arrays. Index 0 is padding; items start at 1. What a row holds is a
-slice of its user's sequence, and is made when it is asked for: rows of any number cost eight bytes
-each, not a history each.
-"""
+"""Numbers of interactions of each item, in total and recently."""
 
 import numpy as np
 
@@ -13,70 +8,77 @@ from bazar.data.sequences import Sequences
 def count_interactions(
     sequences: Sequences, n_items: int, timestamps: np.ndarray | None, recent_share: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count how often each item was bought, ever and of late.
+    """Count the interactions of each item, in total and recently.
 
     Args:
         sequences: the chronological sequences.
         n_items: size of the catalogue.
-        timestamps: when each item was bought, shape (interactions,), int64, UTC milliseconds;
-            None without a clock.
-        recent_share: share of the interactions that is recent, as in :class:`Split`.
+        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds; None
+            if the data has no timestamps.
+        recent_share: share of the interactions that are recent, as in
+            :func:`count_training_interactions`.
 
     Returns:
         Two arrays of shape (items + 1,), int64.
     """
     every = np.ones(len(sequences.items), bool)
-    return _count_items(sequences, every, n_items, timestamps, recent_share)
+    return count_training_interactions(sequences, every, n_items, timestamps, recent_share)
 
 
-def _count_items(
+def count_training_interactions(
     sequences: Sequences,
     in_training: np.ndarray,
     n_items: int,
     timestamps: np.ndarray | None,
     recent_share: float,
-    times: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count how often each item stands in training, in all of it and recently.
+    """Count the training interactions of each item, in total and recently.
+
+    Recent are the latest ``recent_share`` of the training interactions, and all others at the
+    time of the earliest of them. Without timestamps, recent are the last ``recent_share`` of each
+    user's training interactions, at least one.
 
     Args:
         sequences: the chronological sequences.
-        in_training: the interactions that are training, shape (interactions,), bool.
+        in_training: shape (interactions,), bool, whether each interaction is in the training part.
         n_items: size of the catalogue.
-        timestamps: when each item was bought, UTC milliseconds; None without a clock.
-        recent_share: share of the training interactions that is recent.
-        times: how often each interaction counts, shape (interactions,), int64; None for once.
+        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds; None
+            if the data has no timestamps.
+        recent_share: share of the training interactions that are recent.
+        weights: shape (interactions,), int64, how many times each interaction counts; None counts
+            each once.
 
     Returns:
-        ``training_counts`` and ``recent_counts`` of :class:`Split`.
+        ``training_counts`` and ``recent_counts`` of :class:`bazar.data.splits.Splits`.
     """
 
-    def count(which: np.ndarray) -> np.ndarray:
-        weights = None if times is None else times[which]
-        counts = np.bincount(sequences.items[which], weights, n_items + 1)
+    def count(is_counted: np.ndarray) -> np.ndarray:
+        selected_weights = None if weights is None else weights[is_counted]
+        counts = np.bincount(sequences.items[is_counted], selected_weights, n_items + 1)
         return counts.astype(np.int64, copy=False)
 
-    is_recent = in_training & _recent(sequences, in_training, timestamps, recent_share)
+    is_recent = in_training & _find_recent(sequences, in_training, timestamps, recent_share)
     return count(in_training), count(is_recent)
 
 
-def _recent(
+def _find_recent(
     sequences: Sequences, in_training: np.ndarray, timestamps: np.ndarray | None, share: float
 ) -> np.ndarray:
-    """Tell which interactions are of the most recent period of training, or later.
+    """Find the interactions since the start of the recent period of the training part.
 
     Returns:
         Shape (interactions,), bool.
     """
     if timestamps is None:
-        counted = np.concatenate([[0], np.cumsum(in_training, dtype=np.int64)])
-        ends = counted[sequences.starts[1:]]
-        per_user = ends - counted[sequences.starts[:-1]]
-        wanted = np.maximum(1, np.rint(share * per_user)).astype(np.int64)
-        return counted[1:] > np.repeat(ends - wanted, sequences.lengths)
-    of_training = timestamps[in_training]
-    if len(of_training) == 0:
+        n_before = np.concatenate([[0], np.cumsum(in_training, dtype=np.int64)])
+        ends = n_before[sequences.starts[1:]]
+        per_user = ends - n_before[sequences.starts[:-1]]
+        n_recent = np.maximum(1, np.rint(share * per_user)).astype(np.int64)
+        return n_before[1:] > np.repeat(ends - n_recent, sequences.lengths)
+    training_times = timestamps[in_training]
+    if len(training_times) == 0:
         return in_training
-    place = len(of_training) - max(1, round(share * len(of_training)))
-    of_training.partition(place)
-    return timestamps >= of_training[place]
+    position = len(training_times) - max(1, round(share * len(training_times)))
+    training_times.partition(position)
+    return timestamps >= training_times[position]

@@ -1,8 +1,4 @@
-"""The template of the modelling pipelines: train, recommend, measure.
-
-It is laid down once per model, under the model's name: ``classifier.network``,
-``classifier.ranks``, ``classifier.metrics``.
-"""
+"""Queries on the item index, the mapping between external item ids and item indices."""
 
 import ibis.expr.types as ir
 import numpy as np
@@ -10,39 +6,39 @@ import numpy as np
 from bazar.errors import InputError
 
 
-def check_size(found: int, item_index: ir.Table, what: str, pipeline: str) -> None:
-    """Refuse what was made for another catalogue.
+def check_catalogue_size(found: int, item_index: ir.Table, what: str, pipeline: str) -> None:
+    """Raise InputError if something was made for a catalogue of another size.
 
     Args:
-        found: items that it was made for.
-        item_index: the catalogue.
-        what: what it is called in the message.
-        pipeline: what makes it anew.
+        found: number of items that it was made for.
+        item_index: the item index of the current catalogue.
+        what: name of the checked thing, for the message.
+        pipeline: the pipeline that makes it.
 
     Raises:
         InputError: if the catalogue has more or fewer items.
     """
     if found != (n_items := count_items(item_index)):
         raise InputError(
-            f"{what} was made for {found:,} items, and the catalogue has {n_items:,}: it grew or "
-            f"shrank since\nRun the pipeline {pipeline} again, and those after it"
+            f"{what} was made for {found:,} items, but the catalogue has {n_items:,}.\n"
+            f"Run the pipeline {pipeline} again, and the pipelines that depend on it."
         )
 
 
 def count_items(item_index: ir.Table) -> int:
-    """Size of the catalogue."""
+    """Count the items of the catalogue."""
     return int(item_index.count().to_pyarrow().as_py())
 
 
-def count_data(sequences: ir.Table, item_index: ir.Table) -> dict[str, int]:
-    """Sizes of the data: ``n_users``, ``n_interactions``, ``n_items``."""
+def get_dataset_sizes(sequences: ir.Table, item_index: ir.Table) -> dict[str, int]:
+    """Count users, interactions and items: ``n_users``, ``n_interactions``, ``n_items``."""
     sizes = sequences.aggregate(
         n_users=sequences.user_id.nunique(), n_interactions=sequences.count()
     )
     return {**sizes.to_pyarrow().to_pylist()[0], "n_items": count_items(item_index)}
 
 
-def external_ids(item_index: ir.Table) -> np.ndarray:
-    """External ids by item index, shape (items + 1,); index 0 has none."""
+def list_item_ids(item_index: ir.Table) -> np.ndarray:
+    """List external ids by item index, shape (items + 1,), object; index 0 has an empty id."""
     ordered = item_index.order_by("item_index").to_pyarrow()["item_id"].to_pylist()
     return np.array(["", *ordered], dtype=object)

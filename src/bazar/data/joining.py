@@ -1,4 +1,4 @@
-"""Titles onto purchases, and what can be used of them, as Ibis expressions."""
+"""Joining of titles and interactions, as Ibis expressions."""
 
 import ibis
 import ibis.expr.types as ir
@@ -10,28 +10,28 @@ from bazar.errors import InputError
 
 UNTITLED = "without title"
 UNKNOWN = "unknown product"
-EXAMPLES = 20
-_SAME = ["user_id", "item_id", "timestamp", "position"]
-ADDED_PRODUCTS = "added by hand"
-_TRUST = ["trust", "source_file", "source_order"]
+ADDED_BY_HAND = "added by hand"
+MAX_EXAMPLES = 20
+_DUPLICATE_KEY = ["user_id", "item_id", "timestamp", "position"]
+_TRUST_ORDER = ["trust", "source_file", "source_order"]
 
 
 def choose_titles(products: ir.Table) -> ir.Table:
-    """Give every product the title of the source that is trusted most and has one.
+    """Choose the title of each product from the most trusted source that has one.
 
-    So with its attributes, which may be another source's. Of one source, the first counts, in order
-    of its files' names and of their rows.
+    Attributes are chosen in the same way, possibly from another source. Within a source, the first
+    row counts, in order of file names and rows.
 
     Args:
         products: ``item_id, title, attributes, title_source, trust, source_file, source_order``;
-            an item may stand there often.
+            an item may have several rows.
 
     Returns:
-        ``item_id, title, attributes, title_source``, each item once; the title is null and its
-        source ``without title`` where no row has one, the attributes are null likewise.
+        ``item_id, title, attributes, title_source``, each item once. If no row has a title, the
+        title is null and the source is ``without title``; attributes that no row has are null.
     """
-    titled = _first_rows(products, products.title.isnull(), *_TRUST)
-    described = _first_rows(products.filter(products.attributes.notnull()), *_TRUST)
+    titled = _first_rows(products, products.title.isnull(), *_TRUST_ORDER)
+    described = _first_rows(products.filter(products.attributes.notnull()), *_TRUST_ORDER)
     titles = titled.select(
         "item_id",
         "title",
@@ -42,63 +42,63 @@ def choose_titles(products: ir.Table) -> ir.Table:
 
 
 def append_added_products(titles: ir.Table, added: pa.Table) -> ir.Table:
-    """Give products that the raw files have no title of the one that they were added with.
+    """Append products that were added by hand, unless the raw files have a title for them.
 
     Args:
-        titles: what :func:`choose_titles` gave.
-        added: columns of :data:`bazar.products.ADDED_PRODUCTS`, each item once.
+        titles: output of :func:`choose_titles`.
+        added: columns of :data:`bazar.data.catalogue.ADDED_PRODUCTS_SCHEMA`, each item once.
 
     Returns:
         The columns of ``titles``, each item once.
     """
     if added.num_rows == 0:
         return titles
-    told = (
+    added_titles = (
         ibis.memtable(added)
-        .mutate(title_source=ibis.literal(ADDED_PRODUCTS))
+        .mutate(title_source=ibis.literal(ADDED_BY_HAND))
         .select(*titles.columns)
     )
     titled = titles.filter(titles.title.notnull())
-    untitled = titles.filter(titles.title.isnull()).anti_join(told, "item_id")
-    return ibis.union(titled, told.anti_join(titled, "item_id"), untitled)
+    untitled = titles.filter(titles.title.isnull()).anti_join(added_titles, "item_id")
+    return ibis.union(titled, added_titles.anti_join(titled, "item_id"), untitled)
 
 
 def drop_titled_products(added: pa.Table, products: ir.Table) -> pa.Table:
-    """Leave those of some products that the raw files have no title of.
+    """Drop added products for which the raw files have a title.
 
     Args:
-        added: columns of :data:`bazar.products.ADDED_PRODUCTS`, each item once.
-        products: the catalogue: ``item_id, title_source``, as :func:`list_products` gave it.
+        added: columns of :data:`bazar.data.catalogue.ADDED_PRODUCTS_SCHEMA`, each item once.
+        products: the catalogue, ``item_id, title_source``, output of :func:`list_products`.
 
     Returns:
-        Rows of ``added``.
+        The remaining rows of ``added``.
     """
-    own = products.filter(products.title_source.notin([UNTITLED, UNKNOWN, ADDED_PRODUCTS]))
-    named = ibis.memtable(added.select(["item_id"]))
-    titled = own.semi_join(named, "item_id").select("item_id").to_pyarrow()["item_id"]
+    in_files = products.filter(products.title_source.notin([UNTITLED, UNKNOWN, ADDED_BY_HAND]))
+    added_ids = ibis.memtable(added.select(["item_id"]))
+    titled = in_files.semi_join(added_ids, "item_id").select("item_id").to_pyarrow()["item_id"]
     return added.filter(pc.invert(pc.is_in(added["item_id"], titled.cast(pa.string()))))
 
 
 def drop_duplicates(interactions: ir.Table) -> ir.Table:
-    """Keep the first of rows with the same user, item and time (or position without a clock).
+    """Keep the first of all rows with the same user, item, time and position.
 
     Args:
         interactions: ``user_id, item_id, timestamp, position, source_file, source_order`` and
             others.
     """
-    place = ibis.row_number().over(
-        group_by=_SAME, order_by=[interactions.source_file, interactions.source_order]
+    occurrence = ibis.row_number().over(
+        group_by=_DUPLICATE_KEY, order_by=[interactions.source_file, interactions.source_order]
     )
-    numbered = interactions.mutate(place=place)
-    return numbered.filter(numbered.place == 0).drop("place")
+    numbered = interactions.mutate(occurrence=occurrence)
+    return numbered.filter(numbered.occurrence == 0).drop("occurrence")
 
 
-def keep_titled(interactions: ir.Table, keep_users: KeepUsers) -> ir.Table:
-    """Leave out purchases without a title, or the users who made one.
+def keep_titled_interactions(interactions: ir.Table, keep_users: KeepUsers) -> ir.Table:
+    """Drop interactions without a title, or all interactions of users who have one.
 
     Args:
         interactions: ``user_id, title_source`` and others.
-        keep_users: see :class:`bazar.options.JoiningOptions`.
+        keep_users: see :class:`bazar.config.data.JoiningOptions`.
     """
     if keep_users == "all":
         return interactions
@@ -110,7 +110,7 @@ def keep_titled(interactions: ir.Table, keep_users: KeepUsers) -> ir.Table:
 
 
 def drop_short_histories(interactions: ir.Table, min_interactions: int) -> ir.Table:
-    """Leave out users with fewer interactions than ``min_interactions``."""
+    """Drop users with fewer than ``min_interactions`` interactions."""
     counted = interactions.group_by("user_id").aggregate(n_interactions=interactions.count())
     return interactions.semi_join(
         counted.filter(counted.n_interactions >= min_interactions), "user_id"
@@ -118,24 +118,24 @@ def drop_short_histories(interactions: ir.Table, min_interactions: int) -> ir.Ta
 
 
 def name_title_sources(interactions: ir.Table, titles: ir.Table) -> ir.Table:
-    """Say of each purchase where its product's title comes from.
+    """Add the source of the product's title to each interaction.
 
     Args:
         interactions: ``item_id`` and others.
-        titles: what :func:`choose_titles` gave.
+        titles: output of :func:`choose_titles`.
 
     Returns:
-        ``interactions`` with ``title_source``: a source's name, or ``without title`` or
-        ``unknown product`` where there is no title.
+        ``interactions`` with ``title_source``: the name of a source, ``without title``, or
+        ``unknown product`` for a product that no source lists.
     """
     joined = interactions.left_join(titles.select("item_id", "title_source"), "item_id")
     return joined.select(*interactions.columns, title_source=joined.title_source.fill_null(UNKNOWN))
 
 
 def join_titles(interactions: ir.Table, titles: ir.Table) -> ir.Table:
-    """Put the title onto each purchase; it stays, without one, if there is none.
+    """Add the title to each interaction; it is null if there is none.
 
-    Rows are put in order, so that the same input gives the same file.
+    Rows are sorted, so that the same input gives the same file.
 
     Returns:
         ``user_id, item_id, timestamp, position, source_file, source_order, rating, title,
@@ -156,12 +156,12 @@ def join_titles(interactions: ir.Table, titles: ir.Table) -> ir.Table:
 
 
 def list_products(interactions: ir.Table, titles: ir.Table, keep_unsold: bool) -> ir.Table:
-    """List the catalogue: what was bought and, if ``keep_unsold``, what has a title.
+    """List the catalogue: all products with interactions and, optionally, unsold products.
 
     Args:
         interactions: ``item_id, title_source`` and others.
-        titles: what :func:`choose_titles` gave.
-        keep_unsold: whether titled products that nobody has bought are part of it.
+        titles: output of :func:`choose_titles`.
+        keep_unsold: whether to include products with a title and without interactions.
 
     Returns:
         ``item_id, title, attributes, title_source``, each item once, in order of ``item_id``.
@@ -177,19 +177,19 @@ def list_products(interactions: ir.Table, titles: ir.Table, keep_unsold: bool) -
     return listed.order_by("item_id")
 
 
-def cover(interactions: ir.Table, products: ir.Table) -> ir.Table:
-    """Count products and purchases by the source of their title.
+def count_title_coverage(interactions: ir.Table, products: ir.Table) -> ir.Table:
+    """Count products and interactions by the source of their title.
 
     Args:
-        interactions: ``item_id, title_source`` and others, before any was left out for want of a
-            title.
-        products: ``item_id, title_source`` of the catalogue; what was bought and is not in it is
-            counted, too.
+        interactions: ``item_id, title_source`` and others, before
+            :func:`keep_titled_interactions`.
+        products: ``item_id, title_source`` of the catalogue. Products with interactions that are
+            not in the catalogue are counted as well.
 
     Returns:
-        ``title_source`` (a source's name, ``without title`` or ``unknown product``), ``products``,
-        ``interactions`` (int64) and ``examples`` (array of string): up to 20 ids of products, the
-        most bought first.
+        ``title_source`` (the name of a source, ``without title`` or ``unknown product``),
+        ``products``, ``interactions`` (int64) and ``examples`` (array of string): up to 20 product
+        ids, those with the most interactions first.
     """
     bought = interactions.group_by("item_id", "title_source").aggregate(
         interactions=interactions.count()
@@ -198,11 +198,11 @@ def cover(interactions: ir.Table, products: ir.Table) -> ir.Table:
         "item_id", "title_source", interactions=ibis.literal(0, "int64")
     )
     counted = bought.union(unsold)
-    place = ibis.row_number().over(
+    number = ibis.row_number().over(
         group_by="title_source", order_by=[counted.interactions.desc(), counted.item_id]
     )
-    first = counted.mutate(place=place)
-    first = first.filter(first.place < EXAMPLES).order_by("title_source", "place")
+    first = counted.mutate(number=number)
+    first = first.filter(first.number < MAX_EXAMPLES).order_by("title_source", "number")
     examples: dict[str, list[str]] = {}
     for row in first.select("title_source", "item_id").to_pyarrow().to_pylist():
         examples.setdefault(row["title_source"], []).append(row["item_id"])
@@ -225,37 +225,37 @@ def cover(interactions: ir.Table, products: ir.Table) -> ir.Table:
 
 
 def count_steps(steps: dict[str, ir.Table], min_interactions: int) -> ir.Table:
-    """Count interactions and users after each step.
+    """Count the interactions and users that remain after each step.
 
     Args:
-        steps: the interactions that are left, by what was done.
-        min_interactions: of a user, for the message.
+        steps: the interactions after each step, by the name of the step.
+        min_interactions: minimum number of interactions of a user, for the message.
 
     Returns:
         ``step, interactions, users`` in the order of the steps.
 
     Raises:
-        InputError: if nothing is left.
+        InputError: if no interactions remain.
     """
     rows = []
     for step, table in steps.items():
         counts = table.aggregate(interactions=table.count(), users=table.user_id.nunique())
         rows.append({"step": step, **counts.to_pyarrow().to_pylist()[0]})
     if rows[-1]["interactions"] == 0:
-        told = "\n".join(
+        table_of_steps = "\n".join(
             f"  {row['step']}: {row['interactions']} interactions of {row['users']} users"
             for row in rows
         )
         raise InputError(
-            f"no user with {min_interactions} interactions or more is left:\n{told}\n"
-            "Is interactions.<source>.columns.user_id in globals.yml the column of the customer? "
-            "See joining.min_interactions and joining.keep_users"
+            f"No user with at least {min_interactions} interactions is left:\n{table_of_steps}\n"
+            "Check that interactions.<source>.columns.user_id in globals.yml names the column with "
+            "the customer. See also joining.min_interactions and joining.keep_users."
         )
     return ibis.memtable(rows, schema={"step": "string", "interactions": "int64", "users": "int64"})
 
 
 def _first_rows(products: ir.Table, *order: ir.Value | str) -> ir.Table:
-    """The first row of each item."""
-    place = ibis.row_number().over(group_by=products.item_id, order_by=order)
-    numbered = products.mutate(place=place)
-    return numbered.filter(numbered.place == 0)
+    """Return the first row of each item."""
+    number = ibis.row_number().over(group_by=products.item_id, order_by=order)
+    numbered = products.mutate(number=number)
+    return numbered.filter(numbered.number == 0)

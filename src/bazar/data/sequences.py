@@ -1,8 +1,6 @@
-"""From sequences to rows of (history, target): the splits.
+"""The interactions of all users as integer arrays.
 
-Everything here is integer arrays. Index 0 is padding; items start at 1. What a row holds is a
-slice of its user's sequence, and is made when it is asked for: rows of any number cost eight bytes
-each, not a history each.
+Item index 0 is padding; items start at 1.
 """
 
 from collections.abc import Iterable
@@ -21,8 +19,8 @@ class Sequences:
     Attributes:
         user_ids: shape (users,), large strings.
         items: shape (interactions,), int32, the item indices of all users, concatenated.
-        starts: shape (users + 1,), int64; user ``u`` owns ``items[starts[u]:starts[u + 1]]``, one
-            item at least.
+        starts: shape (users + 1,), int64; the items of user ``u`` are
+            ``items[starts[u]:starts[u + 1]]``, at least one.
     """
 
     user_ids: pa.Array
@@ -31,16 +29,17 @@ class Sequences:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Items of each user, shape (users,), int64."""
+        """Number of items of each user, shape (users,), int64."""
         return np.diff(self.starts)
 
-    def where(self, keep: np.ndarray) -> "Sequences":
-        """Return a copy of the items where ``keep``, shape (interactions,), bool, is true.
+    def filter(self, keep: np.ndarray) -> "Sequences":
+        """Return a copy with the interactions that are kept.
 
-        Users of whom nothing is left are left out.
+        Args:
+            keep: shape (interactions,), bool. Users without a kept interaction are left out.
         """
-        kept = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
-        starts = kept[self.starts]
+        n_kept_before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
+        starts = n_kept_before[self.starts]
         has_items = np.diff(starts) > 0
         return Sequences(
             self.user_ids.filter(pa.array(has_items)),
@@ -52,20 +51,20 @@ class Sequences:
 def read_sequences(
     users: pa.Table, items: Iterable[pa.RecordBatch]
 ) -> tuple[Sequences, np.ndarray | None]:
-    """Read sequences and their clock, the items a batch at a time.
+    """Read sequences and their timestamps, one batch of items at a time.
 
     Args:
-        users: columns ``user_id`` (string), each once, and ``length`` (integer, items of the
-            user, 1 or more).
-        items: columns ``item_index`` (int32) and ``timestamp`` (int64, UTC milliseconds, null
-            without a clock), in order of the user, then of time.
+        users: columns ``user_id`` (string), each once, and ``length`` (integer, number of items
+            of the user, at least 1).
+        items: columns ``item_index`` (int32) and ``timestamp`` (int64, UTC milliseconds, null if
+            unknown), in order of the users, then of time.
 
     Returns:
-        The sequences, and when each of their items was bought, shape (interactions,), int64, UTC
-        milliseconds; None if that is not known of every one.
+        The sequences, and the time of each interaction, shape (interactions,), int64, UTC
+        milliseconds; None instead of the times if at least one is unknown.
 
     Raises:
-        ValueError: if there are more or fewer items than the lengths say.
+        ValueError: if the number of items differs from the sum of the lengths.
     """
     user_ids = users.column("user_id").cast(pa.large_string()).combine_chunks()
     lengths = users.column("length").to_numpy()
@@ -75,15 +74,15 @@ def read_sequences(
     filled = 0
     for batch in items:
         if filled + len(batch) > len(concatenated):
-            raise ValueError(f"more items than the {starts[-1]} that the users own")
-        place = slice(filled, filled + len(batch))
-        concatenated[place] = batch.column("item_index").to_numpy()
+            raise ValueError(f"There are more items than the {starts[-1]} of all users.")
+        positions = slice(filled, filled + len(batch))
+        concatenated[positions] = batch.column("item_index").to_numpy()
         times = batch.column("timestamp")
         if times.null_count:
             timestamps = None
         if timestamps is not None:
-            timestamps[place] = times.to_numpy()
+            timestamps[positions] = times.to_numpy()
         filled += len(batch)
     if filled < len(concatenated):
-        raise ValueError(f"{filled} items, but the users own {starts[-1]}")
+        raise ValueError(f"There are {filled} items, but the users have {starts[-1]}.")
     return Sequences(user_ids, concatenated, starts), timestamps

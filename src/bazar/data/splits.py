@@ -1,17 +1,13 @@
-"""From sequences to rows of (history, target): the splits.
+"""Splits of sequences into training, validation and test rows, one function per protocol."""
 
-Everything here is integer arrays. Index 0 is padding; items start at 1. What a row holds is a
-slice of its user's sequence, and is made when it is asked for: rows of any number cost eight bytes
-each, not a history each.
-"""
-
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from bazar.data.counts import _count_items
+from bazar.data.counts import count_training_interactions
 from bazar.data.sequences import IntArray, Sequences
 from bazar.data.windows import Windows
 from bazar.errors import InputError
@@ -21,19 +17,18 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
-class Split:
-    """What a protocol makes of the sequences.
+class Splits:
+    """The three parts that a protocol makes of the sequences.
 
     Attributes:
-        train: rows to learn from.
-        validation: rows to stop and choose by.
+        train: rows to train on.
+        validation: rows for early stopping and for the selection of models.
         test: rows to measure on, once.
-        training_counts: shape (items + 1,), int64, times that each item index stands in the
+        training_counts: shape (items + 1,), int64, number of times each item occurs in the
             training part; 0 for cold items.
-        recent_counts: the same of the most recent period of the training part alone: the last
-            share of its interactions in time order, with all that are as late as the first of
-            them. Without a clock, that share of each user's training interactions, their last,
-            stands in for it; one at least.
+        recent_counts: shape (items + 1,), int64, the same for the recent period of the training
+            part; see :func:`bazar.data.counts.count_training_interactions`.
+        summary: what was held out, in figures: content of ``split_summary.json``.
     """
 
     train: Windows
@@ -41,92 +36,93 @@ class Split:
     test: Windows
     training_counts: np.ndarray
     recent_counts: np.ndarray
+    summary: dict[str, Any] = field(default_factory=dict)
 
 
-def leave_one_out(
+def split_leave_one_out(
     sequences: Sequences,
     n_items: int,
     history_length: int,
     timestamps: np.ndarray | None = None,
     recent_share: float = 0.1,
-) -> Split:
+) -> Splits:
     """Hold out each user's last item for test and the one before it for validation.
 
-    The rest is training: each of its items but the first is a target once, with the items
-    before it as the history. A user of two items has a test row and no validation row.
+    The rest is training: each item except the first is a target once, with the items before it as
+    the history. A user with two items has a test row and no validation row.
 
     Args:
         sequences: the chronological sequences.
         n_items: size of the catalogue.
-        history_length: longest history, in items; of a longer one the latest items are kept.
-        timestamps: when each item was bought, shape (interactions,), int64, UTC milliseconds;
-            None without a clock.
-        recent_share: share of the training interactions that is recent.
+        history_length: maximum length of a history; the latest items are kept.
+        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds; None
+            if the data has no timestamps.
+        recent_share: share of the training interactions that are recent.
     """
     train, validation, in_training = _hold_out_last(
         sequences, sequences.starts[1:] - 1, history_length
     )
-    return Split(
+    return Splits(
         train,
         validation,
         _last_items(sequences, history_length),
-        *_count_items(sequences, in_training, n_items, timestamps, recent_share),
+        *count_training_interactions(sequences, in_training, n_items, timestamps, recent_share),
     )
 
 
 def require_timestamps(timestamps: np.ndarray | None) -> np.ndarray:
-    """Return the times of :func:`read_sequences`.
+    """Return the timestamps of :func:`bazar.data.sequences.read_sequences`.
 
     Raises:
-        InputError: if there are none.
+        InputError: if they are None.
     """
     if timestamps is None:
         raise InputError(
-            "split=temporal needs the time of every purchase, and the interactions have none: "
-            "their source gives a position alone\n"
-            "Map columns.timestamp of a source that has times (conf/<env>/globals.yml), or use "
-            "split=leave_one_out"
+            "split=temporal needs the time of every purchase, but some interactions have no "
+            "timestamp.\n"
+            "Set columns.timestamp of the source in conf/<env>/globals.yml, or use "
+            "split=leave_one_out."
         )
     return timestamps
 
 
-def find_cuts(
+def find_cut_times(
     timestamps: np.ndarray, validation_from: float | datetime, test_from: float | datetime
 ) -> tuple[int, int]:
-    """Find the two times at which :func:`temporal` cuts.
+    """Find the start times of the validation and the test part of :func:`split_temporal`.
 
-    A share becomes the time of the first purchase after that share of all purchases, in order of
-    time. Of several purchases at that very time, none is before the cut.
+    A share becomes the time of the first interaction after that share of all interactions, in
+    order of time. All interactions at exactly that time belong to the later part.
 
     Args:
-        timestamps: when each item was bought, shape (interactions,), int64, UTC milliseconds.
-        validation_from: where validation begins, as a share of the purchases or as a time.
-        test_from: where test begins, likewise.
+        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds.
+        validation_from: start of validation, as a share of the interactions or as a time.
+        test_from: start of test, likewise.
 
     Returns:
-        The beginnings of validation and of test, UTC milliseconds.
+        The start of validation and the start of test, UTC milliseconds.
 
     Raises:
-        InputError: if validation does not begin before test.
+        InputError: if validation does not start before test.
     """
 
-    def time_of(cut: float | datetime) -> int:
+    def find_time(cut: float | datetime) -> int:
         if isinstance(cut, datetime):
             return (cut - _EPOCH) // _MILLISECOND
-        place = min(round(cut * len(timestamps)), len(timestamps) - 1)
-        return int(np.partition(timestamps, place)[place])
+        position = min(round(cut * len(timestamps)), len(timestamps) - 1)
+        return int(np.partition(timestamps, position)[position])
 
-    validation_time, test_time = time_of(validation_from), time_of(test_from)
+    validation_time, test_time = find_time(validation_from), find_time(test_from)
     if validation_time >= test_time:
         raise InputError(
-            f"sequencing.temporal: validation would begin at {format_time(validation_time)}, and "
-            f"test at {format_time(test_time)}, which is not later\n"
-            "Set validation_from further from test_from"
+            f"sequencing.temporal: validation would start at {format_time(validation_time)}, and "
+            f"test at {format_time(test_time)}, which is not later.\n"
+            "Set validation_from and test_from further apart."
         )
     return validation_time, test_time
 
 
-def temporal(
+def split_temporal(
     sequences: Sequences,
     n_items: int,
     history_length: int,
@@ -134,22 +130,22 @@ def temporal(
     validation_from: int,
     test_from: int,
     recent_share: float = 0.1,
-) -> Split:
-    """Cut at two times: train before the first, validate between them, test after.
+) -> Splits:
+    """Split at two times: training before the first, validation between them, test after.
 
-    Every purchase with one before it by the same user is a row of the part that it was bought
-    in; its history is all that the user bought before it, in whichever part. A purchase at the
-    very time of a cut belongs to the later part.
+    Every interaction except a user's first is a row of the part that its time falls in. Its
+    history is everything that the user bought before, in any part. An interaction at exactly the
+    time of a cut belongs to the later part.
 
     Args:
         sequences: the chronological sequences.
         n_items: size of the catalogue.
-        history_length: longest history, in items; of a longer one the latest items are kept.
-        timestamps: when each item was bought, shape (interactions,), int64, UTC milliseconds,
-            never falling within a user.
-        validation_from: first time of validation, UTC milliseconds.
-        test_from: first time of test, UTC milliseconds, later.
-        recent_share: share of the training interactions that is recent.
+        history_length: maximum length of a history; the latest items are kept.
+        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds, in
+            ascending order within a user.
+        validation_from: start of validation, UTC milliseconds.
+        test_from: start of test, UTC milliseconds, later than ``validation_from``.
+        recent_share: share of the training interactions that are recent.
 
     Raises:
         InputError: if a part has no row.
@@ -158,63 +154,63 @@ def temporal(
     is_target[sequences.starts[:-1]] = False
     part = np.searchsorted([validation_from, test_from], timestamps, side="right")
 
-    def rows(of_part: int) -> Windows:
-        return Windows(sequences, np.flatnonzero(is_target & (part == of_part)), history_length)
+    def make_part(number: int) -> Windows:
+        return Windows(sequences, np.flatnonzero(is_target & (part == number)), history_length)
 
-    split = Split(
-        rows(0),
-        rows(1),
-        rows(2),
-        *_count_items(sequences, part == 0, n_items, timestamps, recent_share),
+    split = Splits(
+        make_part(0),
+        make_part(1),
+        make_part(2),
+        *count_training_interactions(sequences, part == 0, n_items, timestamps, recent_share),
     )
-    _refuse_empty(
+    _check_no_part_is_empty(
         split,
-        f"split=temporal, with validation from {format_time(validation_from)} and test from "
-        f"{format_time(test_from)}, of purchases from {format_time(timestamps.min())} to "
+        f"split=temporal with validation from {format_time(validation_from)} and test from "
+        f"{format_time(test_from)}, for purchases from {format_time(timestamps.min())} to "
         f"{format_time(timestamps.max())}",
-        "sequencing.temporal.validation_from and test_from elsewhere",
+        "other sequencing.temporal.validation_from and test_from",
     )
     return split
 
 
 def sample_cold_items(sequences: Sequences, share: float, seed: int) -> IntArray:
-    """Draw the items that :func:`cold_items` takes out of training.
+    """Draw the items that :func:`split_cold_items` removes from training.
 
     Args:
         sequences: the sequences; items that do not occur in them are not drawn.
-        share: share of the items that occur.
+        share: share of the occurring items to draw.
         seed: seed of the draw.
 
     Returns:
-        Item indices, shape (drawn,), int32, rising; one at least.
+        Item indices, shape (drawn,), int32, ascending; at least one.
     """
     occurring = np.unique(sequences.items)
     n_drawn = max(1, round(share * len(occurring)))
     return np.sort(np.random.default_rng(seed).choice(occurring, n_drawn, replace=False))
 
 
-def cold_items(
+def split_cold_items(
     sequences: Sequences,
     n_items: int,
     history_length: int,
     cold: IntArray,
     timestamps: np.ndarray | None = None,
     recent_share: float = 0.1,
-) -> Split:
-    """Take items out of training altogether, and leave one out on what is left.
+) -> Splits:
+    """Remove items from training and validation, and hold out each user's last item for test.
 
-    Test is that of :func:`leave_one_out`: targets and histories hold cold items as they come.
-    Training and validation are slices of reduced sequences, without any cold item and without
-    the test items: of what is left of a user, the last item is validation.
+    The test part is that of :func:`split_leave_one_out`: its targets and histories include cold
+    items. Training and validation are slices of reduced sequences, without cold items and without
+    the test items. The last item of each reduced sequence is validation.
 
     Args:
         sequences: the chronological sequences.
         n_items: size of the catalogue.
-        history_length: longest history, in items; of a longer one the latest items are kept.
-        cold: shape (any,), int32, the item indices to take out.
-        timestamps: when each item was bought, shape (interactions,), int64, UTC milliseconds;
-            None without a clock.
-        recent_share: share of the training interactions that is recent.
+        history_length: maximum length of a history; the latest items are kept.
+        cold: shape (any,), int32, the item indices to remove.
+        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds; None
+            if the data has no timestamps.
+        recent_share: share of the training interactions that are recent.
 
     Raises:
         InputError: if a part has no row.
@@ -223,24 +219,26 @@ def cold_items(
     is_cold[cold] = True
     keep = ~is_cold[sequences.items]
     keep[sequences.starts[1:] - 1] = False
-    left = sequences.where(keep)
-    train, validation, in_training = _hold_out_last(left, left.starts[1:], history_length)
-    times_left = None if timestamps is None else timestamps[keep]
-    split = Split(
+    reduced = sequences.filter(keep)
+    train, validation, in_training = _hold_out_last(reduced, reduced.starts[1:], history_length)
+    reduced_timestamps = None if timestamps is None else timestamps[keep]
+    split = Splits(
         train,
         validation,
         _last_items(sequences, history_length),
-        *_count_items(left, in_training, n_items, times_left, recent_share),
+        *count_training_interactions(
+            reduced, in_training, n_items, reduced_timestamps, recent_share
+        ),
     )
-    _refuse_empty(
+    _check_no_part_is_empty(
         split,
-        f"split=cold_items, with {len(cold)} items taken out",
+        f"split=cold_items with {len(cold)} cold items",
         "a smaller sequencing.cold_share",
     )
     return split
 
 
-def shuffled_windows(
+def split_shuffled_windows(
     sequences: Sequences,
     n_items: int,
     window_length: int,
@@ -249,61 +247,64 @@ def shuffled_windows(
     seed: int,
     timestamps: np.ndarray | None = None,
     recent_share: float = 0.1,
-) -> Split:
-    """Cut every sequence into overlapping windows, and shuffle them into the parts.
+) -> Splits:
+    """Cut every sequence into overlapping windows, and assign them to the parts at random.
 
-    The last item of a window is the target. Overlapping windows of one user fall into
-    training and test alike, so the figures are too good: this is kept to reproduce earlier
-    work, not to compare models with the field.
+    The last item of a window is the target. Overlapping windows of one user are in both training
+    and test, so this protocol is leaky and its metrics are too high. Use it only to reproduce the
+    original study, not to compare models.
 
     Args:
         sequences: the chronological sequences.
         n_items: size of the catalogue.
-        window_length: items in a window, its target included, 2 to 10.
-        test_share: share of all windows that is test.
-        validation_share: share of the remaining windows that is validation.
+        window_length: number of items in a window, with its target, 2 to 10.
+        test_share: share of all windows that are test.
+        validation_share: share of the remaining windows that are validation.
         seed: seed of both shuffles.
-        timestamps: when each item was bought, shape (interactions,), int64, UTC milliseconds;
-            None without a clock.
-        recent_share: share of the training interactions that is recent.
+        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds; None
+            if the data has no timestamps.
+        recent_share: share of the training interactions that are recent.
 
     Raises:
-        InputError: if no sequence is as long as a window.
+        InputError: if fewer than three windows can be cut.
     """
     is_target = np.ones(len(sequences.items), bool)
     for before in range(window_length - 1):
         is_target[sequences.starts[:-1][sequences.lengths > before] + before] = False
-    places = np.flatnonzero(is_target)
-    if len(places) < 3:
+    positions = np.flatnonzero(is_target)
+    if len(positions) < 3:
         raise InputError(
-            f"only {len(places)} windows of {window_length} items can be cut from "
-            f"{len(sequences.user_ids)} sequences: set a smaller sequencing.window_length, "
-            "or use split=leave_one_out"
+            f"split=shuffled_windows needs at least 3 windows of {window_length} items, but only "
+            f"{len(positions)} can be cut from {len(sequences.user_ids)} sequences.\n"
+            "Set a smaller sequencing.window_length, or use split=leave_one_out."
         )
-    rest, test = train_test_split(places, test_size=test_share, random_state=seed)
+    rest, test = train_test_split(positions, test_size=test_share, random_state=seed)
     train, validation = train_test_split(rest, test_size=validation_share, random_state=seed)
-    windows_over = np.zeros(len(sequences.items), np.int64)
+    # An interaction counts once for each training window that contains it.
+    n_windows = np.zeros(len(sequences.items), np.int64)
     for before in range(window_length):
-        windows_over[train - before] += 1
+        n_windows[train - before] += 1
 
-    def rows(places: np.ndarray) -> Windows:
-        return Windows(sequences, places, window_length - 1)
+    def make_part(target_positions: np.ndarray) -> Windows:
+        return Windows(sequences, target_positions, window_length - 1)
 
-    return Split(
-        rows(train),
-        rows(validation),
-        rows(test),
-        *_count_items(sequences, windows_over > 0, n_items, timestamps, recent_share, windows_over),
+    return Splits(
+        make_part(train),
+        make_part(validation),
+        make_part(test),
+        *count_training_interactions(
+            sequences, n_windows > 0, n_items, timestamps, recent_share, n_windows
+        ),
     )
 
 
 def format_time(milliseconds: int) -> str:
-    """Write a time, UTC milliseconds, as ISO 8601."""
+    """Format a time in UTC milliseconds as ISO 8601."""
     return (_EPOCH + int(milliseconds) * _MILLISECOND).isoformat(timespec="milliseconds")
 
 
 def _last_items(sequences: Sequences, history_length: int) -> Windows:
-    """Return a row for the last item of each user who has another before it."""
+    """Make one row for each user with at least two items: the last item is the target."""
     last = sequences.starts[1:][sequences.lengths > 1] - 1
     return Windows(sequences, last, history_length)
 
@@ -311,16 +312,16 @@ def _last_items(sequences: Sequences, history_length: int) -> Windows:
 def _hold_out_last(
     sequences: Sequences, ends: np.ndarray, history_length: int
 ) -> tuple[Windows, Windows, np.ndarray]:
-    """Hold out the last of each user's items for validation.
+    """Hold out the last usable item of each user for validation; the items before are training.
 
     Args:
         sequences: the chronological sequences.
-        ends: shape (users,), int64: the place after the last item of each user that may be
-            used; what stands at it or after it is in neither part.
-        history_length: longest history, in items.
+        ends: shape (users,), int64: the position after the last usable item of each user. Items
+            from there on are in neither part.
+        history_length: maximum length of a history.
 
     Returns:
-        Training rows, validation rows, and the interactions that are training, shape
+        Training rows, validation rows, and which interactions are training, shape
         (interactions,), bool.
     """
     first = sequences.starts[:-1]
@@ -337,20 +338,21 @@ def _hold_out_last(
     )
 
 
-def _refuse_empty(split: Split, told: str, mend: str) -> None:
-    """Refuse a split of which a part has no row.
+def _check_no_part_is_empty(split: Splits, description: str, fix: str) -> None:
+    """Raise InputError if a part of a split has no rows.
 
     Args:
         split: the split.
-        told: how it was made.
-        mend: what to set.
+        description: how it was made.
+        fix: the parameters to set.
 
     Raises:
-        InputError: saying how many rows each part has.
+        InputError: with the number of rows of each part.
     """
     sizes = len(split.train), len(split.validation), len(split.test)
     if 0 in sizes:
         raise InputError(
-            f"{told}:\n{sizes[0]} training, {sizes[1]} validation and {sizes[2]} test rows; "
-            f"each part needs some\nSet {mend}, or use split=leave_one_out"
+            f"{description}:\n"
+            f"{sizes[0]} training, {sizes[1]} validation and {sizes[2]} test rows. "
+            f"Every part needs at least one row.\nSet {fix}, or use split=leave_one_out."
         )

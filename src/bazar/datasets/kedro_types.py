@@ -1,4 +1,4 @@
-"""Catalog types of kedro-datasets, with atomic saves."""
+"""Catalog types of kedro-datasets with atomic saves."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,16 +22,16 @@ class CSVDataset(AtomicSave, pandas.CSVDataset):
 
 
 class OptionalCSVDataset(CSVDataset):
-    """A CSV file as a pandas frame; no file yet means a frame without columns."""
+    """A CSV file as a pandas frame. A missing file is an empty frame."""
 
     def load(self) -> pd.DataFrame:
-        """Read the file, if there is one."""
+        """Read the file if it exists."""
         self.release()
         return super().load() if self.exists() else pd.DataFrame()
 
 
 class ParquetDataset(AtomicSave, pandas.ParquetDataset):
-    """A Parquet file as a pandas frame, for tables small enough to be held in memory."""
+    """A Parquet file as a pandas frame, for tables that fit into memory."""
 
 
 class FigureDataset(AtomicSave, matplotlib.MatplotlibDataset):
@@ -39,9 +39,9 @@ class FigureDataset(AtomicSave, matplotlib.MatplotlibDataset):
 
 
 class PartitionedDataset(partitions.PartitionedDataset):
-    """All files of a kind in a folder and those inside it; no file is no error."""
+    """The files of one kind in a folder and the folders below it. No file is not an error."""
 
     def load(self) -> dict[str, Callable[[], Any]]:
-        """Return what loads each file, by its path in the folder, less the suffix."""
+        """Return a function that loads each file, by its path in the folder without the suffix."""
         self.release()
         return super().load() if self.exists() else {}

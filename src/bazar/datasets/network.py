@@ -1,36 +1,49 @@
-"""Trained networks as ``.keras`` files."""
+"""Trained networks as ``.keras`` files.
+
+TensorFlow is imported when a network is loaded or saved: the catalog of a run with baselines alone
+lists the networks, but does not load any.
+"""
 
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-from kedro.io import AbstractDataset
+from typing import TYPE_CHECKING
 
 from bazar.atomic import atomic_path
-from bazar.models.networks.files import load_network, save_network, settle_checksum
-from bazar.models.networks.recurrent import RecurrentNetwork
+from bazar.datasets.local import LocalDataset
+
+if TYPE_CHECKING:
+    from bazar.models.networks.recurrent import RecurrentNetwork
+    from bazar.training.warm_start import NetworkState
 
 
-class NetworkDataset(AbstractDataset):
-    """A network in a ``.keras`` file, replaced as a whole, its checksum in a file beside it."""
+class NetworkDataset(LocalDataset):
+    """A trained network in a ``.keras`` file, with its checksum and its optimizer state beside it.
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        """Name the file; it need not exist."""
-        self._filepath = PurePosixPath(filepath)
-        self.metadata = metadata
+    A save takes a network with the state of its optimizer, and a load returns the network alone:
+    only the next warm start needs the optimizer.
+    """
 
-    def load(self) -> RecurrentNetwork:
-        """Read the network, if the file is the one that was saved."""
+    _filepath: PurePosixPath
+
+    def load(self) -> "RecurrentNetwork":
+        """Read the network after a check of its checksum."""
+        from bazar.models.networks.files import load_network
+
         return load_network(Path(self._filepath))
 
-    def save(self, data: RecurrentNetwork) -> None:
-        """Replace the file."""
+    def save(self, data: "NetworkState") -> None:
+        """Replace the files, and remove the checkpoint of the finished training."""
+        from bazar.models.networks.files import remove_old_checksums, save_network
+        from bazar.training.checkpoints import Checkpoint
+        from bazar.training.optimizer_files import save_optimizer_state
+        from bazar.training.previous_training import get_checkpoint_path, get_optimizer_path
+
         path = Path(self._filepath)
         with atomic_path(path) as temporary:
-            save_network(data, temporary, path)
-        settle_checksum(path)
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
+            save_network(data.network, temporary, path)
+        remove_old_checksums(path)
+        if data.optimizer is not None:
+            save_optimizer_state(get_optimizer_path(path), data.network, data.optimizer)
+        Checkpoint(get_checkpoint_path(path)).clear()
 
     def _exists(self) -> bool:
         return Path(self._filepath).is_file()

@@ -1,4 +1,4 @@
-"""Raw files in the catalog: every record of every file of a source, as a table of text."""
+"""Catalog type of raw files: every record of every file of a source, as a table of text."""
 
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -6,12 +6,13 @@ from typing import Any, Literal
 import ibis
 import ibis.expr.types as ir
 from kedro.io import AbstractDataset, DatasetError
-from kedro_datasets._typing import TablePreview
 
 from bazar.config.data import InteractionSource, ProductSource
 from bazar.datasets.connection import SharedConnection
+from bazar.datasets.preview import TablePreview
 from bazar.errors import InputError
-from bazar.ingestion.readers import RawFile, RawFileReader, check_file, read_batches, records_schema
+from bazar.ingestion.readers.raw_file import RawFile, build_records_schema
+from bazar.ingestion.readers.records import check_file, read_batches, select_records
 from bazar.ingestion.spark import read_on_workers
 
 _KINDS: dict[str, tuple[type[InteractionSource] | type[ProductSource], tuple[str, ...]]] = {
@@ -21,12 +22,11 @@ _KINDS: dict[str, tuple[type[InteractionSource] | type[ProductSource], tuple[str
 
 
 class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
-    """The raw files of some sources, as one Ibis table of text per source.
+    """The raw files of several sources, as one Ibis table of text per source.
 
-    A table has a row for each record of the source's files and the columns ``source_file``,
-    ``row_number``, ``raw``, ``problem`` and ours, as :class:`bazar.raw_files.RawFileReader`
-    tells. They are not read before the table is, except CSV, once to its end, to find the lines
-    that are none.
+    A table has a row for each record of the source's files, with the columns of
+    :func:`bazar.ingestion.readers.raw_file.build_records_schema`. Files are read when the table
+    is used. CSV files are also read once while loading, to find their malformed lines.
     """
 
     def __init__(
@@ -40,19 +40,19 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         connection: dict[str, Any],
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Point to files.
+        """Set the files, without opening them.
 
         Args:
-            path: the folder of the raw files.
-            sources: by name, as :class:`bazar.options.InteractionSource` or ``ProductSource``.
-            kind: what the files hold.
-            max_rows: lines that a file may have.
-            max_bytes: bytes that a file may have when it is unpacked.
-            connection: Ibis backend and its arguments, shared with the tables' entries.
-            metadata: for kedro-viz.
+            path: the folder of the raw files. ``~`` is expanded to the home folder.
+            sources: :class:`bazar.config.data.InteractionSource` or ``ProductSource`` by name.
+            kind: what the files contain.
+            max_rows: maximum number of lines of a file.
+            max_bytes: maximum size in bytes of a file after decompression.
+            connection: Ibis backend and its arguments, shared with the tables of the catalog.
+            metadata: metadata for Kedro-Viz.
         """
         source_type, self._columns = _KINDS[kind]
-        self._filepath = PurePosixPath(path)
+        self._filepath = _expand_home(path)
         self._sources = {
             name: source_type.model_validate(source) for name, source in sources.items()
         }
@@ -62,14 +62,14 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         self.metadata = metadata
 
     def load(self) -> dict[str, ir.Table]:
-        """Check the files, and return a table per source that is read when it is used.
+        """Check the files, and return a table per source, which is read when it is used.
 
         Optional sources without files are left out.
 
         Raises:
-            InputError: if no source is left, or a file is missing or empty, lacks a mapped column,
-                or cannot be taken apart. Of JSON lines, what is wrong further on is told when
-                the table is read.
+            InputError: if no source has a file, or a file is missing or empty, lacks a mapped
+                column, or cannot be parsed. Problems further down in a file of JSON lines are
+                raised when the table is read.
         """
         tables = {
             name: self._table([self._file(name, source, path) for path in paths])
@@ -77,24 +77,24 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
             if (paths := self._paths(name, source))
         }
         if not tables:
-            wanted = ", ".join(
+            patterns = ", ".join(
                 pattern for source in self._sources.values() for pattern in source.patterns
             )
             raise InputError(
-                f"no file in {self._filepath} for {self._kind}: it should hold one of {wanted}\n"
+                f"no file of {self._kind} in {self._filepath}: expected one of {patterns}\n"
                 "Set the folder with --params raw_dir=PATH, or raw_dir in globals.yml"
             )
         return tables
 
     def save(self, data: None) -> None:
-        """Raw files are never written."""
-        raise DatasetError("raw files are read only")
+        """Raise DatasetError: raw files are read-only."""
+        raise DatasetError("raw files are read-only")
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """First records of the first source for kedro-viz.
+        """Return the first records of the first source, for Kedro-Viz.
 
         Args:
-            nrows: Records to show.
+            nrows: number of records.
         """
         name, table = next(iter(self.load().items()))
         columns = list(self._sources[name].columns)
@@ -108,7 +108,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         )
 
     def _paths(self, name: str, source: InteractionSource | ProductSource) -> list[Path]:
-        """The files of a source, each once, in order of their names."""
+        """Return the files of a source, each once, sorted by name."""
         folder = Path(self._filepath)
         found: set[Path] = set()
         for pattern in source.patterns:
@@ -116,7 +116,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
             matched = [
                 path
                 for path in (folder.glob(pattern) if is_glob else [folder / pattern])
-                # What a killed download or an editor leaves behind is hidden.
+                # Interrupted downloads and editors leave hidden files.
                 if not is_glob or (path.is_file() and not path.name.startswith("."))
             ]
             if is_glob and not matched and not source.optional:
@@ -130,13 +130,16 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         return sorted(found)
 
     def _file(self, name: str, source: InteractionSource | ProductSource, path: Path) -> RawFile:
-        mapped: dict[str, str | list[str]] = dict(source.columns)  # type: ignore[arg-type]
-        theirs = {ours: [it] if isinstance(it, str) else it for ours, it in mapped.items()}
+        mapping: dict[str, str | list[str]] = dict(source.columns)  # type: ignore[arg-type]
+        names = {
+            column: [mapped] if isinstance(mapped, str) else mapped
+            for column, mapped in mapping.items()
+        }
         return RawFile(
             path=path,
             name=path.relative_to(self._filepath).as_posix(),
             file_format=source.format,
-            columns={ours: theirs.get(ours, []) for ours in self._columns},
+            columns={column: names.get(column, []) for column in self._columns},
             setting=f"{self._kind}.{name}",
             **self._limits,
         )
@@ -144,14 +147,20 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
     def _table(self, files: list[RawFile]) -> ir.Table:
         if self.connection.name == "pyspark":
             return self._table_on_spark(files)
-        reader = RawFileReader(self.connection.con)
-        return self.connection.sql(" UNION ALL ".join(reader.records(file) for file in files))
+        duckdb = self.connection.con
+        return self.connection.sql(
+            " UNION ALL ".join(select_records(file, duckdb) for file in files)
+        )
 
     def _table_on_spark(self, files: list[RawFile]) -> ir.Table:
         from pyspark.sql import SparkSession
 
         frame = read_on_workers(
-            SparkSession.active(), files, check_file, read_batches, records_schema(self._columns)
+            SparkSession.active(),
+            files,
+            check_file,
+            read_batches,
+            build_records_schema(self._columns),
         )
         name = ibis.util.gen_name("raw")
         frame.createOrReplaceTempView(name)
@@ -162,3 +171,11 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
 
     def _exists(self) -> bool:
         return any(self._paths(name, source) for name, source in self._sources.items())
+
+
+def _expand_home(path: str) -> PurePosixPath:
+    """Expand ``~``, also after Kedro has prepended the project folder to the path."""
+    parts = PurePosixPath(path).parts
+    if "~" in parts:
+        return PurePosixPath(Path.home(), *parts[parts.index("~") + 1 :])
+    return PurePosixPath(path)

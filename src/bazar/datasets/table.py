@@ -1,48 +1,48 @@
-"""Tables of any size: Parquet read and written through Ibis."""
+"""Tables of any size: Parquet files that are read and written by Ibis."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
-from kedro_datasets._typing import TablePreview
+from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets.ibis import FileDataset
 
-from bazar.atomic import AtomicSave, atomic_path, latest
+from bazar.atomic import AtomicSave, atomic_path, find_saved_path
 from bazar.datasets.connection import SharedConnection
+from bazar.datasets.preview import TablePreview
 
-_ROWS_OF_A_GROUP = 100_000
+_ROW_GROUP_SIZE = 100_000
 
 
 class TableDataset(AtomicSave, SharedConnection, FileDataset):
-    """Parquet as a lazy Ibis table, with atomic saves.
+    """A Parquet table as a lazy Ibis table, saved atomically.
 
-    DuckDB writes a file, Spark a folder of part files in the order of the rows; both engines
-    read both. All entries with the same ``connection`` share it, so that their tables can be
-    joined.
+    DuckDB writes a file, Spark a folder of part files in the order of the rows. Both engines read
+    both. Data sets with the same ``connection`` share it, so that their tables can be joined.
     """
 
     def load(self) -> ir.Table:
-        """Return the table, which is read when it is used.
+        """Return the table. Its rows are read when the table is used.
 
-        Only DuckDB reads the rows in their order: sort where order counts.
+        Only DuckDB keeps the order of the rows: sort where the order matters.
         """
-        path = latest(Path(self._get_load_path()))
+        path = find_saved_path(Path(self._get_load_path()))
         source = path / "*.parquet" if path.is_dir() else path
         return self.connection.read_parquet(
             str(source), table_name=self._table_name, **self._load_args
         )
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """First rows for kedro-viz, without reading the rest.
+        """Return the first rows for Kedro-Viz without reading the rest.
 
         Args:
-            nrows: Rows to show.
+            nrows: number of rows.
         """
-        path = latest(Path(self._get_load_path()))
-        table = pads.dataset(path, format="parquet").head(nrows)
+        table = pads.dataset(find_saved_path(Path(self._filepath)), format="parquet").head(nrows)
         return TablePreview(
             {
                 "index": list(range(table.num_rows)),
@@ -52,32 +52,95 @@ class TableDataset(AtomicSave, SharedConnection, FileDataset):
         )
 
     def _exists(self) -> bool:
-        return latest(Path(self._filepath)).exists()
+        return find_saved_path(Path(self._filepath)).exists()
 
 
 class BatchesDataset(TableDataset):
-    """A table that is written a batch at a time, as it is made, and read as any other.
+    """A table that is written batch by batch and read like any other table.
 
-    What is saved is a function that makes a reader of batches: the rows are never all in memory.
+    What is saved is a function that returns a reader of batches, so that the rows are never all in
+    memory.
     """
 
     def save(self, data: Callable[[], pa.RecordBatchReader]) -> None:
-        """Make the rows and write them, to a file that is put in place once it is whole."""
+        """Write the batches to a temporary file, then rename it."""
         with (
-            atomic_path(Path(self._get_save_path())) as temporary,
+            atomic_path(Path(self._filepath)) as temporary,
             data() as reader,
             pq.ParquetWriter(str(temporary), reader.schema) as writer,
         ):
-            for rows in _grouped(reader):
+            for rows in _merge_batches(reader):
                 writer.write_table(rows)
 
 
-def _grouped(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
-    """Batches as they come, put together: a file of many small groups is slow to read."""
+class TablesDataset(AbstractDataset):
+    """Several related tables in one folder, as a dictionary of lazy Ibis tables by name."""
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        tables: list[str],
+        connection: dict[str, Any],
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Store the folder and the names of the tables.
+
+        Args:
+            filepath: path of the folder.
+            tables: names of the tables, each a file ``<name>.parquet``.
+            connection: as of :class:`TableDataset`.
+            metadata: metadata for Kedro-Viz.
+        """
+        self._filepath = PurePosixPath(filepath)
+        self.metadata = metadata
+        self._tables = {
+            name: TableDataset(
+                filepath=str(self._filepath / f"{name}.parquet"),
+                file_format="parquet",
+                connection=connection,
+            )
+            for name in tables
+        }
+
+    def load(self) -> dict[str, ir.Table]:
+        """Return the tables by name."""
+        return {name: table.load() for name, table in self._tables.items()}
+
+    def save(self, data: dict[str, ir.Table]) -> None:
+        """Write each table atomically.
+
+        Raises:
+            DatasetError: if the names differ from those of the catalog entry.
+        """
+        if set(data) != set(self._tables):
+            raise DatasetError(
+                f"{self._filepath} has the tables {', '.join(self._tables)}, got {', '.join(data)}"
+            )
+        for name, table in self._tables.items():
+            table.save(data[name])
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Return the first rows of the first table for Kedro-Viz.
+
+        Args:
+            nrows: number of rows.
+        """
+        return next(iter(self._tables.values())).preview(nrows)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "tables": list(self._tables)}
+
+    def _exists(self) -> bool:
+        return all(table.exists() for table in self._tables.values())
+
+
+def _merge_batches(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """Merge small batches: a file of many small row groups is slow to read."""
     batches: list[pa.RecordBatch] = []
     for batch in reader:
         batches.append(batch)
-        if sum(one.num_rows for one in batches) >= _ROWS_OF_A_GROUP:
+        if sum(merged.num_rows for merged in batches) >= _ROW_GROUP_SIZE:
             yield pa.Table.from_batches(batches)
             batches = []
     if batches:

@@ -9,52 +9,56 @@ from scipy import stats
 
 CUTOFFS = {"hr": (1, 5, 10, 20), "ndcg": (5, 10, 20), "mrr": (20,)}
 LIST_CUTOFF = 10
-WITH_INTERVAL = ("hr@10", "ndcg@10")
-IN_SLICES = ("hr@10", "ndcg@10")
+INTERVAL_METRICS = ("hr@10", "ndcg@10")
+SLICE_METRICS = ("hr@10", "ndcg@10")
 
-# The least value of each bin; the last bin has no end.
+FILTER_MODES = ("filtered", "unfiltered")
+"""How items that the user bought before are treated: removed from the ranking, or ranked too."""
+
+# Smallest value of each slice; the last slice has no upper bound.
 HISTORY_EDGES = (0, 1, 3, 6, 11, 21)
 POPULARITY_EDGES = (0, 1, 5, 10, 20, 50)
 
 
-def target_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Rank of the target among all items; tied items share the mean of their ranks.
+def compute_target_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Compute the rank of each row's target among all items; tied items share their mean rank.
 
-    A scorer that gives every item the same score so gets the middle of the catalogue, not
-    the first place.
+    A scorer that gives every item the same score therefore ranks the target in the middle of the
+    catalogue, not first.
 
     Args:
-        scores: shape (rows, items + 1), float; column 0 (padding) is not ranked. ``-inf`` is a
-            score like another: the last.
+        scores: shape (rows, items + 1), float; column 0 (padding) is not ranked. A score of
+            ``-inf`` ranks last.
         targets: shape (rows,), int, item indices from 1.
 
     Returns:
-        shape (rows,), float64, from 1.
+        Shape (rows,), float64, from 1.
 
     Raises:
         ValueError: if a score is NaN.
     """
     items = scores[:, 1:]
     if np.isnan(items).any():
-        raise ValueError("a score is NaN: the model has not learnt numbers")
-    of_target = np.take_along_axis(scores, targets[:, None].astype(np.int64), axis=1)
-    above = np.count_nonzero(items > of_target, axis=1)
-    tied = np.count_nonzero(items == of_target, axis=1) - 1
+        raise ValueError("A score is NaN: the training of the model diverged.")
+    target_scores = np.take_along_axis(scores, targets[:, None].astype(np.int64), axis=1)
+    above = np.count_nonzero(items > target_scores, axis=1)
+    tied = np.count_nonzero(items == target_scores, axis=1) - 1
     return 1.0 + above + tied / 2
 
 
-def row_metrics(ranks: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics of each row by the rank of its target.
+def compute_row_metrics(ranks: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute the metrics of each row from the rank of its target.
 
-    With one relevant item, HR@k is whether the rank is at most k, NDCG@k is
-    ``1 / log2(rank + 1)`` and the reciprocal rank ``1 / rank``, both 0 beyond k (Järvelin and
-    Kekäläinen 2002 with a single relevant item: the ideal gain is 1).
+    With one relevant item, HR@k is 1 if the rank is at most k, NDCG@k is ``1 / log2(rank + 1)``
+    and MRR@k is ``1 / rank``; all are 0 beyond rank k (Järvelin and Kekäläinen 2002, with a single
+    relevant item, so that the ideal gain is 1).
 
     Args:
         ranks: shape (rows,), float, from 1.
 
     Returns:
-        ``hr@k``, ``ndcg@k``, ``mrr@k`` for each cutoff, each of shape (rows,), float64.
+        ``hr@k``, ``ndcg@k`` and ``mrr@k`` for each of :data:`CUTOFFS`, each of shape (rows,),
+        float64.
     """
     gains = {
         "hr": np.ones_like(ranks),
@@ -68,31 +72,31 @@ def row_metrics(ranks: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def catalogue_coverage(recommendations: pd.DataFrame, n_items: int, k: int) -> float:
-    """Share of the catalogue that stands in anybody's top k.
+def compute_catalogue_coverage(recommendations: pd.DataFrame, n_items: int, k: int) -> float:
+    """Compute the share of the catalogue that is recommended to at least one user.
 
     Args:
         recommendations: columns ``rank`` (from 1) and ``item_id``.
         n_items: size of the catalogue.
-        k: how far down the lists to look.
+        k: number of recommendations per row that count.
     """
     return recommendations.loc[recommendations["rank"] <= k, "item_id"].nunique() / n_items
 
 
-def novelty(recommendations: pd.DataFrame, training_counts: pd.Series, k: int) -> float:
-    """Mean ``-log2`` of the share of the training part that is the recommended item, in bits.
+def compute_novelty(recommendations: pd.DataFrame, training_counts: pd.Series, k: int) -> float:
+    """Compute the mean self-information of the recommended items, in bits (Zhou et al. 2010).
 
-    The mean self-information of Zhou et al. (2010), with one added to every item's count: so
-    an item that was never bought has the novelty of the rarest, and not an infinite one.
+    The self-information is ``-log2`` of the item's share of the training interactions. One is
+    added to every item's count, so that a cold item has a finite value.
 
     Args:
         recommendations: columns ``rank`` (from 1) and ``item_id``.
-        training_counts: times that each item of the catalogue stands in the training part, by
-            ``item_id``.
-        k: how far down the lists to look.
+        training_counts: number of times each item of the catalogue occurs in the training part,
+            by ``item_id``.
+        k: number of recommendations per row that count.
 
     Returns:
-        0 if nothing is recommended.
+        The mean over all recommendations; 0 if there are none.
     """
     smoothed = training_counts + 1
     bits = -np.log2(smoothed / smoothed.sum())
@@ -100,38 +104,40 @@ def novelty(recommendations: pd.DataFrame, training_counts: pd.Series, k: int) -
     return float(bits.loc[recommended].mean()) if len(recommended) else 0.0
 
 
-def shared_items(one: pd.DataFrame, other: pd.DataFrame, n_rows: int, k: int) -> np.ndarray:
-    """Count what two models recommend to the same row, in whichever order.
+def count_shared_items(
+    first: pd.DataFrame, second: pd.DataFrame, n_rows: int, k: int
+) -> np.ndarray:
+    """Count the items that two models both recommend to each row, in any order.
 
     Args:
-        one: what a model recommends: ``row, rank, item_id``, each item once in a row.
-        other: the same of another model.
-        n_rows: number of rows, which are counted from 0.
-        k: how far down the lists to look.
+        first: recommendations of one model: ``row, rank, item_id``, each item once per row.
+        second: recommendations of another model, likewise.
+        n_rows: number of rows, which are numbered from 0.
+        k: number of recommendations per row that count.
 
     Returns:
-        shape (n_rows,), int64, from 0 to ``k``.
+        Shape (n_rows,), int64, from 0 to ``k``.
     """
-    tops = [lists.loc[lists["rank"] <= k, ["row", "item_id"]] for lists in (one, other)]
+    tops = [lists.loc[lists["rank"] <= k, ["row", "item_id"]] for lists in (first, second)]
     return np.bincount(tops[0].merge(tops[1])["row"], minlength=n_rows)
 
 
-def slice_labels(values: np.ndarray, edges: Sequence[int], zero: str = "0") -> np.ndarray:
-    """Label of the slice that each row is in; see :func:`slices`.
+def label_slices(values: np.ndarray, edges: Sequence[int], zero: str = "0") -> np.ndarray:
+    """Return the label of each row's slice; see :func:`measure_slices`.
 
     Args:
-        values: shape (rows,), int, from 0: what the rows are sliced by.
-        edges: the least value of each slice, ascending from 0; the last slice has no end.
+        values: shape (rows,), int, from 0: the values that define the slices.
+        edges: smallest value of each slice, ascending from 0; the last slice has no upper bound.
         zero: label of the slice of the value 0.
 
     Returns:
-        shape (rows,), object: texts.
+        Shape (rows,), object: strings.
     """
-    labels = np.array([_label(edges, place, zero) for place in range(len(edges))], object)
+    labels = np.array([_format_slice(edges, number, zero) for number in range(len(edges))], object)
     return labels[np.searchsorted(edges, values, side="right") - 1]
 
 
-def slices(
+def measure_slices(
     values: np.ndarray,
     edges: Sequence[int],
     per_row: dict[str, np.ndarray],
@@ -140,58 +146,58 @@ def slices(
     seed: int,
     zero: str = "0",
 ) -> list[dict[str, Any]]:
-    """Metrics of the rows that are alike in something, such as the length of the history.
+    """Compute metrics for slices of the rows, such as rows with histories of similar length.
 
     Args:
-        values: shape (rows,), int, from 0: what the rows are sliced by.
-        edges: the least value of each slice, ascending from 0; the last slice has no end.
-        per_row: what :func:`row_metrics` gave.
-        users: shape (rows,), whose row it is.
-        resamples: bootstrap samples for the intervals.
+        values: shape (rows,), int, from 0: the values that define the slices.
+        edges: smallest value of each slice, ascending from 0; the last slice has no upper bound.
+        per_row: output of :func:`compute_row_metrics`.
+        users: shape (rows,), user of each row.
+        resamples: number of bootstrap samples for the intervals.
         seed: seed of the bootstrap.
         zero: label of the slice of the value 0.
 
     Returns:
-        For each slice that has rows its ``label``, ``rows``, ``hr@10``, ``ndcg@10`` and the 95%
-        interval ``hr@10_ci95``.
+        ``label``, ``rows`` (count), ``hr@10``, ``ndcg@10`` and the 95% interval ``hr@10_ci95`` of
+        each slice that has rows.
     """
-    owners = np.asarray(users)
-    places = np.searchsorted(edges, values, side="right") - 1
-    found = []
-    for place in np.unique(places):
-        inside = places == place
+    row_users = np.asarray(users)
+    slice_numbers = np.searchsorted(edges, values, side="right") - 1
+    measured = []
+    for number in np.unique(slice_numbers):
+        inside = slice_numbers == number
         hits = per_row["hr@10"][inside]
-        found.append(
-            {"label": _label(edges, place, zero), "rows": len(hits)}
-            | {name: float(per_row[name][inside].mean()) for name in IN_SLICES}
-            | {"hr@10_ci95": bootstrap_interval(hits, owners[inside], resamples, seed)}
+        measured.append(
+            {"label": _format_slice(edges, number, zero), "rows": len(hits)}
+            | {name: float(per_row[name][inside].mean()) for name in SLICE_METRICS}
+            | {"hr@10_ci95": compute_bootstrap_interval(hits, row_users[inside], resamples, seed)}
         )
-    return found
+    return measured
 
 
-def _label(edges: Sequence[int], place: int, zero: str) -> str:
-    first = edges[place]
-    if place == len(edges) - 1:
+def _format_slice(edges: Sequence[int], number: int, zero: str) -> str:
+    first = edges[number]
+    if number == len(edges) - 1:
         return f"{first}+"
-    last = edges[place + 1] - 1
+    last = edges[number + 1] - 1
     if last == 0:
         return zero
     return str(first) if first == last else f"{first}–{last}"
 
 
-def bootstrap_interval(
+def compute_bootstrap_interval(
     values: np.ndarray, users: Sequence[str] | np.ndarray, resamples: int, seed: int
 ) -> list[float]:
-    """95% percentile interval of a mean over rows, by resampling users with all their rows.
+    """Compute the 95% percentile interval of a mean over rows by resampling users.
 
     Args:
         values: shape (rows,), float.
-        users: shape (rows,), whose row it is.
+        users: shape (rows,), user of each row; a drawn user brings all their rows.
         resamples: number of bootstrap samples.
         seed: seed of the resampling.
 
     Returns:
-        ``[low, high]``; both are the mean when there is one user alone.
+        ``[low, high]``; both are the mean if there is only one user.
     """
     _, codes = np.unique(np.asarray(users), return_inverse=True)
     counts = np.bincount(codes).astype(np.float64)
@@ -200,7 +206,7 @@ def bootstrap_interval(
         return [float(values.mean())] * 2
     result = stats.bootstrap(
         (sums, counts),
-        _ratio,
+        _compute_ratio,
         paired=True,
         vectorized=True,
         n_resamples=resamples,
@@ -211,7 +217,7 @@ def bootstrap_interval(
     return [float(result.confidence_interval.low), float(result.confidence_interval.high)]
 
 
-def summarise(
+def compute_ranking_metrics(
     ranks: np.ndarray,
     rows: pd.DataFrame,
     recommendations: pd.DataFrame,
@@ -219,44 +225,42 @@ def summarise(
     resamples: int,
     seed: int,
 ) -> dict[str, Any]:
-    """All metrics of one model under one treatment of the history.
+    """Compute all metrics of one model for one filter mode.
 
     Args:
         ranks: shape (rows,), float, rank of each row's target.
-        rows: what is known of each row: ``user_id``, ``n_seen`` (purchases before the target),
-            ``target_count`` (times that the target stands in the training part).
-        recommendations: what was recommended; columns ``rank`` (from 1) and ``item_id``.
-        training_counts: times that each item of the catalogue stands in the training part, by
-            ``item_id``.
-        resamples: bootstrap samples for the intervals.
+        rows: facts of each row: ``user_id``, ``n_seen`` (interactions before the target) and
+            ``target_count`` (number of times the target occurs in the training part).
+        recommendations: the recommended items, columns ``rank`` (from 1) and ``item_id``.
+        training_counts: number of times each item of the catalogue occurs in the training part,
+            by ``item_id``.
+        resamples: number of bootstrap samples for the intervals.
         seed: seed of the bootstrap.
 
     Returns:
-        The mean of each of :func:`row_metrics`, ``coverage@10``, ``novelty@10``, the 95% intervals
-        ``hr@10_ci95`` and ``ndcg@10_ci95``, and as :func:`slices` gives them
-        ``by_history_length`` and ``by_target_popularity``.
+        The mean of each metric of :func:`compute_row_metrics`, ``coverage@10``, ``novelty@10``,
+        the 95% intervals ``hr@10_ci95`` and ``ndcg@10_ci95``, and the slices
+        ``by_history_length`` and ``by_target_popularity`` as :func:`measure_slices` returns them.
     """
-    per_row = row_metrics(ranks)
+    per_row = compute_row_metrics(ranks)
     users = rows["user_id"].to_numpy()
-    figures: dict[str, Any] = {name: float(values.mean()) for name, values in per_row.items()}
-    figures[f"coverage@{LIST_CUTOFF}"] = catalogue_coverage(
+    metrics: dict[str, Any] = {name: float(values.mean()) for name, values in per_row.items()}
+    metrics[f"coverage@{LIST_CUTOFF}"] = compute_catalogue_coverage(
         recommendations, len(training_counts), LIST_CUTOFF
     )
-    figures[f"novelty@{LIST_CUTOFF}"] = novelty(recommendations, training_counts, LIST_CUTOFF)
-    for name in WITH_INTERVAL:
-        figures[f"{name}_ci95"] = bootstrap_interval(per_row[name], users, resamples, seed)
+    metrics[f"novelty@{LIST_CUTOFF}"] = compute_novelty(
+        recommendations, training_counts, LIST_CUTOFF
+    )
+    for name in INTERVAL_METRICS:
+        metrics[f"{name}_ci95"] = compute_bootstrap_interval(per_row[name], users, resamples, seed)
     for name, column, edges, zero in (
         ("by_history_length", "n_seen", HISTORY_EDGES, "0"),
         ("by_target_popularity", "target_count", POPULARITY_EDGES, "0 (cold)"),
     ):
         values = rows[column].to_numpy()
-        figures[name] = slices(values, edges, per_row, users, resamples, seed, zero)
-    return figures
+        metrics[name] = measure_slices(values, edges, per_row, users, resamples, seed, zero)
+    return metrics
 
 
-def _ratio(sums: np.ndarray, counts: np.ndarray, axis: int) -> np.ndarray:
+def _compute_ratio(sums: np.ndarray, counts: np.ndarray, axis: int) -> np.ndarray:
     return sums.sum(axis=axis) / counts.sum(axis=axis)
-
-
-# How what was bought before the target is treated: put last, or recommended like the rest.
-FILTER_MODES = ("filtered", "unfiltered")

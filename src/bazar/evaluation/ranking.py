@@ -1,4 +1,4 @@
-"""Ranking the full catalogue for rows of any number, a batch at a time."""
+"""Ranking of the full catalogue for any number of rows, one batch at a time."""
 
 import math
 from collections import deque
@@ -11,26 +11,21 @@ import numpy as np
 from tqdm import tqdm
 
 from bazar.data.windows import Windows
-from bazar.evaluation.metrics import FILTER_MODES, target_ranks
-from bazar.evaluation.top_k import _padded, select_top_k
-from bazar.models.nearest_titles import TitleVectorScorer
-from bazar.models.scorer import Scorer
+from bazar.evaluation.metrics import FILTER_MODES, compute_target_ranks
+from bazar.models.scorer import PARALLEL_BATCHES, Scorer
+from bazar.models.top_k import fill_top_k, select_top_k
 
 T = TypeVar("T")
-
-PARALLEL_BATCHES = 2
-"""Batches that are worked on at a time."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """What a model makes of the test rows, under one treatment of the history.
+    """The rankings of a model for the test rows, with seen items either filtered or not.
 
     Attributes:
-        ranks: shape (rows,), float64, rank of each row's target.
-        items: shape (rows, k), int64, recommended item indices in order, 0 where there are
-            no more.
-        scores: shape (rows, k), float32.
+        ranks: shape (rows,), float64, the rank of each row's target.
+        items: shape (rows, k), int64, the recommended item indices in order, filled up with 0.
+        scores: shape (rows, k), float32, their scores, filled up with ``-inf``.
     """
 
     ranks: np.ndarray
@@ -39,31 +34,35 @@ class Ranking:
 
 
 def rank_catalogue(scorer: Scorer, windows: Windows, k: int, batch_size: int) -> dict[str, Ranking]:
-    """Rank the full catalogue for each row, with the history filtered and not.
+    """Rank the full catalogue for each row, with seen items filtered and unfiltered.
 
-    Filtered: everything that the user bought before the target is put last, in both the
-    ranks and the recommendations. A target that was bought before is then a miss.
+    If they are filtered, all items that the user bought before the target are put last, in the
+    ranks and in the recommendations. A target that was bought before is then a miss.
 
     Args:
         scorer: the model.
         windows: the rows.
-        k: recommendations per row.
-        batch_size: rows scored at a time; bounds the memory to this times the catalogue.
+        k: number of recommendations per row.
+        batch_size: number of rows that are scored at the same time. The memory is proportional to
+            it, times the number of items.
 
     Returns:
-        A :class:`Ranking` for ``filtered`` and one for ``unfiltered``.
+        One :class:`Ranking` per filter mode: ``filtered`` and ``unfiltered``.
     """
 
     def rank(batch: Windows) -> dict[str, Ranking]:
-        scores, top = _score(scorer, batch, k)
-        unfiltered = Ranking(target_ranks(scores, batch.targets), *top(scores, False))
-        scores[batch.seen_pairs()] = -np.inf
-        filtered = Ranking(target_ranks(scores, batch.targets), *top(scores, True))
+        seen = batch.list_seen_pairs()
+        # One search serves both modes: k items remain when all seen items are left out.
+        most_seen = int(np.bincount(seen[0], minlength=1).max())
+        scores, items, item_scores = scorer.rank(batch, k + most_seen)
+        best = fill_top_k(items, item_scores, k)
+        best_unseen = _select_unseen(items, item_scores, seen, scores.shape[1], k)
+        unfiltered = Ranking(compute_target_ranks(scores, batch.targets), *best)
+        scores[seen] = -np.inf
+        filtered = Ranking(compute_target_ranks(scores, batch.targets), *best_unseen)
         return {"filtered": filtered, "unfiltered": unfiltered}
 
-    # A search of the index is on all cores already: two at once are slower than one by one.
-    at_once = 1 if isinstance(scorer, TitleVectorScorer) else PARALLEL_BATCHES
-    parts = list(map_batches(rank, windows, batch_size, "ranking", at_once))
+    parts = list(map_batches(rank, windows, batch_size, "ranking", scorer.max_parallel_batches))
     return {
         filter_mode: Ranking(
             *(
@@ -76,34 +75,37 @@ def rank_catalogue(scorer: Scorer, windows: Windows, k: int, batch_size: int) ->
 
 
 def map_batches(
-    work: Callable[[Windows], T],
+    process: Callable[[Windows], T],
     rows: Windows,
     batch_size: int,
-    doing: str,
-    at_once: int = PARALLEL_BATCHES,
+    description: str,
+    max_parallel_batches: int = PARALLEL_BATCHES,
 ) -> Iterator[T]:
-    """Work on rows a batch at a time, with a progress bar.
+    """Process rows in batches, with a progress bar.
 
-    Much of a model's work is on one core: batches that together are of the size asked for are
-    worked on in threads. What is made is given in the order of the rows, and little ahead of who
-    takes it, since it is held in memory.
+    Much of a model's work uses a single core. Several smaller batches, together of the size that
+    is asked for, are therefore processed in threads. Results come in the order of the rows. Only a
+    few are computed ahead of the caller, because they are held in memory.
 
     Args:
-        work: makes something of a batch; threads call it at once.
-        rows: what to go through.
-        batch_size: rows that are worked on at a time; bounds the memory.
-        doing: what the progress bar says.
-        at_once: batches that are worked on at a time.
+        process: called with each batch, from several threads.
+        rows: the rows.
+        batch_size: number of rows that are processed at the same time; bounds the memory.
+        description: label of the progress bar.
+        max_parallel_batches: number of batches that are processed at the same time.
+
+    Yields:
+        The result of ``process`` for each batch.
     """
-    size = math.ceil(batch_size / at_once)
+    size = math.ceil(batch_size / max_parallel_batches)
     pending: deque[Future[T]] = deque()
-    threads = ThreadPoolExecutor(at_once)
+    threads = ThreadPoolExecutor(max_parallel_batches)
     n_batches = math.ceil(len(rows) / size)
     try:
-        with tqdm(total=n_batches, desc=doing, unit="batch", mininterval=1) as bar:
-            for place, batch in enumerate(rows.batches(size)):
-                pending.append(threads.submit(work, batch))
-                if place >= at_once:
+        with tqdm(total=n_batches, desc=description, unit="batch", mininterval=1) as bar:
+            for n_submitted, batch in enumerate(rows.iter_batches(size)):
+                pending.append(threads.submit(process, batch))
+                if n_submitted >= max_parallel_batches:
                     yield pending.popleft().result()
                     bar.update()
             while pending:
@@ -124,52 +126,45 @@ def recommend_items(
 
     Args:
         scorer: the model.
-        windows: the rows, few enough for a score of every item for each of them.
-        k: items per row.
-        filter_seen: whether what the user bought before is left out.
-        allowed: shape (items + 1,), bool: items that may be recommended; None allows all.
+        windows: the rows. All of them are scored at the same time.
+        k: number of items per row.
+        filter_seen: whether the items that the user bought before are left out.
+        allowed: shape (items + 1,), bool: the items that may be recommended. None allows all.
 
     Returns:
-        Item indices in order, shape (rows, k), int64, 0 where there are no more, and scores, the
-        same shape, float32.
+        Item indices in order, shape (rows, k), int64, filled up with 0; and their scores, the same
+        shape, float32, filled up with ``-inf``.
     """
     scores = scorer.score(windows)
     if filter_seen:
-        scores[windows.seen_pairs()] = -np.inf
+        scores[windows.list_seen_pairs()] = -np.inf
     if allowed is not None:
         scores[:, ~allowed] = -np.inf
     return select_top_k(scores, k)
 
 
-def _score(
-    scorer: Scorer, windows: Windows, k: int
-) -> tuple[np.ndarray, Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray]]]:
-    """Scores of all items, and how the k best are found: in the index, or among the scores."""
-    if isinstance(scorer, TitleVectorScorer):
-        points = scorer.point(windows)
-        rows, _ = windows.seen_pairs()
-        # One search for both treatments: enough to be k when all that was seen is left out.
-        extra = int(np.bincount(rows, minlength=1).max())
-        n_items = len(scorer.item_vectors) - 1
-        found = scorer.nearest(points, min(k + extra, n_items))
-        return (
-            scorer.cosines(points),
-            lambda _, filtered: (
-                _unseen(*found, windows, n_items, k) if filtered else _padded(*found, k)
-            ),
-        )
-    return scorer.score(windows), lambda scores, _: select_top_k(scores, k)
-
-
-def _unseen(
-    found: np.ndarray, cosines: np.ndarray, windows: Windows, n_items: int, k: int
+def _select_unseen(
+    items: np.ndarray,
+    scores: np.ndarray,
+    seen: tuple[np.ndarray, np.ndarray],
+    n_columns: int,
+    k: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest of the products found that were not seen."""
-    rows, items = windows.seen_pairs()
-    seen = np.zeros((len(windows), n_items + 1), bool)
-    seen[rows, items] = True
-    drop = np.take_along_axis(seen, found, axis=1) | (found == 0)
-    order = np.argsort(drop, axis=1, kind="stable")
-    kept = np.take_along_axis(np.where(drop, 0, found), order, axis=1)
-    values = np.take_along_axis(cosines, order, axis=1)
-    return _padded(kept, values, k)
+    """Select the first ``k`` items of each list that the user has not seen.
+
+    Args:
+        items: item indices in order, shape (rows, any), filled up with 0.
+        scores: the same shape.
+        seen: pairs of (row, item index), as :meth:`Windows.list_seen_pairs` returns them.
+        n_columns: number of items + 1.
+        k: number of items per row.
+
+    Returns:
+        Item indices and scores, both of shape (rows, k); see :func:`fill_top_k`.
+    """
+    is_seen = np.zeros((len(items), n_columns), bool)
+    is_seen[seen] = True
+    is_dropped = np.take_along_axis(is_seen, items, axis=1) | (items == 0)
+    order = np.argsort(is_dropped, axis=1, kind="stable")
+    kept = np.take_along_axis(np.where(is_dropped, 0, items), order, axis=1)
+    return fill_top_k(kept, np.take_along_axis(scores, order, axis=1), k)

@@ -1,38 +1,76 @@
-"""Ranking the full catalogue for rows of any number, a batch at a time."""
+"""The results of one model on the test part: ranks, recommendations and metrics."""
 
 import hashlib
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from bazar.data.windows import Windows
 from bazar.errors import InputError
-from bazar.evaluation.metrics import FILTER_MODES, summarise
-from bazar.evaluation.ranking import (
-    Ranking,
-)
+from bazar.evaluation.metrics import FILTER_MODES, compute_ranking_metrics
+
+if TYPE_CHECKING:
+    from bazar.evaluation.ranking import Ranking
+
+_PIPELINES = {
+    "classifier": "modelling_classifier",
+    "regressor": "modelling_regressor",
+    "model_i": "modelling_reproduction",
+    "model_ii": "modelling_reproduction",
+    "blend": "modelling_blend",
+}
 
 
-def ranks_table(
-    rankings: dict[str, Ranking],
+@dataclass(frozen=True)
+class ModelResults:
+    """The results of one model on the test part, for one training seed.
+
+    Attributes:
+        metrics: the metrics, content of ``<model>_metrics.json``: ``filtered`` and ``unfiltered``,
+            each as :func:`bazar.evaluation.metrics.compute_ranking_metrics` returns them;
+            ``measured_on``, the data that the model was measured on: ``test_rows`` and ``items``
+            (counts) and ``rows_fingerprint`` (:func:`fingerprint_rows`); and
+            ``validation_ndcg@10``, by which models are selected.
+        ranks: one row per test row, in order: the rank of its target, with the columns of
+            :func:`build_ranks_table`.
+        recommendations: the recommended items of each test row, with the columns of
+            :func:`build_recommendations_table`.
+        training: facts of the training, content of ``<model>_training.json``, among them
+            ``seconds_training`` and ``n_parameters``; None for a baseline, which trains nothing
+            and has no randomness.
+        training_log: one row per epoch with the loss and the validation metrics of a network;
+            None for models that train no network.
+    """
+
+    metrics: dict[str, Any]
+    ranks: pd.DataFrame
+    recommendations: pd.DataFrame
+    training: dict[str, Any] | None = None
+    training_log: pd.DataFrame | None = None
+
+
+def build_ranks_table(
+    rankings: dict[str, "Ranking"],
     windows: Windows,
     item_ids: np.ndarray,
     training_counts: np.ndarray,
 ) -> pd.DataFrame:
-    """Rank of the target of each test row.
+    """Build the table of target ranks, one row per test row.
 
     Args:
-        rankings: what :func:`rank_catalogue` gave.
+        rankings: output of :func:`bazar.evaluation.ranking.rank_catalogue`.
         windows: the rows that were ranked.
         item_ids: shape (items + 1,), external ids by item index.
-        training_counts: shape (items + 1,), int, times that each item index stands in the
-            training part.
+        training_counts: shape (items + 1,), int, number of times each item occurs in the training
+            part.
 
     Returns:
-        Columns ``row, user_id, item_id`` (the target), ``n_seen`` (purchases before it),
-        ``target_count`` (times that it stands in the training part; 0 is a cold item),
-        ``rank_filtered, rank_unfiltered``.
+        Columns ``row, user_id, item_id`` (the target), ``n_seen`` (interactions before the
+        target), ``target_count`` (number of times the target occurs in the training part; 0 for a
+        cold item), ``rank_filtered, rank_unfiltered``.
     """
     return pd.DataFrame(
         {
@@ -47,76 +85,62 @@ def ranks_table(
     )
 
 
-def fingerprint_rows(rows: pd.DataFrame) -> str:
-    """Tell test rows from others: by their users, targets, and what was bought before.
-
-    Args:
-        rows: ``user_id, item_id, n_seen``, in order.
-
-    Returns:
-        16 hexadecimal digits.
-    """
-    # Texts are of another type where they were read from a file.
-    plain = rows.astype({"user_id": object, "item_id": object, "n_seen": "int64"})
-    hashes = pd.util.hash_pandas_object(plain[["user_id", "item_id", "n_seen"]], index=False)
-    return hashlib.sha256(hashes.to_numpy().tobytes()).hexdigest()[:16]
-
-
-def recommendations_table(
-    rankings: dict[str, Ranking], windows: Windows, item_ids: np.ndarray
+def build_recommendations_table(
+    rankings: dict[str, "Ranking"], windows: Windows, item_ids: np.ndarray
 ) -> pd.DataFrame:
-    """Recommendations of each test row, one line each.
+    """Build the table of recommendations, one row per test row and recommended item.
 
     Args:
-        rankings: what :func:`rank_catalogue` gave.
+        rankings: output of :func:`bazar.evaluation.ranking.rank_catalogue`.
         windows: the rows that were ranked.
         item_ids: shape (items + 1,), external ids by item index.
 
     Returns:
-        Columns ``row, user_id, history`` (``filtered`` or ``unfiltered``), ``rank`` (from 1),
+        Columns ``row, user_id, seen_items`` (``filtered`` or ``unfiltered``), ``rank`` (from 1),
         ``item_id, score``.
     """
     users = windows.user_ids.to_pandas()
     tables = []
     for filter_mode, ranking in rankings.items():
-        rows, places = np.nonzero(ranking.items)
+        rows, positions = np.nonzero(ranking.items)
         tables.append(
             pd.DataFrame(
                 {
                     "row": rows,
                     "user_id": users.to_numpy()[rows],
                     "seen_items": filter_mode,
-                    "rank": places + 1,
-                    "item_id": item_ids[ranking.items[rows, places]],
-                    "score": ranking.scores[rows, places],
+                    "rank": positions + 1,
+                    "item_id": item_ids[ranking.items[rows, positions]],
+                    "score": ranking.scores[rows, positions],
                 }
             )
         )
     return pd.concat(tables, ignore_index=True)
 
 
-def measure(
+def compute_model_metrics(
     ranks: pd.DataFrame,
     recommendations: pd.DataFrame,
     training_counts: pd.Series,
     bootstrap_resamples: int,
     seed: int,
 ) -> dict[str, dict[str, Any]]:
-    """Metrics of one model from its two tables.
+    """Compute all metrics of one model, with seen items filtered and unfiltered.
 
     Args:
-        ranks: what :func:`ranks_table` gave.
-        recommendations: what :func:`recommendations_table` gave.
-        training_counts: times that each item of the catalogue stands in the training part, by
-            ``item_id``.
-        bootstrap_resamples: samples for the 95% intervals.
+        ranks: output of :func:`build_ranks_table`.
+        recommendations: output of :func:`build_recommendations_table`.
+        training_counts: number of times each item of the catalogue occurs in the training part,
+            by ``item_id``.
+        bootstrap_resamples: number of bootstrap samples for the 95% intervals.
         seed: seed of the bootstrap.
 
     Returns:
-        ``filtered`` and ``unfiltered``, each as :func:`bazar.metrics.summarise` gives it.
+        ``filtered`` and ``unfiltered``, each as
+        :func:`bazar.evaluation.metrics.compute_ranking_metrics` returns it.
     """
     return {
-        filter_mode: summarise(
+        filter_mode: compute_ranking_metrics(
             ranks[f"rank_{filter_mode}"].to_numpy(),
             ranks,
             recommendations[recommendations["seen_items"] == filter_mode],
@@ -128,27 +152,67 @@ def measure(
     }
 
 
-def check_measured_on(measured_on: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuse to lay results on different data side by side.
+def fingerprint_rows(rows: pd.DataFrame) -> str:
+    """Compute a fingerprint of test rows from their users, targets and numbers of seen items.
 
     Args:
-        measured_on: what is known of the data by model, such as ``test_rows`` and ``items``.
-        now: what is known of the data that there are now: all of it must be the same.
+        rows: columns ``user_id, item_id, n_seen``, in order of the rows.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    # Tables read from a file have another string type; the fingerprint must not depend on it.
+    plain = rows.astype({"user_id": object, "item_id": object, "n_seen": "int64"})
+    hashes = pd.util.hash_pandas_object(plain[["user_id", "item_id", "n_seen"]], index=False)
+    return hashlib.sha256(hashes.to_numpy().tobytes()).hexdigest()[:16]
+
+
+def check_measured_on(results: Mapping[str, ModelResults], expected: Mapping[str, Any]) -> None:
+    """Raise InputError if a model was measured on other data than the current test part.
+
+    Args:
+        results: results by the name of the model, or by a path that ends with the name, such as
+            ``seed_42/classifier``.
+        expected: the current data, such as ``test_rows``, ``items`` and ``rows_fingerprint``;
+            every key must be equal in the ``measured_on`` of each model's metrics.
 
     Raises:
-        InputError: naming the models that were measured on others.
+        InputError: if some were; the message names the models and the pipelines to run again.
     """
-    others = [
-        model
-        for model, known in measured_on.items()
-        if known is None or any(known.get(name) != value for name, value in now.items())
-    ]
-    if others:
-        sizes = {name: size for name, size in now.items() if isinstance(size, int)}
-        told = " and ".join(f"{size:,} {name.replace('_', ' ')}" for name, size in sizes.items())
+    _, outdated = select_current(results, expected)
+    if outdated:
+        counts = {name: value for name, value in expected.items() if isinstance(value, int)}
+        sizes = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
+        pipelines = [
+            _PIPELINES.get(name.rsplit("/", 1)[-1], "modelling_baselines") for name in outdated
+        ]
         raise InputError(
-            f"{', '.join(others)}: measured on other data than the {told} that there are now\n"
-            "Run everything again, or the pipelines "
-            "embedding,modelling_classifier,modelling_regressor,modelling_reproduction,"
-            "modelling_baselines,modelling_blend,recommendation,reporting"
+            f"{', '.join(outdated)}: measured on other data than the current test part ({sizes}).\n"
+            f"Run the pipelines {','.join(dict.fromkeys(pipelines))} again."
         )
+
+
+def select_current(
+    results: Mapping[str, ModelResults], expected: Mapping[str, Any]
+) -> tuple[dict[str, ModelResults], list[str]]:
+    """Separate the results on the current test part from results on other data.
+
+    Args:
+        results: results by name.
+        expected: the current data, as for :func:`check_measured_on`.
+
+    Returns:
+        The results that were measured on the expected data, and the names of the others, both in
+        the order of ``results``.
+    """
+    current = {
+        name: result for name, result in results.items() if _is_measured_on(result, expected)
+    }
+    return current, [name for name in results if name not in current]
+
+
+def _is_measured_on(result: ModelResults, expected: Mapping[str, Any]) -> bool:
+    measured_on = result.metrics.get("measured_on") or {}
+    return all(
+        name in measured_on and measured_on[name] == value for name, value in expected.items()
+    )

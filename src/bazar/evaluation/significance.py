@@ -1,75 +1,82 @@
-"""Which model is better, and whether that is more than chance: several seeds, several models.
-
-What is compared are the means of the same test rows. A model that was trained with several seeds
-counts by the mean over them of what each row gives. Chance is that of the users: the same
-resampled users are given to every model (a paired bootstrap).
-"""
+"""Statistical tests for the difference between models: paired bootstrap and Holm's correction."""
 
 from typing import Any
 
 import numpy as np
 
-# Bounds the memory in which users are drawn.
-_DRAWN_AT_A_TIME = 4_000_000
-_ROUNDING = 1e-12
+# Number of users drawn in one step; bounds the memory.
+_DRAWS_PER_STEP = 4_000_000
+_ROUNDING_ERROR = 1e-12
 
 
-def paired_bootstrap(
+def run_paired_bootstrap(
     values: np.ndarray, users: np.ndarray, resamples: int, seed: int
 ) -> np.ndarray:
-    """Means over rows of resampled users with all their rows, the same users for every column.
+    """Compute means over the rows of resampled users; every column gets the same users.
 
     Args:
         values: shape (rows, columns), float.
-        users: shape (rows,), whose row it is.
+        users: shape (rows,), user of each row; a drawn user brings all their rows.
         resamples: number of bootstrap samples.
         seed: seed of the resampling.
 
     Returns:
-        shape (resamples, columns), float64.
+        Shape (resamples, columns), float64: the mean of each column in each sample.
     """
     _, codes = np.unique(users, return_inverse=True)
     counts = np.bincount(codes).astype(np.float64)
     sums = np.column_stack([np.bincount(codes, weights=column) for column in values.T] + [counts])
     n_users = len(counts)
     rng = np.random.default_rng(seed)
-    at_a_time = max(1, _DRAWN_AT_A_TIME // n_users)
+    samples_per_step = max(1, _DRAWS_PER_STEP // n_users)
     means = []
-    for start in range(0, resamples, at_a_time):
-        n = min(at_a_time, resamples - start)
-        # How often each user was drawn: a mean of a sample is then a product of matrices.
-        chosen = rng.integers(0, n_users, (n, n_users)) + np.arange(n)[:, None] * n_users
-        times = np.bincount(chosen.ravel(), minlength=n * n_users).reshape(n, n_users)
-        totals = times.astype(np.float64) @ sums
+    for start in range(0, resamples, samples_per_step):
+        n = min(samples_per_step, resamples - start)
+        # Count how often each user was drawn: the sums of a sample are then a matrix product.
+        drawn = rng.integers(0, n_users, (n, n_users)) + np.arange(n)[:, None] * n_users
+        n_drawn = np.bincount(drawn.ravel(), minlength=n * n_users).reshape(n, n_users)
+        totals = n_drawn.astype(np.float64) @ sums
         means.append(totals[:, :-1] / totals[:, -1:])
     return np.concatenate(means)
 
 
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Correct p-values for their number (Holm 1979).
+def apply_holm_correction(p_values: np.ndarray) -> np.ndarray:
+    """Correct p-values for the number of tests (Holm 1979).
 
     Args:
         p_values: shape (tests,), float.
 
     Returns:
-        The same shape: below a level where the step-down procedure rejects at that level.
+        Corrected p-values, the same shape: one is below a level exactly if Holm's step-down
+        procedure rejects its hypothesis at that level.
     """
     order = np.argsort(p_values, kind="stable")
-    n_left = np.arange(len(p_values), 0, -1)
-    stepped = np.minimum(1.0, np.maximum.accumulate(p_values[order] * n_left))
+    n_remaining = np.arange(len(p_values), 0, -1)
+    stepped = np.minimum(1.0, np.maximum.accumulate(p_values[order] * n_remaining))
     corrected = np.empty_like(stepped)
     corrected[order] = stepped
     return corrected
 
 
-def _interval(drawn: np.ndarray) -> list[float]:
-    return [float(end) for end in np.quantile(drawn, (0.025, 0.975))]
+def compute_interval(samples: np.ndarray) -> list[float]:
+    """Compute the 95% percentile interval of bootstrap samples, shape (resamples,)."""
+    return [float(end) for end in np.quantile(samples, (0.025, 0.975))]
 
 
-def _difference(per_row: np.ndarray, drawn: np.ndarray) -> dict[str, Any]:
-    # What two equal models differ by is rounding.
-    drawn = np.where(np.abs(drawn) < _ROUNDING, 0.0, drawn)
-    # Two-sided, with the sample itself counted in: never 0 (Davison and Hinkley 1997, 4.2).
-    beyond = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
-    p = min(1.0, float(2 * (1 + beyond) / (1 + len(drawn))))
-    return {"difference": float(per_row.mean()), "ci95": _interval(drawn), "p": p}
+def summarise_difference(per_row: np.ndarray, samples: np.ndarray) -> dict[str, Any]:
+    """Compute a difference of two models, its interval and its p-value.
+
+    Args:
+        per_row: shape (rows,), difference of each row.
+        samples: shape (resamples,), mean difference in each bootstrap sample.
+
+    Returns:
+        ``difference`` (the mean over rows), ``ci95`` (95% interval) and ``p`` (two-sided).
+    """
+    # Two equal models differ by rounding errors only.
+    samples = np.where(np.abs(samples) < _ROUNDING_ERROR, 0.0, samples)
+    # The observed sample counts as one of the samples, so that p is never 0 (Davison and Hinkley
+    # 1997, section 4.2).
+    beyond = min(np.count_nonzero(samples <= 0), np.count_nonzero(samples >= 0))
+    p = min(1.0, float(2 * (1 + beyond) / (1 + len(samples))))
+    return {"difference": float(per_row.mean()), "ci95": compute_interval(samples), "p": p}

@@ -1,1 +1,1 @@
-"""TODO."""
+"""From raw files to typed tables: each row is accepted, or rejected with a reason."""

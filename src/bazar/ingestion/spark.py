@@ -1,4 +1,4 @@
-"""Files read on Spark's workers, each by one of them, with a reader written for one machine."""
+"""Read files on Spark's workers, each file by one worker, with a reader for a single machine."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 F = TypeVar("F")
-_TOLD = pa.schema([pa.field("place", pa.int64()), pa.field("told", pa.string())])
+_PROBLEMS = pa.schema([pa.field("number", pa.int64()), pa.field("message", pa.string())])
 
 
 def read_on_workers(
@@ -24,52 +24,53 @@ def read_on_workers(
 ) -> "DataFrame":
     """Check every file now, and return their rows as a frame that is read when it is used.
 
-    A file is a task of its own: it cannot be split, as gzip cannot. The workers need the
-    packages of ``check`` and ``read``, and must see the files under the same paths.
+    Each file is one task: like a gzip file, it cannot be split. The workers need the packages of
+    ``check`` and ``read``, and must see the files under the same paths.
 
     Args:
         session: the Spark session.
-        files: what says where a file is and how to read it; goes to the workers.
+        files: descriptions of the files, which are sent to the workers.
         check: raises InputError if a file cannot be used.
-        read: gives a file's rows in batches of any size, with the columns of ``schema``.
+        read: yields the rows of a file in batches of any size, with the columns of ``schema``.
         schema: names and types of the columns.
 
     Returns:
-        The rows; those of a file stay in order, within one partition.
+        The rows. Those of a file are in order, within one partition.
 
     Raises:
-        InputError: that of the first file whose ``check`` raised one.
+        InputError: the one of the first file that ``check`` rejects.
     """
 
-    def tell(place: int) -> Iterator[pa.RecordBatch]:
+    def check_one(number: int) -> Iterator[pa.RecordBatch]:
         try:
-            check(files[place])
+            check(files[number])
         except InputError as error:
-            yield pa.record_batch({"place": [place], "told": [str(error)]}, schema=_TOLD)
+            row = {"number": [number], "message": [str(error)]}
+            yield pa.record_batch(row, schema=_PROBLEMS)
 
-    def rows(place: int) -> Iterator[pa.RecordBatch]:
-        for batch in read(files[place]):
+    def read_one(number: int) -> Iterator[pa.RecordBatch]:
+        for batch in read(files[number]):
             yield batch.select(schema.names).cast(schema)
 
-    told = _for_each(session, len(files), tell, _TOLD).collect()
-    if told:
-        raise InputError(min(told)["told"])
-    return _for_each(session, len(files), rows, schema)
+    problems = _map_numbers(session, len(files), check_one, _PROBLEMS).collect()
+    if problems:
+        raise InputError(min(problems)["message"])
+    return _map_numbers(session, len(files), read_one, schema)
 
 
-def _for_each(
+def _map_numbers(
     session: "SparkSession",
-    number: int,
+    count: int,
     make: Callable[[int], Iterator[pa.RecordBatch]],
     schema: pa.Schema,
 ) -> "DataFrame":
-    """Frame of what ``make`` gives for each number from 0, each number a partition."""
+    """Return a frame of the batches that ``make`` yields for each number, one partition each."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
     def make_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for place in batch.column(0).to_pylist():
-                yield from make(place)
+            for number in batch.column(0).to_pylist():
+                yield from make(number)
 
-    places = session.range(0, number, 1, numPartitions=number)
-    return places.mapInArrow(make_all, from_arrow_schema(schema))
+    numbers = session.range(0, count, 1, numPartitions=count)
+    return numbers.mapInArrow(make_all, from_arrow_schema(schema))

@@ -1,6 +1,6 @@
-"""Raw records to typed rows: each is accepted, or rejected with a reason.
+"""Convert raw records to typed rows: each is accepted, or rejected with a reason.
 
-Ibis expressions that run on any backend.
+The functions return Ibis expressions that run on any backend.
 """
 
 import logging
@@ -12,14 +12,15 @@ import pyarrow as pa
 
 from bazar.config.data import InteractionSource, ProductSource
 from bazar.errors import InputError
-from bazar.ingestion import parsing as portable
+from bazar.ingestion import parsing
 from bazar.ingestion.attributes import join_attributes
-from bazar.ingestion.readers import input_error
+from bazar.ingestion.readers.sql import extract_input_error
 from bazar.ingestion.titles import clean_titles, unquote_names
 
 logger = logging.getLogger(__name__)
 
-EXAMPLES = 20
+MAX_EXAMPLES = 20
+"""Rejected records that are kept per file and reason."""
 IMPOSSIBLE = "impossible timestamp"
 _REJECTS = pa.schema(
     {
@@ -30,174 +31,193 @@ _REJECTS = pa.schema(
     }
 )
 _FIRST_MS = 788_918_400_000
-"""1995-01-01: before the first online stores."""
+"""1995-01-01, before the first online stores."""
 _DAY_MS = 86_400_000
-_HINTS = {
-    "not UTF-8": "Write the file as UTF-8, such as: iconv -f cp1252 -t utf-8 FILE",
-    "timestamp is not a time": "timestamp_unit is ms, s or iso: 2024-03-01, 2024-03-01 10:21:00, "
-    "2024-03-01T10:21:00+02:00. Write other times so",
+_ADVICE = {
+    "not UTF-8": "Convert the file to UTF-8, for example: iconv -f cp1252 -t utf-8 FILE > NEW_FILE",
+    "timestamp is not a time": "Set timestamp_unit to ms, s or iso. iso reads 2024-03-01, "
+    "2024-03-01 10:21:00 and 2024-03-01T10:21:00+02:00. Convert other formats",
 }
-"""What to do where most rows of a file are rejected for a reason."""
+"""Advice if most rejected rows of a file have this reason."""
 _OTHER_UNIT = {"ms": "s", "s": "ms"}
-"""What a file may hold in place of what is expected."""
+"""The unit that a file may contain instead of the expected one."""
 _NAME_IN_URL = r"^https?://[^/]+/([^/]+)/dp/"
 
 
 def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> ir.Table:
-    """Type the purchases, and say which cannot be used.
+    """Convert the purchases to typed rows, with a reason for each row that cannot be used.
 
     Args:
         raw: the raw table: ``source_file, row_number, raw, problem`` and the mapped columns,
             all text.
-        source: how the file is mapped.
-        now_ms: the present, UTC milliseconds: a purchase a day later is impossible.
+        source: the column mapping.
+        now_ms: the current time, UTC milliseconds. A purchase more than a day later is rejected.
 
     Returns:
         ``user_id, item_id`` (string, trimmed), ``timestamp`` (int64, UTC milliseconds),
         ``position`` (int64), ``rating`` (float64), ``source_file``, ``source_order`` (int64, the
-        row's number in the file), ``reason`` (string, null where the row is accepted) and
-        ``raw`` (null where the row is accepted).
+        row's number in the file), ``reason`` (string, null if the row is accepted) and ``raw``
+        (null if the row is accepted).
     """
-    # Step by step: a value that several columns are made of is a column first.
-    is_time = source.timestamp_unit == "iso"
-    numbers = raw.mutate(
-        user_id=_stripped(raw.user_id),
-        item_id=_stripped(raw.item_id),
-        **{
-            f"{name}_number": portable.parse_time(raw[name])
-            if name == "timestamp" and is_time
-            else portable.parse_number(raw[name])
-            for name in ("timestamp", "position", "rating")
-            if name in source.columns
-        },
-    )
-    timestamp: ir.Value = ibis.null("int64")
-    position: ir.Value = ibis.null("int64")
-    checks = [
-        (numbers.problem.notnull(), numbers.problem),
-        (numbers.user_id.isnull(), "missing user_id"),
-        (numbers.item_id.isnull(), "missing item_id"),
-    ]
-    if "timestamp" in source.columns:
-        timestamp = numbers.timestamp_number
-        if not is_time:
-            scale = 1000 if source.timestamp_unit == "s" else 1
-            timestamp = portable.round_number(timestamp * scale)
-        not_a_time = numbers.timestamp_number.isnull()
-        checks += [
-            (not_a_time & _stripped(numbers.timestamp).isnull(), "missing timestamp"),
-            (not_a_time, "timestamp is not a time"),
-        ]
-    if "position" in source.columns:
-        position = portable.round_number(numbers.position_number)
-        not_a_number = numbers.position_number.isnull()
-        checks += [
-            (not_a_number & _stripped(numbers.position).isnull(), "missing position"),
-            (not_a_number, "position is not a number"),
-        ]
-    typed = numbers.select(
+    values = _parse_columns(raw, source)
+    no_value = ibis.null("int64")
+    has_timestamp, has_position = (name in source.columns for name in ("timestamp", "position"))
+    typed = values.select(
         "user_id",
         "item_id",
         "source_file",
         "raw",
-        timestamp=timestamp,
-        position=position,
-        rating=numbers.rating_number if "rating" in source.columns else ibis.null("float64"),
-        source_order=numbers.row_number,
-        reason=ibis.cases(*checks),
+        timestamp=_convert_timestamp(values, source) if has_timestamp else no_value,
+        position=parsing.round_number(values.position_value) if has_position else no_value,
+        rating=values.rating_value if "rating" in source.columns else ibis.null("float64"),
+        source_order=values.row_number,
+        reason=ibis.cases(*_list_checks(values, source)),
     )
-    if "timestamp" in source.columns:
-        impossible = typed.reason.isnull() & ~_possible(typed.timestamp, now_ms)
-        typed = typed.mutate(reason=impossible.ifelse(IMPOSSIBLE, typed.reason))
+    if has_timestamp:
+        is_impossible = typed.reason.isnull() & ~_is_possible(typed.timestamp, now_ms)
+        typed = typed.mutate(reason=is_impossible.ifelse(IMPOSSIBLE, typed.reason))
+    return _drop_raw_if_accepted(typed)
+
+
+def _parse_columns(raw: ir.Table, source: InteractionSource) -> ir.Table:
+    """Strip the ids, and add the parsed numbers and times as ``<name>_value``.
+
+    A value that several expressions use is a column of its own, so that it is computed once.
+    """
+    parsers = {
+        "timestamp": parsing.parse_time if source.timestamp_unit == "iso" else parsing.parse_number,
+        "position": parsing.parse_number,
+        "rating": parsing.parse_number,
+    }
+    return raw.mutate(
+        user_id=_strip_text(raw.user_id),
+        item_id=_strip_text(raw.item_id),
+        **{
+            f"{name}_value": parse(raw[name])
+            for name, parse in parsers.items()
+            if name in source.columns
+        },
+    )
+
+
+def _convert_timestamp(values: ir.Table, source: InteractionSource) -> ir.Value:
+    """Return UTC milliseconds (int64)."""
+    if source.timestamp_unit == "iso":
+        return values.timestamp_value
+    scale = 1000 if source.timestamp_unit == "s" else 1
+    return parsing.round_number(values.timestamp_value * scale)
+
+
+def _list_checks(
+    values: ir.Table, source: InteractionSource
+) -> list[tuple[ir.BooleanValue, ir.Value | str]]:
+    """Return conditions with the reason to reject a row. The first one that holds counts."""
+    checks: list[tuple[ir.BooleanValue, ir.Value | str]] = [
+        (values.problem.notnull(), values.problem),
+        (values.user_id.isnull(), "missing user_id"),
+        (values.item_id.isnull(), "missing item_id"),
+    ]
+    for name, kind in (("timestamp", "time"), ("position", "number")):
+        if name in source.columns:
+            is_unparsed = values[f"{name}_value"].isnull()
+            checks += [
+                (is_unparsed & _strip_text(values[name]).isnull(), f"missing {name}"),
+                (is_unparsed, f"{name} is not a {kind}"),
+            ]
+    return checks
+
+
+def _drop_raw_if_accepted(typed: ir.Table) -> ir.Table:
     return typed.mutate(raw=typed.reason.isnull().ifelse(ibis.null("string"), typed.raw))
 
 
 def convert_time_units(typed: ir.Table, source: InteractionSource, now_ms: int) -> ir.Table:
-    """Convert the times of files that are in seconds where milliseconds are expected, or reverse.
+    """Convert files whose times are in seconds instead of the expected milliseconds, or reverse.
 
-    A file is converted only if it is so as a whole: none of its times is possible as it is, and
-    some are in the other unit.
+    A file is converted if none of its times is possible in the expected unit, and some are
+    possible in the other unit.
 
     Args:
-        typed: what :func:`type_interactions` gave.
-        source: how the files are mapped.
-        now_ms: the present, UTC milliseconds.
+        typed: result of :func:`type_interactions`.
+        source: the column mapping.
+        now_ms: the current time, UTC milliseconds.
     """
     if source.timestamp_unit not in _OTHER_UNIT:
         return typed
     unit = _OTHER_UNIT[source.timestamp_unit]
     first, last = _FIRST_MS, now_ms + _DAY_MS
     if unit == "s":
-        in_other, converted = (first // 1000, last // 1000), typed.timestamp * 1000
+        bounds, converted = (first // 1000, last // 1000), typed.timestamp * 1000
     else:
-        in_other, converted = (first * 1000, last * 1000), typed.timestamp // 1000
-    rescued = (typed.reason == IMPOSSIBLE) & typed.timestamp.between(*in_other)
+        bounds, converted = (first * 1000, last * 1000), typed.timestamp // 1000
+    is_convertible = (typed.reason == IMPOSSIBLE) & typed.timestamp.between(*bounds)
     files = typed.group_by("source_file").aggregate(
-        possible=typed.count(where=_possible(typed.timestamp, now_ms)),
-        rescued=typed.count(where=rescued),
+        possible=typed.count(where=_is_possible(typed.timestamp, now_ms)),
+        convertible=typed.count(where=is_convertible),
     )
-    whole = files.filter((files.possible == 0) & (files.rescued > 0)).to_pyarrow().to_pylist()
-    if not whole:
+    converted_files = files.filter((files.possible == 0) & (files.convertible > 0))
+    names = converted_files.source_file.to_pyarrow().to_pylist()
+    if not names:
         return typed
-    names = [file["source_file"] for file in whole]
     for name in names:
         logger.warning(
-            "%s: its times are in %s, not in %s as timestamp_unit says: converted",
+            "%s: times are in %s, but timestamp_unit is %s. They were converted",
             name,
             unit,
             source.timestamp_unit,
         )
-    mended = typed.source_file.isin(names) & rescued
+    is_converted = typed.source_file.isin(names) & is_convertible
     return typed.mutate(
-        timestamp=mended.ifelse(converted, typed.timestamp),
-        reason=mended.ifelse(ibis.null("string"), typed.reason),
-        raw=mended.ifelse(ibis.null("string"), typed.raw),
+        timestamp=is_converted.ifelse(converted, typed.timestamp),
+        reason=is_converted.ifelse(ibis.null("string"), typed.reason),
+        raw=is_converted.ifelse(ibis.null("string"), typed.raw),
     )
 
 
-def check_one_clock(sources: dict[str, InteractionSource]) -> None:
-    """Refuse sources that cannot be put in one order.
+def check_order_columns(sources: dict[str, InteractionSource]) -> None:
+    """Raise InputError if some sources have timestamps and others only positions.
+
+    Such purchases have no common order.
 
     Args:
-        sources: those that have files.
-
-    Raises:
-        InputError: if some have a timestamp and others a position alone.
+        sources: the sources that have files.
     """
-    clocks = {name: "timestamp" in source.columns for name, source in sources.items()}
-    if len(set(clocks.values())) > 1:
-        told = ", ".join(
-            f"interactions.{name} has {'a timestamp' if clock else 'a position alone'}"
-            for name, clock in clocks.items()
+    has_timestamp = {name: "timestamp" in source.columns for name, source in sources.items()}
+    if len(set(has_timestamp.values())) > 1:
+        found = ", ".join(
+            f"interactions.{name} has {'timestamps' if timestamp else 'only positions'}"
+            for name, timestamp in has_timestamp.items()
         )
         raise InputError(
-            f"purchases that cannot be put in one order: {told}\n"
-            "Keep the files of one of them in raw_dir, or one of them in globals.yml"
+            f"purchases of these sources have no common order: {found}\n"
+            "Keep one of these sources in globals.yml, or only its files in raw_dir"
         )
 
 
 def type_products(raw: ir.Table, source: ProductSource, name: str, trust: int) -> ir.Table:
-    """Type the products, and say which cannot be used. A missing title is no reason.
+    """Convert the products to typed rows, with a reason for each row that cannot be used.
+
+    A product without a title is accepted.
 
     Args:
-        raw: the raw table: ``source_file, row_number, raw, problem, item_id`` and the mapped of
-            ``title``, ``url`` and ``attributes``, all text.
-        source: how the files are mapped.
+        raw: the raw table: ``source_file, row_number, raw, problem, item_id`` and the mapped ones
+            of ``title``, ``url`` and ``attributes``, all text.
+        source: the column mapping.
         name: name of the source.
-        trust: the source's place in the order of trust; a lower one is trusted more.
+        trust: position of the source in the order of trust, where 0 is trusted most.
 
     Returns:
-        ``item_id`` (string, trimmed), ``title`` (string, as :func:`bazar.titles.clean_title`
-        gives it, null where nothing is left), ``attributes`` (string, as
-        :func:`bazar.attributes.join_attribute_texts` gives it, null where there are none),
-        ``title_source`` (string, the name), ``trust`` (int32), ``source_file``, ``source_order``,
-        ``reason`` and ``raw`` as :func:`type_interactions` gives them.
+        ``item_id`` (string, trimmed), ``title`` (string, cleaned by
+        :func:`bazar.ingestion.titles.clean_title`, null if there is none), ``attributes`` (string,
+        combined by :func:`bazar.ingestion.attributes.join_attribute_texts`, null if there are
+        none), ``title_source`` (string, the name), ``trust`` (int32), and ``source_file``,
+        ``source_order``, ``reason`` and ``raw`` as in :func:`type_interactions`.
     """
     text = raw.title
     if "url" in source.columns:
         text = unquote_names(raw.url.re_extract(_NAME_IN_URL, 1))
     cleaned = raw.mutate(
-        item_id=_stripped(raw.item_id),
+        item_id=_strip_text(raw.item_id),
         title=clean_titles(text).nullif(""),
         attributes=join_attributes(raw.attributes).nullif("")
         if "attributes" in source.columns
@@ -217,31 +237,31 @@ def type_products(raw: ir.Table, source: ProductSource, name: str, trust: int) -
             (cleaned.item_id.isnull(), "missing item_id"),
         ),
     )
-    return typed.mutate(raw=typed.reason.isnull().ifelse(ibis.null("string"), typed.raw))
+    return _drop_raw_if_accepted(typed)
 
 
 def cache_table(typed: ir.Table) -> ir.Table:
-    """Run the expression now and keep its rows, so that the raw file is taken apart once.
+    """Run the expression now and keep its rows, so that the raw file is parsed once.
 
     Raises:
         InputError: if the backend cannot read the file.
     """
-    fused = ibis.options.sql.fuse_selects
+    fuse_selects = ibis.options.sql.fuse_selects
     try:
-        # Fused into one, the steps of an expression repeat what they are made of in every column.
+        # Fused steps would repeat their common inputs in every column.
         ibis.options.sql.fuse_selects = False
-        # On Spark, Ibis makes its functions known to a query that it runs, not to one it keeps.
+        # On Spark, Ibis registers its functions for a query that it runs, but not for a cached one.
         typed.limit(0).to_pyarrow()
         return typed.cache()
     except Exception as error:
         if "duckdb" not in type(error).__module__:
             raise
-        if (of_file := input_error(error)) is not None:
-            raise of_file from error
-        told = "\n  ".join(str(error).splitlines()[:3])
-        raise InputError(f"a raw file cannot be read:\n  {told}") from error
+        if (input_error := extract_input_error(error)) is not None:
+            raise input_error from error
+        message = "\n  ".join(str(error).splitlines()[:3])
+        raise InputError(f"a raw file cannot be read:\n  {message}") from error
     finally:
-        ibis.options.sql.fuse_selects = fused
+        ibis.options.sql.fuse_selects = fuse_selects
 
 
 def count_rows(typed: ir.Table) -> ir.Table:
@@ -253,15 +273,15 @@ def count_rows(typed: ir.Table) -> ir.Table:
     )
 
 
-def accept(typed: ir.Table, max_reject_share: float) -> ir.Table:
+def select_accepted(typed: ir.Table, max_reject_share: float) -> ir.Table:
     """Return the accepted rows, without ``reason`` and ``raw``.
 
     Args:
-        typed: what :func:`type_interactions` or :func:`type_products` gave.
+        typed: result of :func:`type_interactions` or :func:`type_products`.
         max_reject_share: share of a file's rows that may be rejected.
 
     Raises:
-        InputError: if a larger share is rejected, or nothing is left; with the reasons.
+        InputError: if a larger share of a file is rejected, or all of it, with the reasons.
     """
     for counts in count_rows(typed).order_by("source_file").to_pyarrow().to_pylist():
         logger.info(
@@ -273,36 +293,45 @@ def accept(typed: ir.Table, max_reject_share: float) -> ir.Table:
         )
         share = counts["rows_rejected"] / counts["rows_read"]
         if share > max_reject_share or counts["rows_kept"] == 0:
-            rejects = collect_rejects(typed).to_pyarrow().to_pylist()
-            own = [row for row in rejects if row["source_file"] == counts["source_file"]]
-            own.sort(key=lambda row: -row["count"])
-            told = "\n".join(
-                f"  {row['count']} x {row['reason']}, such as: {row['examples'][0]}" for row in own
-            )
-            hint = _HINTS.get(own[0]["reason"], "Mend the file or its columns in globals.yml")
-            raise InputError(
-                f"{counts['source_file']}: {counts['rows_rejected']} of {counts['rows_read']} rows "
-                f"({share:.1%}) cannot be used; ingestion.max_reject_share allows "
-                f"{max_reject_share:.1%}\n{told}\n{hint}"
-            )
+            raise _make_reject_error(typed, counts, max_reject_share)
     return typed.filter(typed.reason.isnull()).drop("reason", "raw")
 
 
+def _make_reject_error(
+    typed: ir.Table, counts: dict[str, Any], max_reject_share: float
+) -> InputError:
+    """Return the error of a file with too many rejected rows, the most frequent reason first."""
+    rejects = collect_rejects(typed).to_pyarrow().to_pylist()
+    reasons = [row for row in rejects if row["source_file"] == counts["source_file"]]
+    reasons.sort(key=lambda row: -row["count"])
+    listed = "\n".join(
+        f"  {row['count']} x {row['reason']}, for example: {row['examples'][0]}" for row in reasons
+    )
+    advice = _ADVICE.get(
+        reasons[0]["reason"], "Correct the file, or its columns and format in globals.yml"
+    )
+    return InputError(
+        f"{counts['source_file']}: {counts['rows_rejected']} of {counts['rows_read']} rows "
+        f"({counts['rows_rejected'] / counts['rows_read']:.1%}) cannot be used, but "
+        f"ingestion.max_reject_share allows {max_reject_share:.1%}\n{listed}\n{advice}"
+    )
+
+
 def collect_rejects(typed: ir.Table) -> ir.Table:
-    """Collect what was rejected.
+    """Collect the rejected rows by file and reason.
 
     Returns:
         A row per file and reason: ``source_file, reason, count`` (int64) and ``examples``
-        (array of string), the first records up to 20.
+        (array of string, the first 20 records).
     """
     rejected = typed.filter(typed.reason.notnull())
     group = ["source_file", "reason"]
     numbered = rejected.mutate(
-        place=ibis.row_number().over(group_by=group, order_by=rejected.source_order),
+        number=ibis.row_number().over(group_by=group, order_by=rejected.source_order),
         count=rejected.count().over(group_by=group),
     )
-    first = numbered.filter(numbered.place < EXAMPLES).order_by(*group, "place")
-    # Few rows, put together here: not every engine collects an array in an order.
+    first = numbered.filter(numbered.number < MAX_EXAMPLES).order_by(*group, "number")
+    # These are few rows, collected here because not every engine can collect an array in order.
     rows: list[dict[str, Any]] = []
     for row in first.select(*group, "count", "raw").to_pyarrow().to_pylist():
         example = row.pop("raw")
@@ -312,10 +341,10 @@ def collect_rejects(typed: ir.Table) -> ir.Table:
     return ibis.memtable(pa.Table.from_pylist(rows, schema=_REJECTS))
 
 
-def _possible(timestamp: ir.Value, now_ms: int) -> ir.BooleanValue:
+def _is_possible(timestamp: ir.Value, now_ms: int) -> ir.BooleanValue:
     return (timestamp >= _FIRST_MS) & (timestamp <= now_ms + _DAY_MS)
 
 
-def _stripped(text: ir.StringValue) -> ir.StringValue:
-    """Text without white space around it, null where nothing is left."""
-    return portable.strip(text).nullif("")
+def _strip_text(text: ir.StringValue) -> ir.StringValue:
+    """Remove surrounding white space. The result is null if the text is blank."""
+    return parsing.strip(text).nullif("")

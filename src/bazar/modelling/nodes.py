@@ -1,162 +1,160 @@
-"""The template of the modelling pipelines: train, recommend, measure.
-
-It is laid down once per model, under the model's name: ``classifier.network``,
-``classifier.ranks``, ``classifier.metrics``.
-"""
+"""Node functions that several modelling pipelines share."""
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from bazar.config.networks import REPRODUCED, ModelOptions
-from bazar.config.parameters import EvaluationOptions
-from bazar.data.item_index import check_size, external_ids
-from bazar.data.windows import Windows
-from bazar.evaluation.ranking import rank_catalogue
-from bazar.evaluation.results import fingerprint_rows, measure, ranks_table, recommendations_table
-from bazar.models.networks.files import load_network
+from bazar.config.evaluation import EvaluationOptions
+from bazar.config.networks import REPRODUCED, ModelOptions, NetworkBlock
+from bazar.data.item_index import check_catalogue_size, list_item_ids
+from bazar.data.splits import Splits
+from bazar.evaluation.evaluate import evaluate_scorer
+from bazar.evaluation.results import ModelResults
 from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.models.networks.scorers import make_scorer
-from bazar.models.networks.vocabulary import check_network
-from bazar.models.scorer import Scorer
+from bazar.models.networks.vocabulary import check_network_items
 from bazar.training.checkpoints import Checkpoint
+from bazar.training.previous_training import PreviousTraining
 from bazar.training.trainer import train_network
-from bazar.training.warm_start import load_optimizer_state, make_warm_start, save_optimizer_state
+from bazar.training.warm_start import NetworkState, WarmStart, make_warm_start
 
 logger = logging.getLogger(__name__)
 
-Trained = tuple[RecurrentNetwork, pd.DataFrame, dict[str, Any]]
-"""A network, the figures of its epochs, and facts about its training."""
+Training = dict[str, Any]
+"""``model`` (its name), ``facts`` of the training, and ``log`` (a list of rows, one per epoch)."""
 
 
-def train_configured_network(
-    train: Windows,
-    validation: Windows,
-    item_index: ir.Table,
+def train_model(
+    model: str,
+    network: str,
+    block: NetworkBlock,
+    splits: Splits,
+    item_ids: np.ndarray,
     item_vectors: np.ndarray,
-    options: ModelOptions,
     seed: int,
-    warm_start: bool,
-    checkpoint: Path,
-    last_network: Path,
-    optimizer: Path,
-) -> Iterator[Trained]:
-    """Train the network that a model's options choose.
+    checkpoint: Checkpoint,
+    warm_start: WarmStart | None = None,
+) -> tuple[NetworkState, Training]:
+    """Train one network.
 
-    Yields:
-        The network, its history and facts, once. When they are saved, what the optimizer knows is
-        written for the next warm start, and the checkpoint is cleared.
+    Args:
+        model: name of the model, such as ``classifier``.
+        network: name of the network, such as ``bazar``.
+        block: the network and its training.
+        splits: the rows to train and validate on.
+        item_ids: shape (items + 1,), external ids by item index.
+        item_vectors: shape (items + 1, dimension), float32, zeros where an item has no title.
+        seed: seed of the training.
+        checkpoint: where the training saves its state after each epoch, and resumes from.
+        warm_start: weights to start from; None draws them.
+
+    Returns:
+        The network with the state of its optimizer, and the facts and the log of the training.
     """
-    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
-    item_ids = external_ids(item_index)
-    start, by = None, options.block.training.optimizer
-    if warm_start and last_network.is_file():
-        last = load_network(last_network)
-        known = load_optimizer_state(optimizer, last, by)
-        if known is None:
-            logger.warning(
-                "warm start: %s is not what %s was at the end of the training of %s; %s begins "
-                "anew, and the network may come out less good", optimizer, by, last_network, by,
-            )  # fmt: skip
-        start = make_warm_start(last, known, item_ids)
-        logger.info("warm start: from the weights of %s", last_network)
-    elif warm_start:
-        logger.warning("warm start: there is no %s; training from nothing", last_network)
-    kept = Checkpoint(checkpoint)
     trained = train_network(
-        train,
-        validation,
-        options.block if start is None else options.block.warmed,
+        splits.train,
+        splits.validation,
+        block,
         len(item_ids) - 1,
         seed,
         item_vectors,
-        kept,
-        start=start,
+        checkpoint,
+        warm_start=warm_start,
     )
     trained.network.item_ids = item_ids
-    if options.block.needs_vectors:
+    if block.needs_vectors:
         trained.network.record_vector_samples(item_vectors)
-    yield trained.network, trained.training_log, trained.facts | {"network": options.network}
-    save_optimizer_state(optimizer, trained.network, by, trained.optimizer)
-    kept.clear()
+    facts = trained.facts | {"network": network, "description": describe_training(network, block)}
+    log = trained.training_log.to_dict("records")
+    return trained.state, {"model": model, "facts": facts, "log": log}
 
 
-def train_report(
-    train: Windows,
-    validation: Windows,
+def load_warm_start(
+    model: str, previous_training: PreviousTraining, item_ids: np.ndarray, optimizer: str
+) -> WarmStart | None:
+    """Return the weights of the last training, or None if the model was never trained.
+
+    Args:
+        model: name of the model.
+        previous_training: what earlier runs left.
+        item_ids: shape (items + 1,), external ids by item index of today's catalogue.
+        optimizer: name of the optimizer that continues.
+    """
+    state = previous_training.load_network(model)
+    if state is None:
+        logger.warning("warm start: %s was never trained. Training starts from scratch.", model)
+        return None
+    logger.info("warm start: training continues from the last weights of %s", model)
+    return make_warm_start(state, item_ids, optimizer)
+
+
+def make_training_function(model: str) -> Callable[..., tuple[NetworkState, Training]]:
+    """Make the node function that trains the network that a model's parameters choose.
+
+    Args:
+        model: name of the model, ``classifier`` or ``regressor``.
+    """
+
+    def train(
+        splits: Splits,
+        item_index: ir.Table,
+        item_vectors: np.ndarray,
+        options: ModelOptions,
+        seed: int,
+        warm_start: bool,
+        previous_training: PreviousTraining,
+    ) -> tuple[NetworkState, Training]:
+        """Train the chosen network; see :func:`train_model`."""
+        check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
+        item_ids = list_item_ids(item_index)
+        start, block = None, options.block
+        if warm_start:
+            start = load_warm_start(model, previous_training, item_ids, block.training.optimizer)
+        return train_model(
+            model,
+            options.network,
+            block if start is None else block.warm_start_block,
+            splits,
+            item_ids,
+            item_vectors,
+            seed,
+            previous_training.get_checkpoint(model),
+            start,
+        )
+
+    return train
+
+
+def evaluate_network(
+    splits: Splits,
     item_index: ir.Table,
     item_vectors: np.ndarray,
-    options: ModelOptions,
-    seed: int,
-    warm_start: bool,
-    checkpoint: Path,
-    last_network: Path,
-    optimizer: Path,
-) -> Iterator[Trained]:
-    """Train the report's network, whichever is chosen; see :func:`train_configured_network`."""
-    network = next(name for name in REPRODUCED.values() if name in options.networks)
-    chosen = options.model_copy(update={"network": network})
-    yield from train_configured_network(
-        train, validation, item_index, item_vectors, chosen, seed, warm_start, checkpoint,
-        last_network, optimizer,
-    )  # fmt: skip
-
-
-def recommend_by_network(
-    test: Windows,
-    item_index: ir.Table,
-    training_counts: np.ndarray,
-    evaluation: EvaluationOptions,
     network: RecurrentNetwork,
-    item_vectors: np.ndarray,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rank the catalogue by what a network scores, or by nearness to what it predicts."""
-    check_network(network, external_ids(item_index), "the network", "modelling_<model>")
-    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
-    return recommend_to_rows(
-        make_scorer(network, item_vectors), test, item_index, training_counts, evaluation
-    )
-
-
-def recommend_to_rows(
-    scorer: Scorer,
-    test: Windows,
-    item_index: ir.Table,
-    training_counts: np.ndarray,
+    training: Training,
     evaluation: EvaluationOptions,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rank the catalogue for every test row.
+) -> dict[str, ModelResults]:
+    """Evaluate a trained network on the test part.
 
     Returns:
-        The ranks of the targets, and the top k of each row.
+        The results by the name of the model.
     """
-    rankings = rank_catalogue(scorer, test, evaluation.top_k, evaluation.batch_size)
-    item_ids = external_ids(item_index)
+    model, item_ids = training["model"], list_item_ids(item_index)
+    pipeline = "modelling_reproduction" if model in REPRODUCED.values() else f"modelling_{model}"
+    check_network_items(network, item_ids, f"the {model}", pipeline)
+    check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
+    scorer = make_scorer(network, item_vectors)
+    log = pd.DataFrame(training["log"])
+    return {model: evaluate_scorer(scorer, splits, item_ids, evaluation, training["facts"], log)}
+
+
+def describe_training(network: str, block: NetworkBlock) -> str:
+    """Describe in one line how a network is trained."""
+    training = block.training
     return (
-        ranks_table(rankings, test, item_ids, training_counts),
-        recommendations_table(rankings, test, item_ids),
+        f"network {network}: {training.loss}, {training.optimizer} {training.learning_rate:g}, "
+        f"up to {training.epochs} epochs, batch {training.batch_size}"
     )
-
-
-def measure_model(
-    ranks: pd.DataFrame,
-    recommendations: pd.DataFrame,
-    item_index: ir.Table,
-    training_counts: np.ndarray,
-    evaluation: EvaluationOptions,
-) -> dict[str, Any]:
-    """Measure a model from its two tables, filtered and unfiltered, and say on what."""
-    counts = pd.Series(training_counts[1:], index=external_ids(item_index)[1:])
-    figures = measure(
-        ranks, recommendations, counts, evaluation.bootstrap_resamples, evaluation.seed
-    )
-    return figures | {
-        "measured_on": {
-            "test_rows": len(ranks), "items": len(counts), "fingerprint_rows": fingerprint_rows(ranks),
-        }
-    }  # fmt: skip

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Models that score the catalogue: baselines, nearest titles, networks, and their blend."""

@@ -1,4 +1,7 @@
-"""Baselines: what a model must beat. They count, or solve in closed form; none trains a network."""
+"""Baselines: models that train no network. They count, or are solved in closed form.
+
+A network is worth training only if it beats them. This module imports no TensorFlow.
+"""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -11,86 +14,80 @@ from bazar.config.models import DecayedCooccurrenceOptions, EaseOptions, Session
 from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.models.nearest_titles import TitleVectorScorer
+from bazar.models.scorer import Scorer
 
-# Bounds the memory in which pairs of items, or of a history and a neighbour, are counted.
-_PAIRS_AT_A_TIME = 5_000_000
-# Columns of a dense matrix of items that are worked on at a time.
-_COLUMNS_AT_A_TIME = 1_000
+# Number of pairs, of two items or of a history and a neighbour, that are held in memory.
+_MAX_PAIRS = 5_000_000
+# Number of columns of a dense item matrix that are processed at the same time.
+_BLOCK_COLUMNS = 1_000
+# Recent popularity adds less than this to a count to break ties.
+_MAX_TIE_BREAK = 1e-3
 
 
-class Popularity:
-    """A baseline: what is bought most in the training part, the same for everybody."""
-
-    informative_items: np.ndarray | None = None
+class Popularity(Scorer):
+    """Recommend the items that occur most often in the training part, to all users alike."""
 
     def __init__(self, training_counts: np.ndarray) -> None:
         self._counts = training_counts.astype(np.float32)
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return the counts; see :meth:`bazar.scorers.Scorer.score`."""
+        """Return the counts; see :meth:`Scorer.score`."""
         return np.tile(self._counts, (len(windows), 1))
 
 
-class RecentPopularity:
-    """A baseline: what is bought most in the most recent part of training, the same for everybody.
+class RecentPopularity(Scorer):
+    """Recommend the items that occur most often in the recent period, to all users alike.
 
-    Of items that are bought equally often there, the one that is bought more overall comes first.
+    If two items have the same recent count, the one with the higher count in the complete training
+    part comes first. A score is the recent count plus a small fraction that breaks ties: rounded
+    to the nearest integer, it is the recent count.
     """
 
-    informative_items: np.ndarray | None = None
-
     def __init__(self, recent_counts: np.ndarray, training_counts: np.ndarray) -> None:
-        both = np.stack([recent_counts, training_counts], axis=1)
-        # Places in the order, not sums of counts: float32 would round the second count away.
-        _, places = np.unique(both, axis=0, return_inverse=True)
-        self._places = places.astype(np.float32)
+        self._scores = _add_tie_breaks(recent_counts, training_counts)
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return places, the highest best; see :meth:`bazar.scorers.Scorer.score`."""
-        return np.tile(self._places, (len(windows), 1))
+        """Return the recent counts with ties broken; see :meth:`Scorer.score`."""
+        return np.tile(self._scores, (len(windows), 1))
 
 
 class NearestTitles(TitleVectorScorer):
-    """A baseline: the nearest titles to the last purchase that has one."""
+    """Recommend the items whose titles are nearest to the last titled item of the history."""
 
-    def point(self, windows: Windows) -> np.ndarray:
-        """Return the vector of the last titled item, zeros where there is none."""
-        histories = windows.histories()
-        usable = self.is_titled[histories]
-        place = usable.shape[1] - 1 - np.argmax(usable[:, ::-1], axis=1)
-        last = histories[np.arange(len(histories)), place]
-        return self.item_vectors[np.where(usable.any(axis=1), last, 0)]
+    def predict_points(self, windows: Windows) -> np.ndarray:
+        """Return the vector of the last titled item; zeros if no item of the history has one."""
+        histories = windows.build_histories()
+        is_titled = self.index.is_titled[histories]
+        column = is_titled.shape[1] - 1 - np.argmax(is_titled[:, ::-1], axis=1)
+        last = histories[np.arange(len(histories)), column]
+        return self.index.item_vectors[np.where(is_titled.any(axis=1), last, 0)]
 
 
-class LastItemCooccurrence:
-    """A baseline: what is bought by the same users as the last purchase.
+class LastItemCooccurrence(Scorer):
+    """Recommend the items that were bought by the same users as the last item of the history.
 
     Each pair of a history item and its target in the training rows counts once, in both
-    directions. Where the last purchase tells nothing, popularity decides.
+    directions. Items without such a pair are ordered by popularity.
     """
-
-    informative_items: np.ndarray | None = None
 
     def __init__(self, train: Windows, training_counts: np.ndarray) -> None:
         pairs = _count_pairs(train, len(training_counts), np.ones_like)
         self._pairs = pairs + pairs.T
-        # Below 1, the weight of one pair: popularity only orders what pairs leave equal.
-        self._popularity = _share_of_most(training_counts)
+        # Below 1, the weight of one pair: popularity only breaks ties between counts of pairs.
+        self._popularity = _scale_popularity(training_counts)
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return counts of pairs; see :meth:`bazar.scorers.Scorer.score`."""
-        return self._pairs[windows.histories()[:, -1]].toarray() + self._popularity
+        """Return counts of pairs, with ties broken by popularity; see :meth:`Scorer.score`."""
+        return self._pairs[windows.build_histories()[:, -1]].toarray() + self._popularity
 
 
-class DecayedCooccurrence:
-    """A baseline: what is bought after, or before, the items of the history.
+class DecayedCooccurrence(Scorer):
+    """Recommend the items that were bought after, or before, the items of the history.
 
-    A pair of purchases weighs less the further apart they are, less if it runs against time, and
-    less if the item to recommend is popular. All items of the history speak, the recent ones
-    louder. Where they tell nothing, popularity decides.
+    A pair of interactions weighs less if they are far apart in the sequence, if the recommended
+    item is the earlier of the two, and if the recommended item is popular. All items of the
+    history count, recent ones more. Items without such a pair are ordered by popularity.
     """
-
-    informative_items: np.ndarray | None = None
 
     def __init__(
         self, train: Windows, training_counts: np.ndarray, options: DecayedCooccurrenceOptions
@@ -101,82 +98,80 @@ class DecayedCooccurrence:
         per_popularity = np.maximum(training_counts, 1.0) ** -options.popularity_power
         self._pairs = ((pairs + options.backward_weight * pairs.T) * per_popularity).tocsr()
         self._pairs = self._pairs.astype(np.float32)
-        self._popularity = _share_of_most(training_counts)
+        self._popularity = _scale_popularity(training_counts)
         self._decay = options.history_decay
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return sums of weights; see :meth:`bazar.scorers.Scorer.score`."""
-        histories = _decayed_histories(windows, len(self._popularity), self._decay)
-        return _or_popularity(histories @ self._pairs, self._popularity)
+        """Return sums of pair weights; see :meth:`Scorer.score`."""
+        histories = _build_decayed_histories(windows, len(self._popularity), self._decay)
+        return _fill_with_popularity(histories @ self._pairs, self._popularity)
 
 
-class SessionKnn:
-    """A baseline: what the users bought whose training sequences are nearest to the history.
+class SessionKnn(Scorer):
+    """Recommend the items of the training sequences that are most similar to the history.
 
     Vector multiplication session kNN (V-SKNN, Ludewig and Jannach 2018). A history is a vector
-    over items, of which the recent ones weigh more; a training sequence is a unit vector that
-    weighs its items alike. The nearest sequences, by dot product, give their items their
-    nearness. Of sequences that are equally near, those that come first in ``train`` are taken.
-    Where the history meets no sequence, popularity decides.
+    over items in which recent items weigh more. A training sequence is a unit vector in which all
+    its items weigh the same. The similarity is the dot product. The score of an item is the sum of
+    the similarities of the nearest sequences that contain it. Of equally similar sequences, those
+    that come first in ``train`` are taken. Items of no such sequence are ordered by popularity.
     """
-
-    informative_items: np.ndarray | None = None
 
     def __init__(
         self, train: Windows, training_counts: np.ndarray, options: SessionKnnOptions
     ) -> None:
-        self._sequences = _training_sequences(train, len(training_counts))
+        self._sequences = _build_training_sequences(train, len(training_counts))
         lengths = np.maximum(self._sequences.sum(axis=1), 1.0)
         self._users_of_items = (self._sequences.T * lengths**-0.5).tocsr().astype(np.float32)
-        self._popularity = _share_of_most(training_counts)
+        self._popularity = _scale_popularity(training_counts)
         self._options = options
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return sums of nearness; see :meth:`bazar.scorers.Scorer.score`."""
-        histories = _decayed_histories(windows, len(self._popularity), self._options.history_decay)
+        """Return sums of similarities; see :meth:`Scorer.score`."""
+        histories = _build_decayed_histories(
+            windows, len(self._popularity), self._options.history_decay
+        )
         scores = [
-            _strongest(histories[rows] @ self._users_of_items, self._options.neighbours)
+            _keep_highest(histories[rows] @ self._users_of_items, self._options.neighbours)
             @ self._sequences
-            for rows in self._parts(histories)
+            for rows in self._split_rows(histories)
         ]
-        return _or_popularity(sparse.vstack(scores, "csr"), self._popularity)
+        return _fill_with_popularity(sparse.vstack(scores, "csr"), self._popularity)
 
-    def _parts(self, histories: sparse.csr_array) -> Iterator[slice]:
-        """Cut the rows so that no part meets many more sequences than are held at a time."""
+    def _split_rows(self, histories: sparse.csr_array) -> Iterator[slice]:
+        """Split the rows into parts with at most about ``_MAX_PAIRS`` similar sequences each."""
         per_entry = np.diff(self._users_of_items.indptr)[histories.indices]
-        met = np.diff(np.concatenate([[0], np.cumsum(per_entry)])[histories.indptr])
-        parts = np.cumsum(met) // _PAIRS_AT_A_TIME
+        n_similar = np.diff(np.concatenate([[0], np.cumsum(per_entry)])[histories.indptr])
+        parts = np.cumsum(n_similar) // _MAX_PAIRS
         edges = [0, *(np.flatnonzero(np.diff(parts)) + 1), len(parts)]
         return (slice(start, stop) for start, stop in pairwise(edges))
 
 
-class Ease:
-    """A baseline: the linear model that rebuilds each training sequence, no item from itself.
+class Ease(Scorer):
+    """Recommend by the linear model that predicts each item of a sequence from its other items.
 
-    EASE^R (Steck 2019), in closed form: with ``P`` the inverse of the regularised matrix of how
-    often two items stand in one sequence, the weight of item ``i`` for item ``j`` is
-    ``-P[i, j] / P[j, j]``. The recent items of a history weigh more. Where the model knows no
-    item of it, popularity decides.
+    EASE^R (Steck 2019), in closed form. Let ``P`` be the inverse of the regularised co-occurrence
+    matrix of the training sequences. The weight of item ``i`` for item ``j`` is
+    ``-P[i, j] / P[j, j]``. Recent items of a history weigh more. If the model knows no item of a
+    history, it ranks the items that it knows by popularity.
 
     Attributes:
-        items: shape (known,), int64, rising: the items that the model knows, which are the most
-            popular ones that occur in training; others score ``-inf``.
+        items: shape (known items,), int64, ascending: the items that the model knows. These are
+            the most popular items of the training part. Other items have the score ``-inf``.
     """
 
-    informative_items: np.ndarray | None = None
-
     def __init__(self, train: Windows, training_counts: np.ndarray, options: EaseOptions) -> None:
-        most = np.argsort(-training_counts, kind="stable")[: options.max_items]
-        self.items = np.sort(most[training_counts[most] > 0])
-        sequences = _training_sequences(train, len(training_counts))[:, self.items]
-        self._weights = _ease_weights(sequences.tocsc(), options.regularisation)
-        self._popularity = _share_of_most(training_counts)
+        most_popular = np.argsort(-training_counts, kind="stable")[: options.max_items]
+        self.items = np.sort(most_popular[training_counts[most_popular] > 0])
+        sequences = _build_training_sequences(train, len(training_counts))[:, self.items]
+        self._weights = _solve_ease(sequences.tocsc(), options.regularisation)
+        self._popularity = _scale_popularity(training_counts)
         self._decay = options.history_decay
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return sums of weights; see :meth:`bazar.scorers.Scorer.score`."""
+        """Return sums of item weights; see :meth:`Scorer.score`."""
         size = len(self._popularity)
-        histories = _decayed_histories(windows, size, self._decay)[:, self.items]
+        histories = _build_decayed_histories(windows, size, self._decay)[:, self.items]
         scores = np.full((len(windows), size), -np.inf, np.float32)
         scores[:, self.items] = histories @ self._weights
         unknown = np.flatnonzero(np.diff(histories.indptr) == 0)
@@ -184,17 +179,49 @@ class Ease:
         return scores
 
 
-def _share_of_most(training_counts: np.ndarray) -> np.ndarray:
-    """Popularity from 0 to below 1, shape (items + 1,), float32."""
+def _scale_popularity(training_counts: np.ndarray) -> np.ndarray:
+    """Scale counts to values from 0 to below 1, shape (items + 1,), float32."""
     return (training_counts / (training_counts.max() + 1)).astype(np.float32)
 
 
-def _or_popularity(scores: sparse.csr_array, popularity: np.ndarray) -> np.ndarray:
-    """Put what has no score above 0 behind what has one, in order of popularity."""
+def _add_tie_breaks(counts: np.ndarray, tie_counts: np.ndarray) -> np.ndarray:
+    """Add a small fraction to counts, so that items with equal counts are ordered by other counts.
+
+    Args:
+        counts: shape (items + 1,), int64.
+        tie_counts: shape (items + 1,), int64; they decide if the counts are equal.
+
+    Returns:
+        Shape (items + 1,), float32. Two items have equal values only if both their counts and
+        their tie counts are equal.
+    """
+    pairs, pair_of_item = np.unique(
+        np.stack([counts, tie_counts], axis=1), axis=0, return_inverse=True
+    )
+    fractions = _MAX_TIE_BREAK * pairs[:, 1] / (pairs[:, 1].max() + 1)
+    values = (pairs[:, 0] + fractions).astype(np.float32)
+    # Large counts leave float32 no room for the fractions. A value that rounding made equal to the
+    # one before it becomes the next higher float32, so that the order of the pairs is kept.
+    for position in range(1, len(values)):
+        if values[position] <= values[position - 1]:
+            values[position] = np.nextafter(values[position - 1], np.float32(np.inf))
+    return values[pair_of_item]
+
+
+def _fill_with_popularity(scores: sparse.csr_array, popularity: np.ndarray) -> np.ndarray:
+    """Order items without a positive score by popularity, behind all others.
+
+    Args:
+        scores: shape (rows, items + 1), float32.
+        popularity: shape (items + 1,), float32, from 0 to below 1.
+
+    Returns:
+        Shape (rows, items + 1), float32.
+    """
     rows = np.repeat(np.arange(scores.shape[0]), np.diff(scores.indptr))
-    told = scores.data > 0
+    is_positive = scores.data > 0
     filled = np.tile(popularity - 1, (scores.shape[0], 1))
-    filled[rows[told], scores.indices[told]] = scores.data[told]
+    filled[rows[is_positive], scores.indices[is_positive]] = scores.data[is_positive]
     return filled
 
 
@@ -205,81 +232,82 @@ def _count_pairs(
 
     Args:
         train: the rows.
-        size: items + 1.
-        weigh: gives the weights of distances, float64, from 1 for two purchases in a row.
+        size: number of items + 1.
+        weigh: returns the weights of distances, float64. The distance of two consecutive
+            interactions is 1.
 
     Returns:
-        Shape (size, size), float32, by history item and target.
+        Shape (size, size), float32; rows are history items, columns are targets.
     """
     pairs = sparse.csr_array((size, size), shape=(size, size), dtype=np.float32)
-    for batch in train.batches(max(1, _PAIRS_AT_A_TIME // train.history_length)):
-        histories = batch.histories()
-        rows, places = np.nonzero(histories)
-        weights = weigh((histories.shape[1] - places).astype(np.float64)).astype(np.float32)
-        counted = (weights, (histories[rows, places], batch.targets[rows]))
-        pairs = pairs + sparse.coo_array(counted, (size, size)).tocsr()
+    for batch in train.iter_batches(max(1, _MAX_PAIRS // train.history_length)):
+        histories = batch.build_histories()
+        rows, columns = np.nonzero(histories)
+        weights = weigh((histories.shape[1] - columns).astype(np.float64)).astype(np.float32)
+        entries = (weights, (histories[rows, columns], batch.targets[rows]))
+        pairs = pairs + sparse.coo_array(entries, (size, size)).tocsr()
     return sparse.csr_array(pairs)
 
 
-def _decayed_histories(windows: Windows, size: int, decay: float) -> sparse.csr_array:
+def _build_decayed_histories(windows: Windows, size: int, decay: float) -> sparse.csr_array:
     """Weigh the items of each history: 1 for the last, ``decay`` for the one before it, and so on.
 
     Returns:
-        Shape (rows, size), float32; the weights of an item that was bought again are summed.
+        Shape (rows, size), float32. The weights of an item that occurs several times are summed.
     """
-    histories = windows.histories()
-    rows, places = np.nonzero(histories)
-    weights = decay ** (histories.shape[1] - 1.0 - places)
-    weighed = (weights.astype(np.float32), (rows, histories[rows, places]))
-    return sparse.coo_array(weighed, (len(windows), size)).tocsr()
+    histories = windows.build_histories()
+    rows, columns = np.nonzero(histories)
+    weights = decay ** (histories.shape[1] - 1.0 - columns)
+    entries = (weights.astype(np.float32), (rows, histories[rows, columns]))
+    return sparse.coo_array(entries, (len(windows), size)).tocsr()
 
 
-def _training_sequences(train: Windows, size: int) -> sparse.csr_array:
-    """Tell which users bought which items, as far as the training rows show it.
+def _build_training_sequences(train: Windows, size: int) -> sparse.csr_array:
+    """Build the matrix of users and the items that they bought in the training rows.
 
     Returns:
-        Shape (users, size), float32, 1 where the item stands in a history or is a target.
+        Shape (users, size), float32; 1 if the item is a target or in a history of the user.
     """
     sequences = train.sequences
-    places = np.flatnonzero(train.shown())
-    users = np.searchsorted(sequences.starts, places, side="right") - 1
-    shown = (np.ones(len(places), np.float32), (users, sequences.items[places]))
-    bought = sparse.coo_array(shown, (len(sequences.user_ids), size)).tocsr()
+    positions = np.flatnonzero(train.mark_used_interactions())
+    users = np.searchsorted(sequences.starts, positions, side="right") - 1
+    entries = (np.ones(len(positions), np.float32), (users, sequences.items[positions]))
+    bought = sparse.coo_array(entries, (len(sequences.user_ids), size)).tocsr()
     bought.data[:] = 1
     return bought
 
 
-def _strongest(scores: sparse.csr_array, k: int) -> sparse.csr_array:
-    """Keep the k highest of each row; of equal ones the first."""
+def _keep_highest(scores: sparse.csr_array, k: int) -> sparse.csr_array:
+    """Keep the ``k`` highest values of each row; of equal values, the first."""
     counts = np.diff(scores.indptr)
     rows = np.repeat(np.arange(len(counts)), counts)
     order = np.lexsort((scores.indices, -scores.data, rows))
-    within = np.arange(len(rows)) - np.repeat(scores.indptr[:-1], counts)
-    kept = order[within < k]
-    strongest = (scores.data[kept], (rows[kept], scores.indices[kept]))
-    return sparse.coo_array(strongest, scores.shape).tocsr()
+    rank_in_row = np.arange(len(rows)) - np.repeat(scores.indptr[:-1], counts)
+    kept = order[rank_in_row < k]
+    entries = (scores.data[kept], (rows[kept], scores.indices[kept]))
+    return sparse.coo_array(entries, scores.shape).tocsr()
 
 
-def _ease_weights(sequences: sparse.csc_array, regularisation: float) -> np.ndarray:
-    """Solve EASE in the memory of one dense matrix.
+def _solve_ease(sequences: sparse.csc_array, regularisation: float) -> np.ndarray:
+    """Solve EASE in the memory of a single dense matrix.
 
     Args:
         sequences: shape (users, items), float32, 0 or 1.
-        regularisation: added to how often each item stands in a sequence.
+        regularisation: added to the diagonal of the co-occurrence matrix.
 
     Returns:
-        Shape (items, items), float32, the weight of each item (row) for each (column); the
+        Shape (items, items), float32: the weight of each item (row) for each item (column). The
         diagonal is 0.
 
     Raises:
-        InputError: if the regularisation is too small for the matrix to be inverted.
+        InputError: if the matrix cannot be inverted because the regularisation is too small.
     """
     n_items = sequences.shape[1]
-    # Fortran's order, in which LAPACK works in place.
+    # LAPACK works in place if the matrix is in Fortran order.
     matrix = np.empty((n_items, n_items), np.float32, order="F")
     blocks = [
-        slice(start, min(start + _COLUMNS_AT_A_TIME, n_items))
-        for start in range(0, n_items, _COLUMNS_AT_A_TIME)
+        slice(start, min(start + _BLOCK_COLUMNS, n_items))
+        for start in range(0, n_items, _BLOCK_COLUMNS)
     ]
     for block in blocks:
         matrix[:, block] = (sequences.T @ sequences[:, block]).toarray()
@@ -290,9 +318,10 @@ def _ease_weights(sequences: sparse.csc_array, regularisation: float) -> np.ndar
         matrix, failed = lapack.spotri(matrix, lower=1, overwrite_c=1)
     if failed:
         raise InputError(
-            f"EASE cannot be solved with ease.regularisation {regularisation:g}: set a larger one"
+            f"EASE cannot be solved with ease.regularisation {regularisation:g}. "
+            "Set a larger value."
         )
-    # The inverse is symmetric, and LAPACK fills its lower half alone.
+    # The inverse is symmetric. LAPACK fills only its lower half.
     inverse = matrix.T
     for block in blocks:
         corner = inverse[block, block]

@@ -1,62 +1,118 @@
-"""Whatever can score the catalogue for a history; the baselines are in :mod:`bazar.baselines`."""
+"""Recommendation by title vectors: the items nearest to a point in the space of title vectors.
 
-import faiss
+This module imports no TensorFlow, so that the nearest-titles baseline runs without it.
+"""
+
+from abc import abstractmethod
+
 import numpy as np
-import tensorflow as tf
 
 from bazar.data.title_embeddings import has_title
+from bazar.data.vector_search import CosineIndex
 from bazar.data.windows import Windows
+from bazar.models.scorer import Scorer, normalize_shares
+from bazar.models.top_k import fill_top_k
 
 
-class TitleVectorScorer:
-    """Base of the models that point into the space of titles: the nearest products are best.
+class TitleIndex:
+    """The title vectors of a catalogue, indexed once for all models that search them.
 
-    Items with equal vectors (products with the same title) get equal scores.
+    Items with equal vectors (products with the same title) get equal cosines.
 
     Attributes:
-        item_vectors: shape (items + 1, dimension), float32, unit vectors, zeros where an
-            item has no title.
-        is_titled: shape (items + 1,), bool, whether an item has a title.
+        item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has no
+            title.
+        is_titled: shape (items + 1,), bool: whether an item has a title.
     """
 
     def __init__(self, item_vectors: np.ndarray) -> None:
         self.item_vectors = item_vectors
         self.is_titled = has_title(item_vectors)
         self._untitled = np.flatnonzero(~self.is_titled)
-        self._table = tf.constant(np.ascontiguousarray(item_vectors.T))
-        # Equal vectors in other columns may be multiplied in another order.
-        _, first, place = np.unique(item_vectors, axis=0, return_index=True, return_inverse=True)
-        is_copy = self.is_titled & (first[place] != np.arange(len(item_vectors)))
-        self._copies, self._originals = np.flatnonzero(is_copy), first[place[is_copy]]
-        self.informative_items: np.ndarray | None = self.is_titled
-        self._items = np.flatnonzero(self.is_titled)
-        self._index = faiss.IndexFlatIP(item_vectors.shape[1])
-        self._index.add(np.ascontiguousarray(item_vectors[self._items]))
+        # A matrix product may add up the same numbers in another order in another column. Equal
+        # vectors therefore take the cosine of the first of them.
+        _, first, group = np.unique(item_vectors, axis=0, return_index=True, return_inverse=True)
+        is_copy = self.is_titled & (first[group] != np.arange(len(item_vectors)))
+        self._copies, self._originals = np.flatnonzero(is_copy), first[group[is_copy]]
+        self._index = CosineIndex(item_vectors)
 
-    def point(self, windows: Windows) -> np.ndarray:
-        """Return where each history points, shape (rows, dimension), float32, unit length."""
-        raise NotImplementedError
-
-    def score(self, windows: Windows) -> np.ndarray:
-        """Return cosines; see :meth:`Scorer.score`."""
-        return self.cosines(self.point(windows))
-
-    def cosines(self, points: np.ndarray) -> np.ndarray:
-        """Return the cosine of every item to points of shape (rows, dimension)."""
-        scores = tf.matmul(points, self._table).numpy()
-        scores[:, self._copies] = scores[:, self._originals]
-        scores[:, self._untitled] = -np.inf
-        return scores
-
-    def nearest(self, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Nearest products by an exact FAISS search (Johnson et al. 2019).
+    def compute_cosines(self, points: np.ndarray) -> np.ndarray:
+        """Compute the cosine of each point with each item.
 
         Args:
             points: shape (rows, dimension), float32, unit vectors.
-            k: products per row.
 
         Returns:
-            Item indices, shape (rows, k), 0 where there are no more, and cosines, the same shape.
+            Shape (rows, items + 1), float32; ``-inf`` if an item has no title.
         """
-        cosines, places = self._index.search(np.ascontiguousarray(points, np.float32), k)
-        return np.where(places < 0, 0, self._items[places]), cosines
+        cosines = points.astype(np.float32, copy=False) @ self.item_vectors.T
+        cosines[:, self._copies] = cosines[:, self._originals]
+        cosines[:, self._untitled] = -np.inf
+        return cosines
+
+    def find_nearest_items(self, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the nearest items by an exact search.
+
+        Args:
+            points: shape (rows, dimension), float32, unit vectors.
+            k: number of items per row.
+
+        Returns:
+            Item indices in order, shape (rows, k), int64, filled up with 0; and their cosines,
+            shape (rows, k), float32, filled up with ``-inf``.
+        """
+        return fill_top_k(*self._index.search(points, min(k, len(self.item_vectors) - 1)), k)
+
+
+class TitleVectorScorer(Scorer):
+    """Base class of the models that predict a point in the space of title vectors.
+
+    The score of an item is the cosine of its title vector with that point.
+
+    Attributes:
+        index: the title vectors of the catalogue.
+    """
+
+    # The search uses all cores: two searches at the same time are slower than one after the other.
+    max_parallel_batches = 1
+
+    def __init__(self, item_vectors: np.ndarray, index: TitleIndex | None = None) -> None:
+        """Prepare to score.
+
+        Args:
+            item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has
+                no title.
+            index: the same vectors, if they were indexed before.
+        """
+        self.index = TitleIndex(item_vectors) if index is None else index
+        self.informative_items = self.index.is_titled
+
+    @abstractmethod
+    def predict_points(self, windows: Windows) -> np.ndarray:
+        """Predict a point for each history, shape (rows, dimension), float32, of unit length."""
+
+    def score(self, windows: Windows) -> np.ndarray:
+        """Return cosines; see :meth:`Scorer.score`."""
+        return self.index.compute_cosines(self.predict_points(windows))
+
+    def rank(self, windows: Windows, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Find the best items by a search for the nearest; see :meth:`Scorer.rank`."""
+        points = self.predict_points(windows)
+        return self.index.compute_cosines(points), *self.index.find_nearest_items(points, k)
+
+    def to_shares(self, scores: np.ndarray) -> np.ndarray:
+        """Apply a softmax to cosines that are standardised over the titled items of each row.
+
+        See :meth:`Scorer.to_shares`.
+        """
+        is_titled = self.index.is_titled
+        mask = is_titled.astype(np.float32)
+        n_titled = np.float32(max(int(np.count_nonzero(is_titled)), 1))
+        centred = np.where(is_titled, scores, np.float32(0))
+        centred -= centred.sum(axis=1, keepdims=True) / n_titled
+        centred *= mask
+        deviation = np.sqrt(np.vecdot(centred, centred)[:, None] / n_titled)
+        # If all cosines are equal, their differences are rounding errors.
+        scale = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0)
+        highest = centred.max(axis=1, keepdims=True)
+        return normalize_shares(np.exp((centred - highest) * scale) * mask)

@@ -1,70 +1,122 @@
-"""Every model that there is, by its name: networks that were trained, and baselines that count."""
+"""All models by name: the baselines, the trained networks, and the blend.
+
+This module imports no TensorFlow. A network's scorer is imported when a network is asked for, so
+that a run with baselines alone never loads TensorFlow.
+"""
 
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import get_args
+from functools import cached_property
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from bazar.config.base import DEFAULT_SEED
 from bazar.config.models import BaselineOptions, BlendComponent, BlendModel, BlendOptions
 from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.models import baselines
-from bazar.models import blend as blending
-from bazar.models.networks.recurrent import RecurrentNetwork
-from bazar.models.networks.scorers import make_scorer
+from bazar.models.blend import Blend, Component
+from bazar.models.nearest_titles import TitleIndex
 from bazar.models.scorer import Scorer
 
+if TYPE_CHECKING:
+    from bazar.models.networks.recurrent import RecurrentNetwork
+
 BLEND = "blend"
-"""The model that is made of others."""
+"""Name of the model that combines others."""
 
-Named = dict[str, tuple[BlendComponent, int]]
-"""Components of a blend by what they are called, each with the seed of its training."""
+NamedComponents = dict[str, tuple[BlendComponent, int]]
+"""The components of a blend by name, each with the seed that its network was trained with."""
 
+NetworkReader = Callable[[str, int], "RecurrentNetwork"]
+"""Returns the network of a model (first argument) that was trained with a seed (second)."""
 
-ReadNetwork = Callable[[str, int], RecurrentNetwork]
-"""Reads the network of a model that was trained with a seed, for the catalogue that there is."""
+NetworkLoaders = Mapping[str, Callable[[], "RecurrentNetwork"]]
+"""Functions that load the trained networks, by the path that :func:`get_network_path` returns."""
 
 
 @dataclass(frozen=True)
 class ModelRegistry:
-    """What models are made of.
+    """Builds models by name, each of them once.
 
     Attributes:
-        item_vectors: shape (items + 1, dimension), float32, unit vectors, zeros where an item has
-            no title.
-        rows: what baselines count in: histories and the purchases after them.
-        counts: shape (items + 1,), int64, times that each item stands in ``rows``.
-        recent_counts: the same of its most recent period alone.
-        options: parameters of the baselines.
-        read_network: reads trained networks.
+        item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has no
+            title.
+        rows: the rows that baselines count: histories and their targets.
+        counts: shape (items + 1,), int64, number of times each item occurs in ``rows``.
+        recent_counts: the same for the most recent period.
+        baseline_options: parameters of the baselines.
+        read_network: returns trained networks.
     """
 
     item_vectors: np.ndarray
     rows: Windows
     counts: np.ndarray
     recent_counts: np.ndarray
-    options: BaselineOptions
-    read_network: ReadNetwork
-    _made: dict[tuple[str, int], Scorer] = field(default_factory=dict, init=False, repr=False)
-    # Threads of a service that ask for a model at once wait for one to be made.
-    _making: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
+    baseline_options: BaselineOptions
+    read_network: NetworkReader
+    _scorers: dict[tuple[str, int], Scorer] = field(default_factory=dict, init=False, repr=False)
+    # If several threads ask for the same model, one of them builds it and the others wait.
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What can be made, the blend included."""
+        """Names of the models that can be built, with the blend."""
         return (BLEND, *get_args(BlendModel))
 
-    def make(self, model: str, seed: int) -> Scorer:
-        """Make a model, or give what was made of it before: on its own and in a blend it is one.
+    def get_scorer(self, model: str, seed: int) -> Scorer:
+        """Return a model; it is built at the first call.
 
         Args:
-            model: ``classifier``, ``regressor``, a baseline, or the file of a network.
-            seed: of the training of a network.
+            model: ``classifier``, ``regressor``, a baseline, or the file name of a network.
+            seed: the seed that a network was trained with; baselines ignore it.
+
+        Raises:
+            InputError: if there is no such network.
         """
-        made: dict[str, Callable[[], Scorer]] = {
+        with self._lock:
+            if (model, seed) not in self._scorers:
+                build = self._baseline_builders.get(model)
+                scorer = self._build_network_scorer(model, seed) if build is None else build()
+                self._scorers[model, seed] = scorer
+            return self._scorers[model, seed]
+
+    def build_components(self, named: NamedComponents) -> dict[str, Component]:
+        """Build the components of a blend.
+
+        Components that differ in their history length alone share a model.
+        """
+        return {
+            name: Component(self.get_scorer(component.model, seed), component.history_length)
+            for name, (component, seed) in named.items()
+        }
+
+    def build_blend(self, options: BlendOptions, weights: Mapping[str, float], seed: int) -> Blend:
+        """Build a blend, without its components of weight 0.
+
+        Args:
+            options: the components.
+            weights: the chosen weights, by the name of the component.
+            seed: seed of the run.
+
+        Raises:
+            InputError: if the weights were chosen for other components.
+        """
+        named = name_components(options, seed)
+        check_blend_weights(named, weights)
+        return Blend(self.build_components(select_weighted_components(named, weights)), weights)
+
+    @cached_property
+    def _title_index(self) -> TitleIndex:
+        """The title vectors, indexed once for all models that search them."""
+        return TitleIndex(self.item_vectors)
+
+    @property
+    def _baseline_builders(self) -> dict[str, Callable[[], Scorer]]:
+        """Functions that build the baselines, by name."""
+        options = self.baseline_options
+        return {
             "popularity": lambda: baselines.Popularity(self.counts),
             "recent_popularity": lambda: baselines.RecentPopularity(
                 self.recent_counts, self.counts
@@ -73,125 +125,92 @@ class ModelRegistry:
                 self.rows, self.counts
             ),
             "decayed_cooccurrence": lambda: baselines.DecayedCooccurrence(
-                self.rows, self.counts, self.options.decayed_cooccurrence
+                self.rows, self.counts, options.decayed_cooccurrence
             ),
             "session_knn": lambda: baselines.SessionKnn(
-                self.rows, self.counts, self.options.session_knn
+                self.rows, self.counts, options.session_knn
             ),
-            "ease": lambda: baselines.Ease(self.rows, self.counts, self.options.ease),
-            "nearest_titles": lambda: baselines.NearestTitles(self.item_vectors),
-        }
-        with self._making:
-            if (model, seed) not in self._made:
-                self._made[model, seed] = (
-                    made[model]()
-                    if model in made
-                    else make_scorer(self.read_network(model, seed), self.item_vectors)
-                )
-            return self._made[model, seed]
-
-    def components(self, named: Named) -> dict[str, blending.Component]:
-        """Make components, each model once, over whichever lengths of history it is blended."""
-        return {
-            name: blending.Component(self.make(component.model, seed), component.history_length)
-            for name, (component, seed) in named.items()
+            "ease": lambda: baselines.Ease(self.rows, self.counts, options.ease),
+            "nearest_titles": lambda: baselines.NearestTitles(self.item_vectors, self._title_index),
         }
 
-    def blend(
-        self, options: BlendOptions, weights: Mapping[str, float], seed: int
-    ) -> blending.Blend:
-        """Make the blend; components of weight 0 are not made.
+    def _build_network_scorer(self, model: str, seed: int) -> Scorer:
+        # TensorFlow takes seconds to import: baselines do not pay for it.
+        from bazar.models.networks.scorers import make_scorer
 
-        Args:
-            options: what is blended.
-            weights: that were chosen, by the name of the component.
-            seed: of the run.
-
-        Raises:
-            InputError: if the weights were chosen for other components.
-        """
-        named = name_components(options, seed)
-        check_weights(named, weights)
-        return blending.Blend(self.components(select_weighted(named, weights)), weights)
-
-    def count_parameters(self, named: Named) -> int:
-        """Parameters of the networks among the components, each network once."""
-        models = {(one.model, seed) for one, seed in named.values() if one.is_network}
-        return sum(self.read_network(model, seed).count_trainable() for model, seed in models)
+        network = self.read_network(model, seed)
+        # Only a network that predicts title vectors searches them.
+        index = self._title_index if network.options.head == "vector" else None
+        return make_scorer(network, self.item_vectors, index)
 
 
-def name_components(blend: BlendOptions, seed: int) -> Named:
-    """Name the components, those of other seeds after the run's own."""
+def name_components(blend: BlendOptions, seed: int) -> NamedComponents:
+    """Name the components of a blend: those of the run's own seed, then those of other seeds."""
     named = {component.name: (component, seed) for component in blend.components}
-    for other in blend.seeds:
+    for other_seed in blend.seeds:
         named |= {
-            f"{component.name}, seed {other}": (component, other)
+            f"{component.name}, seed {other_seed}": (component, other_seed)
             for component in blend.components
-            if component.is_network and other != seed
+            if component.is_network and other_seed != seed
         }
     return named
 
 
-def check_weights(named: Named, weights: Mapping[str, float]) -> None:
-    """Refuse weights that were chosen for other components.
+def check_blend_weights(named: NamedComponents, weights: Mapping[str, float]) -> None:
+    """Check that weights belong to the components of a blend.
 
     Raises:
-        InputError: naming both.
+        InputError: if they were chosen for other components.
     """
     if set(weights) != set(named):
         raise InputError(
-            f"the weights of the blend were chosen for\n  {'; '.join(weights)}\nand blend names\n"
-            f"  {'; '.join(named)}\nRun the pipeline modelling_blend again with these, or this one "
-            "with those"
+            f"The weights of the blend were chosen for\n  {'; '.join(weights)}\nbut the parameters "
+            f"of the blend name\n  {'; '.join(named)}\nRun the pipeline modelling_blend again, or "
+            "set the components and seeds that the weights were chosen for."
         )
 
 
-def select_weighted(named: Named, weights: Mapping[str, float]) -> Named:
+def select_weighted_components(
+    named: NamedComponents, weights: Mapping[str, float]
+) -> NamedComponents:
     """Return the components with a weight above 0."""
     return {name: named[name] for name, weight in weights.items() if weight > 0}
 
 
 def get_network_path(model: str, seed: int) -> str:
-    """The file of a network, as a path within the folder of results, without its suffix.
+    """Return the path of a network's file within the folder of a split, without its suffix.
 
     Args:
-        model: ``classifier``, ``regressor``, or the name of a file.
-        seed: of its training.
+        model: ``classifier``, ``regressor``, or a file name.
+        seed: the seed that the network was trained with.
     """
-    name = model.removesuffix(".keras")
-    return name if seed == DEFAULT_SEED else f"seed_{seed}/{name}"
+    return f"seed_{seed}/{model.removesuffix('.keras')}"
 
 
-Networks = dict[str, Callable[[], RecurrentNetwork]]
-"""What reads each network, by its path within the folder of results."""
-
-
-def make_network_reader(
-    own: dict[str, RecurrentNetwork], seed: int, networks: Networks
-) -> ReadNetwork:
-    """Make what reads the networks of any seed.
+def make_network_reader(networks: NetworkLoaders) -> NetworkReader:
+    """Return a function that loads the trained network of a model and a seed.
 
     Args:
-        own: those of the run's own seed.
-        seed: the run's own.
-        networks: what reads each network, by its path within the folder of results.
+        networks: functions that load the networks.
+
+    Returns:
+        The function. It raises InputError if there is no such network.
     """
 
-    def read(model: str, of_seed: int) -> RecurrentNetwork:
-        if of_seed == seed and model in own:
-            return own[model]
-        file = get_network_path(model, of_seed)
-        if file not in networks and model not in own:
+    def read_network(model: str, seed: int) -> "RecurrentNetwork":
+        path = get_network_path(model, seed)
+        if path in networks:
+            return networks[path]()
+        if model.endswith(".keras"):
             raise InputError(
-                f"blend.components: there is no {file}.keras among the trained networks\nPut it "
-                "and its .sha256 into the folder of this run in data/06_models, or leave it out"
+                f"blend.components: {path}.keras is not among the trained networks. Put it and its "
+                ".sha256 file into the folder of this split in data/06_models, or remove the "
+                "component."
             )
-        if file not in networks:
-            raise InputError(
-                f"blend.seeds: there is no {model} of seed {of_seed}\nTrain it with "
-                f"kedro run --pipelines modelling_{model} --params seed={of_seed} (and the --env "
-                "and split of this run), or leave the seed out"
-            )
-        return networks[file]()
+        raise InputError(
+            f"There is no {model} with seed {seed}. Train it with "
+            f"'kedro run --pipelines modelling_{model} --params seed={seed}' (and the same --env "
+            "and split), or remove the model or its seed from the parameters."
+        )
 
-    return read
+    return read_network

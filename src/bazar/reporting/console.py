@@ -1,89 +1,96 @@
-"""What a run says at its end."""
+"""What `kedro run` prints at the end: the results in short, and the next commands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from bazar.labels import NO_TITLE, PROTOCOL_DESCRIPTIONS, get_model_label, get_protocol_label
-from bazar.reporting.examples import ExampleCustomer
-from bazar.reporting.findings import findings
-from bazar.reproduction.table import cells
+from bazar.labels import (
+    PROTOCOL_DESCRIPTIONS,
+    format_title,
+    get_filter_label,
+    get_model_label,
+    get_protocol_label,
+)
+from bazar.reporting.findings import (
+    Verdict,
+    build_verdict,
+    get_filter_mode,
+    get_validation_ndcg,
+)
 
-_SHOWN = ("hr@1", "ndcg@10", "mrr@20", "hr@10")
-_LAST_PURCHASES = 8
-_REPORT_NETWORKS = {
-    "number": "#",
-    "network": "network",
-    "published_test_loss": "its loss",
-    "published_test_metric": "its metric",
-    "epochs": "epochs",
-    "test_loss": "loss",
-    "mae": "MAE",
-    "mse": "MSE",
-    "hr@10": "HR@10",
-    "ndcg@10": "NDCG@10",
-    "outcome": "outcome",
-}
+MAX_SHOWN_PURCHASES = 8
+_SHOWN_RECOMMENDATIONS = 5
+_SIDE_BY_SIDE_WIDTH = 70
+_COMMAND = ".venv/bin/kedro"
 _LEAKY = (
-    "[bold]shuffled_windows is leaky:[/bold] windows of one customer stand in training and "
-    "test. Not to be compared with leave-one-out figures."
+    "[bold]shuffled_windows is leaky:[/bold] windows of one customer are in training and in test. "
+    "Do not compare these results with those of other protocols."
 )
 
 
 def print_summary(
     metrics: dict[str, Any],
-    example: ExampleCustomer,
+    examples: dict[str, Any],
     report: Path,
     env: str | None = None,
     console: Console | None = None,
     given: Mapping[str, Any] | None = None,
 ) -> None:
-    """Print the metrics, one customer's purchases and recommendations, and where to look next.
+    """Print the verdict, the metrics, one customer's recommendations and the next commands.
 
     Args:
         metrics: the content of ``metrics.json``.
-        example: the customer.
+        examples: the result of :func:`bazar.reporting.examples.build_examples`.
         report: path of the report page.
-        env: the environment of the run, if it was named.
+        env: the configuration environment of the run, if it was named.
         console: where to print; the terminal if None.
-        given: parameters that were given to the run alone.
+        given: parameters that were given on the command line.
     """
     console = console or Console()
+    verdict = build_verdict(metrics)
     console.print()
-    console.print(_metrics_table(metrics))
+    console.print(f"[bold]{escape(verdict.headline)}[/bold]", highlight=False)
+    for sentence in verdict.sentences:
+        console.print(escape(sentence), highlight=False)
+    if verdict.setting is not None:
+        console.print(f"\n{escape(verdict.setting)}", highlight=False)
+    if metrics["models"]:
+        console.print()
+        _print_metrics(metrics, console)
     if metrics["protocol"] == "shuffled_windows":
         console.print(_LEAKY)
     elif metrics["protocol"] != "leave_one_out":
         console.print(
-            f"[bold]{metrics['protocol']}:[/bold] {PROTOCOL_DESCRIPTIONS[metrics['protocol']]}. Not to be "
-            "compared with leave-one-out figures."
+            f"[bold]{metrics['protocol']}:[/bold] "
+            f"{PROTOCOL_DESCRIPTIONS[metrics['protocol']]}. Do not compare these results with "
+            "leave-one-out results."
         )
-    for sentence in findings(metrics):
-        console.print(escape(sentence), highlight=False)
-    console.print()
-    map_batches = Table.grid(padding=(0, 3))
-    map_batches.add_column(ratio=2)
-    map_batches.add_column(ratio=3)
-    map_batches.add_row(
-        _purchases(example),
-        Group(*(_recommendations(example, model) for model in example.recommendations)),
-    )
-    console.print(map_batches)
-    console.print("The report page, with figures and more customers:")
+    if metrics["outdated_models"]:
+        names = ", ".join(get_model_label(model) for model in metrics["outdated_models"])
+        console.print(f"Left out, measured on other data: {escape(names)}.", highlight=False)
+    _print_example(examples, verdict, console)
+    console.print("\nThe report, with figures and more customers. Open it in a browser:")
     console.print(f"    {report}", soft_wrap=True, highlight=False)
-    of_env = f" --env {env}" if env else ""
-    named = {name: value for name, value in (given or {}).items() if name in {"split", "seed"}}
-    of_run = of_env + "".join(f" --{name} {value}" for name, value in named.items())
+    _print_next_commands(env, given or {}, console)
+
+
+def _print_next_commands(env: str | None, given: Mapping[str, Any], console: Console) -> None:
+    env_option = f" --env {env}" if env else ""
+    run_options = "".join(
+        f" --{name} {value}" for name, value in given.items() if name in {"split", "seed"}
+    )
+    console.print("Next:")
+    for command in (f"recommend{env_option}{run_options} --user ID", f"viz run{env_option}"):
+        console.print(f"    {_COMMAND} {command}", soft_wrap=True, highlight=False)
     console.print(
-        f"Next: open it in a browser; `.venv/bin/kedro viz run{of_env}` shows the lineage; "
-        "notebooks/explore.ipynb loads the results; "
-        f"`.venv/bin/kedro recommend{of_run} --user ID` recommends to a customer.",
+        "The first command recommends products to a customer, the second shows the pipelines in a "
+        "browser. notebooks/explore.ipynb loads the results.",
         highlight=False,
     )
 
@@ -91,89 +98,101 @@ def print_summary(
 def print_comparison(
     comparison: dict[str, Any], page: Path, console: Console | None = None
 ) -> None:
-    """Print the models, best first, and which of them is not shown to differ from which.
+    """Print the models, best first, and which of them are not shown to differ.
 
     Args:
         comparison: the content of ``comparison.json``.
-        page: path of the page that has all of it.
+        page: path of the page with all results.
         console: where to print; the terminal if None.
     """
     console = console or Console()
+    title = (
+        f"{comparison['dataset']}, {get_protocol_label(comparison['protocol'])}, "
+        f"{get_filter_label('filtered')}: {comparison['n_test_rows']:,} test rows, "
+        f"{comparison['n_items']:,} products"
+    )
     console.print()
-    console.print(_comparison_table(comparison))
+    _print_table(
+        title,
+        ["#", "model", "seeds", "HR@10", "NDCG@10", "sd", "95% interval", "similar"],
+        _tabulate_comparison(comparison),
+        console,
+        drop_order=["sd", "seeds", "HR@10", "95% interval"],
+        wrapped=["similar"],
+    )
     console.print(
-        "Like: numbers of the models whose NDCG@10 is not shown to differ (paired bootstrap over "
-        "users, Holm's correction). 95% interval: over users. All of it, unfiltered, too:",
+        "sd: standard deviation over seeds. 95% interval: NDCG@10, over customers. similar: the "
+        "models, by number, whose NDCG@10 is not shown to differ (paired bootstrap over customers, "
+        "Holm's correction). All results, also with seen items not filtered:",
         highlight=False,
     )
     console.print(f"    {page}", soft_wrap=True, highlight=False)
 
 
 def print_tuning(best: str, files: dict[str, Path], console: Console | None = None) -> None:
-    """Print the best block that a search has found, and where it and the rest are.
+    """Print the best configuration that tuning found and the paths of its files.
 
     Args:
-        best: the content of ``tuning_best.yml``, which says how to use it.
+        best: the content of ``tuning_best.yml``, which explains how to use it.
         files: path by name of the data set.
         console: where to print; the terminal if None.
     """
     console = console or Console()
     console.print()
     console.print(best, markup=False, highlight=False, soft_wrap=True)
-    for what, name in (
-        ("This block", "tuning_best"),
+    for label, name in (
+        ("These lines", "tuning_best"),
         ("All trials", "tuning_trials"),
-        ("What mattered, and which values were good", "tuning_figure"),
+        ("Importance of each hyperparameter, and the results by its value", "tuning_figure"),
     ):
         if name in files:
-            console.print(f"{what}:\n    {files[name]}", soft_wrap=True, highlight=False)
+            console.print(f"{label}:\n    {files[name]}", soft_wrap=True, highlight=False)
 
 
 def print_reproduction(
-    table: pd.DataFrame, page: Path, split: str, console: Console | None = None
+    rows: Sequence[Mapping[str, str]], page: Path, split: str, console: Console | None = None
 ) -> None:
-    """Print the report's figures beside ours, and where to look next.
+    """Print the published results of the original study beside those of this run.
 
     Args:
-        table: what :func:`bazar.reproduction_table.tabulate` gave, or read back from a file.
+        rows: the text of each cell by column, a row per network.
         page: path of the table as Markdown.
         split: the protocol.
         console: where to print; the terminal if None.
     """
     console = console or Console()
-    shown = Table(
-        title="The report's networks, its figures and ours, history not filtered",
-        title_justify="left",
-        box=box.SIMPLE,
-        padding=0,
-    )
-    for column, heading in _REPORT_NETWORKS.items():
-        is_text = column in {"network", "published_test_metric", "outcome"}
-        shown.add_column(
-            heading,
-            justify="left" if is_text else "right",
-            no_wrap=not is_text,
-            min_width=9 if is_text else None,
-            overflow="fold",
-        )
-    for row in cells(table):
-        shown.add_row(*(escape(row[column]) for column in _REPORT_NETWORKS))
+    headings = {
+        "number": "#",
+        "network": "network",
+        "published_test_loss": "published loss",
+        "published_test_metric": "published metric",
+        "epochs": "epochs",
+        "test_loss": "loss",
+        "mae": "MAE",
+        "mse": "MSE",
+        "hr@10": "HR@10",
+        "ndcg@10": "NDCG@10",
+        "outcome": "outcome",
+    }
     console.print()
-    console.print(shown)
+    _print_table(
+        "Networks of the original study: published results and results of this run, "
+        + get_filter_label("unfiltered"),
+        list(headings.values()),
+        [[row[column] for column in headings] for row in rows],
+        console,
+        drop_order=["epochs", "MSE", "MAE", "published loss", "loss", "outcome", "NDCG@10"],
+        wrapped=["network", "published metric", "outcome"],
+    )
     if split == "shuffled_windows":
         console.print(_LEAKY)
     else:
         console.print(
-            f"The report's figures are of another protocol than {split}: "
-            "`--params split=shuffled_windows` is nearest to it."
+            f"The published results used another protocol than {split}. "
+            "`--params split=shuffled_windows` is closest to it."
         )
-    console.print("The same with filtered histories, batches and seconds, as Markdown:")
+    console.print("The complete table, with seen items filtered, as Markdown:")
     console.print(f"    {page}", soft_wrap=True, highlight=False)
-    console.print(
-        "Next: docs/report.md says what was wrong in the report; `.venv/bin/python "
-        "benchmarks/mistakes.py` measures what each mistake costs.",
-        highlight=False,
-    )
 
 
 def print_outputs(
@@ -183,7 +202,7 @@ def print_outputs(
 
     Args:
         files: path by name of the data set.
-        env: the environment of the run, if it was named.
+        env: the configuration environment of the run, if it was named.
         console: where to print; the terminal if None.
     """
     if not files:
@@ -192,104 +211,181 @@ def print_outputs(
     console.print("\nWritten:")
     for name, path in files.items():
         console.print(f"    {name}: {path}", soft_wrap=True, highlight=False)
-    of_env = f" --env {env}" if env else ""
+    env_option = f" --env {env}" if env else ""
     console.print(
-        f"Next: `.venv/bin/kedro run{of_env}` makes everything anew, `--pipelines` what is named; "
-        f"`.venv/bin/kedro viz run{of_env}` shows what follows from what.",
+        f"Next: `{_COMMAND} run{env_option}` runs all pipelines, `--pipelines` only those named; "
+        f"`{_COMMAND} viz run{env_option}` shows the pipelines and their data in a browser.",
         highlight=False,
     )
 
 
-def _metrics_table(metrics: dict[str, Any]) -> Table:
-    table = Table(
-        title=f"{metrics['dataset']}, {get_protocol_label(metrics['protocol'])}, history filtered: "
-        f"{metrics['n_test_rows']:,} test rows, {metrics['n_items']:,} items",
-        title_justify="left",
-        box=box.SIMPLE,
-    )
-    table.add_column("model", no_wrap=True)
-    for column in _SHOWN:
-        table.add_column(column.upper(), justify="right", no_wrap=True)
-    table.add_column("95% interval", justify="right", no_wrap=True)
-    for model, figures in metrics["models"].items():
-        filtered = figures["filtered"]
-        low, high = filtered["hr@10_ci95"]
-        table.add_row(
-            get_model_label(model),
-            *(f"{filtered[column]:.4f}" for column in _SHOWN),
-            f"{low:.4f}-{high:.4f}",
-        )
-    return table
-
-
-def _comparison_table(comparison: dict[str, Any]) -> Table:
-    table = Table(
-        title=f"{comparison['dataset']}, {get_protocol_label(comparison['protocol'])}, history filtered: "
-        f"{comparison['n_test_rows']:,} test rows, {comparison['n_items']:,} items",
-        title_justify="left",
-        box=box.SIMPLE,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("model", no_wrap=True)
-    for column in ("seeds", "HR@10", "NDCG@10", "sd", "95% interval"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("like")
-    models = list(comparison["models"])
-    like: dict[str, list[int]] = {model: [] for model in models}
-    for difference in comparison["differences"]:
-        if not difference["filtered"]["ndcg@10"]["real"]:
-            first, second = difference["models"]
-            like[first].append(models.index(second) + 1)
-            like[second].append(models.index(first) + 1)
-    for place, (model, figures) in enumerate(comparison["models"].items(), start=1):
-        ndcg = figures["filtered"]["ndcg@10"]
-        low, high = ndcg["ci95"]
-        table.add_row(
-            str(place),
-            get_model_label(model),
-            str(len(figures["seeds"]) or "–"),
-            f"{figures['filtered']['hr@10']['mean']:.4f}",
-            f"{ndcg['mean']:.4f}",
-            "–" if ndcg["sd"] is None else f"{ndcg['sd']:.4f}",
-            f"{low:.4f}-{high:.4f}",
-            " ".join(map(str, sorted(like[model]))),
-        )
-    return table
-
-
-def _purchases(example: ExampleCustomer) -> RenderableType:
-    table = _numbered_list()
-    first = max(0, len(example.purchases) - _LAST_PURCHASES)
-    for place, purchase in enumerate(example.purchases[first:], start=first + 1):
-        table.add_row(str(place), escape(purchase.title or NO_TITLE))
-    return Group(
-        f"[bold]Customer {escape(example.user_id)}[/bold] bought, the latest last:",
-        table,
-        f"\nand then:\n[bold green]{escape(example.target.title or NO_TITLE)}[/bold green]",
-    )
-
-
-def _recommendations(example: ExampleCustomer, model: str) -> RenderableType:
-    table = _numbered_list()
-    table.add_column(justify="right", no_wrap=True)
-    for item in example.recommendations[model]:
-        title = escape(item.title or NO_TITLE)
-        table.add_row(
-            str(item.rank),
-            f"[bold green]{title} <- bought next[/bold green]" if item.is_target else title,
-            f"{item.score:.4f}",
-        )
-    rank = example.target_rank[model]
-    return Group(
-        f"[bold]{get_model_label(model)}[/bold] recommends, with scores:",
-        table,
-        f"[dim]the product bought next has rank {rank:g}[/dim]\n",
-    )
-
-
-def _numbered_list() -> Table:
+def create_numbered_list() -> Table:
+    """Return an empty table without borders: a column for numbers and one for text."""
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
     return table
+
+
+def _print_table(
+    title: str,
+    headings: list[str],
+    rows: list[list[str]],
+    console: Console,
+    drop_order: list[str],
+    wrapped: Sequence[str] = (),
+) -> None:
+    """Print a table. Leave out columns that the terminal has no room for, and name them.
+
+    Args:
+        title: title of the table.
+        headings: heading of each column.
+        rows: text of each cell.
+        console: where to print.
+        drop_order: headings of the columns that may be left out, the first one first.
+        wrapped: headings of text columns whose cells may be broken into several lines.
+    """
+    left = {"model", *wrapped}
+    widths = {
+        heading: 16
+        if heading in wrapped
+        else max(cell_len(text) for text in [heading, *(row[index] for row in rows)])
+        for index, heading in enumerate(headings)
+    }
+    dropped: list[str] = []
+    while len(dropped) < len(drop_order) and sum(widths.values()) + 2 * len(widths) > console.width:
+        dropped.append(drop_order[len(dropped)])
+        del widths[dropped[-1]]
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for heading in widths:
+        table.add_column(
+            heading,
+            justify="left" if heading in left else "right",
+            no_wrap=heading not in left,
+            overflow="fold",
+        )
+    for row in rows:
+        cells = dict(zip(headings, row, strict=True))
+        table.add_row(*(escape(cells[heading]) for heading in widths))
+    console.print(table)
+    if dropped:
+        shown = [heading for heading in headings if heading in dropped]
+        console.print(
+            f"Columns left out for lack of room: {', '.join(shown)}. Use a wider terminal.",
+            highlight=False,
+        )
+
+
+def _print_metrics(metrics: dict[str, Any], console: Console) -> None:
+    mode = get_filter_mode(metrics)
+    models = metrics["models"]
+    rows = []
+    for model in sorted(models, key=lambda name: -get_validation_ndcg(models[name])):
+        results = models[model][mode]
+        validation = models[model]["validation_ndcg@10"]
+        rows.append(
+            [
+                get_model_label(model),
+                "–" if validation is None else f"{validation:.4f}",
+                f"{results['hr@10']:.4f}",
+                "{:.4f}-{:.4f}".format(*results["hr@10_ci95"]),
+                *(f"{results[metric]:.4f}" for metric in ("ndcg@10", "hr@1")),
+            ]
+        )
+    _print_table(
+        f"{metrics['dataset']}, {get_protocol_label(metrics['protocol'])}, "
+        f"{get_filter_label(mode)}: {metrics['n_test_rows']:,} test rows, "
+        f"{metrics['n_items']:,} products",
+        ["model", "validation", "HR@10", "95% interval", "NDCG@10", "HR@1"],
+        rows,
+        console,
+        drop_order=["HR@1", "95% interval", "NDCG@10", "validation"],
+    )
+    console.print(
+        "validation: NDCG@10 on the validation part, which chooses the model. The other columns "
+        "describe the test part.",
+        highlight=False,
+    )
+
+
+def _tabulate_comparison(comparison: dict[str, Any]) -> list[list[str]]:
+    models = list(comparison["models"])
+    similar: dict[str, list[int]] = {model: [] for model in models}
+    for difference in comparison["differences"]:
+        if not difference["filtered"]["ndcg@10"]["real"]:
+            first, second = difference["models"]
+            similar[first].append(models.index(second) + 1)
+            similar[second].append(models.index(first) + 1)
+    rows = []
+    for number, (model, results) in enumerate(comparison["models"].items(), start=1):
+        ndcg = results["filtered"]["ndcg@10"]
+        rows.append(
+            [
+                str(number),
+                get_model_label(model),
+                str(len(results["seeds"]) or "–"),
+                f"{results['filtered']['hr@10']['mean']:.4f}",
+                f"{ndcg['mean']:.4f}",
+                "–" if ndcg["sd"] is None else f"{ndcg['sd']:.4f}",
+                "{:.4f}-{:.4f}".format(*ndcg["ci95"]),
+                " ".join(map(str, sorted(similar[model]))),
+            ]
+        )
+    return rows
+
+
+def _print_example(examples: dict[str, Any], verdict: Verdict, console: Console) -> None:
+    """Print one customer with the list of the recommended model, or of the best other model."""
+    if not examples["examples"] or not examples["models"]:
+        return
+    # Examples are sorted by the length of the history: the middle one is a typical customer.
+    example = examples["examples"][len(examples["examples"]) // 2]
+    models: list[str] = examples["models"]
+    model = verdict.model if verdict.model is not None and verdict.model in models else models[0]
+    console.print()
+    parts = [_format_purchases(example), _format_recommendations(example, model)]
+    if console.width < _SIDE_BY_SIDE_WIDTH:
+        console.print(*parts, sep="\n")
+        return
+    grid = Table.grid(padding=(0, 3))
+    grid.add_column(ratio=1, overflow="fold")
+    grid.add_column(ratio=1, overflow="fold")
+    grid.add_row(*parts)
+    console.print(grid)
+
+
+def _format_purchases(example: dict[str, Any]) -> RenderableType:
+    table = create_numbered_list()
+    first = max(0, len(example["purchases"]) - MAX_SHOWN_PURCHASES)
+    for number, purchase in enumerate(example["purchases"][first:], start=first + 1):
+        table.add_row(str(number), _format_product(purchase))
+    return Group(
+        f"[bold]Customer {escape(example['user_id'])}[/bold]\nbought, latest last:",
+        table,
+        f"and next:\n[bold]{_format_product(example['target'])}[/bold]",
+    )
+
+
+def _format_recommendations(example: dict[str, Any], model: str) -> RenderableType:
+    table = create_numbered_list()
+    found = False
+    for item in example["recommendations"][model]:
+        found = found or item["is_target"]
+        if item["rank"] > _SHOWN_RECOMMENDATIONS:
+            continue
+        title = _format_product(item)
+        table.add_row(
+            str(item["rank"]),
+            f"[bold green]{title} <- bought next[/bold green]" if item["is_target"] else title,
+        )
+    rank = f"rank {example['target_rank'][model]:.10g}"
+    return Group(
+        f"[bold]{escape(get_model_label(model))}[/bold]\nrecommends:",
+        table,
+        f"[dim]The product bought next has {rank}"
+        f"{'' if found else ': it is not among the ten'}.[/dim]",
+    )
+
+
+def _format_product(product: dict[str, Any]) -> str:
+    return escape(format_title(product["title"], product["item_id"]))

@@ -1,87 +1,350 @@
-"""One page that says how good the models are, and shows what they recommend."""
+"""The verdict of a run and the comparison of each model with the baselines, in sentences."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from bazar.config.models import BASELINES
-from bazar.labels import get_model_label
+from bazar.config.networks import REPRODUCED
+from bazar.labels import get_filter_label, get_model_label
+
+Metrics = dict[str, Any]
+
+LIST_LENGTH = 10
+# From this share of test targets on, the verdict points to the results with seen items.
+_NOTABLE_REPEAT_SHARE = 0.05
+_SETTINGS_FILE = "conf/<env>/parameters_recommendation.yml"
+_FRACTIONS = [(1, 5), (1, 4), (3, 10), (1, 3), (2, 5), (1, 2), (3, 5), (2, 3), (7, 10), (3, 4),
+              (4, 5), (9, 10)]  # fmt: skip
 
 
-def findings(metrics: dict[str, Any]) -> list[str]:
-    """Say what the numbers say, and no more: who leads, and whether models beat the baselines.
+@dataclass(frozen=True)
+class Verdict:
+    """The result of a run for a reader who knows no metrics.
 
-    A model is said to beat another when their 95% intervals of HR@10 are apart. Where they
-    overlap, it is said which value is higher, and that the difference is not settled.
-
-    Args:
-        metrics: the content of ``metrics.json``.
-
-    Returns:
-        A sentence on the model that leads, then one for each model that is no baseline, if there are
-        baselines.
+    Attributes:
+        headline: which model to use and how good it is, or why the run does not show it.
+        sentences: qualifications of the headline.
+        model: the recommended model; None if the results cannot rank the models.
+        setting: YAML to put into the configuration; None if nothing needs to change.
     """
-    filtered = {
-        name: _Estimate(figures["filtered"]["hr@10"], *figures["filtered"]["hr@10_ci95"])
-        for name, figures in metrics["models"].items()
-    }
-    best = max(filtered, key=lambda name: filtered[name].value)
-    close = [
-        _in_sentence(name)
-        for name in filtered
-        if name != best and filtered[name].high >= filtered[best].low
-    ]
-    leads = (
-        f"{get_model_label(best)}{', a baseline,' if best in BASELINES else ''} has the highest HR@10 "
-        f"with the history filtered, {filtered[best]}"
-    )
-    said = [f"{leads}."]
-    if len(close) == 1:
-        said = [f"{leads}; the interval of {close[0]} overlaps."]
-    elif close:
-        said = [f"{leads}; the intervals of {', '.join(close[:-1])} and {close[-1]} overlap."]
-    baselines = [name for name in BASELINES if name in filtered]
-    if not baselines:
-        return said
-    best_floor = max(baselines, key=lambda name: filtered[name].value)
-    first_floor = "popularity" if "popularity" in baselines else best_floor
-    for model in (name for name in filtered if name not in baselines):
-        told = [
-            _compare(
-                filtered[model],
-                filtered[baseline],
-                f"{'the best baseline, ' if baseline == best_floor else ''}{_in_sentence(baseline)}",
-            )
-            for baseline in dict.fromkeys([first_floor, best_floor])
-        ]
-        said.append(f"{get_model_label(model)} ({filtered[model].value:.4f}) {'; it '.join(told)}.")
-    return said
 
-
-def _in_sentence(model: str) -> str:
-    """A baseline's name without a capital, unless it is an abbreviation."""
-    name = get_model_label(model)
-    return name[0].lower() + name[1:] if model in BASELINES and name[1:2].islower() else name
+    headline: str
+    sentences: list[str] = field(default_factory=list)
+    model: str | None = None
+    setting: str | None = None
 
 
 @dataclass(frozen=True)
 class _Estimate:
-    """A value and the ends of its 95% interval."""
+    """A share and its 95% interval."""
 
     value: float
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return f"{self.value:.4f} (95% interval {self.low:.4f} to {self.high:.4f})"
+    def format_interval(self) -> str:
+        return f"{_format_percent(self.low)} to {_format_percent(self.high)}"
+
+
+def build_verdict(metrics: Metrics) -> Verdict:
+    """Choose a model by validation NDCG@10 and describe its test results.
+
+    The test results never choose the model. The reproduction's networks cannot be chosen, since
+    the bundle cannot recommend with them.
+
+    Args:
+        metrics: the content of ``metrics.json``.
+    """
+    models = metrics["models"]
+    if not models:
+        return Verdict("No model has been measured yet.", ["Run `kedro run` to train the models."])
+    for explain in (_explain_leak, _explain_small_catalogue, _explain_no_hits, _explain_equal):
+        if (verdict := explain(metrics)) is not None:
+            return verdict
+    best = select_best_model(metrics)
+    if best is None:
+        return Verdict(
+            "No model can be chosen: no model has a validation NDCG@10 above 0.",
+            ["The tables show the results on the test part, which must not choose the model."],
+        )
+    sentences = [_qualify(metrics, best), *_describe_repeats(metrics)]
+    setting = format_models_setting(metrics, best)
+    if setting is not None:
+        first = _name_in_sentence(metrics["recommendation_models"][0])
+        sentences.append(
+            f"Recommendations currently come from {first}. To switch, set these lines in "
+            f"`{_SETTINGS_FILE}` and run `kedro run --pipelines recommendation`:"
+        )
+    return Verdict(_write_headline(metrics, best), sentences, best, setting)
+
+
+def select_best_model(metrics: Metrics, among: Iterable[str] | None = None) -> str | None:
+    """Return the model with the highest validation NDCG@10, or None if no value is above 0.
+
+    Args:
+        metrics: the content of ``metrics.json``.
+        among: candidates; by default, all models that a bundle can recommend with.
+    """
+    if among is None:
+        among = [model for model in metrics["models"] if model not in REPRODUCED.values()]
+    values = {model: get_validation_ndcg(metrics["models"][model]) for model in among}
+    best = max(values, key=lambda model: values[model], default=None)
+    return best if best is not None and values[best] > 0 else None
+
+
+def get_validation_ndcg(results: dict[str, Any]) -> float:
+    """Return the validation NDCG@10 of a model's results, -inf if there is none."""
+    value = results.get("validation_ndcg@10")
+    return -math.inf if value is None or math.isnan(value) else float(value)
+
+
+def get_filter_mode(metrics: Metrics) -> str:
+    """Return ``filtered`` or ``unfiltered``: what the bundle is configured to recommend."""
+    return "filtered" if metrics.get("filter_seen", True) else "unfiltered"
+
+
+def can_rank_models(metrics: Metrics) -> bool:
+    """Whether the test results distinguish the models at all."""
+    checks = (_explain_small_catalogue, _explain_no_hits, _explain_equal)
+    return bool(metrics["models"]) and all(explain(metrics) is None for explain in checks)
+
+
+def format_models_setting(metrics: Metrics, best: str) -> str | None:
+    """Return the YAML that makes a model the first of the bundle, None if it already is.
+
+    Args:
+        metrics: the content of ``metrics.json``.
+        best: the model.
+    """
+    current = metrics.get("recommendation_models") or []
+    if not current or current[0] == best:
+        return None
+    names = [best, *(model for model in current if model != best and model in metrics["models"])]
+    return f"recommendation:\n  models: [{', '.join(names)}]"
+
+
+def describe_share(share: float) -> str:
+    """Describe a share in words, such as ``about 1 in 5``.
+
+    Args:
+        share: from 0 to 1.
+    """
+    if share <= 0:
+        return "no"
+    if share > 0.95:
+        return "almost all" if share < 1 else "all"
+    if share < 0.18:
+        one_in = round(1 / share)
+        digits = len(str(one_in))
+        return f"about 1 in {round(one_in, min(0, 2 - digits)):,}"
+    part, of = min(_FRACTIONS, key=lambda fraction: abs(fraction[0] / fraction[1] - share))
+    return f"about {part} in {of}"
+
+
+def list_findings(metrics: Metrics) -> list[str]:
+    """Compare each model with popularity and with the best baseline, a sentence for each model.
+
+    A model is said to beat a baseline if their 95% intervals of HR@10 do not overlap.
+
+    Args:
+        metrics: the content of ``metrics.json``.
+
+    Returns:
+        A sentence for each model that is not a baseline; nothing if there are no baselines.
+    """
+    mode = get_filter_mode(metrics)
+    estimates = _estimate_hit_rates(metrics, mode)
+    baselines = [name for name in BASELINES if name in estimates]
+    if not baselines:
+        return []
+    best_baseline = max(baselines, key=lambda name: estimates[name].value)
+    first_baseline = "popularity" if "popularity" in baselines else best_baseline
+    sentences = []
+    for model in (name for name in estimates if name not in baselines):
+        comparisons = []
+        for baseline in dict.fromkeys([first_baseline, best_baseline]):
+            name = _name_in_sentence(baseline)
+            name = f"the best baseline, {name}" if baseline == best_baseline else name
+            comparisons.append(_compare(estimates[model], estimates[baseline], name))
+        label = f"{get_model_label(model)} ({_format_percent(estimates[model].value)})"
+        sentences.append(f"{label} {'; it '.join(comparisons)}.")
+    return sentences
+
+
+def _explain_leak(metrics: Metrics) -> Verdict | None:
+    if metrics["protocol"] != "shuffled_windows":
+        return None
+    return Verdict(
+        "Do not choose a model by this run: its split leaks test data into training.",
+        [
+            "The protocol shuffled_windows puts overlapping windows of one customer into training "
+            "and test. It only reproduces earlier work. The results are too good for a shop and "
+            "not comparable with those of other protocols.",
+            "Run `kedro run --params split=leave_one_out` to choose a model.",
+        ],
+    )
+
+
+def _explain_small_catalogue(metrics: Metrics) -> Verdict | None:
+    if metrics["n_items"] > LIST_LENGTH:
+        return None
+    return Verdict(
+        f"The catalogue is too small to compare models: it has {metrics['n_items']} products.",
+        [
+            f"A list of {LIST_LENGTH} recommendations holds the complete catalogue, so every model "
+            "always finds the next purchase."
+        ],
+    )
+
+
+def _explain_no_hits(metrics: Metrics) -> Verdict | None:
+    mode = get_filter_mode(metrics)
+    if any(results[mode]["hr@10"] > 0 for results in metrics["models"].values()):
+        return None
+    headline = f"No model has the next purchase among its {LIST_LENGTH} products"
+    if mode == "unfiltered":
+        return Verdict(f"{headline}.", [f"HR@10 is 0 for all models, {get_filter_label(mode)}."])
+    sentences = [
+        f"{_format_percent(metrics['repeat_share'])} of the next purchases are products that the "
+        "customer had bought before. Filtered lists leave such products out, so they cannot "
+        "contain them."
+    ]
+    rates = [results["unfiltered"]["hr@10"] for results in metrics["models"].values()]
+    if max(rates) > 0:
+        sentences.append(
+            "With seen items not filtered, HR@10 is between "
+            f"{_format_percent(min(rates))} and {_format_percent(max(rates))}: see the unfiltered "
+            f"results. If your customers buy again, set these lines in `{_SETTINGS_FILE}` and run "
+            "`kedro run`:"
+        )
+    return Verdict(
+        f"{headline} when seen items are filtered.",
+        sentences,
+        setting="recommendation:\n  filter_seen: false" if max(rates) > 0 else None,
+    )
+
+
+def _explain_equal(metrics: Metrics) -> Verdict | None:
+    mode = get_filter_mode(metrics)
+    rates = [(found[mode]["hr@10"], found[mode]["ndcg@10"]) for found in metrics["models"].values()]
+    if len(rates) < 2 or any(
+        abs(value - first) > 1e-9
+        for rate in rates
+        for value, first in zip(rate, rates[0], strict=True)
+    ):
+        return None
+    return Verdict(
+        "All models have the same results: this data cannot show which one to use.",
+        [
+            f"HR@10 is {_format_percent(rates[0][0])} for each of the {len(rates)} models, on "
+            f"{metrics['n_test_rows']:,} test rows. More customers or more products are needed."
+        ],
+    )
+
+
+def _write_headline(metrics: Metrics, best: str) -> str:
+    share = metrics["models"][best][get_filter_mode(metrics)]["hr@10"]
+    name = _name_in_sentence(best)
+    words = describe_share(share)
+    if best not in BASELINES or set(metrics["models"]) <= set(BASELINES):
+        advice = f"Use {name}: {words}"
+    elif best == "nearest_titles":
+        advice = f"No trained network is needed: with {name}, {words}"
+    else:
+        advice = f"Counting is enough: with {name}, {words}"
+    if metrics["protocol"] == "temporal":
+        return f"{advice} purchases are among the ten products recommended before them."
+    return f"{advice} customers see their next purchase among ten products."
+
+
+def _qualify(metrics: Metrics, best: str) -> str:
+    """Describe how certain the advantage of a model is, on the test part."""
+    estimates = _estimate_hit_rates(metrics, get_filter_mode(metrics))
+    baselines = [name for name in BASELINES if name in estimates]
+    networks = [name for name in estimates if name not in baselines]
+    own = f"{_format_percent(estimates[best].value)} of {_name_rows(metrics)}"
+    if not networks:
+        return f"It reaches {own}. Only baselines were run: no network was trained to compare with."
+    if not baselines:
+        return f"It reaches {own}. No baseline was run, so it is unknown whether it is needed."
+    if best in baselines:
+        candidates = [name for name in networks if name not in REPRODUCED.values()]
+        rival = select_best_model(metrics, candidates or networks) or networks[0]
+        return (
+            f"It reaches {own}. The best trained model on the validation part, "
+            f"{_name_in_sentence(rival)}, reaches {_format_percent(estimates[rival].value)}. "
+            f"{_format_intervals(estimates[best], estimates[rival])}."
+        )
+    rival = max(baselines, key=lambda name: estimates[name].value)
+    return _describe_advantage(estimates[best], estimates[rival], rival, own)
+
+
+def _describe_advantage(model: _Estimate, baseline: _Estimate, name: str, own: str) -> str:
+    known = f"the best baseline, {_name_in_sentence(name)}"
+    against = f"{own} against {_format_percent(baseline.value)}"
+    intervals = _format_intervals(model, baseline)
+    if model.low > baseline.high:
+        return f"It beats {known}: {against}. {intervals}, do not overlap."
+    if model.value > baseline.value:
+        return (
+            f"It is ahead of {known} ({against}), but this is not certain. {intervals}, overlap. "
+            "`kedro run --pipelines comparison` is a more sensitive test."
+        )
+    return (
+        f"It does not beat {known} ({against}): counting may be enough for this data. {intervals}."
+    )
+
+
+def _describe_repeats(metrics: Metrics) -> list[str]:
+    share = metrics["repeat_share"]
+    if get_filter_mode(metrics) != "filtered" or share < _NOTABLE_REPEAT_SHARE:
+        return []
+    return [
+        f"{_format_percent(share)} of the next purchases are products that the customer had bought "
+        "before. The lists leave such products out, so they miss all of these. If your customers "
+        "buy products again, compare the results with seen items not filtered, and consider "
+        "`recommendation.filter_seen: false`."
+    ]
+
+
+def _name_rows(metrics: Metrics) -> str:
+    """Name what a test row is: a customer, where each customer has one row."""
+    one_each = metrics["protocol"] in ("leave_one_out", "cold_items")
+    return f"the {metrics['n_test_rows']:,} test {'customers' if one_each else 'purchases'}"
+
+
+def _format_intervals(first: _Estimate, second: _Estimate) -> str:
+    return f"The 95% intervals, {first.format_interval()} and {second.format_interval()}"
+
+
+def _estimate_hit_rates(metrics: Metrics, mode: str) -> dict[str, _Estimate]:
+    return {
+        name: _Estimate(results[mode]["hr@10"], *results[mode]["hr@10_ci95"])
+        for name, results in metrics["models"].items()
+    }
+
+
+def _name_in_sentence(model: str) -> str:
+    """Return the name of a model as it is written within a sentence."""
+    label = get_model_label(model)
+    if model in ("blend", "classifier", "regressor"):
+        return f"the {label.lower()}"
+    return label[0].lower() + label[1:] if model in BASELINES and label[1:2].islower() else label
+
+
+def _format_percent(share: float) -> str:
+    return f"{share:.2%}" if 0 < share < 0.01 else f"{share:.1%}"
 
 
 def _compare(model: _Estimate, baseline: _Estimate, name: str) -> str:
-    against = f"{name} ({baseline.value:.4f})"
+    against = f"{name} ({_format_percent(baseline.value)})"
     if model.low > baseline.high:
         return f"beats {against}"
     if model.high < baseline.low:
-        return f"does not beat {against}: it is worse"
+        return f"is worse than {against}"
     if model.value > baseline.value:
-        return f"is above {against}, but their intervals overlap: it is not shown to beat it"
-    where = "below it" if model.value < baseline.value else "equal to it"
-    return f"does not beat {against}: it is {where}, and their intervals overlap"
+        return f"is above {against}, but the intervals overlap"
+    relation = "below" if model.value < baseline.value else "equal to"
+    return f"does not beat {against}: it is {relation} it, and the intervals overlap"

@@ -1,41 +1,46 @@
-"""Whether what stands close together in a space of vectors is alike in something else."""
+"""Purity of neighbourhoods: whether items with similar vectors have the same label."""
 
 import numpy as np
 
-# Bounds the memory to this times the number of items.
-_ROWS_AT_A_TIME = 1024
+from bazar.data.vector_search import CosineIndex
 
 
-def nearest(vectors: np.ndarray, k: int) -> np.ndarray:
-    """Find the nearest of each item by cosine, itself left out, equals in order of their place.
+def find_neighbours(vectors: np.ndarray, k: int) -> np.ndarray:
+    """Find the nearest other items of each item by cosine.
+
+    Items with equal cosines come in ascending order.
 
     Args:
-        vectors: shape (items, dimension), float, of length 1.
-        k: how many of each; all others where there are fewer.
+        vectors: shape (items, dimension), float, unit vectors.
+        k: number of neighbours of each item; all other items if there are fewer.
 
     Returns:
-        Shape (items, min(k, items - 1)), int64: places of items, the nearest first.
+        Shape (items, min(k, items - 1)), int64: rows of ``vectors``, the nearest first.
 
     Raises:
         ValueError: if there are fewer than two items.
     """
-    if len(vectors) < 2:
-        raise ValueError(f"neighbours need two items or more, there are {len(vectors)}")
-    found = []
-    for start in range(0, len(vectors), _ROWS_AT_A_TIME):
-        cosines = vectors[start : start + _ROWS_AT_A_TIME] @ vectors.T
-        # By place, not as the first that is found: a twin is as near as the item itself.
-        own = np.arange(len(cosines))
-        cosines[own, start + own] = -np.inf
-        found.append(np.argsort(-cosines, axis=1, kind="stable")[:, : min(k, len(vectors) - 1)])
-    return np.concatenate(found)
+    n_items = len(vectors)
+    _check_item_count(n_items)
+    k = min(k, n_items - 1)
+    # Row 0 of an index is padding, so that items are numbered from 1.
+    padded = np.concatenate([np.zeros((1, vectors.shape[1])), vectors]).astype(np.float32)
+    items, cosines = CosineIndex(padded).search(padded[1:], k + 1)
+    items -= 1
+    order = np.lexsort((items, -cosines), axis=1)
+    items = np.take_along_axis(items, order, axis=1)
+    # Leave out the item itself. If it is not among the k + 1 found because more than k others have
+    # the same vector, leave out the last.
+    is_other = items != np.arange(n_items)[:, None]
+    is_other[is_other.all(axis=1), -1] = False
+    return items[is_other].reshape(n_items, k)
 
 
 def compute_own_shares(neighbours: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Share of each item's neighbours that have its own label: how pure its neighbourhood is.
+    """Compute the share of each item's neighbours that have the item's own label.
 
     Args:
-        neighbours: shape (items, k), int: what :func:`nearest` gave.
+        neighbours: shape (items, k), int: output of :func:`find_neighbours`.
         labels: shape (items,), such as categories.
 
     Returns:
@@ -45,21 +50,25 @@ def compute_own_shares(neighbours: np.ndarray, labels: np.ndarray) -> np.ndarray
 
 
 def compute_chance_shares(labels: np.ndarray) -> np.ndarray:
-    """Give what :func:`compute_own_shares` is on average if labels are dealt out by chance.
+    """Compute the expected result of :func:`compute_own_shares` for randomly assigned labels.
 
-    Of the other items, ``(n - 1) / (items - 1)`` have the label of an item whose label ``n`` items
-    have. The mean over items is close to the sum of the squared shares of the labels.
+    If ``n`` items have the label of an item, ``(n - 1) / (items - 1)`` of the other items have it.
+    The mean over items is close to the sum of the squared shares of the labels.
 
     Args:
         labels: shape (items,), of two items or more.
 
     Returns:
-        Shape (items,), float64: the chance of each item, given its label.
+        Shape (items,), float64: the expected share of each item, given its label.
 
     Raises:
         ValueError: if there are fewer than two items.
     """
-    if len(labels) < 2:
-        raise ValueError(f"neighbours need two items or more, there are {len(labels)}")
+    _check_item_count(len(labels))
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     return (counts[codes] - 1) / (len(labels) - 1)
+
+
+def _check_item_count(n_items: int) -> None:
+    if n_items < 2:
+        raise ValueError(f"Neighbours need at least 2 items, got {n_items}.")

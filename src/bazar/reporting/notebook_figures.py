@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito's palette without its yellow, which is hard to see on white. Shapes tell apart, too.
+# Okabe and Ito's palette without its yellow, which is hard to see on white. Shapes differ, too.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1d2330")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _OTHER = "#b5b9c0"
@@ -18,11 +18,12 @@ _DPI = 90
 
 
 def plot_label_map(spaces: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
-    """Items as points of one or more planes, each in the colour and shape of its label.
+    """Plot items as points of one or more planes, in the colour and shape of their label.
 
     Args:
-        spaces: by the title of the panel, the coordinates of all items: shape (items, 2), float.
-        labels: shape (items,), texts. The seven most frequent get colours; the others are grey.
+        spaces: coordinates of all items by title of the panel, each of shape (items, 2), float.
+        labels: shape (items,), text. The seven most frequent labels get a colour; all others are
+            grey.
     """
     names, counts = np.unique(labels, return_counts=True)
     frequent = names[np.argsort(-counts, kind="stable")][: len(_COLOURS)]
@@ -39,38 +40,38 @@ def plot_label_map(spaces: Mapping[str, np.ndarray], labels: np.ndarray) -> Figu
             )  # fmt: skip
         axes.set_xlabel("first axis")
         axes.set_ylabel("second axis")
-        # The axes of such a map have no unit.
+        # The axes of a map have no unit.
         axes.set_xticks([])
         axes.set_yticks([])
-        _plain(axes, title)
-    handles, told = panels[0].get_legend_handles_labels()
+        _style_axes(axes, title)
+    handles, texts = panels[0].get_legend_handles_labels()
     figure.legend(
-        handles, told, loc="outside lower center", ncols=4, frameon=False, markerscale=1.8
+        handles, texts, loc="outside lower center", ncols=4, frameon=False, markerscale=1.8
     )
     return figure
 
 
 def plot_interval_dots(panels: Mapping[str, Mapping[str, pd.DataFrame]], measured: str) -> Figure:
-    """Values with their intervals, the first on top; a line marks 0 where an interval reaches it.
+    """Plot values with their intervals, the first on top. A line marks 0 if an interval reaches it.
 
     Args:
-        panels: by the title of the panel, by the name of what was measured: its values, a table
-            ``value, low, high`` whose index tells the lines. All of a panel have the same index.
-        measured: label of the axis of the values, which all panels share.
+        panels: by title of the panel, by name of the series: a table ``value, low, high`` whose
+            index labels the lines. All tables of a panel have the same index.
+        measured: label of the value axis, which all panels share.
     """
-    names = list(dict.fromkeys(name for one in panels.values() for name in one))
-    lines = max(len(table) for one in panels.values() for table in one.values())
+    names = list(dict.fromkeys(name for tables in panels.values() for name in tables))
+    lines = max(len(table) for tables in panels.values() for table in tables.values())
     height = 1.3 + lines * (0.24 + 0.13 * len(names))
     figure = Figure(figsize=(4.7 * len(panels), height), dpi=_DPI, layout="constrained")
     drawn = figure.subplots(1, len(panels), squeeze=False, sharex=True)[0]
     for axes, (title, tables) in zip(drawn, panels.items(), strict=True):
         for name, table in tables.items():
             series = names.index(name)
-            places = np.arange(len(table)) + 0.18 * (series - (len(names) - 1) / 2)
+            positions = np.arange(len(table)) + 0.18 * (series - (len(names) - 1) / 2)
             colour, marker = _COLOURS[series % len(_COLOURS)], _MARKERS[series % len(_MARKERS)]
-            axes.hlines(places, table["low"], table["high"], color=colour, linewidth=1.6)
+            axes.hlines(positions, table["low"], table["high"], color=colour, linewidth=1.6)
             axes.plot(
-                table["value"], places, linestyle="", marker=marker, markersize=5, color=colour,
+                table["value"], positions, linestyle="", marker=marker, markersize=5, color=colour,
                 label=name,
             )  # fmt: skip
         axes.set_yticks(range(lines := len(table)), table.index)
@@ -79,50 +80,50 @@ def plot_interval_dots(panels: Mapping[str, Mapping[str, pd.DataFrame]], measure
         axes.set_xlabel(measured)
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.grid(axis="x", color=_COLOURS[-1], alpha=0.14)
-        for place in range(1, lines):
-            axes.axhline(place - 0.5, color=_COLOURS[-1], alpha=0.14, linewidth=0.8)
-        _plain(axes, title)
-    if any(table["low"].min() < 0 for one in panels.values() for table in one.values()):
+        for line in range(1, lines):
+            axes.axhline(line - 0.5, color=_COLOURS[-1], alpha=0.14, linewidth=0.8)
+        _style_axes(axes, title)
+    if any(table["low"].min() < 0 for tables in panels.values() for table in tables.values()):
         for axes in drawn:
             axes.axvline(0, color=_COLOURS[-1], linewidth=1.2, linestyle=":")
     if len(names) > 1:
-        handles, told = drawn[0].get_legend_handles_labels()
-        figure.legend(handles, told, loc="outside lower center", ncols=4, frameon=False)
+        handles, texts = drawn[0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
 def plot_interval_matrix(
     cells: Mapping[tuple[str, str], tuple[float, float, float]], title: str, row: str, column: str
 ) -> Figure:
-    """Draw a number and its interval for each pair of names; the darker, the higher.
+    """Plot a number and its interval for each pair of names. Darker cells are higher.
 
     Args:
-        cells: value, low and high by the names of the row and the column, of which both are in
-            the order in which they are first named. Where there is none, the field stays empty.
+        cells: ``(value, low, high)`` by name of the row and name of the column. Rows and columns
+            are in the order in which they first occur. Pairs that are missing stay empty.
         title: title of the figure.
-        row: what the names of the rows are.
-        column: what the names of the columns are.
+        row: label of the rows.
+        column: label of the columns.
     """
     names = dict.fromkeys(name for pair in cells for name in pair)
     rows, columns = ([name for name in names if name in ends] for ends in zip(*cells, strict=True))
     values = np.full((len(rows), len(columns)), np.nan)
-    for (one, other), (value, _, _) in cells.items():
-        values[rows.index(one), columns.index(other)] = value
+    for (row_name, column_name), (value, _, _) in cells.items():
+        values[rows.index(row_name), columns.index(column_name)] = value
     size = (2.2 + 1.0 * len(columns), 1.7 + 0.62 * len(rows))
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
     axes = figure.subplots()
-    # Up to the middle of the scale, dark letters can be read on every shade.
+    # Dark text is legible on every shade up to the middle of the scale.
     ceiling = 2 * np.nanmax(values) or 1
     axes.imshow(values, cmap=colormaps["Blues"], vmin=0, vmax=ceiling, aspect="auto")
-    for (one, other), (value, low, high) in cells.items():
-        place = (columns.index(other), rows.index(one))
+    for (row_name, column_name), (value, low, high) in cells.items():
+        position = (columns.index(column_name), rows.index(row_name))
         axes.annotate(
-            f"{value:.1f}", place, xytext=(0, 1), textcoords="offset points", ha="center",
+            f"{value:.1f}", position, xytext=(0, 1), textcoords="offset points", ha="center",
             va="bottom", fontsize=11, color=_COLOURS[-1],
         )  # fmt: skip
         axes.annotate(
-            f"{low:.1f}–{high:.1f}", place, xytext=(0, -2), textcoords="offset points", ha="center",
-            va="top", fontsize=8.5, color=_COLOURS[-1],
+            f"{low:.1f}–{high:.1f}", position, xytext=(0, -2), textcoords="offset points",
+            ha="center", va="top", fontsize=8.5, color=_COLOURS[-1],
         )  # fmt: skip
     axes.set_xticks(
         range(len(columns)), [textwrap.fill(name, 13, break_on_hyphens=False) for name in columns]
@@ -131,11 +132,11 @@ def plot_interval_matrix(
     axes.tick_params(length=0)
     axes.set_xlabel(column)
     axes.set_ylabel(row)
-    _plain(axes, title)
+    _style_axes(axes, title)
     axes.spines[:].set_visible(False)
     return figure
 
 
-def _plain(axes: Axes, title: str) -> None:
+def _style_axes(axes: Axes, title: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, loc="left", fontsize=11, weight="bold")

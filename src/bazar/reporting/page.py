@@ -1,18 +1,26 @@
-"""One page that says how good the models are, and shows what they recommend."""
+"""The report of a run: one HTML page that needs no other file and makes no request."""
 
+import base64
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup, escape
 
 from bazar.config.models import BASELINES
 from bazar.evaluation.metrics import FILTER_MODES
-from bazar.labels import NO_TITLE, get_model_label, get_protocol_label
-from bazar.reporting.examples import (
-    ExampleCustomer,
+from bazar.labels import (
+    format_title,
+    get_filter_label,
+    get_model_label,
+    get_protocol_label,
 )
 from bazar.reporting.figures import (
     plot_coverage_and_novelty,
@@ -20,141 +28,249 @@ from bazar.reporting.figures import (
     plot_losses,
     plot_slices,
     plot_title_map,
-    to_svg,
+    render_svg,
 )
-from bazar.reporting.findings import findings
-from bazar.reproduction.table import COLUMNS as NETWORK_COLUMNS
-from bazar.reproduction.table import INTERVALS, TEXTS, cells, diverged
+from bazar.reporting.findings import (
+    LIST_LENGTH,
+    build_verdict,
+    can_rank_models,
+    get_filter_mode,
+    get_validation_ndcg,
+    list_findings,
+)
 
-_FIGURES = ["hr@1", "hr@5", "hr@10", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20"]
-COLUMNS = [*_FIGURES, "coverage@10", "novelty@10"]
+Json = dict[str, Any]
+
+COLUMNS = [
+    "hr@10", "ndcg@10", "hr@1", "hr@5", "hr@20", "ndcg@5", "ndcg@20", "mrr@20", "coverage@10",
+    "novelty@10",
+]  # fmt: skip
 SLICES = {
     "by_history_length": "purchases before the target",
-    "by_target_popularity": "times that the target was bought in the training part",
+    "by_target_popularity": "purchases of the target in the training part",
 }
 _SLICE_CAPTIONS = {
-    "by_history_length": "What to see: from left to right, customers of whom more is known. A "
-    "model that makes use of long histories does not fall behind the others to the right.",
-    "by_target_popularity": "What to see: from left to right, products that were bought more "
-    "often. A model whose points are high on the right alone recommends what everybody buys.",
+    "by_history_length": "How to read it: further to the right are customers with more purchases. "
+    "A model that uses long histories well stays ahead on the right.",
+    "by_target_popularity": "How to read it: further to the right are products that were bought "
+    "more often. A model that is good only on the right recommends what everybody buys.",
 }
 
 
 @dataclass(frozen=True)
-class ReportData:
-    """What the page is made of.
+class ReproductionTable:
+    """The table of the original study's networks, as text.
 
     Attributes:
-        metrics: the content of ``metrics.json``.
-        training_logs: training log by model, a row per epoch.
-        title_coverage: ``title_source, products, interactions, examples``.
-        rejects: ``read_as, source_file, reason, count, examples``.
-        ingestion_counts: ``read_as, source_file, rows_read, rows_kept, rows_rejected``.
-        joining_counts: ``step, interactions, users``.
-        examples: the customers to show.
-        title_map: what :func:`bazar.title_map.map_products` gave.
-        reproduction: what :func:`bazar.reproduction_table.tabulate` gave; without rows where
-            those networks were not trained.
-        settings: short facts about the run, by name.
+        headings: heading by column.
+        text_columns: the columns that hold text; all others hold numbers.
+        rows: the text of each cell by column, a dictionary per row.
+        notes: sentences below the table.
     """
 
-    metrics: dict[str, Any]
-    training_logs: Mapping[str, pd.DataFrame]
-    title_coverage: pd.DataFrame
-    rejects: pd.DataFrame
-    ingestion_counts: pd.DataFrame
-    joining_counts: pd.DataFrame
-    examples: list[ExampleCustomer]
-    title_map: pd.DataFrame
-    reproduction: pd.DataFrame
-    settings: dict[str, str]
+    headings: Mapping[str, str]
+    text_columns: frozenset[str]
+    rows: list[dict[str, str]]
+    notes: list[str]
 
 
-def render_report(data: ReportData) -> str:
-    """Render the page: one file, no request to anywhere.
+def render_report(
+    metrics: Json,
+    examples: Json,
+    ingestion_summary: Mapping[str, pd.DataFrame],
+    joining_summary: Mapping[str, pd.DataFrame],
+    title_map: pd.DataFrame,
+    reproduction: ReproductionTable | None = None,
+) -> str:
+    """Render the report. All text from the data is escaped.
 
     Args:
-        data: what the page is made of.
+        metrics: the content of ``metrics.json``.
+        examples: the result of :func:`bazar.reporting.examples.build_examples`.
+        ingestion_summary: ``rejects`` (``read_as, source_file, reason, count, examples``) and
+            ``counts`` (``read_as, source_file, rows_read, rows_kept, rows_rejected``).
+        joining_summary: ``counts`` (``step, interactions, users``) and ``title_coverage``
+            (``title_source, products, interactions, examples``).
+        title_map: the result of :func:`bazar.reporting.title_map.map_products`; may be empty.
+        reproduction: the table of the original study's networks, if they were trained.
 
     Returns:
-        HTML; all text that comes from data is escaped.
+        The HTML of the page.
     """
+    environment = _create_environment()
+    script = environment.get_template("report.js.j2").render()
+    coverage = joining_summary["title_coverage"]
+    return environment.get_template("report.html.j2").render(
+        metrics=metrics,
+        models=_sort_models(metrics),
+        baselines=BASELINES,
+        filter_modes=sorted(FILTER_MODES, key=lambda mode: mode != get_filter_mode(metrics)),
+        bars_mode=_choose_bars(metrics),
+        verdict=build_verdict(metrics),
+        findings=list_findings(metrics),
+        columns=COLUMNS,
+        slices=SLICES,
+        slice_captions=_SLICE_CAPTIONS,
+        best_of=_find_best_values(metrics),
+        settings=_describe_settings(metrics),
+        drawings=_draw_figures(metrics, title_map),
+        n_mapped=len(title_map),
+        has_categories=bool(title_map["category"].notna().any()),
+        reproduction=reproduction,
+        customers=examples,
+        list_length=LIST_LENGTH,
+        search_data=htmlsafe_json_dumps(_build_search_data(metrics, examples), dumps=_dump_compact),
+        rejects=ingestion_summary["rejects"].to_dict("records"),
+        ingestion_counts=ingestion_summary["counts"].to_dict("records"),
+        joining_counts=joining_summary["counts"].to_dict("records"),
+        title_coverage=coverage.to_dict("records"),
+        covered=coverage[["products", "interactions"]].sum().to_dict(),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+@cache
+def _create_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("bazar.reporting", "templates"),
-        autoescape=True,
+        autoescape=lambda name: name is not None and ".html." in name,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["date"] = _date
-    environment.filters["figure"] = lambda value: f"{value:.4f}"
-    environment.filters["name"] = get_model_label
-    environment.filters["protocol"] = get_protocol_label
-    environment.filters["number"] = lambda value: f"{int(value):,}"
-    environment.filters["share"] = lambda part, whole: f"{part / whole:.1%}" if whole else "–"
-    metrics = data.metrics
-    return environment.get_template("report.html.j2").render(
-        data=data,
-        metrics=metrics,
-        models=metrics["models"],
-        baselines=BASELINES,
-        filter_modes=FILTER_MODES,
-        no_title=NO_TITLE,
-        columns=COLUMNS,
-        best={filter_mode: _best(metrics, filter_mode) for filter_mode in FILTER_MODES},
-        slices=SLICES,
-        best_of_slices={
-            filter_mode: {name: _best_of_slices(metrics, filter_mode, name) for name in SLICES}
-            for filter_mode in FILTER_MODES
-        },
-        findings=findings(metrics),
-        bars={
-            filter_mode: to_svg(plot_hit_rates(metrics, filter_mode), f"bars-{filter_mode}")
-            for filter_mode in FILTER_MODES
-        },
-        plot_slices={
-            name: to_svg(plot_slices(metrics, name, told, "filtered"), f"points-{name}")
-            for name, told in SLICES.items()
-        },
-        slice_captions=_SLICE_CAPTIONS,
-        beyond_accuracy=to_svg(plot_coverage_and_novelty(metrics, "filtered"), "coverage-novelty"),
-        titles=None if data.title_map.empty else to_svg(plot_title_map(data.title_map), "titles"),
-        categorised=bool(data.title_map["category"].notna().any()),
-        network_columns=NETWORK_COLUMNS,
-        texts=TEXTS,
-        networks=cells(data.reproduction),
-        networks_notes=[INTERVALS, *diverged(data.reproduction)],
-        losses={
-            model: to_svg(
-                plot_losses(
-                    training_log, get_model_label(model), metrics["models"][model]["best_epoch"]
-                ),
-                f"loss-{model}",
-            )
-            for model, training_log in data.training_logs.items()
-            if model in metrics["models"]
-        },
-        rejects=data.rejects.to_dict("records"),
-        title_coverage=data.title_coverage.to_dict("records"),
-        covered=data.title_coverage[["products", "interactions"]].sum().to_dict(),
-        ingestion_counts=data.ingestion_counts.to_dict("records"),
-        joining_counts=data.joining_counts.to_dict("records"),
-    )
+    environment.filters |= {
+        "date": _format_date,
+        "metric": lambda value: f"{value:.4f}",
+        "model": get_model_label,
+        "protocol": get_protocol_label,
+        "seen_items": get_filter_label,
+        "number": lambda value: f"{int(value):,}",
+        "sentence": _mark_code,
+        "share": lambda part, total: f"{part / total:.1%}" if total else "–",
+    }
+    environment.globals["format_title"] = format_title
+    return environment
 
 
-def _best(metrics: dict[str, Any], history: str) -> dict[str, str]:
-    """The highest figure of each column as it is shown: what looks equal is marked alike."""
+def _sort_models(metrics: Json) -> dict[str, Json]:
+    """Return the results by model, best validation NDCG@10 first."""
+    models = metrics["models"]
+    unknown = {"seconds_training": None, "n_parameters": None}
     return {
-        column: f"{max(model[history][column] for model in metrics['models'].values()):.4f}"
-        for column in COLUMNS
+        name: models[name] | {"training": unknown | (models[name].get("training") or {})}
+        for name in sorted(models, key=lambda name: -get_validation_ndcg(models[name]))
     }
 
 
-def _best_of_slices(metrics: dict[str, Any], history: str, name: str) -> list[str]:
-    """The highest HR@10 of each slice as it is shown."""
-    of_models = [model[history][name] for model in metrics["models"].values()]
-    return [f"{max(one['hr@10'] for one in alike):.4f}" for alike in zip(*of_models, strict=True)]
+def _choose_bars(metrics: Json) -> str:
+    """Choose the filter mode of the first figure: that of the bundle, unless all bars are 0."""
+    mode = get_filter_mode(metrics)
+    if any(results[mode]["hr@10"] > 0 for results in metrics["models"].values()):
+        return mode
+    return "unfiltered"
 
 
-def _date(milliseconds: int) -> str:
+def _find_best_values(metrics: Json) -> dict[str, Json]:
+    """Find the cells to mark as the highest of their column.
+
+    Values that look equal in the table are marked alike. Nothing is marked in a column of equal
+    values, or if the results cannot rank the models.
+
+    Returns:
+        For each filter mode the highest value of each metric and, by name of the slices, the
+        highest HR@10 of each slice, as text; None where nothing is marked.
+    """
+    ranked = can_rank_models(metrics)
+
+    def find_best(values: list[float]) -> str | None:
+        shown = {f"{value:.4f}" for value in values}
+        return f"{max(values):.4f}" if ranked and len(shown) > 1 else None
+
+    found: dict[str, Json] = {}
+    for mode in FILTER_MODES:
+        results = [model[mode] for model in metrics["models"].values()]
+        found[mode] = {column: find_best([one[column] for one in results]) for column in COLUMNS}
+        for name in SLICES:
+            slices = zip(*(one[name] for one in results), strict=True)
+            found[mode][name] = [find_best([one["hr@10"] for one in group]) for group in slices]
+    return found
+
+
+def _draw_figures(metrics: Json, title_map: pd.DataFrame) -> Json:
+    """Draw the figures of the page as SVG, by name; training curves by model."""
+    mode = get_filter_mode(metrics)
+    drawings: Json = {"losses": {}, "slices": {}, "titles": None}
+    if not title_map.empty:
+        drawings["titles"] = render_svg(plot_title_map(title_map), "titles")
+    if not metrics["models"]:
+        return drawings
+    drawings["bars"] = {
+        name: render_svg(plot_hit_rates(metrics, name), f"bars-{name}") for name in FILTER_MODES
+    }
+    drawings["slices"] = {
+        name: render_svg(plot_slices(metrics, name, xlabel, mode), f"points-{name}")
+        for name, xlabel in SLICES.items()
+    }
+    drawings["variety"] = render_svg(plot_coverage_and_novelty(metrics, mode), "coverage-novelty")
+    for model, results in _sort_models(metrics).items():
+        if results.get("training_log"):
+            figure = plot_losses(
+                pd.DataFrame(results["training_log"]),
+                get_model_label(model),
+                results["training"].get("best_epoch"),
+            )
+            drawings["losses"][model] = render_svg(figure, f"loss-{model}")
+    return drawings
+
+
+def _describe_settings(metrics: Json) -> dict[str, str]:
+    """Return short facts about the run, by name."""
+    settings = {
+        "split": metrics["split_description"],
+        "sequences": metrics["sequences_description"],
+        "title vectors": metrics["embedding_description"],
+        "intervals": f"bootstrap over customers, {metrics['bootstrap_resamples']:,} resamples",
+    }
+    for model, results in _sort_models(metrics).items():
+        training = results["training"]
+        if "description" in training:
+            settings[get_model_label(model)] = training["description"]
+        elif "weights" in training:
+            settings[get_model_label(model)] = _describe_weights(training)
+    return settings
+
+
+def _describe_weights(training: Json) -> str:
+    shares = ", ".join(
+        f"{weight:.0%} {name}" for name, weight in training["weights"].items() if weight > 0
+    )
+    rows = training.get("validation_rows")
+    return shares + (f"; weights chosen on {rows:,} validation rows" if rows is not None else "")
+
+
+def _build_search_data(metrics: Json, examples: Json) -> Json:
+    """Return what the script of the page needs to show a customer."""
+    return {
+        "models": [get_model_label(model) for model in examples["models"]],
+        "filtered": examples["seen_items"] == "filtered",
+        "n_items": metrics["n_items"],
+        **examples["searchable"],
+    }
+
+
+def _dump_compact(value: Any, **_: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _mark_code(sentence: str) -> Markup:
+    """Return a sentence as HTML, with the parts between backticks as code."""
+    parts = [escape(part) for part in sentence.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part
+        for index, part in enumerate(parts)
+    )
+
+
+def _format_date(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, tz=UTC).strftime("%Y-%m-%d")

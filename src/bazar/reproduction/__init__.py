@@ -1,1 +1,1 @@
-"""TODO."""
+"""The fourteen networks of the original study, trained again and evaluated."""

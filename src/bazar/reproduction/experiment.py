@@ -1,4 +1,4 @@
-"""The networks of the report's Table 1, trained again and measured as they should have been."""
+"""Training and evaluation of the networks in Table 1 of the original study."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -8,88 +8,98 @@ from tqdm import tqdm
 
 from bazar.config.networks import NetworkBlock
 from bazar.config.reproduction import ReproductionVariants
+from bazar.data.splits import Splits
 from bazar.data.windows import Windows
 from bazar.errors import DivergenceError, InputError
-from bazar.evaluation.metrics import FILTER_MODES, row_metrics, target_ranks
-from bazar.models.nearest_titles import TitleVectorScorer
+from bazar.evaluation.metrics import FILTER_MODES, compute_row_metrics, compute_target_ranks
+from bazar.models.nearest_titles import TitleIndex
 from bazar.models.networks.scorers import NetworkRegressor
-from bazar.reproduction.table import METRICS, Result, key_of
+from bazar.reproduction.table import METRICS, Result, get_result_key
 from bazar.training.checkpoints import Checkpoint, fingerprint
-from bazar.training.losses import vector_loss
+from bazar.training.losses import compute_vector_loss
 from bazar.training.trainer import train_network
 
 logger = logging.getLogger(__name__)
 
 
-def train_networks(
-    networks: ReproductionVariants,
-    known: dict[str, Result],
-    train: Windows,
-    validation: Windows,
-    test: Windows,
+def train_variants(
+    variants: ReproductionVariants,
+    previous_results: dict[str, Result],
+    splits: Splits,
     item_vectors: np.ndarray,
     seed: int,
     batch_size: int,
     checkpoint: Checkpoint | None = None,
 ) -> Iterator[dict[str, Result]]:
-    """Train and measure, one network after another, those that have no result yet.
+    """Train and evaluate the networks that have no result yet, one after another.
 
-    A result counts as long as the network, its training, the seed and the data are the same. Two
-    networks that are the same in all of them are trained once.
+    A result is valid as long as the network, its training, the seed and the data are the same.
+    Networks that are equal in all of them are trained once.
+
+    The caller saves each result when it is yielded. Nothing is deleted after a ``yield``: the
+    checkpoint of a finished network stays until the next network replaces it, or until a call finds
+    that all results are valid.
 
     Args:
-        networks: the networks.
-        known: results of earlier runs, by :func:`~bazar.reproduction_table.key_of`.
-        train: rows to learn from.
-        validation: rows that decide which epoch is kept.
-        test: rows to measure on.
-        item_vectors: shape (items + 1, dimension), float32, unit vectors, zeros where an item has
-            no title.
-        seed: of the training.
-        batch_size: test rows scored at a time.
-        checkpoint: where the state of the network in training is kept.
+        variants: the networks.
+        previous_results: results of earlier runs, by
+            :func:`~bazar.reproduction.table.get_result_key`.
+        splits: the rows to train, validate and test on.
+        item_vectors: shape (items + 1, dimension), float32, unit vectors, zeros for items without a
+            title.
+        seed: seed of the trainings.
+        batch_size: number of test rows that are scored at a time.
+        checkpoint: saves the state of the current training after each epoch.
 
     Yields:
-        Each new result as soon as it is there, by :func:`~bazar.reproduction_table.key_of`. A
-        result is the ``fingerprint``, the ``network`` (its block), the ``outcome`` (``trained``, or
-        how it diverged), and of a trained one ``epochs`` (run), ``best_epoch``, ``n_parameters``,
-        ``seconds`` and ``test`` (what :func:`measure_vectors` gives).
+        A new result, by :func:`~bazar.reproduction.table.get_result_key`: the ``fingerprint``, the
+        ``network`` (its block) and the ``outcome`` (``trained``, or the error of a training that
+        diverged). The result of a trained network also has ``epochs``, ``best_epoch``,
+        ``n_parameters``, ``seconds`` and ``test`` (see :func:`measure_vectors`).
 
     Raises:
-        InputError: if there is nothing to learn from.
+        InputError: if there are no rows to learn from, or if the checkpoint cannot be read or
+            written.
     """
-    read = [*train.arrays(), *validation.arrays(), *test.arrays(), item_vectors]
-    by_fingerprint = {result["fingerprint"]: result for result in known.values()}
-    for network in tqdm(networks.root, desc="networks of the report", unit="network"):
-        mark = fingerprint(network.network, seed, read)
-        if known.get(key_of(network), {}).get("fingerprint") == mark:
-            continue
-        if mark not in by_fingerprint:
-            logger.info("network %d: %s", network.number, network.name)
-            by_fingerprint[mark] = {
+    parts = (splits.train, splits.validation, splits.test)
+    arrays = [*(array for part in parts for array in part.get_arrays()), item_vectors]
+    marks = {
+        get_result_key(each): fingerprint(each.network, seed, arrays) for each in variants.root
+    }
+    valid = {
+        key for key, result in previous_results.items() if result["fingerprint"] == marks.get(key)
+    }
+    missing = [each for each in variants.root if get_result_key(each) not in valid]
+    if not missing and checkpoint is not None:
+        checkpoint.clear()
+    by_mark = {result["fingerprint"]: result for result in previous_results.values()}
+    # disable=None: no bar if stderr is not a terminal.
+    for variant in tqdm(missing, desc="networks", unit="network", disable=None):
+        mark = marks[get_result_key(variant)]
+        if mark not in by_mark:
+            logger.info("Network %d: %s", variant.number, variant.name)
+            by_mark[mark] = {
                 "fingerprint": mark,
-                "network": network.network.model_dump(mode="json"),
-            } | _train_and_measure(
-                network.network, train, validation, test, item_vectors, seed, batch_size, checkpoint
-            )
-        yield {key_of(network): by_fingerprint[mark]}
-        if checkpoint is not None:
-            checkpoint.clear()
+                "network": variant.network.model_dump(mode="json"),
+                **_train_and_measure(
+                    variant.network, splits, item_vectors, seed, batch_size, checkpoint
+                ),
+            }
+        yield {get_result_key(variant): by_mark[mark]}
 
 
 def _train_and_measure(
     block: NetworkBlock,
-    train: Windows,
-    validation: Windows,
-    test: Windows,
+    splits: Splits,
     item_vectors: np.ndarray,
     seed: int,
     batch_size: int,
     checkpoint: Checkpoint | None,
 ) -> Result:
+    n_items = len(item_vectors) - 1
     try:
         trained = train_network(
-            train, validation, block, len(item_vectors) - 1, seed, item_vectors, checkpoint
+            splits.train, splits.validation, block, n_items, seed, item_vectors, checkpoint
         )
     except DivergenceError as error:
         logger.warning("%s", error)
@@ -101,13 +111,15 @@ def _train_and_measure(
         "best_epoch": trained.facts["best_epoch"],
         "n_parameters": trained.facts["n_parameters"],
         "seconds": trained.facts["seconds_training"],
-        "test": measure_vectors(scorer.predict, scorer, test, block.training.loss, batch_size),
+        "test": measure_vectors(
+            scorer.predict_vectors, scorer.index, splits.test, block.training.loss, batch_size
+        ),
     }
 
 
 def measure_vectors(
     predict: Callable[[Windows], np.ndarray],
-    nearest: TitleVectorScorer,
+    index: TitleIndex,
     test: Windows,
     loss: str,
     batch_size: int,
@@ -115,34 +127,37 @@ def measure_vectors(
     """Measure predicted title vectors, as vectors and as recommendations.
 
     Args:
-        predict: gives the vector that each row predicts, shape (rows, dimension), float32.
-        nearest: the catalogue.
+        predict: function that predicts the vector of each row, shape (rows, dimension), float32.
+        index: the title vectors of the catalogue.
         test: the rows.
-        loss: the loss that is measured, too; see :func:`bazar.training.vector_loss`.
-        batch_size: rows at a time; bounds the memory to this times the catalogue.
+        loss: loss to measure; see :func:`~bazar.training.losses.compute_vector_loss`.
+        batch_size: number of rows at a time. Memory use grows with this number times the size of
+            the catalogue.
 
     Returns:
         ``loss``, ``mae`` and ``mse``: means over the components of the vectors and over the rows
-        whose target has a vector. ``filtered`` and ``unfiltered``: ``hr@1``, ``hr@10`` and ``ndcg@10``
-        over all rows, the full catalogue ranked by nearness; a target without a vector is a miss.
+        whose target has a vector. ``filtered`` and ``unfiltered``: ``hr@1``, ``hr@10`` and
+        ``ndcg@10`` over all rows, with the full catalogue ranked by cosine. A target without a
+        vector is a miss.
     """
     errors: dict[str, list[np.ndarray]] = {"loss": [], "mae": [], "mse": []}
     ranks: dict[str, list[np.ndarray]] = {filter_mode: [] for filter_mode in FILTER_MODES}
-    for rows in test.batches(batch_size):
-        predicted, expected = predict(rows), nearest.item_vectors[rows.targets]
+    for rows in test.iter_batches(batch_size):
+        predicted, expected = predict(rows), index.item_vectors[rows.targets]
         titled = expected.any(axis=1)
+        losses = compute_vector_loss(loss, predicted[titled], expected[titled])
         difference = predicted[titled].astype(np.float64) - expected[titled]
-        errors["loss"].append(np.asarray(vector_loss(loss, predicted[titled], expected[titled])))
+        errors["loss"].append(np.asarray(losses))
         errors["mae"].append(np.abs(difference).mean(axis=1))
         errors["mse"].append(np.square(difference).mean(axis=1))
-        # Lengths are not needed: they change no order within a row.
-        scores = nearest.cosines(predicted)
-        ranks["unfiltered"].append(target_ranks(scores, rows.targets))
-        scores[rows.seen_pairs()] = -np.inf
-        ranks["filtered"].append(target_ranks(scores, rows.targets))
+        # The predicted vectors are not scaled to unit length: this does not change the ranks.
+        scores = index.compute_cosines(predicted)
+        ranks["unfiltered"].append(compute_target_ranks(scores, rows.targets))
+        scores[rows.list_seen_pairs()] = -np.inf
+        ranks["filtered"].append(compute_target_ranks(scores, rows.targets))
     figures: Result = {name: float(np.concatenate(rows).mean()) for name, rows in errors.items()}
     for filter_mode in FILTER_MODES:
-        per_row = row_metrics(np.concatenate(ranks[filter_mode]))
+        per_row = compute_row_metrics(np.concatenate(ranks[filter_mode]))
         figures[filter_mode] = {metric: float(per_row[metric].mean()) for metric in METRICS}
     return figures
 
@@ -150,26 +165,35 @@ def measure_vectors(
 def measure_mean_title(
     train: Windows, test: Windows, item_vectors: np.ndarray, batch_size: int
 ) -> Result:
-    """Measure the vector that is best by squared error when the history is not looked at.
+    """Measure the mean title vector of the training targets as the prediction for all rows.
+
+    It has the smallest squared error on the training rows of all predictions that do not depend on
+    the history.
 
     Args:
         train: rows whose targets are averaged.
         test: the rows.
-        item_vectors: shape (items + 1, dimension), float32, zeros where an item has no title.
-        batch_size: rows at a time.
+        item_vectors: shape (items + 1, dimension), float32, zeros for items without a title.
+        batch_size: number of rows at a time.
 
     Returns:
-        What :func:`measure_vectors` gives; the loss is the mean squared error.
+        See :func:`measure_vectors`; the loss is the mean squared error.
 
     Raises:
         InputError: if no training target has a title.
     """
-    nearest = TitleVectorScorer(item_vectors)
     targets = item_vectors[train.targets]
     titled = targets[targets.any(axis=1)]
     if not len(titled):
-        raise InputError("no training row has a target with a title: there is no vector to predict")
+        raise InputError(
+            f"None of the {len(targets):,} training targets has a title: there is no mean title "
+            "vector. Add titles to the products."
+        )
     mean = titled.mean(axis=0)
     return measure_vectors(
-        lambda rows: np.tile(mean, (len(rows), 1)), nearest, test, "mse", batch_size
+        lambda rows: np.tile(mean, (len(rows), 1)),
+        TitleIndex(item_vectors),
+        test,
+        "mse",
+        batch_size,
     )

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Serving: bundles, and the Recommender that answers from them."""

@@ -1,16 +1,16 @@
-"""Recommendations for one customer or for all: what notebooks, commands and programs call.
-
-It needs no Kedro: a folder that the pipeline ``recommendation`` filled is enough.
-"""
+"""The answers of a Recommender: one per request, or a table for all customers."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import numpy as np
 import pyarrow as pa
 
 from bazar.labels import get_model_label
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RECOMMENDATIONS = pa.schema(
     [
@@ -23,25 +23,26 @@ RECOMMENDATIONS = pa.schema(
         ("answered_by", pa.string()),
     ]
 )
-"""What is recommended to all customers: a row for each recommendation.
+"""The recommendations for all customers, one row per recommendation.
 
-``answered_by`` is the model, or ``recent_popularity`` where it can read nothing of the customer.
+``answered_by`` is the model, or ``recent_popularity`` for a customer whose history the model
+cannot read.
 """
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A product that is recommended.
+    """A recommended product.
 
     Attributes:
         rank: from 1.
         item_id: the product.
-        title: its title; None where it has none.
-        score: what the model gave it: of one answer, higher is better; of two models or two
-            answers, not to be compared.
-        nearest_item_id: the past purchase with the nearest title; None where there is none.
-        nearest_title: its title.
-        nearest_cosine: how near, from -1 to 1.
+        title: its title; None if it has none.
+        score: the model's score. Higher is better within one answer; scores of different models
+            or answers cannot be compared.
+        nearest_item_id: the past purchase with the most similar title; None if there is none.
+        nearest_title: the title of that purchase.
+        nearest_cosine: the cosine similarity of the two titles, from -1 to 1.
     """
 
     rank: int
@@ -55,39 +56,49 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Recommendations(Sequence[Recommendation]):
-    """An answer: products, the best first.
+    """An answer: a sequence of products, the best first.
 
     Attributes:
-        model: what recommends them. ``recent_popularity``, what is bought most of late, where
-            nothing is known of the customer.
-        products: the products.
-        skipped: ids of the history that the shop does not know.
+        model: the model that answered. It is ``recent_popularity`` if the model that was asked for
+            cannot read anything in the history.
+        products: the recommended products.
+        unknown_items: ids of the history that are not in the catalogue.
     """
 
     model: str
     products: tuple[Recommendation, ...]
-    skipped: tuple[str, ...] = ()
+    unknown_items: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.products)
 
-    def __getitem__(self, place: Any) -> Any:
-        return self.products[place]
+    def __getitem__(self, index: Any) -> Any:
+        return self.products[index]
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return a row for each product, the columns of :class:`Recommendation`."""
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row per product, with the fields of :class:`Recommendation` as columns."""
+        import pandas as pd
+
         columns = list(Recommendation.__dataclass_fields__)
-        return pd.DataFrame([asdict(one) for one in self.products], columns=columns)
+        return pd.DataFrame([asdict(product) for product in self.products], columns=columns)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return the answer as plain values that ``json`` can write."""
         return {
             "model": self.model,
-            "skipped": list(self.skipped),
-            "products": [asdict(one) for one in self.products],
+            "unknown_items": list(self.unknown_items),
+            "products": [asdict(product) for product in self.products],
         }
 
     def _repr_html_(self) -> str:
-        """Show as a table in a notebook."""
-        told = self.to_frame().dropna(axis=1, how="all")
-        return f"<p>{get_model_label(self.model)}</p>" + told.to_html(index=False)
+        """Return the answer as a table, for notebooks."""
+        table = self.to_frame().dropna(axis=1, how="all")
+        return f"<p>{get_model_label(self.model)}</p>" + table.to_html(index=False)
+
+
+def shorten_float(value: np.float32) -> float:
+    """Return the float with the fewest digits that still identifies a float32 value.
+
+    ``float(np.float32(0.1))`` is 0.10000000149011612; this is 0.1.
+    """
+    return float(str(value))

@@ -1,46 +1,45 @@
-"""Recommendations for one customer or for all: what notebooks, commands and programs call.
+"""Recommendations for one customer or for all, for notebooks, commands and programs.
 
-It needs no Kedro: a folder that the pipeline ``recommendation`` filled is enough.
+This module needs no Kedro: the bundle that the pipeline ``recommendation`` writes is enough.
 """
 
 import logging
+import os
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import ValidationError
 
-from bazar.config.base import DEFAULT_SEED, format_validation_errors
-from bazar.config.models import FALLBACK_MODEL, BundleOptions
-from bazar.data.catalogue import Products
+from bazar.config.models import BASELINES, FALLBACK_MODEL
 from bazar.data.sequences import Sequences
 from bazar.data.title_embeddings import has_title
-from bazar.data.windows import Windows, build_purchase_rows
-from bazar.errors import InputError
+from bazar.data.windows import Windows, build_interaction_rows
+from bazar.errors import InputError, suggest_names
 from bazar.evaluation.ranking import map_batches, recommend_items
-from bazar.evaluation.top_k import select_top_k
-from bazar.models.networks.files import load_network
-from bazar.models.networks.recurrent import RecurrentNetwork
-from bazar.models.networks.vocabulary import remap_network
-from bazar.models.registry import BLEND, ModelRegistry, ReadNetwork, get_network_path
+from bazar.models.registry import BLEND, ModelRegistry, get_network_path
 from bazar.models.scorer import Scorer
-from bazar.serving.answers import RECOMMENDATIONS, Recommendation, Recommendations
+from bazar.models.top_k import select_top_k
+from bazar.serving.answers import (
+    RECOMMENDATIONS,
+    Recommendation,
+    Recommendations,
+    shorten_float,
+)
+from bazar.serving.bundle import Bundle, find_bundle, read_bundle
+from bazar.serving.requests import check_categories, check_history, check_k, split_known_items
+
+if TYPE_CHECKING:
+    from bazar.models.networks.recurrent import RecurrentNetwork
 
 logger = logging.getLogger(__name__)
 
-BUNDLE, PRODUCTS, VECTORS, CUSTOMERS = (
-    "shop.json", "bundle_products.parquet", "bundle_vectors.npy", "bundle_customers.arrow",
-)  # fmt: skip
-"""Files of a folder that a :class:`Recommender` is loaded from, beside the networks."""
-
 
 class Catalog(Protocol):
-    """What a Kedro catalog can do, as far as it is needed here."""
+    """The part of a Kedro catalog that is needed here."""
 
     def load(self, name: str) -> Any:
         """Load a data set."""
@@ -48,128 +47,80 @@ class Catalog(Protocol):
 
 
 class Recommender:
-    """Recommends products of a shop.
+    """Recommends the products of a catalogue.
+
+    Threads may share one Recommender. After a fork, load one in each process: TensorFlow does not
+    answer in a process that was forked after it was imported.
 
     Attributes:
-        products: what there is to recommend.
-        models: what recommends, the default first.
+        products: the catalogue.
+        models: the configured models, the default first.
     """
 
-    def __init__(
-        self,
-        products: Products,
-        customers: Windows,
-        options: BundleOptions,
-        read_network: ReadNetwork,
-    ) -> None:
-        """Make ready to recommend.
+    def __init__(self, bundle: Bundle) -> None:
+        """Prepare to recommend. Models are loaded when they are first used.
 
         Args:
-            products: what there is to recommend.
-            customers: a row for each customer, after all that they bought.
-            options: which models there are, and what they are made of.
-            read_network: reads a trained network, of whichever catalogue.
+            bundle: the catalogue, the customers, and the models.
         """
-        self.products = products
-        self.models = options.models
-        self._customers = customers
-        self._options = options
-        self._is_titled = has_title(products.vectors)
+        self.products = bundle.products
+        self.models: tuple[str, ...] = bundle.options.models
+        self._bundle = bundle
+        self._customers = bundle.customers
+        self._options = bundle.options
+        self._is_titled = has_title(bundle.products.vectors)
+        self._process_id = os.getpid()
         self._blend: Scorer | None = None
-
-        def read(model: str, seed: int) -> RecurrentNetwork:
-            return remap_network(read_network(model, seed), products.item_ids)
-
-        self._made_of = ModelRegistry(
-            products.vectors,
-            build_purchase_rows(customers),
-            products.counts,
-            products.recent_counts,
-            options.baselines,
-            read,
+        self._blend_lock = threading.Lock()
+        self._registry = ModelRegistry(
+            bundle.products.vectors,
+            build_interaction_rows(bundle.customers),
+            bundle.products.counts,
+            bundle.products.recent_counts,
+            bundle.options.baselines,
+            self._read_network,
         )
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read a folder that the pipeline ``recommendation`` filled, and its default model.
+        """Read a bundle and load all configured models.
 
         Args:
-            folder: such as ``data/06_models/sample``; it may be copied anywhere, as a whole.
+            folder: a bundle, which may be copied anywhere, or ``data/06_models/<dataset>``, whose
+                file ``current`` names the bundle of the last finished run.
 
         Raises:
-            InputError: if a file is missing, or a network is not the file that was written when
-                it was trained.
+            InputError: if there is no bundle, or a file of it is missing or damaged.
         """
-        folder = Path(folder)
-        for name in (BUNDLE, PRODUCTS, VECTORS, CUSTOMERS):
-            if not (folder / name).is_file():
-                raise InputError(
-                    f"there is no {folder / name}\nRun the pipeline recommendation, which writes "
-                    "it, or give the folder of a data set in data/06_models"
-                )
-        options = read_options((folder / BUNDLE).read_text(encoding="utf-8"), folder / BUNDLE)
-        of_results = folder if options.seed == DEFAULT_SEED else folder.parent
-
-        def read_network(model: str, seed: int) -> RecurrentNetwork:
-            if seed == options.seed:
-                return load_network(folder / f"{get_network_path(model, DEFAULT_SEED)}.keras")
-            return load_network(of_results / f"{get_network_path(model, seed)}.keras")
-
-        with _readable_items(folder / CUSTOMERS) as path, pa.memory_map(str(path)) as source:
-            customers = Windows.from_arrow(pa.ipc.open_file(source).read_all())
-        with _readable_items(folder / VECTORS) as path:
-            vectors = np.load(path, allow_pickle=False)
-        with _readable_items(folder / PRODUCTS) as path:
-            products = Products.from_frame(pd.read_parquet(path), vectors)
-        return cls._of_one_run(products, customers, options, read_network)
+        recommender = cls(read_bundle(find_bundle(folder)))
+        recommender.load_models()
+        return recommender
 
     @classmethod
     def from_catalog(cls, catalog: Catalog) -> Self:
-        """Read the same from a Kedro catalog, as a notebook has one.
+        """Read the bundle from a Kedro catalog. Models are loaded when they are first used.
 
         Args:
-            catalog: of the environment whose recommendations are wanted.
+            catalog: the catalog of an environment, with the data set ``bundle``.
         """
-        options = BundleOptions.model_validate(catalog.load("shop"))
+        return cls(catalog.load("bundle"))
 
-        def read_network(model: str, seed: int) -> RecurrentNetwork:
-            networks, name = catalog.load("all_networks"), get_network_path(model, seed)
-            if name not in networks:
-                raise InputError(f"there is no {name}.keras: train the network again")
-            return networks[name]()
+    @property
+    def available_models(self) -> tuple[str, ...]:
+        """The models that the bundle can answer with: trained ones, then baselines."""
+        seed, networks = self._options.seed, self._bundle.networks
+        trained = [
+            model
+            for model in ("classifier", "regressor")
+            if get_network_path(model, seed) in networks
+        ]
+        return (*([BLEND] if self._options.weights else []), *trained, *BASELINES)
 
-        products = Products.from_frame(
-            catalog.load("bundle_products"), catalog.load("bundle_vectors")
-        )
-        return cls._of_one_run(products, catalog.load("bundle_customers"), options, read_network)
-
-    @classmethod
-    def _of_one_run(
-        cls,
-        products: Products,
-        customers: Windows,
-        options: BundleOptions,
-        read_network: ReadNetwork,
-    ) -> Self:
-        """Make ready to recommend from files that were packed together.
-
-        Raises:
-            InputError: if they were not: items would be taken for others.
-        """
-        bought = np.bincount(customers.sequences.items, minlength=len(products.counts))
-        if not np.array_equal(bought[1:], products.counts[1:]):
-            raise InputError(
-                f"{CUSTOMERS} and {PRODUCTS} are not of the same run\n"
-                "Run the pipeline recommendation again"
-            )
-        made = cls(products, customers, options, read_network)
-        made.warm_up()
-        return made
-
-    def warm_up(self) -> None:
-        """Load the default model, and let it answer: later answers take milliseconds."""
-        some = np.flatnonzero(self.products.counts)[:1]
-        self._best(self.models[0], some, 1, True, None)
+    def load_models(self) -> None:
+        """Load all configured models and let each answer once, so that requests need not wait."""
+        history = np.flatnonzero(self.products.counts)[:1]
+        for model in dict.fromkeys((*self.models, FALLBACK_MODEL)):
+            self._rank(self._check_model(model), history, 1, True, None)
 
     def recommend(
         self,
@@ -179,233 +130,239 @@ class Recommender:
         filter_seen: bool | None = None,
         categories: Sequence[str] | None = None,
     ) -> Recommendations:
-        """Recommend to whoever has bought something, the shop's customer or not.
+        """Recommend products after a history, of a customer or of anybody else.
 
         Args:
-            history: ids of products, in the order in which they were bought. Of nobody's
-                purchases, or none that the shop knows, follows what is bought most of late.
-            k: products at most.
-            model: one of :attr:`models`, or a baseline; None for the default.
-            filter_seen: whether products of the history are left out; None for what the shop's
-                ``recommendation.filter_seen`` says.
-            categories: names of categories, brands or other attributes; only products that have
-                one of them are recommended. None for all.
+            history: item ids in the order of purchase. Ids that are not in the catalogue are
+                reported in the answer. If the history is empty, or the model cannot read any of
+                its items, ``recent_popularity`` answers.
+            k: maximum number of products.
+            model: one of :attr:`available_models`; None for the default.
+            filter_seen: whether items of the history are removed from the answer; None for the
+                setting ``recommendation.filter_seen`` of the run.
+            categories: recommend only products that have one of these categories, brands or other
+                attributes; None for all products.
 
         Raises:
-            InputError: if there is no such model, or no product of the categories.
+            InputError: if the history is not a list of texts, none of its items is in the
+                catalogue, or the model or a category is unknown.
+            RuntimeError: if the process was forked after the Recommender was made.
         """
         model = self._check_model(model)
-        self._check_k(k)
+        check_k(k)
+        known, unknown = split_known_items(check_history(history), self.products.index)
         if filter_seen is None:
             filter_seen = self._options.filter_seen
-        known = [item_id for item_id in history if item_id in self.products.index]
-        skipped = tuple(item_id for item_id in history if item_id not in self.products.index)
-        if skipped:
-            logger.warning("not in the catalogue, skipped: %s", ", ".join(skipped))
-        allowed = (
-            None if categories is None else self.products.select_by_attributes(list(categories))
-        )
+        if unknown:
+            logger.warning("not in the catalogue: %s", ", ".join(unknown))
+        allowed = None
+        if categories is not None:
+            allowed = self.products.select_by_attributes(check_categories(categories))
         items = np.array([self.products.index[item_id] for item_id in known], np.int32)
-        read = items[-self._customers.history_length :]
-        informative = self._scorer(model).informative_items
-        if len(read) == 0 or (informative is not None and not informative[read].any()):
+        recent = items[-self._customers.history_length :]
+        informative = self._get_scorer(model).informative_items
+        if len(recent) == 0 or (informative is not None and not informative[recent].any()):
             model = FALLBACK_MODEL
-        best, scores = self._best(model, items, k, filter_seen, allowed)
-        return Recommendations(model, self._tell(best, scores, items), skipped)
+        best, scores = self._rank(model, items, k, filter_seen, allowed)
+        return Recommendations(model, self._describe_products(best, scores, items), tuple(unknown))
+
+    def has_customer(self, user_id: str) -> bool:
+        """Return whether a customer is known."""
+        return self._find_customer(user_id) >= 0
 
     def history(self, user_id: str) -> list[str]:
-        """Return what a customer bought, in the order of time.
+        """Return the ids of a customer's purchases, the oldest first.
 
         Raises:
-            InputError: if the shop does not know the customer.
+            InputError: if the customer is unknown.
         """
-        sequences = self._customers.sequences
-        place = pc.index(sequences.user_ids, user_id).as_py()
-        if place < 0:
+        customer = self._find_customer(user_id)
+        if customer < 0:
             raise InputError(
-                f"there is no customer {user_id}\nOf somebody new, name the products "
-                "(--items), or none: then follows what is bought most of late"
+                f"There is no customer {user_id!r}. Customers with fewer purchases than "
+                "joining.min_interactions are left out."
             )
-        bought = sequences.items[sequences.starts[place] : sequences.starts[place + 1] - 1]
-        return self.products.item_ids[bought].tolist()
+        sequences = self._customers.sequences
+        start, stop = sequences.starts[customer : customer + 2]
+        # The last position of each customer is the open target.
+        return self.products.item_ids[sequences.items[start : stop - 1]].tolist()
 
     def title(self, item_id: str) -> str | None:
-        """Return the title of a product; None where it has none, or there is no such product."""
+        """Return the title of a product; None if it has none or is unknown."""
         return self.products.titles[self.products.index.get(item_id, 0)]
 
     def similar(self, item_id: str, k: int = 10) -> Recommendations:
-        """Find the products with the nearest titles.
+        """Find the products with the most similar titles.
 
         Args:
             item_id: a product with a title.
-            k: products at most.
+            k: maximum number of products.
 
         Returns:
-            Other products; the scores are cosines.
+            Other products; the scores are cosine similarities.
 
         Raises:
-            InputError: if the shop does not know the product, or it has no title.
+            InputError: if the product is unknown or has no title.
         """
-        self._check_k(k)
+        check_k(k)
+        check_history([item_id])
         index = self.products.index.get(item_id)
         if index is None:
-            raise InputError(f"there is no product {item_id}")
+            raise InputError(f"There is no product {item_id!r} in the catalogue.")
         if not self._is_titled[index]:
-            raise InputError(f"the product {item_id} has no title: nothing is near it")
+            raise InputError(
+                f"The product {item_id!r} has no title, and titles are compared. Use a product "
+                "with a title."
+            )
         cosines = self.products.vectors @ self.products.vectors[index]
         cosines[~self._is_titled] = -np.inf
         cosines[index] = -np.inf
         best, cosines = select_top_k(cosines[None], k)
         found = best[0] > 0
-        told = self._tell(best[0][found], cosines[0][found], np.array([]))
-        return Recommendations("nearest_titles", told)
+        products = self._describe_products(best[0][found], cosines[0][found], np.array([]))
+        return Recommendations("nearest_titles", products)
 
     def recommend_to_everyone(
         self, model: str, k: int, filter_seen: bool, batch_size: int
     ) -> Iterator[pa.RecordBatch]:
-        """Recommend to every customer, after all that they bought.
+        """Recommend to every customer, after the complete history.
 
-        Whoever has nothing in the history that the model can read, such as a title, is recommended
-        what is bought most of late.
+        ``recent_popularity`` answers for customers whose history the model cannot read.
 
         Args:
-            model: as of :meth:`recommend`.
-            k: products for each, at most.
-            filter_seen: whether products that a customer bought are left out.
-            batch_size: customers at a time; bounds the memory to this times the catalogue.
+            model: one of :attr:`available_models`.
+            k: maximum number of products per customer.
+            filter_seen: whether products that a customer bought are removed.
+            batch_size: customers at a time; the memory is proportional to this times the size of
+                the catalogue.
 
         Yields:
             Rows of :data:`RECOMMENDATIONS`.
         """
         item_ids = pa.array(self.products.item_ids, pa.string())
         titles = pa.array(self.products.titles, pa.string())
-        by = pa.array([model, FALLBACK_MODEL])
-        for one in self._recommend_in_batches(model, k, filter_seen, batch_size):
-            batch, items, scores, is_unread = one
-            rows, places = np.nonzero(items)
-            chosen = pa.array(items[rows, places])
+        answering_models = pa.array([model, FALLBACK_MODEL])
+        batches = self._rank_in_batches(self._check_model(model), k, filter_seen, batch_size)
+        for customers, items, scores, is_fallback in batches:
+            rows, positions = np.nonzero(items)
+            chosen = pa.array(items[rows, positions])
             yield pa.record_batch(
                 [
-                    batch.user_ids.take(pa.array(rows)),
+                    customers.user_ids.take(pa.array(rows)),
                     pa.repeat(model, len(rows)),
-                    pa.array(places + 1, pa.int32()),
+                    pa.array(positions + 1, pa.int32()),
                     item_ids.take(chosen),
                     titles.take(chosen),
-                    pa.array(scores[rows, places]),
-                    by.take(pa.array(is_unread[rows].astype(np.int8))),
+                    pa.array(scores[rows, positions]),
+                    answering_models.take(pa.array(is_fallback[rows].astype(np.int8))),
                 ],
                 schema=RECOMMENDATIONS,
             )
 
-    def _recommend_in_batches(
+    def _rank_in_batches(
         self, model: str, k: int, filter_seen: bool, batch_size: int
     ) -> Iterator[tuple[Windows, np.ndarray, np.ndarray, np.ndarray]]:
-        """Every customer's best items and their scores, as :func:`recommend_items` gives them.
+        """Find the best items for every customer.
 
         Yields:
-            Customers, items, scores, and for which of the customers they are what is popular.
+            Customers; items and scores as :func:`recommend_items` returns them; and whether the
+            fallback model answered, shape (customers,), bool.
         """
-        scorer = self._scorer(self._check_model(model))
-        popular = self._scorer(FALLBACK_MODEL)
+        scorer = self._get_scorer(model)
+        fallback = self._get_scorer(FALLBACK_MODEL)
 
-        def best(batch: Windows) -> tuple[Windows, np.ndarray, np.ndarray, np.ndarray]:
+        def rank(batch: Windows) -> tuple[Windows, np.ndarray, np.ndarray, np.ndarray]:
             items, scores = recommend_items(scorer, batch, k, filter_seen)
-            is_unread = np.zeros(len(batch), bool)
+            is_fallback = np.zeros(len(batch), bool)
             if (informative := scorer.informative_items) is not None:
-                is_unread = np.count_nonzero(informative[batch.histories()], axis=1) == 0
-                if is_unread.any():
-                    unread = batch.where(is_unread)
-                    items[is_unread], scores[is_unread] = recommend_items(
-                        popular, unread, k, filter_seen
+                is_fallback = np.count_nonzero(informative[batch.build_histories()], axis=1) == 0
+                if is_fallback.any():
+                    items[is_fallback], scores[is_fallback] = recommend_items(
+                        fallback, batch.filter(is_fallback), k, filter_seen
                     )
-            return batch, items, scores, is_unread
+            return batch, items, scores, is_fallback
 
-        yield from map_batches(best, self._customers, batch_size, f"recommending by {model}")
+        yield from map_batches(rank, self._customers, batch_size, f"recommending by {model}")
 
-    def _best(
+    def _rank(
         self, model: str, items: np.ndarray, k: int, filter_seen: bool, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The best items after a history, and their scores."""
-        of_one = Sequences(
+        """Return the best items after one history, and their scores."""
+        sequence = Sequences(
             pa.array([""], pa.large_string()),
             np.append(items, 0).astype(np.int32),
             np.array([0, len(items) + 1]),
         )
-        row = Windows(of_one, np.array([len(items)]), self._customers.history_length)
-        best, scores = recommend_items(self._scorer(model), row, k, filter_seen, allowed)
+        row = Windows(sequence, np.array([len(items)]), self._customers.history_length)
+        best, scores = recommend_items(self._get_scorer(model), row, k, filter_seen, allowed)
         return best[0][best[0] > 0], scores[0][best[0] > 0]
 
-    def _scorer(self, model: str) -> Scorer:
+    def _get_scorer(self, model: str) -> Scorer:
+        if os.getpid() != self._process_id:
+            raise RuntimeError(
+                "This process was forked after the Recommender was made, and TensorFlow does not "
+                "answer after a fork. Call Recommender.load(…) in each process after the fork."
+            )
         options = self._options
         if model != BLEND:
-            return self._made_of.make(model, options.seed)
-        if self._blend is None:
-            self._blend = self._made_of.blend(options.blend, options.weights, options.seed)
-        return self._blend
+            return self._registry.get_scorer(model, options.seed)
+        with self._blend_lock:
+            if self._blend is None:
+                self._blend = self._registry.build_blend(
+                    options.blend, options.weights, options.seed
+                )
+            return self._blend
+
+    def _read_network(self, model: str, seed: int) -> "RecurrentNetwork":
+        """Load a network and adapt it to the catalogue, which may have grown since training."""
+        from bazar.models.networks.vocabulary import remap_network
+
+        path = get_network_path(model, seed)
+        if path not in self._bundle.networks:
+            raise InputError(
+                f"The bundle has no network {path}.keras. Run the pipeline recommendation again."
+            )
+        return remap_network(self._bundle.networks[path](), self.products.item_ids)
 
     def _check_model(self, model: str | None) -> str:
         if model is None:
             return self.models[0]
-        if model not in self._made_of.names:
+        if model not in self.available_models:
             raise InputError(
-                f"there is no model {model}\nThere are {', '.join(sorted(self._made_of.names))}"
+                f"There is no model {model!r} in the bundle."
+                f"{suggest_names(model, self.available_models)}"
             )
         return model
 
-    @staticmethod
-    def _check_k(k: int) -> None:
-        if k < 1:
-            raise InputError(f"k is how many products are wanted, 1 at least, not {k}")
+    def _find_customer(self, user_id: str) -> int:
+        if not isinstance(user_id, str):
+            raise InputError(f"user_id must be a text, got {user_id!r}. Use {str(user_id)!r}.")
+        return pc.index(self._customers.sequences.user_ids, user_id).as_py()
 
-    def _tell(
+    def _describe_products(
         self, best: np.ndarray, scores: np.ndarray, history: np.ndarray
     ) -> tuple[Recommendation, ...]:
-        """Say what the products are, and which past purchase is nearest to each."""
+        """Describe recommended products, each with the most similar past purchase."""
         products = self.products
         past = np.unique(history[self._is_titled[history]]) if len(history) else history
         cosines = products.vectors[best] @ products.vectors[past].T if len(past) else None
-        told = []
-        for place, (index, score) in enumerate(zip(best, scores, strict=True)):
-            because: dict[str, Any] = {}
+        described = []
+        for position, (index, score) in enumerate(zip(best, scores, strict=True)):
+            nearest_purchase: dict[str, Any] = {}
             if cosines is not None and self._is_titled[index]:
-                nearest = int(np.argmax(cosines[place]))
-                because = {
+                nearest = int(np.argmax(cosines[position]))
+                nearest_purchase = {
                     "nearest_item_id": products.item_ids[past[nearest]],
                     "nearest_title": products.titles[past[nearest]],
-                    "nearest_cosine": float(cosines[place, nearest]),
+                    "nearest_cosine": shorten_float(cosines[position, nearest]),
                 }
-            told.append(
+            described.append(
                 Recommendation(
-                    place + 1,
+                    position + 1,
                     products.item_ids[index],
                     products.titles[index],
-                    float(score),
-                    **because,
+                    shorten_float(score),
+                    **nearest_purchase,
                 )
             )
-        return tuple(told)
-
-
-@contextmanager
-def _readable_items(path: Path) -> Iterator[Path]:
-    """Name the file in what goes wrong when it is read."""
-    try:
-        yield path
-    except (pa.ArrowException, OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(
-            f"{path} cannot be read: {error}\nRun the pipeline recommendation again"
-        ) from error
-
-
-def read_options(text: str, path: Path) -> BundleOptions:
-    """Read ``shop.json``.
-
-    Raises:
-        InputError: if it holds something else.
-    """
-    try:
-        return BundleOptions.model_validate_json(text)
-    except ValidationError as error:
-        raise InputError(
-            f"{path} cannot be read\n{format_validation_errors(error)}\nRun the pipeline recommendation again"
-        ) from error
+        return tuple(described)

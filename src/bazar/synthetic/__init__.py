@@ -1,1 +1,1 @@
-"""TODO."""
+"""Synthetic stores: their customers are simulated and written in the formats of real data sets."""

@@ -1,8 +1,8 @@
-"""A made-up cosmetics shop of any size, in the file formats of Amazon Reviews 2023.
+"""Write a synthetic cosmetics store of any size in the file formats of Amazon Reviews 2023.
 
-``python -m bazar.sample_store --output-dir data/01_raw/sample`` writes the store that the project
-ships: see :mod:`bazar.shop` for what its customers do. One seed gives the same files, byte for
-byte.
+``python -m bazar.synthetic.amazon_2023 --output-dir data/01_raw/sample`` writes the store that is
+part of the project. See :mod:`bazar.synthetic.simulator` for the behaviour of its customers. One
+seed gives the same files, byte for byte.
 """
 
 import argparse
@@ -17,18 +17,20 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tqdm import tqdm
 
-from bazar.synthetic.simulator import (
-    CUSTOMERS_AT_A_TIME,
+from bazar.synthetic.catalogue import Catalogue
+from bazar.synthetic.files import (
     TEXT,
-    Catalogue,
-    add_options,
-    buy,
-    draw_lengths,
+    add_arguments,
     join_text,
-    make_user_ids,
-    name_files,
-    whole_files,
+    name_parts,
+    open_atomically,
     write_lines,
+)
+from bazar.synthetic.simulator import (
+    CUSTOMERS_PER_GROUP,
+    draw_lengths,
+    make_user_ids,
+    simulate_purchases,
 )
 
 REVIEWS_FILE = "All_Beauty.jsonl.gz"
@@ -36,7 +38,7 @@ PRODUCTS_FILE = "meta_All_Beauty.jsonl.gz"
 
 _RATINGS = [("5.0", "Love it"), ("4.0", "Good"), ("3.0", "It is fine"), ("2.0", "Not for me"),
             ("1.0", "Sent back")]  # fmt: skip
-_SENTENCES = 4_096
+_N_SENTENCES = 4_096
 _WORDS = [
     "a", "after", "all", "and", "another", "apply", "arrived", "as", "at", "bit", "bottle", "box",
     "but", "buy", "clean", "colour", "cream", "day", "dry", "easily", "every", "face", "feels",
@@ -52,112 +54,136 @@ _WORDS = [
 
 
 class StoreOptions(BaseModel):
-    """Size of the shop, and how dirty its files are."""
+    """Size of the store, and the share of malformed lines in its files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     products: int = Field(default=800, ge=60)
+    """Number of products."""
     customers: int = Field(default=3_000, ge=1)
+    """Number of customers."""
     interactions: int = Field(default=25_000, ge=1)
+    """Number of purchases, at least ``customers``."""
     seed: int = Field(default=7, ge=0)
-    dirt_share: float = Field(default=0.005, ge=0, le=0.5)
-    """Unusable or doubled lines, as a share of the good ones, in each file."""
+    """Seed of all random draws."""
+    malformed_share: float = Field(default=0.005, ge=0, le=0.5)
+    """Number of malformed or duplicate lines in each file, as a share of the valid lines."""
     evenness: float = Field(default=1.2, gt=0)
-    """The smaller, the more customers buy once, and the more the others buy."""
+    """With a smaller value, more customers buy once, and the others buy more."""
     text_words: int = Field(default=0, ge=0)
-    """Words of a review's text on average; many have fewer and some have far more."""
+    """Mean number of words of a review. Many reviews have fewer, and some have many more."""
     files: int = Field(default=1, ge=1)
-    """Files that the reviews are spread over, all of a customer in one of them."""
+    """Number of review files. All reviews of a customer are in the same file."""
 
     @model_validator(mode="after")
-    def _everybody_buys(self) -> "StoreOptions":
+    def _check_interactions(self) -> "StoreOptions":
         if self.interactions < self.customers:
-            raise ValueError("interactions must be at least customers: everybody buys once")
+            raise ValueError(
+                "interactions must be at least customers, because everybody buys once, found "
+                f"{self.interactions} interactions and {self.customers} customers"
+            )
         return self
 
 
 class StoreSummary(BaseModel):
-    """What was written.
+    """Facts about the files that were written.
 
     Attributes:
-        reviews: usable lines of the reviews' file, each once.
-        products: usable lines of the products' file, each once.
-        review_dirt: further lines of the reviews' file, by kind.
-        product_dirt: further lines of the products' file, by kind.
-        untitled: products whose title is null or blank.
-        unsold: ids of products that nobody bought.
+        reviews: number of valid review lines, without duplicates.
+        products: number of valid product lines, without duplicates.
+        malformed_reviews: number of malformed or duplicate review lines, by kind.
+        malformed_products: number of malformed or duplicate product lines, by kind.
+        untitled: number of products whose title is null or blank.
+        unsold: ids of the products that nobody bought.
     """
 
     model_config = ConfigDict(frozen=True)
 
     reviews: int
     products: int
-    review_dirt: dict[str, int]
-    product_dirt: dict[str, int]
+    malformed_reviews: dict[str, int]
+    malformed_products: dict[str, int]
     untitled: int
     unsold: list[str]
 
 
-def generate(output_dir: Path, options: StoreOptions) -> StoreSummary:
-    """Write the shop's files.
+def generate_store(output_dir: Path, options: StoreOptions) -> StoreSummary:
+    """Write the files of a store.
 
-    Each is written beside its place and renamed when it is whole. Memory is bounded: customers
-    are made a group at a time.
+    Each file is written under a temporary name and renamed when it is complete. Memory is bounded,
+    because customers are simulated in groups.
 
     Args:
-        output_dir: folder of the files; made if it is missing.
-        options: size and dirt.
+        output_dir: folder of the files, which is created if it is missing.
+        options: size of the store.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([options.seed, 0])
     catalogue = Catalogue(options.products, rng)
-    ids = [f'"asin": "{item}", "parent_asin": "{item}", ' for item in catalogue.item_ids]
-    item_columns = pa.array(ids, TEXT)
-    sentences = _make_sentences(np.random.default_rng([options.seed, 2]))
-    bought = np.zeros(len(catalogue.titles), bool)
-    review_dirt = Counter[str]()
     lengths = draw_lengths(options.customers, options.interactions, options.evenness, rng)
     level = 6 if options.interactions <= 100_000 else 1
-    parts = [output_dir / name for name in name_files(REVIEWS_FILE, options.files)]
-    with (
-        whole_files(parts, level) as reviews,
-        tqdm(total=options.interactions, unit="row", unit_scale=True, mininterval=1) as progress,
-    ):
-        for group, first in enumerate(range(0, options.customers, CUSTOMERS_AT_A_TIME)):
-            own = np.random.default_rng([options.seed, 1, group])
-            customers, items, times = buy(
-                catalogue, lengths[first : first + CUSTOMERS_AT_A_TIME], own
-            )
-            bought[items] = True
-            n_customers = int(customers.max()) + 1
-            lines = _review_lines(
-                item_columns, make_user_ids(n_customers, 28, own), customers, items, times, own,
-                sentences, options.text_words,
-            )  # fmt: skip
-            dirty = _dirty_reviews(lines, options.dirt_share, own, review_dirt)
-            # As in the real files: a customer's lines together, in no order of time.
-            places = own.permutation(n_customers)[customers]
-            anywhere = own.integers(0, n_customers, len(dirty))
-            keys = np.concatenate([places, anywhere])
-            order = np.lexsort((own.random(len(keys)), keys))
-            every = pa.concat_arrays([lines, pa.array(dirty, TEXT)])
-            write_lines(reviews, every.take(pa.array(order)), keys[order])
-            progress.update(len(lines))
-    product_dirt = Counter[str]()
-    product_lines, untitled = _product_lines(catalogue, options, rng, product_dirt)
-    with whole_files([output_dir / PRODUCTS_FILE], level) as (products,):
+    is_sold, malformed_reviews = _write_reviews(output_dir, options, catalogue, lengths, level)
+    malformed_products = Counter[str]()
+    product_lines, untitled = _make_product_lines(catalogue, options, rng, malformed_products)
+    with open_atomically([output_dir / PRODUCTS_FILE], level) as (products,):
         products.write("".join(product_lines).encode())
     return StoreSummary(
         reviews=options.interactions,
         products=len(catalogue.titles),
-        review_dirt=dict(review_dirt),
-        product_dirt=dict(product_dirt),
+        malformed_reviews=malformed_reviews,
+        malformed_products=dict(malformed_products),
         untitled=untitled,
-        unsold=[str(catalogue.item_ids[item]) for item in np.flatnonzero(~bought)],
+        unsold=[str(catalogue.item_ids[item]) for item in np.flatnonzero(~is_sold)],
     )
 
 
-def _review_lines(
+def _write_reviews(
+    output_dir: Path,
+    options: StoreOptions,
+    catalogue: Catalogue,
+    lengths: np.ndarray,
+    level: int,
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Simulate the customers and write their reviews.
+
+    Returns:
+        Whether each product was bought; bool, shape (products,). The malformed lines by kind.
+    """
+    ids = [f'"asin": "{item}", "parent_asin": "{item}", ' for item in catalogue.item_ids]
+    item_columns = pa.array(ids, TEXT)
+    sentences = _make_sentences(np.random.default_rng([options.seed, 2]))
+    is_sold = np.zeros(len(catalogue.titles), bool)
+    malformed = Counter[str]()
+    parts = [output_dir / name for name in name_parts(REVIEWS_FILE, options.files)]
+    with (
+        open_atomically(parts, level) as files,
+        tqdm(
+            total=options.interactions, unit="row", unit_scale=True, mininterval=1, disable=None
+        ) as progress,
+    ):
+        for group, first in enumerate(range(0, options.customers, CUSTOMERS_PER_GROUP)):
+            rng = np.random.default_rng([options.seed, 1, group])
+            customers, items, times = simulate_purchases(
+                catalogue, lengths[first : first + CUSTOMERS_PER_GROUP], rng
+            )
+            is_sold[items] = True
+            n_customers = int(customers.max()) + 1
+            lines = _make_review_lines(
+                item_columns, make_user_ids(n_customers, 28, rng), customers, items, times, rng,
+                sentences, options.text_words,
+            )  # fmt: skip
+            added = _make_malformed_reviews(lines, options.malformed_share, rng, malformed)
+            # As in the real files, the lines of a customer are adjacent, but not sorted by time.
+            positions = rng.permutation(n_customers)[customers]
+            keys = np.concatenate([positions, rng.integers(0, n_customers, len(added))])
+            order = np.lexsort((rng.random(len(keys)), keys))
+            all_lines = pa.concat_arrays([lines, pa.array(added, TEXT)])
+            write_lines(files, all_lines.take(pa.array(order)), keys[order])
+            progress.update(len(lines))
+    return is_sold, dict(malformed)
+
+
+def _make_review_lines(
     item_columns: pa.Array,
     users: pa.Array,
     customers: np.ndarray,
@@ -167,7 +193,7 @@ def _review_lines(
     sentences: pa.Array,
     text_words: int,
 ) -> pa.Array:
-    """A line of JSON per purchase, with its line end."""
+    """Return one JSON line per purchase, with its line end."""
     opinion = rng.choice(len(_RATINGS), len(items), p=[0.62, 0.2, 0.08, 0.04, 0.06])
     verified = rng.random(len(items)) < 0.93
     opinions = pa.array(
@@ -189,10 +215,10 @@ def _review_lines(
 
 
 def _make_sentences(rng: np.random.Generator) -> pa.Array:
-    """Sentences of 4 to 14 words, 9 on average, as they stand within JSON text."""
+    """Return sentences of 4 to 14 words, 9 on average, escaped for JSON."""
     sentences = []
-    for length in rng.integers(4, 15, _SENTENCES):
-        words = [_WORDS[place] for place in rng.integers(0, len(_WORDS), length)]
+    for length in rng.integers(4, 15, _N_SENTENCES):
+        words = [_WORDS[number] for number in rng.integers(0, len(_WORDS), length)]
         if rng.random() < 0.02:
             words[0] = f'"{words[0]}"'
         end = rng.choice([".", "!", ".<br />"], p=[0.8, 0.15, 0.05])
@@ -201,32 +227,32 @@ def _make_sentences(rng: np.random.Generator) -> pa.Array:
 
 
 def _make_texts(sentences: pa.Array, words: int, count: int, rng: np.random.Generator) -> pa.Array:
-    """Texts of so many words on average, by far not all of one length."""
+    """Return texts of very different lengths, with the given mean number of words."""
     lengths = rng.geometric(min(9 / words, 1), count)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     chosen = sentences.take(pa.array(rng.integers(0, len(sentences), offsets[-1])))
     return pc.binary_join(pa.ListArray.from_arrays(offsets, chosen), pa.scalar(" ", TEXT))
 
 
-def _dirty_reviews(
+def _make_malformed_reviews(
     lines: pa.Array, share: float, rng: np.random.Generator, counts: Counter[str]
 ) -> list[str]:
-    """Spoiled copies of good lines, every kind as often as the others."""
+    """Return malformed copies of valid lines, equally many of every kind."""
     kinds = [
         "broken line", "not JSON", "null user_id", "empty parent_asin", "no parent_asin",
         "timestamp 0", "negative timestamp", "timestamp in 2190", "duplicate",
     ]  # fmt: skip
     chosen = rng.integers(0, len(lines), round(share * len(lines)))
-    dirty = []
+    malformed = []
     for number, line in enumerate(lines.take(pa.array(chosen)).to_pylist()):
         kind = kinds[number % len(kinds)]
         counts[kind] += 1
         if kind == "duplicate":
-            dirty.append(line)
+            malformed.append(line)
         elif kind == "broken line":
-            dirty.append(line[: len(line) // 2] + "\n")
+            malformed.append(line[: len(line) // 2] + "\n")
         elif kind == "not JSON":
-            dirty.append("<html>503 Service Unavailable</html>\n")
+            malformed.append("<html>503 Service Unavailable</html>\n")
         else:
             record = json.loads(line)
             if kind == "no parent_asin":
@@ -240,20 +266,20 @@ def _dirty_reviews(
                     "timestamp in 2190": ("timestamp", 6_942_672_000_000),
                 }[kind]
                 record[key] = value
-            dirty.append(json.dumps(record) + "\n")
-    return dirty
+            malformed.append(json.dumps(record) + "\n")
+    return malformed
 
 
-def _product_lines(
+def _make_product_lines(
     catalogue: Catalogue,
     options: StoreOptions,
     rng: np.random.Generator,
     counts: Counter[str],
 ) -> tuple[list[str], int]:
-    """Lines of the products' file, shuffled, and how many products have no title."""
+    """Return the shuffled lines of the product file, and the number of products without a title."""
     n = len(catalogue.titles)
-    n_dirty = round(options.dirt_share * n)
-    untitled = set(rng.choice(catalogue.n_sold, n_dirty, replace=False).tolist())
+    n_malformed = round(options.malformed_share * n)
+    untitled = set(rng.choice(catalogue.n_sold, n_malformed, replace=False).tolist())
     prices = np.round(rng.gamma(4, 5, n) + 2.5, 2)
     lines = []
     for item, title in enumerate(catalogue.titles):
@@ -275,7 +301,7 @@ def _product_lines(
         }
         lines.append(json.dumps(record) + "\n")
     kinds = itertools.cycle(["broken line", "null parent_asin", "duplicate"])
-    for item, kind in zip(rng.integers(0, n, n_dirty).tolist(), kinds, strict=False):
+    for item, kind in zip(rng.integers(0, n, n_malformed).tolist(), kinds, strict=False):
         counts[kind] += 1
         line = lines[item]
         if kind == "broken line":
@@ -284,20 +310,22 @@ def _product_lines(
             line = json.dumps(json.loads(line) | {"parent_asin": None}) + "\n"
         lines.append(line)
     order = rng.permutation(len(lines))
-    return [lines[place] for place in order], len(untitled)
+    return [lines[number] for number in order], len(untitled)
 
 
 def main() -> None:
-    """Write a shop from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bazar.sample_store", description=__doc__)
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bazar.synthetic.amazon_2023", description=__doc__
+    )
     parser.add_argument("--output-dir", type=Path, required=True)
-    add_options(parser, StoreOptions())
+    add_arguments(parser, StoreOptions())
     arguments = vars(parser.parse_args())
     output_dir = arguments.pop("output_dir")
-    summary = generate(output_dir, StoreOptions(**arguments))
+    summary = generate_store(output_dir, StoreOptions(**arguments))
     print(summary.model_dump_json(indent=2))  # noqa: T201
-    names = ", ".join([*name_files(REVIEWS_FILE, arguments["files"]), PRODUCTS_FILE])
-    print(f"written to {output_dir}: {names}")  # noqa: T201
+    names = ", ".join([*name_parts(REVIEWS_FILE, arguments["files"]), PRODUCTS_FILE])
+    print(f"Written to {output_dir}: {names}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Network training: batches, losses, checkpoints, warm starts, blend weights and tuning."""

@@ -1,8 +1,8 @@
-"""Training that can be interrupted: its state after each epoch, in one file."""
+"""Checkpoints: the state of a training after each epoch, in one file."""
 
+import errno
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,19 +13,22 @@ import numpy as np
 import tensorflow as tf
 from pydantic import BaseModel
 
+from bazar.atomic import atomic_path
 from bazar.errors import InputError
+
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def fingerprint(options: BaseModel, seed: int, arrays: Iterable[np.ndarray]) -> str:
-    """Tell one training from another: by its options, its seed, what it reads and the libraries.
+    """Compute a checksum of everything that the result of a training depends on.
 
     Args:
         options: the network and its training.
         seed: the seed.
-        arrays: everything that is read.
+        arrays: all arrays that the training reads.
 
     Returns:
-        64 hexadecimal digits.
+        64 hexadecimal digits. They also depend on the versions of Keras and TensorFlow.
     """
     digest = hashlib.sha256(options.model_dump_json().encode())
     digest.update(f"{seed} {keras.version()} {tf.version.VERSION}".encode())
@@ -36,24 +39,25 @@ def fingerprint(options: BaseModel, seed: int, arrays: Iterable[np.ndarray]) -> 
 
 
 class Checkpoint:
-    """The state of one training, replaced as a whole after each epoch.
+    """The saved state of one training; each save replaces the earlier state.
 
-    A NumPy archive without pickled objects: arrays, and facts as JSON.
+    The file is a NumPy archive without pickled objects: arrays, and facts as JSON. Nothing in this
+    package deletes a checkpoint before the result of the training is saved. Clear it afterwards.
     """
 
     def __init__(self, path: Path) -> None:
-        """Name the file; it need not exist."""
+        """Set the path of the file, which does not have to exist."""
         self._path = path
 
     def load(self, fingerprint: str) -> tuple[list[np.ndarray], dict[str, Any]] | None:
-        """Read the state of the training with this fingerprint.
+        """Load the state of the training with the given fingerprint.
 
         Returns:
-            Arrays and facts as they were saved; None if there is no file, or it is of another
-            training.
+            The arrays and facts as they were saved; None if there is no file, or if it belongs to
+            another training.
 
         Raises:
-            InputError: if the file cannot be read.
+            InputError: if the file is damaged.
         """
         if not self._path.is_file():
             return None
@@ -62,31 +66,34 @@ class Checkpoint:
                 facts = json.loads(str(archive["facts"]))
                 if facts.pop("fingerprint") != fingerprint:
                     return None
-                return [archive[f"array_{place}"] for place in range(len(archive) - 1)], facts
+                return [archive[f"array_{index}"] for index in range(len(archive) - 1)], facts
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(
-                f"{self._path} cannot be read: {error}\nRemove it: training begins without it"
+                f"{self._path} cannot be read: {error}\nDelete the file and run again."
             ) from error
 
     def save(self, fingerprint: str, arrays: list[np.ndarray], facts: dict[str, Any]) -> None:
         """Replace the state.
 
         Args:
-            fingerprint: of the training.
-            arrays: anything but objects.
-            facts: anything that JSON can hold.
+            fingerprint: fingerprint of the training.
+            arrays: arrays of any type but objects.
+            facts: values that JSON can represent.
+
+        Raises:
+            InputError: if the file cannot be written. The earlier state is kept.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_name(f".{self._path.name}")
-        with temporary.open("wb") as file:
-            named: dict[str, Any] = {f"array_{place}": array for place, array in enumerate(arrays)}
-            np.savez(
-                file, facts=np.array(json.dumps(facts | {"fingerprint": fingerprint})), **named
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
+        facts_json = json.dumps(facts | {"fingerprint": fingerprint})
+        try:
+            with atomic_path(self._path) as temporary, temporary.open("wb") as file:
+                np.savez(file, facts=np.array(facts_json), **named)
+        except OSError as error:
+            advice = " Free disk space and run again." if error.errno in _DISK_IS_FULL else ""
+            raise InputError(
+                f"{self._path} cannot be written: {error.strerror or error}.{advice}"
+            ) from error
 
     def clear(self) -> None:
-        """Remove the state: the training is over."""
+        """Delete the file, if it exists."""
         self._path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a search may change of a network's block: dotted keys and the values that each may have."""
+"""The values that tuning may change in a network's block, by dotted key."""
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations, product
@@ -9,35 +9,33 @@ from pydantic import ValidationError
 from bazar.config.base import format_validation_errors
 from bazar.config.networks import ModelOptions, NetworkBlock
 from bazar.config.tuning import Choices, NumberRange, TuningOptions
-from bazar.errors import InputError
+from bazar.errors import InputError, suggest_names
 
+Range = NumberRange | Choices
 Scalar = bool | int | float | str | None
 
-# A place between the ends of a range that is hardly ever a whole number.
-_INSIDE = 0.3819660113
+# A position between the ends of a range that is hardly ever an integer.
+_INNER_SHARE = 0.3819660113
 _DIGITS = 4
 
 
 def check_tuning(options: TuningOptions, models: Mapping[str, ModelOptions]) -> None:
-    """Refuse a search of a network that there is not, or of ranges that its block cannot take.
+    """Raise InputError if the tuned network is unknown, or if its block rejects the ranges.
 
     Args:
-        options: of the search.
-        models: options by name of the model.
-
-    Raises:
-        InputError: naming the key.
+        options: the tuning options.
+        models: options by the name of the model.
     """
     network = get_tuned_network(options, models)
-    check_ranges(models[options.model].networks[network], options.searched)
+    check_ranges(models[options.model].networks[network], options.active_ranges)
 
 
 def get_tuned_network(options: TuningOptions, models: Mapping[str, ModelOptions]) -> str:
-    """Return the name of the network whose block is tuned.
+    """Return the name of the network to tune.
 
     Args:
-        options: of the search.
-        models: options by name of the model.
+        options: the tuning options.
+        models: options by the name of the model.
 
     Raises:
         InputError: if the model has no such network.
@@ -46,109 +44,112 @@ def get_tuned_network(options: TuningOptions, models: Mapping[str, ModelOptions]
     name = model.network if options.network is None else options.network
     if name not in model.networks:
         raise InputError(
-            f"search.network: {options.model} has no network {name}\n"
-            f"It has {', '.join(model.networks)}"
+            f"tuning.network: {options.model} has no network {name!r}."
+            f"{suggest_names(name, model.networks)}"
         )
     return name
 
 
-def block_values(block: NetworkBlock) -> dict[str, Scalar]:
-    """Return every value of a block by its dotted key, such as ``layers.0.rate``."""
-    return dict(_leaves(block.model_dump(mode="json"), ""))
+def list_block_values(block: NetworkBlock) -> dict[str, Scalar]:
+    """Return all values of a block by dotted key, such as ``layers.0.rate``."""
+    return dict(_iter_values(block.model_dump(mode="json"), ""))
 
 
-def with_values(block: NetworkBlock, values: Mapping[str, Scalar]) -> NetworkBlock:
-    """Put values into a block.
+def replace_values(block: NetworkBlock, values: Mapping[str, Scalar]) -> NetworkBlock:
+    """Return a copy of a block with some values replaced.
 
     Args:
-        block: left as it is.
-        values: by dotted key; keys that the block has.
+        block: the block.
+        values: new values by dotted key. The block must have these keys.
 
     Raises:
-        pydantic.ValidationError: if a block cannot be like that.
+        pydantic.ValidationError: if the changed block is not valid.
     """
     changed = block.model_dump(mode="json")
     for key, value in values.items():
-        *parts, last = key.split(".")
-        inside: Any = changed
-        for part in parts:
-            inside = inside[int(part) if isinstance(inside, list) else part]
-        inside[last] = value
+        *parents, last = key.split(".")
+        parent: Any = changed
+        for part in parents:
+            parent = parent[int(part) if isinstance(parent, list) else part]
+        parent[last] = value
     return NetworkBlock.model_validate(changed)
 
 
-def is_within(values: NumberRange | Choices, value: Scalar) -> bool:
-    """Whether a range has a value."""
+def is_within(values: Range, value: Scalar) -> bool:
+    """Whether a range contains a value."""
     if isinstance(values, Choices):
         return value in values.choices
     return isinstance(value, int | float) and values.low <= value <= values.high
 
 
-def rounded(values: NumberRange | Choices, value: Scalar) -> Scalar:
-    """Round a number of a range to four digits, so that it can be read and written by hand."""
+def round_value(values: Range, value: Scalar) -> Scalar:
+    """Round a float of a range to four digits, so that it is easy to read and to copy."""
     if isinstance(values, Choices) or not isinstance(value, float):
         return value
     return min(max(float(f"{value:.{_DIGITS}g}"), values.low), values.high)
 
 
-def check_ranges(block: NetworkBlock, ranges: Mapping[str, NumberRange | Choices]) -> None:
-    """Refuse ranges that the block cannot take.
+def check_ranges(block: NetworkBlock, ranges: Mapping[str, Range]) -> None:
+    """Raise InputError if a block does not have a key, or rejects a value of its range.
 
-    Every two keys are tried together: what one may be can depend on another, ``temperature`` on
-    ``head``.
+    All pairs of keys are tried together, because the valid values of one key can depend on another
+    one: for example, ``temperature`` depends on ``head``.
 
     Args:
-        block: the block that is tuned.
-        ranges: by dotted key.
+        block: the block to tune.
+        ranges: the ranges by dotted key.
 
     Raises:
-        InputError: naming the keys that the block does not have, or the one whose value it refuses.
+        InputError: with the unknown keys, or the first key whose value the block rejects.
     """
-    have = block_values(block)
-    if unknown := [key for key in ranges if key not in have]:
+    keys = list_block_values(block)
+    if unknown := [key for key in ranges if key not in keys]:
         raise InputError(
-            "\n".join(f"search.ranges: the block has no {key}" for key in unknown)
-            + f"\nIt has {', '.join(have)}\nA range of null takes a key out of the search"
+            "\n".join(f"tuning.ranges: the block has no key {key!r}." for key in unknown)
+            + f"\nIts keys are {', '.join(keys)}.\nSet the range of a key to null to remove it."
         )
-    tried = {key: _some_of(values) for key, values in ranges.items()}
-    alone = {key: _refusal(block, key, values) for key, values in tried.items()}
+    tried = {key: _select_values(values) for key, values in ranges.items()}
+    rejections = {key: _find_rejection(block, key, values) for key, values in tried.items()}
     first = {key: values[0] for key, values in tried.items()}
-    # One key is a pair with itself: it is tried where there is no other.
+    # A single key is paired with itself.
     for pair in list(combinations(tried, 2)) or [(key, key) for key in tried]:
-        for both in product(*(tried[key] for key in pair)):
+        for values in product(*(tried[key] for key in pair)):
             try:
-                with_values(block, first | dict(zip(pair, both, strict=True)))
+                replace_values(block, first | dict(zip(pair, values, strict=True)))
             except ValidationError as error:
-                if told := [message for message in alone.values() if message]:
-                    raise InputError(told[0]) from None
-                what = " with ".join(f"{k}: {v}" for k, v in zip(pair, both, strict=True))
+                if messages := [message for message in rejections.values() if message]:
+                    raise InputError(messages[0]) from None
+                setting = " with ".join(f"{k}: {v}" for k, v in zip(pair, values, strict=True))
                 raise InputError(
-                    f"search.ranges: the block cannot have {what}\n{format_validation_errors(error)}"
+                    f"tuning.ranges: the block rejects {setting}\n{format_validation_errors(error)}"
                 ) from None
 
 
-def _refusal(block: NetworkBlock, key: str, values: tuple[Scalar, ...]) -> str | None:
+def _find_rejection(block: NetworkBlock, key: str, values: tuple[Scalar, ...]) -> str | None:
+    """Return a message if the block rejects one of the values for a key."""
     for value in values:
         try:
-            with_values(block, {key: value})
+            replace_values(block, {key: value})
         except ValidationError as error:
-            return f"search.ranges.{key}: the block cannot have {value}\n{format_validation_errors(error)}"
+            return (
+                f"tuning.ranges.{key}: the block rejects {value}\n{format_validation_errors(error)}"
+            )
     return None
 
 
-def _some_of(values: NumberRange | Choices) -> tuple[Scalar, ...]:
-    """The values on which it depends whether a block takes all of them."""
+def _select_values(values: Range) -> tuple[Scalar, ...]:
+    """Select values of a range: if a block accepts them, it accepts all values of the range."""
     if isinstance(values, Choices):
         return values.choices
-    if values.whole:
+    if values.is_integer:
         return values.low, values.high
     low, high = float(values.low), float(values.high)
-    return low, low + (high - low) * _INSIDE, high
+    return low, low + (high - low) * _INNER_SHARE, high
 
 
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, Scalar]]:
+def _iter_values(value: Any, key: str) -> Iterator[tuple[str, Scalar]]:
     if not isinstance(value, dict | list):
         yield key, value
         return
-    for part, inside in value.items() if isinstance(value, dict) else enumerate(value):
-        yield from _leaves(inside, f"{key}.{part}" if key else str(part))
+    for part, child in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _iter_values(child, f"{key}.{part}" if key else str(part))

@@ -1,7 +1,7 @@
-"""Tuning a network's block: Optuna draws values from ranges, validation NDCG@10 judges them.
+"""Tuning of a network's block: Optuna draws values, and validation NDCG@10 compares them.
 
-The trials are kept in a SQLite file, each as soon as it is over. A search that was interrupted goes
-on from there, and draws what it would have drawn.
+The trials are stored in a SQLite file, each as soon as it is finished. An interrupted tuning
+continues after the last finished trial, with the same draws as without the interruption.
 """
 
 import gc
@@ -30,47 +30,48 @@ from bazar.data.windows import Windows
 from bazar.errors import DivergenceError, InputError
 from bazar.training.checkpoints import fingerprint
 from bazar.training.search_space import (
+    Range,
     Scalar,
-    block_values,
     check_ranges,
     is_within,
-    rounded,
-    with_values,
+    list_block_values,
+    replace_values,
+    round_value,
 )
 from bazar.training.trainer import list_training_arrays, train_network
 
 logger = logging.getLogger(__name__)
 
-_JUDGE = "val_ndcg@10"
-# Complete trials; with fewer, chance decides what seems to matter.
-_ENOUGH_TO_TELL = 8
-_OVER = (TrialState.COMPLETE, TrialState.PRUNED)
+_METRIC = "val_ndcg@10"
+# With fewer complete trials, the importances are mostly noise.
+_MIN_TRIALS_FOR_IMPORTANCES = 8
+_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)
 class TuningResult:
-    """What a search has found.
+    """The result of a tuning.
 
     Attributes:
         block: the best block.
-        trials: a row per trial, without those that were cut off by an interruption: ``trial`` (from
-            1), ``state`` (``complete``, or ``pruned`` if it was given up), ``val_ndcg@10`` (of the
-            epoch that a training keeps; of the best epoch if given up, NaN if there is none),
-            ``epochs``, ``seconds``, and a column for each key that is searched.
-        as_it_stands: validation NDCG@10 of the block before the search; None where its values are
-            not within the ranges.
-        importances: by key, the largest first, how much of the differences between the complete
-            trials it explains; they add up to 1. Empty where there are too few to tell.
+        trials: one row per finished trial: ``trial`` (from 1), ``state`` (``complete`` or
+            ``pruned``), ``val_ndcg@10`` (of the best epoch; of a pruned trial, of its best epoch so
+            far, or NaN), ``epochs``, ``seconds``, and a column per tuned key. Interrupted trials
+            are left out.
+        initial_ndcg: validation NDCG@10 of the original block; None if its values are not within
+            the ranges.
+        importances: by key, in descending order: the share of the differences between complete
+            trials that the key explains. They add up to 1. Empty if there are too few trials.
     """
 
     block: NetworkBlock
     trials: pd.DataFrame
-    as_it_stands: float | None
+    initial_ndcg: float | None
     importances: dict[str, float]
 
 
 class _Task(Options):
-    """What trials have in common: those of another task are not comparable."""
+    """The settings that all trials of a study share. Only such trials are comparable."""
 
     block: NetworkBlock
     ranges: dict[str, NumberRange | Choices]
@@ -86,87 +87,71 @@ def tune_network(
     item_vectors: np.ndarray,
     storage: Path,
 ) -> TuningResult:
-    """Look for the values of a block with the highest validation NDCG@10.
+    """Search the values of a block with the highest validation NDCG@10.
 
-    The block as it stands is the first trial, if its values lie within the ranges.
+    If the values of the original block lie within the ranges, it is the first trial.
 
     Args:
         train: rows to learn from.
-        validation: rows that judge.
-        block: what is tuned.
-        options: the ranges, and how many trials.
+        validation: rows to compare trials by.
+        block: the block to tune.
+        options: the ranges and the number of trials.
         n_items: size of the catalogue.
-        seed: of every training.
+        seed: seed of each training.
         item_vectors: shape (n_items + 1, dimension), float32; see
-            :func:`~bazar.training.train_network`.
-        storage: SQLite file of the trials; it need not exist. It can hold trials on other data, of
-            other blocks and of other ranges, which count for nothing here.
+            :func:`~bazar.training.trainer.train_network`.
+        storage: SQLite file with the trials, which does not have to exist. Trials in it with other
+            data, blocks or ranges are not used.
 
     Raises:
-        InputError: if the block does not have a key, or refuses a value, if the file is of another
-            kind, if there is nothing to learn from, or if every training diverged.
+        InputError: if the block does not have a key or rejects a value; if the file is not a
+            database; if there are no rows to learn from; or if all trainings diverged.
     """
-    check_ranges(block, options.searched)
-    task = _Task(block=block, ranges=options.searched)
-    read = [*list_training_arrays(train, validation, item_vectors), np.array(n_items)]
+    check_ranges(block, options.active_ranges)
+    task = _Task(block=block, ranges=options.active_ranges)
+    arrays = [*list_training_arrays(train, validation, item_vectors), np.array(n_items)]
 
-    def run(trial: Trial) -> float:
-        values = {
-            key: rounded(among, _suggest(trial, key, among)) for key, among in task.ranges.items()
-        }
+    def run_training(changed: NetworkBlock, trial: Trial) -> float:
+        trained = train_network(
+            train,
+            validation,
+            changed,
+            n_items,
+            seed,
+            item_vectors,
+            after_epoch=lambda metrics: _report_epoch(trial, metrics),
+        )
+        return float(trained.training_log[_METRIC].iloc[int(trained.facts["best_epoch"]) - 1])
 
-        def report(figures: dict[str, float]) -> None:
-            # Optuna counts steps from 0.
-            trial.report(figures[_JUDGE], int(figures["epoch"]) - 1)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-
-        # The networks of the trials before are not needed any more.
-        keras.backend.clear_session()
-        gc.collect()
-        try:
-            trained = train_network(
-                train,
-                validation,
-                with_values(block, values),
-                n_items,
-                seed,
-                item_vectors,
-                after_epoch=report,
-            )
-        except DivergenceError as error:
-            raise optuna.TrialPruned from error
-        return float(trained.training_log[_JUDGE].iloc[int(trained.facts["best_epoch"]) - 1])
-
-    with _open_study(storage, fingerprint(task, seed, read), options.pruner) as study:
-        _run_trials(study, run, task, options)
-        return _result(study, task, options)
+    with _open_study(storage, fingerprint(task, seed, arrays), options.pruner) as study:
+        _run_trials(study, _make_objective(task, run_training), task, options)
+        return _summarise_study(study, task, options)
 
 
 def format_best_network(result: TuningResult, model: str, network: str) -> str:
-    """Write the best block as parameters, ready to be copied into an environment.
+    """Format the best block as parameters that can be copied to an environment.
 
     Args:
-        result: of the search.
+        result: result of the tuning.
         model: ``classifier`` or ``regressor``.
-        network: name of the network that was tuned.
+        network: name of the tuned network.
 
     Returns:
-        YAML, with a comment on top that says how good it is and how to use it.
+        YAML, with a comment that states the result and explains how to use the block.
     """
     trials = result.trials
-    name = f"{network}_searched"
-    best = f"# Validation NDCG@10 {trials[_JUDGE][_best(trials)]:.4f}"
-    if result.as_it_stands is not None:
-        best += f"; of {network} as it stands {result.as_it_stands:.4f}"
+    name = f"{network}_tuned"
+    best = f"# Validation NDCG@10: {trials[_METRIC][_find_best_row(trials)]:.4f}"
+    if result.initial_ndcg is not None:
+        best += f"; {network} before the tuning: {result.initial_ndcg:.4f}"
     lines = [
-        f"# The best of {len(trials)} trials of {model}'s network {network}, "
-        f"{(trials['state'] == 'pruned').sum()} of them given up early.",
+        f"# The best of {len(trials)} trials of the {model}'s network {network}, "
+        f"{(trials['state'] == 'pruned').sum()} of them pruned.",
         f"{best}.",
         "#",
-        "# To use it, copy this file to conf/<env>/parameters_searched.yml (conf/local, where you",
-        f"# run without --env). If files there say something of {model} already, put the block",
-        "# under their networks instead. Then",
+        "# To use it, copy this file to conf/<env>/parameters_tuned.yml (conf/local if you run",
+        f"# without --env). If a file there already has a key {model}, put the block under its",
+        "# networks instead. Then run",
         f"#     .venv/bin/kedro run --params {model}.network={name}",
     ]
     block = result.block.model_dump(mode="json", exclude_defaults=True)
@@ -174,21 +159,51 @@ def format_best_network(result: TuningResult, model: str, network: str) -> str:
     return "\n".join([*lines, parameters])
 
 
-def _best(trials: pd.DataFrame) -> int:
-    """Which row of a table of trials is the best complete one, from 0."""
-    return int(np.argmax(trials[_JUDGE].where(trials["state"] == "complete", -np.inf)))
+def _report_epoch(trial: Trial, metrics: dict[str, float]) -> None:
+    """Report an epoch to Optuna, and raise TrialPruned if the trial is not promising."""
+    # Optuna counts steps from 0.
+    trial.report(metrics[_METRIC], int(metrics["epoch"]) - 1)
+    if trial.should_prune():
+        raise optuna.TrialPruned
+
+
+def _make_objective(
+    task: _Task, run_training: Callable[[NetworkBlock, Trial], float]
+) -> Callable[[Trial], float]:
+    """Make the function that draws the values of a trial, trains with them and returns NDCG@10."""
+
+    def run(trial: Trial) -> float:
+        values = {
+            key: round_value(values, _suggest_value(trial, key, values))
+            for key, values in task.ranges.items()
+        }
+        # Free the networks of earlier trials.
+        keras.backend.clear_session()
+        gc.collect()
+        try:
+            return run_training(replace_values(task.block, values), trial)
+        except DivergenceError as error:
+            raise optuna.TrialPruned from error
+
+    return run
+
+
+def _find_best_row(trials: pd.DataFrame) -> int:
+    """Find the row of the best complete trial, from 0."""
+    return int(np.argmax(trials[_METRIC].where(trials["state"] == "complete", -np.inf)))
 
 
 @contextmanager
 def _open_study(storage: Path, name: str, pruner: PrunerOptions) -> Iterator[Study]:
-    # What Optuna tells of its trials is told here, beside the bar.
+    # This module logs the trials itself.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage.parent.mkdir(parents=True, exist_ok=True)
     try:
         database = optuna.storages.RDBStorage(f"sqlite:///{storage}")
     except DatabaseError as error:
         raise InputError(
-            f"{storage}: {error.orig}\nRemove it: the search starts anew, without its trials"
+            f"{storage} cannot be opened: {error.orig}.\n"
+            "Delete the file and run again. Its trials are lost."
         ) from error
     try:
         yield optuna.create_study(
@@ -208,48 +223,58 @@ def _open_study(storage: Path, name: str, pruner: PrunerOptions) -> Iterator[Stu
 def _run_trials(
     study: Study, run: Callable[[Trial], float], task: _Task, options: TuningOptions
 ) -> None:
-    """Run the trials that are missing."""
-    for cut_off in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(cut_off.number, state=TrialState.FAIL)
+    """Run the missing trials."""
+    for interrupted in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(interrupted.number, state=TrialState.FAIL)
     started = time.monotonic()
-    n_over = len(_over(study))
-    if 0 < n_over < options.trials:
-        logger.info("going on after trial %d, where the search stopped", n_over)
-    with tqdm(total=options.trials, initial=n_over, desc="search", unit="trial") as bar:
-        while n_over < options.trials:
+    n_finished = len(_list_finished(study))
+    if 0 < n_finished < options.trials:
+        logger.info("Resuming tuning after trial %d of %d", n_finished, options.trials)
+    # disable=None: no bar if stderr is not a terminal.
+    with tqdm(
+        total=options.trials, initial=n_finished, desc="tuning", unit="trial", disable=None
+    ) as bar:
+        while n_finished < options.trials:
             minutes = (time.monotonic() - started) / 60
-            if n_over and options.minutes is not None and minutes > options.minutes:
-                logger.info("no trial is started after %g minutes", options.minutes)
+            if n_finished and options.minutes is not None and minutes > options.minutes:
+                logger.info("The limit of %g minutes is reached: no more trials", options.minutes)
                 break
-            _run_trial(study, run, task, options.seed, n_over)
-            n_over += 1
-            last = _over(study)[-1]
-            complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            best = max((trial.value or 0 for trial in complete), default=math.nan)
-            logger.info(
-                "trial %d of %d: %s after %d epochs, NDCG@10 %.4f; the best so far %.4f",
-                n_over,
-                options.trials,
-                last.state.name.lower(),
-                len(last.intermediate_values),
-                _ndcg(last),
-                best,
-            )
+            _run_trial(study, run, task, options.seed, n_finished)
+            n_finished += 1
+            best = _log_last_trial(study, n_finished, options.trials)
             bar.set_postfix_str(f"best NDCG@10 {best:.4f}")
             bar.update()
 
 
+def _log_last_trial(study: Study, number: int, n_trials: int) -> float:
+    """Log the last trial, and return the best NDCG@10 of all complete trials, or NaN."""
+    last = _list_finished(study)[-1]
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    best = max((trial.value or 0 for trial in complete), default=math.nan)
+    logger.info(
+        "Trial %d of %d: %s after %d epochs, NDCG@10 %.4f (best so far: %.4f)",
+        number,
+        n_trials,
+        last.state.name.lower(),
+        len(last.intermediate_values),
+        _get_ndcg(last),
+        best,
+    )
+    return best
+
+
 def _run_trial(
-    study: Study, run: Callable[[Trial], float], task: _Task, seed: int, n_over: int
+    study: Study, run: Callable[[Trial], float], task: _Task, seed: int, n_finished: int
 ) -> None:
-    # What is drawn depends on the trials that are over, not on how often the search was started.
-    draws = np.random.SeedSequence([seed, n_over]).generate_state(1)
+    # The draws depend on the number of finished trials, not on the number of interruptions.
+    draws = np.random.SeedSequence([seed, n_finished]).generate_state(1)
     study.sampler = optuna.samplers.TPESampler(seed=int(draws[0]))
-    if n_over == 0:
-        own = {key: value for key, value in block_values(task.block).items() if key in task.ranges}
+    if n_finished == 0:
+        values = list_block_values(task.block)
+        initial = {key: values[key] for key in values if key in task.ranges}
         waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if not waiting and all(is_within(task.ranges[key], own[key]) for key in own):
-            study.enqueue_trial(own)
+        if not waiting and all(is_within(task.ranges[key], initial[key]) for key in initial):
+            study.enqueue_trial(initial)
     trial = study.ask()
     try:
         study.tell(trial, run(trial))
@@ -260,63 +285,63 @@ def _run_trial(
         raise
 
 
-def _suggest(trial: Trial, key: str, among: NumberRange | Choices) -> Scalar:
-    if isinstance(among, Choices):
-        return trial.suggest_categorical(key, among.choices)
-    if among.whole:
-        return trial.suggest_int(key, int(among.low), int(among.high), log=among.log)
-    return trial.suggest_float(key, among.low, among.high, log=among.log)
+def _suggest_value(trial: Trial, key: str, values: Range) -> Scalar:
+    if isinstance(values, Choices):
+        return trial.suggest_categorical(key, values.choices)
+    if values.is_integer:
+        return trial.suggest_int(key, int(values.low), int(values.high), log=values.log)
+    return trial.suggest_float(key, values.low, values.high, log=values.log)
 
 
-def _over(study: Study) -> list[FrozenTrial]:
-    """The trials that count, in their order."""
-    return study.get_trials(deepcopy=False, states=_OVER)
+def _list_finished(study: Study) -> list[FrozenTrial]:
+    """List the complete and the pruned trials, in order."""
+    return study.get_trials(deepcopy=False, states=_FINISHED)
 
 
-def _ndcg(trial: FrozenTrial) -> float:
+def _get_ndcg(trial: FrozenTrial) -> float:
     if trial.state == TrialState.COMPLETE:
         assert trial.value is not None
         return trial.value
     return max(trial.intermediate_values.values(), default=math.nan)
 
 
-def _result(study: Study, task: _Task, options: TuningOptions) -> TuningResult:
-    over = _over(study)
+def _summarise_study(study: Study, task: _Task, options: TuningOptions) -> TuningResult:
+    finished = _list_finished(study)
     drawn = [
-        {key: rounded(among, trial.params[key]) for key, among in task.ranges.items()}
-        for trial in over
+        {key: round_value(values, trial.params[key]) for key, values in task.ranges.items()}
+        for trial in finished
     ]
     rows = [
         {
             "trial": number,
             "state": trial.state.name.lower(),
-            _JUDGE: _ndcg(trial),
+            _METRIC: _get_ndcg(trial),
             "epochs": len(trial.intermediate_values),
             "seconds": round(trial.duration.total_seconds(), 2) if trial.duration else math.nan,
             **values,
         }
-        for number, (trial, values) in enumerate(zip(over, drawn, strict=True), start=1)
+        for number, (trial, values) in enumerate(zip(finished, drawn, strict=True), start=1)
     ]
     trials = pd.DataFrame(rows)
     complete = trials["state"] == "complete"
     if not complete.any():
         raise InputError(
-            f"no trial of {len(trials)} was trained to its end: every training diverged\n"
-            "Give search.ranges.training.learning_rate smaller numbers"
+            f"No trial of {len(trials)} is complete: every training diverged.\n"
+            "Set smaller values in tuning.ranges.training.learning_rate."
         )
-    stands = complete[0] and with_values(task.block, drawn[0]) == task.block
+    is_initial = complete[0] and replace_values(task.block, drawn[0]) == task.block
     return TuningResult(
-        with_values(task.block, drawn[_best(trials)]),
+        replace_values(task.block, drawn[_find_best_row(trials)]),
         trials,
-        _ndcg(over[0]) if stands else None,
-        _importances(study, options.seed),
+        _get_ndcg(finished[0]) if is_initial else None,
+        _compute_importances(study, options.seed),
     )
 
 
-def _importances(study: Study, seed: int) -> dict[str, float]:
-    """Importances by fANOVA (Hutter et al. 2014)."""
+def _compute_importances(study: Study, seed: int) -> dict[str, float]:
+    """Compute importances by fANOVA (Hutter et al. 2014)."""
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(complete) < _ENOUGH_TO_TELL or len({trial.value for trial in complete}) < 2:
+    if len(complete) < _MIN_TRIALS_FOR_IMPORTANCES or len({trial.value for trial in complete}) < 2:
         return {}
     return optuna.importance.get_param_importances(study, evaluator=evaluator)

@@ -1,104 +1,103 @@
-"""Going on from where the last training ended: its weights, and what its optimizer knew."""
+"""Warm starts: training that continues from the weights of an earlier training."""
 
-from collections.abc import Sequence
+import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.models.networks.vocabulary import (
+    average_training_items,
+    find_item_axis,
     find_item_positions,
-    get_item_axis,
-    mean_over_training_items,
     remap_items,
     remap_network,
 )
-from bazar.training.checkpoints import Checkpoint, fingerprint
+from bazar.training.optimizer_files import OptimizerState
 
-# Before what an optimizer keeps of each weight stand its count of steps and its learning rate.
-_OF_NO_WEIGHT = 2
+logger = logging.getLogger(__name__)
+
+# An optimizer's first variables are its step count and its learning rate. The others belong to the
+# weights of the network.
+_N_GLOBAL_VARIABLES = 2
 
 
 @dataclass(frozen=True)
-class Start:
-    """What a training goes on from.
+class NetworkState:
+    """A trained network, and the state of the optimizer that trained it.
 
     Attributes:
-        network: its weights are gone on from.
-        optimizer: the optimizer's variables, as :class:`~bazar.training.TrainedNetwork` has them;
-            None where they are not known: it begins anew. Without them the first steps of Adam are
-            as large in every direction, and undo some of what was learned.
+        network: the network.
+        optimizer: the state of the optimizer; None if it is not known.
     """
 
     network: RecurrentNetwork
-    optimizer: list[np.ndarray] | None = None
+    optimizer: OptimizerState | None = None
 
 
-def make_warm_start(
-    network: RecurrentNetwork, optimizer: Sequence[np.ndarray] | None, item_ids: np.ndarray
-) -> Start:
-    """Make a start for a catalogue that grew, shrank, or was numbered anew.
+@dataclass(frozen=True)
+class WarmStart:
+    """The state from which a training starts.
 
-    Of a new item an optimizer takes the mean of what it keeps of the others: by zeros it would take
-    its first steps too far.
+    Attributes:
+        network: the network whose weights the training starts from.
+        optimizer_variables: the variables of the optimizer; None to start without them. The first
+            steps of Adam then have the same size in all directions, and undo a part of the earlier
+            training.
+    """
+
+    network: RecurrentNetwork
+    optimizer_variables: list[np.ndarray] | None = None
+
+
+def make_warm_start(state: NetworkState, item_ids: np.ndarray, optimizer_name: str) -> WarmStart:
+    """Make a warm start for a catalogue whose items may have changed.
+
+    The optimizer variables of a new item are the means over the items that occur in training. Zeros
+    would make the first steps too large.
 
     Args:
-        network: trained, with its ``item_ids``.
-        optimizer: the variables of its optimizer, or None.
+        state: the trained network, with its ``item_ids``, and its optimizer.
         item_ids: shape (items + 1,), external ids by item index.
-    """
-    grown = remap_network(network, item_ids)
-    if optimizer is None or grown is network:
-        return Start(grown, None if optimizer is None else list(optimizer))
-    places = find_item_positions(network, item_ids)
-    weights = grown.trainable_variables
-    kept = optimizer[_OF_NO_WEIGHT:]
-    # Keras puts what is kept of one weight side by side: momentum and velocity of the first, ...
-    per_weight = len(kept) // len(weights)
-
-    def move(values: np.ndarray, weight: keras.Variable) -> np.ndarray:
-        axis = get_item_axis(grown, weight)
-        if axis is None:
-            return values
-        return remap_items(values, axis, places, mean_over_training_items(network, values, axis))
-
-    moved = [move(values, weights[place // per_weight]) for place, values in enumerate(kept)]
-    return Start(grown, [*optimizer[:_OF_NO_WEIGHT], *moved])
-
-
-def save_optimizer_state(
-    path: Path, network: RecurrentNetwork, name: str, variables: list[np.ndarray]
-) -> None:
-    """Write what an optimizer knows at the end of a training, for the next one.
-
-    Args:
-        path: the file, replaced as a whole.
-        network: what was trained, with the weights that are kept.
-        name: of the optimizer.
-        variables: its variables.
-    """
-    Checkpoint(path).save(_mark(network, name), variables, {})
-
-
-def load_optimizer_state(
-    path: Path, network: RecurrentNetwork, name: str
-) -> list[np.ndarray] | None:
-    """Read what an optimizer knew at the end of the training of a network.
-
-    Args:
-        path: the file; it need not exist.
-        network: the network, as it was read from its file.
-        name: of the optimizer that is to go on.
+        optimizer_name: optimizer of the training that starts. The state of another optimizer is not
+            used: a warning is logged.
 
     Returns:
-        Its variables; None if there is no file, or it is of another network or optimizer.
+        The network and the optimizer variables for the given catalogue.
     """
-    found = Checkpoint(path).load(_mark(network, name))
-    return None if found is None else found[0]
+    network = remap_network(state.network, item_ids)
+    variables = _select_variables(state.optimizer, optimizer_name)
+    if variables is None or network is state.network:
+        return WarmStart(network, variables)
+    positions = find_item_positions(state.network, item_ids)
+    weights = network.trainable_variables
+    weight_variables = variables[_N_GLOBAL_VARIABLES:]
+    # Keras keeps the variables of one weight together: momentum and velocity of the first weight,
+    # then those of the second, and so on.
+    per_weight = len(weight_variables) // len(weights)
+
+    def remap(values: np.ndarray, weight: keras.Variable) -> np.ndarray:
+        axis = find_item_axis(network, weight)
+        if axis is None:
+            return values
+        new_values = average_training_items(state.network, values, axis)
+        return remap_items(values, axis, positions, new_values)
+
+    remapped = [
+        remap(values, weights[index // per_weight]) for index, values in enumerate(weight_variables)
+    ]
+    return WarmStart(network, [*variables[:_N_GLOBAL_VARIABLES], *remapped])
 
 
-def _mark(network: RecurrentNetwork, name: str) -> str:
-    weights = [weight.numpy() for weight in network.weights]
-    return fingerprint(network.options, 0, [*weights, np.array(name)])
+def _select_variables(state: OptimizerState | None, name: str) -> list[np.ndarray] | None:
+    if state is not None and state.name == name:
+        return list(state.variables)
+    found = "is not available" if state is None else f"is of {state.name}"
+    logger.warning(
+        "Warm start: the optimizer state of the earlier training %s. %s starts without it, and the "
+        "network may become slightly worse.",
+        found,
+        name,
+    )
+    return None

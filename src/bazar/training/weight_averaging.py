@@ -1,4 +1,4 @@
-"""Training a network on rows of (history, target)."""
+"""Average of a network's weights over the training steps."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,38 +7,39 @@ import keras
 import numpy as np
 
 
-class _MeanWeights:
-    """The mean of weights over the steps of a training, its start among them.
+class MeanWeights:
+    """The mean of the weights over all training steps, the initial weights included.
 
-    Stochastic weight averaging (Izmailov et al. 2018, arXiv 1803.05407), over every few steps.
+    Stochastic weight averaging (Izmailov et al. 2018, arXiv 1803.05407), updated every few steps.
 
     Attributes:
-        of_weights: float32, in the order and of the shapes of the weights.
-        steps: how many are in the mean.
+        values: the means, float32, in the order and with the shapes of the weights.
+        steps: number of steps that the means cover.
     """
 
     def __init__(self, weights: Sequence[keras.Variable]) -> None:
+        """Start with the current weights as the mean."""
         self._weights = weights
-        self.of_weights = [weight.numpy() for weight in weights]
+        self.values = [weight.numpy() for weight in weights]
         self.steps = 1
 
     def update(self, steps: int) -> None:
-        """Count the weights as they are now for so many steps."""
+        """Add the current weights to the mean, counted for the given number of steps."""
         self.steps += steps
         share = np.float32(steps / self.steps)
-        self.of_weights = [
+        self.values = [
             mean + share * (weight.numpy() - mean)
-            for mean, weight in zip(self.of_weights, self._weights, strict=True)
+            for mean, weight in zip(self.values, self._weights, strict=True)
         ]
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Put the mean in the place of the weights, for as long as the context lasts."""
-        own = [weight.numpy() for weight in self._weights]
-        self._put(self.of_weights)
+    def applied(self) -> Iterator[None]:
+        """Replace the weights by their mean within the context."""
+        current = [weight.numpy() for weight in self._weights]
+        self._assign(self.values)
         yield
-        self._put(own)
+        self._assign(current)
 
-    def _put(self, values: list[np.ndarray]) -> None:
+    def _assign(self, values: list[np.ndarray]) -> None:
         for weight, value in zip(self._weights, values, strict=True):
             weight.assign(value)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Recurrent networks. Only the modules of this package import TensorFlow and Keras."""

@@ -1,4 +1,4 @@
-"""Trained networks as ``.keras`` files, each with its checksum beside it."""
+"""Trained networks as ``.keras`` files, each with a file that holds its checksum."""
 
 import hashlib
 from pathlib import Path
@@ -10,57 +10,62 @@ from bazar.models.networks.recurrent import RecurrentNetwork
 
 
 def load_network(path: Path) -> RecurrentNetwork:
-    """Read a network, in safe mode and without its optimizer.
+    """Load a network, in safe mode and without its optimizer.
 
     Raises:
-        InputError: if there is no file, or it is not the one that was written when the network
-            was trained.
+        InputError: if the file or its checksum is missing, or the file was changed.
     """
-    sums = checksum_file(path)
-    for needed in (path, sums):
-        if not needed.is_file():
-            raise InputError(f"there is no {needed}: train the network again")
-    found = _sha256(path)
-    written = [line.split()[0] for line in sums.read_text(encoding="utf-8").splitlines() if line]
-    if found not in written:
+    checksum_path = get_checksum_path(path)
+    for required in (path, checksum_path):
+        if not required.is_file():
+            raise InputError(f"{required} does not exist. Train the network again.")
+    found = _compute_sha256(path)
+    lines = checksum_path.read_text(encoding="utf-8").splitlines()
+    expected = [line.split()[0] for line in lines if line]
+    if found not in expected:
         raise InputError(
-            f"{path} is not the file that was written when the network was trained\n"
-            f"  sha256 then {written[0] if written else 'unknown'}\n  sha256 now  {found}\n"
-            "Put the file back, or train the network again"
+            f"{path} was changed after the training.\n"
+            f"  expected sha256 {expected[0] if expected else 'unknown'}\n"
+            f"  found sha256    {found}\n"
+            "Restore the file, or train the network again."
         )
     return keras.models.load_model(str(path), compile=False, safe_mode=True)
 
 
-def save_network(network: RecurrentNetwork, path: Path, final: Path) -> None:
-    """Write a network, and its checksum beside the file that it is to become.
+def save_network(network: RecurrentNetwork, path: Path, final_path: Path) -> None:
+    """Save a network, and the checksum of the file that it will become.
+
+    The checksum file accepts both the new and the existing file, so that a run that is killed
+    before the new file replaces the existing one leaves a network that loads. Call
+    :func:`remove_old_checksums` after the replacement.
 
     Args:
         network: the network.
-        path: where the file is written first.
-        final: where it is put then; until it is, the checksum of what stands there stays good.
+        path: temporary path of the new file.
+        final_path: path that the caller moves the file to.
     """
     network.save(str(path))
-    earlier = [_sha256(final)] if final.is_file() else []
-    _write_sums(final, [_sha256(path), *earlier])
+    existing = [_compute_sha256(final_path)] if final_path.is_file() else []
+    _write_checksums(final_path, [_compute_sha256(path), *existing])
 
 
-def settle_checksum(path: Path) -> None:
-    """Leave no other checksum than that of the file that stands there now."""
-    _write_sums(path, [_sha256(path)])
+def remove_old_checksums(path: Path) -> None:
+    """Keep only the checksum of the current file of a network."""
+    _write_checksums(path, [_compute_sha256(path)])
 
 
-def checksum_file(path: Path) -> Path:
-    """Where the checksum of a network's file is, as ``sha256sum --check`` reads it."""
+def get_checksum_path(path: Path) -> Path:
+    """Return the path of a network's checksum file, in the format of ``sha256sum --check``."""
     return path.with_name(f"{path.name}.sha256")
 
 
-def _write_sums(path: Path, sums: list[str]) -> None:
+def _write_checksums(path: Path, checksums: list[str]) -> None:
     temporary = path.with_name(f".{path.name}.sha256")
-    lines = "".join(f"{checksum}  {path.name}\n" for checksum in sums)
+    lines = "".join(f"{checksum}  {path.name}\n" for checksum in checksums)
     temporary.write_text(lines, encoding="utf-8")
-    temporary.replace(checksum_file(path))
+    temporary.replace(get_checksum_path(path))
 
 
-def _sha256(path: Path) -> str:
+def _compute_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,11 +1,4 @@
-"""Recurrent networks, built from their description in YAML.
-
-A network reads a history in three steps: every item becomes a vector (:meth:`represent`), layers
-go over the vectors in time (:meth:`read`), and a head turns what was read into scores
-(:meth:`score`). Histories stand at the front of their rows, padded with 0 at the back: what comes
-after a step changes nothing before it, so that no step needs a mask, and one pass over a sequence
-serves as many targets as it has steps.
-"""
+"""Layers and tensor functions that recurrent networks are built from."""
 
 from typing import Any
 
@@ -29,24 +22,24 @@ _RECURRENT = {
 
 @keras.saving.register_keras_serializable("bazar")
 class ResidualBlock(keras.layers.Layer):
-    """A recurrent layer with a way around it, and a feed-forward part with a way around that.
+    """A recurrent layer and a feed-forward part, each with a skip connection.
 
     The block of a transformer (Vaswani et al. 2017, section 3.1: add and normalise after each
-    part) with a recurrent layer in place of attention. Input and output have the shape
+    part) with a recurrent layer instead of attention. Input and output have the shape
     (rows, steps, dimension).
     """
 
     def __init__(
         self, cell: str, units: int, feed_forward: int, dropout: float, **kwargs: Any
     ) -> None:
-        """Make the block.
+        """Create the block.
 
         Args:
             cell: ``simple_rnn``, ``lstm`` or ``gru``.
             units: size of the recurrent state.
             feed_forward: size of the hidden layer of the feed-forward part.
-            dropout: share that is dropped after the recurrent and the feed-forward part.
-            **kwargs: of a Keras layer.
+            dropout: dropout rate after the recurrent and after the feed-forward part.
+            **kwargs: arguments of a Keras layer.
         """
         super().__init__(**kwargs)
         self._config = {
@@ -60,7 +53,7 @@ class ResidualBlock(keras.layers.Layer):
         self.feed_forward_norm = keras.layers.LayerNormalization()
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights for an input of this shape."""
+        """Create the weights for an input of this shape."""
         dimension = input_shape[-1]
         self.back = keras.layers.Dense(dimension)
         self.out = keras.layers.Dense(dimension)
@@ -73,72 +66,106 @@ class ResidualBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, states: Any, positions: Any = None, training: bool = False) -> Any:
-        """Go over the steps.
+        """Process the steps.
 
         Args:
             states: shape (rows, steps, dimension).
-            positions: which steps are asked for, as of :meth:`RecurrentNetwork.read`: what comes
-                after the recurrent layer looks at one step at a time, and is spared the others.
-                None asks for all.
-            training: whether to drop.
+            positions: the steps to return, as in :meth:`RecurrentNetwork.encode_histories`. The
+                layers after the recurrent one process each step alone, so that the other steps
+                need not be computed. None returns all steps.
+            training: whether dropout is applied.
 
         Returns:
             Shape (rows, steps, dimension), or (targets, dimension) with ``positions``.
         """
-        read = self.recurrent(states, training=training)
+        recurrent_states = self.recurrent(states, training=training)
         if positions is not None:
-            read, states = _at(positions, read), _at(positions, states)
-        read = self.back(read)
-        states = self.recurrent_norm(states + self.recurrent_dropout(read, training=training))
-        thought = self.out(self.hidden(states))
-        return self.feed_forward_norm(
-            states + self.feed_forward_dropout(thought, training=training)
-        )
+            recurrent_states = take_positions(recurrent_states, positions)
+            states = take_positions(states, positions)
+        update = self.back(recurrent_states)
+        states = self.recurrent_norm(states + self.recurrent_dropout(update, training=training))
+        update = self.out(self.hidden(states))
+        return self.feed_forward_norm(states + self.feed_forward_dropout(update, training=training))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
         """Return the shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Return what makes this block again."""
+        """Return the arguments of the constructor."""
         return super().get_config() | self._config
 
 
-def _at(positions: Any, states: Any) -> Any:
-    """Take the places that are asked for, of the steps of all rows laid one after another."""
+def build_layers(options: NetworkOptions) -> tuple[list[keras.Layer], list[keras.Layer]]:
+    """Create the layers between the item representation and the head.
+
+    Returns:
+        The layers up to the last recurrent one, which process all steps of a history; and the
+        layers after it, which process each position alone.
+    """
+    layers, last_recurrent = [], 0
+    for index, layer in enumerate(options.layers):
+        name = f"{layer.type}_{index + 1}"
+        match layer:
+            case RecurrentLayer():
+                cell = _RECURRENT[layer.type]
+                layers.append(cell(layer.units, return_sequences=True, name=name))
+                last_recurrent = index
+            case ResidualLayer():
+                sizes = (layer.cell, layer.units, layer.feed_forward, layer.dropout)
+                layers.append(ResidualBlock(*sizes, name=name))
+                last_recurrent = index
+            case DropoutLayer():
+                layers.append(keras.layers.Dropout(layer.rate, name=name))
+            case DenseLayer():
+                layers.append(keras.layers.Dense(layer.units, layer.activation, name=name))
+    return layers[: last_recurrent + 1], layers[last_recurrent + 1 :]
+
+
+def take_positions(states: Any, positions: Any) -> Any:
+    """Take the states at some positions.
+
+    Args:
+        states: shape (rows, steps, dimension).
+        positions: shape (targets,), int32: row * steps + step.
+
+    Returns:
+        Shape (targets, dimension).
+    """
     return ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)
 
 
-def _decayed_sums(states: Any, decay: float) -> Any:
-    """Sum, at each step, all steps up to it, each weighing ``decay`` of the one after it."""
+def find_last_step_positions(histories: Any) -> Any:
+    """Find the position of the last item of each history; see :func:`take_positions`.
+
+    Args:
+        histories: shape (rows, steps), int32: item indices at the front, 0 behind them.
+
+    Returns:
+        Shape (rows,), int32. For an empty history, it is the position of its first step.
+    """
+    rows, steps = ops.shape(histories)
+    lengths = ops.sum(ops.cast(histories > 0, "int32"), axis=1)
+    return ops.arange(rows, dtype="int32") * steps + ops.maximum(lengths - 1, 0)
+
+
+def sum_with_decay(states: Any, decay: float) -> Any:
+    """Sum, at each step, all states up to it; each weighs ``decay`` times the one after it.
+
+    Args:
+        states: shape (rows, steps, dimension).
+        decay: from 0 to 1.
+
+    Returns:
+        The same shape.
+    """
     steps = ops.arange(ops.shape(states)[1])
     ages = steps[:, None] - steps
     weights = ops.where(ages >= 0, decay ** ops.cast(ops.maximum(ages, 0), states.dtype), 0)
     return ops.matmul(weights, states)
 
 
-def _unit(vectors: Any) -> Any:
-    """Scale to unit length; zeros stay zeros, with a gradient that is a number."""
+def scale_to_unit(vectors: Any) -> Any:
+    """Scale the last axis to unit length. Zeros stay zeros, and their gradient is finite."""
     squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
     return vectors * ops.rsqrt(ops.maximum(squares, 1e-12))
-
-
-def _layers(options: NetworkOptions) -> tuple[list[keras.Layer], list[keras.Layer]]:
-    """The layers that go over time, up to the last recurrent one, and those after it."""
-    made, last = [], 0
-    for place, layer in enumerate(options.layers):
-        name = f"{layer.type}_{place + 1}"
-        match layer:
-            case RecurrentLayer():
-                cell = _RECURRENT[layer.type]
-                made.append(cell(layer.units, return_sequences=True, name=name))
-                last = place
-            case ResidualLayer():
-                sizes = (layer.cell, layer.units, layer.feed_forward, layer.dropout)
-                made.append(ResidualBlock(*sizes, name=name))
-                last = place
-            case DropoutLayer():
-                made.append(keras.layers.Dropout(layer.rate, name=name))
-            case DenseLayer():
-                made.append(keras.layers.Dense(layer.units, layer.activation, name=name))
-    return made[: last + 1], made[last + 1 :]

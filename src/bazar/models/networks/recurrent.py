@@ -1,10 +1,12 @@
 """Recurrent networks, built from their description in YAML.
 
-A network reads a history in three steps: every item becomes a vector (:meth:`represent`), layers
-go over the vectors in time (:meth:`read`), and a head turns what was read into scores
-(:meth:`score`). Histories stand at the front of their rows, padded with 0 at the back: what comes
-after a step changes nothing before it, so that no step needs a mask, and one pass over a sequence
-serves as many targets as it has steps.
+A network scores items in three steps. :meth:`~RecurrentNetwork.embed_items` turns each item of a
+history into a vector. :meth:`~RecurrentNetwork.encode_histories` processes the vectors in time
+order and applies the head. :meth:`~RecurrentNetwork.compute_logits` turns the result into scores,
+if the head is tied to the item vectors.
+
+Histories start at the front of their rows and are padded with 0 at the back. No step depends on
+later steps. Therefore no mask is needed, and one pass over a sequence serves all of its targets.
 """
 
 import json
@@ -16,26 +18,22 @@ import keras
 import numpy as np
 from keras import ops
 
-from bazar.config.networks import (
-    NetworkOptions,
-)
+from bazar.config.networks import NetworkOptions
 from bazar.data.title_embeddings import has_title
 from bazar.errors import InputError
 from bazar.models.networks.layers import (
     ResidualBlock,
-    _at,
-    _decayed_sums,
-    _layers,
-    _unit,
+    build_layers,
+    find_last_step_positions,
+    scale_to_unit,
+    sum_with_decay,
+    take_positions,
 )
+from bazar.models.networks.vector_samples import VectorSamples, match_samples, sample_vectors
+from bazar.models.networks.whitening import compute_whitening, whiten_vectors
 
-# Directions in which titles hardly differ are not blown up beyond this share of the largest.
-_SMALLEST_VARIANCE = 1e-4
-# Within a network's file.
-_ITEM_IDS = "item_ids.json"
-_SOME_VECTORS = "vector_samples.json"
-# Of so many items so many numbers are noted.
-_NOTED_ITEMS, _NOTED_NUMBERS = 16, 16
+# File within a .keras file that holds item ids and vector samples.
+_ASSETS = "catalogue.json"
 
 
 def build_network(
@@ -45,15 +43,15 @@ def build_network(
 
     Args:
         options: the description.
-        n_items: size of the catalogue.
-        vector_dimension: size of a title vector; needed by items that are titles, and by
+        n_items: number of items of the catalogue.
+        vector_dimension: size of a title vector; required if the network reads titles or has
             ``head: vector``.
 
     Returns:
-        The network, with weights drawn from Keras' global seed.
+        The network. Its weights are drawn with Keras' global seed.
 
     Raises:
-        ValueError: if ``vector_dimension`` is needed and missing.
+        ValueError: if ``vector_dimension`` is required and missing.
     """
     return RecurrentNetwork(options.model_dump(mode="json"), n_items, vector_dimension)
 
@@ -62,38 +60,38 @@ def build_network(
 class RecurrentNetwork(keras.Model):
     """A recurrent recommender.
 
-    Title vectors are no part of it: they are prepared once (:meth:`prepare`) and given to each
-    call, so that a product can join the catalogue without a change of the network.
+    Title vectors are not part of the network. They are prepared once (:meth:`prepare_vectors`) and
+    passed to each call, so that a product can be added without a change of the network.
 
     Attributes:
         options: the description.
-        n_items: size of the catalogue that it was made for.
-        known: shape (n_items + 1,), float32: 1 where an item stood in the training part, to be set
-            by whoever trains. The learned vector of another item is never read.
-        title_weight: scalar: how much the nearness of whole titles adds to the scores, to be set by
-            whoever trains; None without ``add_title_similarity``.
-        item_ids: shape (n_items + 1,), external ids by item index, to be set by whoever trains,
-            and kept in the network's file; None as long as nobody has.
-        vector_samples: the first numbers of the title vectors of a few items, by id; see
-            :meth:`record_vector_samples`. None as long as nobody has noted them.
+        n_items: number of items of the catalogue that the network was built for.
+        in_training: shape (n_items + 1,), float32: 1 if an item occurs in the training part. The
+            trainer sets it. The learned vectors of other items are not used.
+        title_weight: scalar: weight of the title similarities that are added to the scores. The
+            trainer sets it. None without ``add_title_similarity``.
+        item_ids: shape (n_items + 1,), external ids by item index. They are set after the
+            training, and saved with the network. None before.
+        vector_samples: samples of the title vectors that the network was trained with; see
+            :meth:`record_vector_samples`. None before they are recorded.
     """
 
     item_ids: np.ndarray | None
-    vector_samples: dict[str, list[float]] | None
+    vector_samples: VectorSamples | None
 
     def __init__(
         self, options: dict[str, Any], n_items: int, vector_dimension: int | None, **kwargs: Any
     ) -> None:
-        """Make the network.
+        """Create the network and its weights.
 
         Args:
-            options: a :class:`~bazar.options.NetworkOptions` as plain values.
-            n_items: size of the catalogue.
-            vector_dimension: size of a title vector, or None where no title is read.
-            **kwargs: of a Keras model.
+            options: :class:`~bazar.config.networks.NetworkOptions` as plain values.
+            n_items: number of items of the catalogue.
+            vector_dimension: size of a title vector; None if the network uses no titles.
+            **kwargs: arguments of a Keras model.
 
         Raises:
-            ValueError: if ``vector_dimension`` is needed and missing.
+            ValueError: if ``vector_dimension`` is required and missing.
         """
         super().__init__(**kwargs)
         self.options = NetworkOptions.model_validate(options)
@@ -101,285 +99,326 @@ class RecurrentNetwork(keras.Model):
         self.vector_dimension = vector_dimension
         self.item_ids = self.vector_samples = None
         if vector_dimension is None and self.options.needs_vectors:
-            raise ValueError("items of titles and head: vector need the dimension of the vectors")
+            raise ValueError(
+                "vector_dimension is required: the network reads titles or has head: vector."
+            )
         size = self.options.item_dimension or vector_dimension
+        assert size is not None
+        # The order in which weights are created decides which random numbers they start with.
+        self._build_item_representation(size)
+        self._build_layers_and_head(size)
+        self.built = True
+
+    def _build_item_representation(self, size: int) -> None:
+        """Create the weights that turn an item into a vector of this size."""
+        options, dimension = self.options, self.vector_dimension
         self.in_training = self.add_weight(
-            shape=(n_items + 1,), initializer="ones", trainable=False, name="in_training"
+            shape=(self.n_items + 1,), initializer="ones", trainable=False, name="in_training"
         )
-        self.item_embedding = self.title_adapter = None
-        if self.options.item in {"id", "id+title"}:
-            # Beside a title, what the id adds to it starts small.
-            spread = 0.05 if self.options.item == "id" else 0.005
+        self.item_embedding = self.title_adapter = self.title_weight = None
+        if options.item in {"id", "id+title"}:
+            # Added to a title vector, the embedding of the id starts small.
+            spread = 0.05 if options.item == "id" else 0.005
             self.item_embedding = keras.layers.Embedding(
-                n_items + 1,
+                self.n_items + 1,
                 size,
                 keras.initializers.RandomUniform(-spread, spread),
                 name="item_embedding",
             )
             self.item_embedding.build((None,))
-        if self.options.adapts_titles:
+        if options.adapts_titles:
             self.centre = self.add_weight(
-                shape=(vector_dimension,), initializer="zeros", trainable=False, name="centre"
+                shape=(dimension,), initializer="zeros", trainable=False, name="centre"
             )
             self.whitening = self.add_weight(
-                shape=(vector_dimension, vector_dimension),
-                initializer="identity",
-                trainable=False,
+                shape=(dimension, dimension), initializer="identity", trainable=False,
                 name="whitening",
-            )
+            )  # fmt: skip
             self.title_adapter = keras.layers.Dense(size, use_bias=False, name="title_adapter")
-            self.title_adapter.build((None, vector_dimension))
-        self.title_weight = None
-        if self.options.add_title_similarity:
+            self.title_adapter.build((None, dimension))
+        if options.add_title_similarity:
             self.title_weight = self.add_weight(
                 shape=(), initializer="zeros", trainable=False, name="title_weight"
             )
 
-        self.over_time, self.after = _layers(self.options)
+    def _build_layers_and_head(self, size: int) -> None:
+        """Create the layers and the head, for item vectors of this size."""
+        self.sequence_layers, self.position_layers = build_layers(self.options)
         shape: tuple[int | None, ...] = (None, None, size)
-        for layer in self.over_time:
+        for layer in self.sequence_layers:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
         shape = (None, shape[-1])
-        for layer in self.after:
+        for layer in self.position_layers:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
-        width = {"softmax": n_items + 1, "tied_softmax": size, "vector": vector_dimension}
-        # With a way around the layers, training starts from what the history alone says.
-        start = "glorot_uniform" if self.options.history_decay is None else "zeros"
+        width = {
+            "softmax": self.n_items + 1, "tied_softmax": size, "vector": self.vector_dimension,
+        }  # fmt: skip
+        # With a skip connection around the layers, training starts from the history alone.
+        initializer = "glorot_uniform" if self.options.history_decay is None else "zeros"
         self.head = keras.layers.Dense(
-            width[self.options.head], kernel_initializer=start, name="head"
+            width[self.options.head], kernel_initializer=initializer, name="head"
         )
         self.head.build(shape)
-        self.built = True
-
-    def prepare(self, item_vectors: np.ndarray | None) -> Any:
-        """Make title vectors what :meth:`represent` reads: centred and whitened, or as they are.
-
-        Args:
-            item_vectors: shape (items + 1, vector_dimension), float32, unit vectors, zeros where
-                there is no title; None for a network that reads none.
-
-        Returns:
-            The same shape; rows without a title stay zeros, others have unit length.
-        """
-        if item_vectors is None or not self.options.adapts_titles:
-            return None if item_vectors is None else ops.convert_to_tensor(item_vectors)
-        titled = has_title(item_vectors)
-        white = (item_vectors - np.asarray(self.centre)) @ np.asarray(self.whitening)
-        white /= np.maximum(np.linalg.norm(white, axis=1, keepdims=True), 1e-12)
-        return ops.convert_to_tensor(np.where(titled[:, None], white, 0).astype(np.float32))
 
     def fit_whitening(self, item_vectors: np.ndarray) -> None:
-        """Learn the centre of title vectors, and what gives each direction the same variance.
+        """Set the weights that centre and whiten title vectors, and start the adapter from them.
 
-        Whitening by principal components, as Su et al. 2021 (arXiv 2103.15316) do for vectors of
-        sentences. The adapter starts with the directions in which titles differ most.
+        The adapter starts with the directions in which titles differ most. If no item has a title,
+        all these weights stay as they are.
 
         Args:
-            item_vectors: shape (items + 1, vector_dimension), float32, zeros where there is no
-                title. Of a shop without any title nothing is learned.
+            item_vectors: shape (items + 1, vector_dimension), float32; zeros if an item has no
+                title.
         """
-        titled = item_vectors[has_title(item_vectors)].astype(np.float64)
-        if len(titled) == 0:
+        found = compute_whitening(item_vectors)
+        if found is None:
             return
-        centre = titled.mean(axis=0)
-        variances, directions = np.linalg.eigh(np.cov(titled - centre, rowvar=False, bias=True))
-        smallest = max(variances.max() * _SMALLEST_VARIANCE, 1e-12)
-        self.centre.assign(centre.astype(np.float32))
-        whitening = (directions / np.sqrt(np.maximum(variances, smallest)))[:, ::-1]
-        self.whitening.assign(whitening.astype(np.float32))
+        centre, whitening = found
+        self.centre.assign(centre)
+        self.whitening.assign(whitening)
         assert self.title_adapter is not None
         kernel = self.title_adapter.kernel
         kernel.assign(np.eye(*kernel.shape) * math.sqrt(max(kernel.shape[0] / kernel.shape[1], 1)))
 
-    def find_readable_items(self, item_vectors: np.ndarray | None) -> np.ndarray | None:
-        """Tell which items of a history can be read.
+    def prepare_vectors(self, item_vectors: np.ndarray | None) -> Any:
+        """Convert title vectors to the input of :meth:`embed_items`.
 
         Args:
-            item_vectors: shape (items + 1, vector_dimension), float32, zeros where there is no
-                title; None for a network that reads none.
+            item_vectors: shape (items + 1, vector_dimension), float32, unit vectors; zeros if an
+                item has no title. None for a network that uses no titles.
 
         Returns:
-            Shape (items + 1,), bool: those with a title where titles alone are read; None where
-            every item is read.
+            The same shape: centred, whitened and scaled to unit length if the network adapts
+            titles, else unchanged. Items without a title keep zeros.
+        """
+        if item_vectors is None:
+            return None
+        if self.options.adapts_titles:
+            item_vectors = whiten_vectors(
+                item_vectors, np.asarray(self.centre), np.asarray(self.whitening)
+            )
+        return ops.convert_to_tensor(item_vectors)
+
+    def find_readable_items(self, item_vectors: np.ndarray | None) -> np.ndarray | None:
+        """Find the items of a history that the network can read; it skips the others.
+
+        Args:
+            item_vectors: shape (items + 1, vector_dimension), float32; zeros if an item has no
+                title. None for a network that uses no titles.
+
+        Returns:
+            Shape (items + 1,), bool: items with a title, if the network reads titles alone. None
+            if it can read every item.
         """
         if self.options.item != "title" or item_vectors is None:
             return None
         return has_title(item_vectors)
 
     def find_informative_items(self, item_vectors: np.ndarray | None) -> np.ndarray:
-        """Tell which items of a history say anything: of others, nothing was learned or is known.
+        """Find the items of a history that the network knows something about.
 
         Args:
-            item_vectors: as of :meth:`readable`.
+            item_vectors: as in :meth:`find_readable_items`.
 
         Returns:
-            Shape (items + 1,), bool: those that stood in the training part, where ids are read, and
-            those with a title, where titles are.
+            Shape (items + 1,), bool: items that occur in training, if the network reads ids; and
+            items with a title, if it reads titles.
         """
-        says = np.zeros(self.n_items + 1, bool)
+        is_informative = np.zeros(self.n_items + 1, bool)
         if self.options.item != "title":
-            says |= np.asarray(self.in_training) > 0
+            is_informative |= np.asarray(self.in_training) > 0
         if self.options.item != "id" and item_vectors is not None:
-            says |= has_title(item_vectors)
-        says[0] = False
-        return says
+            is_informative |= has_title(item_vectors)
+        is_informative[0] = False
+        return is_informative
 
-    def represent(self, items: Any, vectors: Any) -> Any:
-        """Turn item indices into what the layers read, and what a tied head scores.
+    def embed_items(self, items: Any, vectors: Any) -> Any:
+        """Turn item indices into the item representation, which a tied head scores as well.
 
         Args:
             items: item indices of any shape, int32.
-            vectors: what :meth:`prepare` returned.
+            vectors: returned by :meth:`prepare_vectors`.
 
         Returns:
-            The shape of ``items`` and the size of an item, float32.
+            The shape of ``items`` plus a last axis of the size of an item vector, float32.
         """
         parts = []
         if self.item_embedding is not None:
-            known = ops.take(self.in_training, items)
-            parts.append(self.item_embedding(items) * known[..., None])
+            is_known = ops.take(self.in_training, items)
+            parts.append(self.item_embedding(items) * is_known[..., None])
         if self.title_adapter is not None:
             parts.append(self.title_adapter(ops.take(vectors, items, axis=0)))
         elif self.options.item == "title":
             parts.append(ops.take(vectors, items, axis=0))
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
-    def read(self, represented: Any, positions: Any, training: bool = False) -> Any:
-        """Go over histories in time.
+    def encode_histories(self, embedded: Any, positions: Any, training: bool = False) -> Any:
+        """Process histories in time order, and apply the head.
 
         Args:
-            represented: the items of histories, shape (rows, steps, size of an item).
-            positions: which steps are asked for, as places in the rows laid one after another,
-                row * steps + step, shape (targets,), int32.
-            training: whether to drop.
+            embedded: the embedded items of histories, shape (rows, steps, item size).
+            positions: the steps to return, shape (targets,), int32: row * steps + step.
+            training: whether dropout is applied.
 
         Returns:
-            What was read up to each position, shape (targets, size of what the head reads).
+            The encoding of the history up to each position, shape (targets, head size), float32:
+            logits for ``softmax``, a vector to compare with items for ``tied_softmax``, a title
+            vector for ``vector``.
         """
-        states = represented
-        *before, last = self.over_time
-        for layer in before:
+        states = embedded
+        *first_layers, last_layer = self.sequence_layers
+        for layer in first_layers:
             states = layer(states, training=training)
-        # In training most steps are asked for, and dropout would draw otherwise.
-        if isinstance(last, ResidualBlock) and not training:
-            states = last(states, positions=positions)
+        # In training most steps are needed, and dropout would draw other random numbers.
+        if isinstance(last_layer, ResidualBlock) and not training:
+            states = last_layer(states, positions=positions)
         else:
-            states = _at(positions, last(states, training=training))
-        for layer in self.after:
+            states = take_positions(last_layer(states, training=training), positions)
+        for layer in self.position_layers:
             states = layer(states, training=training)
-        read = self.head(states)
+        encoded = self.head(states)
         if self.options.history_decay is None:
-            return read
-        return read + _unit(_at(positions, _decayed_sums(represented, self.options.history_decay)))
+            return encoded
+        sums = sum_with_decay(embedded, self.options.history_decay)
+        return encoded + scale_to_unit(take_positions(sums, positions))
 
-    def table(self, represented: Any) -> Any:
-        """Make of represented items what a tied head scores: done once, it serves many histories.
+    def build_item_table(self, embedded: Any) -> Any:
+        """Convert embedded items to a table that a tied head scores, once for many histories.
 
         Args:
-            represented: what :meth:`represent` returned, shape (items, size of an item).
+            embedded: returned by :meth:`embed_items`, shape (items, item size).
 
         Returns:
-            Shape (size of an item, items): one history is scored from it in half the time that the
-            other order of the numbers takes.
+            Shape (item size, items). In this order, scoring a single history takes half the time.
         """
-        unit = represented if self.options.temperature is None else _unit(represented)
+        unit = embedded if self.options.temperature is None else scale_to_unit(embedded)
         return ops.transpose(unit)
 
-    def logits(self, read: Any, table: Any) -> Any:
+    def compute_logits(self, encoded: Any, table: Any) -> Any:
         """Score the items of a table, for a tied head.
 
         Args:
-            read: what :meth:`read` returned, shape (targets, size of an item).
-            table: what :meth:`table` returned, shape (size of an item, items).
+            encoded: returned by :meth:`encode_histories`, shape (targets, item size).
+            table: returned by :meth:`build_item_table`, shape (item size, items).
 
         Returns:
             Shape (targets, items), float32.
         """
         if self.options.temperature is not None:
-            read = _unit(read) / self.options.temperature
-        return ops.matmul(read, table)
+            encoded = scale_to_unit(encoded) / self.options.temperature
+        return ops.matmul(encoded, table)
 
-    def title_logits(self, histories: Any, vectors: Any, table: Any) -> Any:
-        """Score all items by the nearness of their titles to those of whole histories.
+    def compute_title_logits(self, histories: Any, vectors: Any, table: Any) -> Any:
+        """Score all items by the similarity of their titles to the titles of the history.
 
-        Titles are as :meth:`prepare` made them, before the adapter, which keeps fewer directions
-        and has learned from the titles of training alone.
+        It uses the vectors before the adapter. The adapter keeps fewer directions, and was trained
+        on titles of the training part alone.
 
         Args:
             histories: shape (rows, steps), int32: item indices at the front, 0 behind them.
-            vectors: what :meth:`prepare` returned.
-            table: the same, transposed.
+            vectors: returned by :meth:`prepare_vectors`.
+            table: ``vectors`` transposed.
 
         Returns:
-            Shape (rows, items + 1), float32, to be weighed and added to :meth:`logits`.
+            Shape (rows, items + 1), float32, to be weighted and added to the logits.
         """
         assert self.options.history_decay is not None
-        sums = _decayed_sums(ops.take(vectors, histories, axis=0), self.options.history_decay)
-        direction = _unit(_at(last_step_positions(histories), sums)) / self.options.temperature
-        return ops.matmul(direction, table)
+        sums = sum_with_decay(ops.take(vectors, histories, axis=0), self.options.history_decay)
+        direction = scale_to_unit(take_positions(sums, find_last_step_positions(histories)))
+        return ops.matmul(direction / self.options.temperature, table)
 
-    def score_pairs(self, read: Any, items: Any) -> Any:
+    def compute_pair_logits(self, encoded: Any, embedded: Any) -> Any:
         """Score one item for each target, for a tied head.
 
         Args:
-            read: what :meth:`read` returned, shape (targets, size of an item).
-            items: represented items, the same shape.
+            encoded: returned by :meth:`encode_histories`, shape (targets, item size).
+            embedded: embedded items, the same shape.
 
         Returns:
             Shape (targets,), float32.
         """
         if self.options.temperature is not None:
-            read, items = _unit(read) / self.options.temperature, _unit(items)
-        return ops.sum(read * items, axis=-1)
+            encoded = scale_to_unit(encoded) / self.options.temperature
+            embedded = scale_to_unit(embedded)
+        return ops.sum(encoded * embedded, axis=-1)
 
     def call(self, history: Any, vectors: Any = None, training: bool = False) -> Any:
-        """Read whole histories.
+        """Score all items for histories, or predict title vectors.
 
         Args:
             history: shape (rows, steps), int32: item indices at the front, 0 behind them.
-            vectors: what :meth:`prepare` returned.
-            training: whether to drop.
+            vectors: returned by :meth:`prepare_vectors`.
+            training: whether dropout is applied.
 
         Returns:
             Logits of all items for ``softmax`` and ``tied_softmax``, shape (rows, items + 1); a
             title vector for ``vector``, shape (rows, vector_dimension).
         """
-        represented = self.represent(history, vectors)
-        read = self.read(represented, last_step_positions(history), training=training)
+        embedded = self.embed_items(history, vectors)
+        positions = find_last_step_positions(history)
+        encoded = self.encode_histories(embedded, positions, training=training)
         if self.options.head != "tied_softmax":
-            return read
-        everything = self.represent(ops.arange(self.n_items + 1), vectors)
-        logits = self.logits(read, self.table(everything))
+            return encoded
+        catalogue = self.embed_items(ops.arange(self.n_items + 1), vectors)
+        logits = self.compute_logits(encoded, self.build_item_table(catalogue))
         if self.title_weight is None:
             return logits
-        return logits + self.title_weight * self.title_logits(
+        return logits + self.title_weight * self.compute_title_logits(
             history, vectors, ops.transpose(vectors)
         )
 
     def describe(self) -> str:
-        """Say which layers there are: the shape that each gives, and how many weights it has.
-
-        A plain table that a line of a log has room for; Keras' own, ``summary()``, is wider.
-        """
+        """Return a table of the layers that is narrow enough for a log."""
         rows = [("layer", "output", "parameters")]
         for layer in self.layers:
             shape = layer.compute_output_shape(layer.get_build_config()["input_shape"])
             rows.append((layer.name, str(shape), f"{layer.count_params():,}"))
-        rows.append(("all that learn", "", f"{self.count_trainable():,}"))
+        rows.append(("total trainable", "", f"{self.count_trainable_parameters():,}"))
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         return "\n".join(
-            f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {weights:>{widths[2]}}"
-            for name, shape, weights in rows
+            f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {parameters:>{widths[2]}}"
+            for name, shape, parameters in rows
         )
 
-    def count_trainable(self) -> int:
-        """Count the weights that learn."""
+    def count_trainable_parameters(self) -> int:
+        """Return the number of trainable parameters."""
         return sum(math.prod(weight.shape) for weight in self.trainable_weights)
 
+    def record_vector_samples(self, item_vectors: np.ndarray) -> None:
+        """Record samples of the title vectors of training. Set :attr:`item_ids` before.
+
+        Args:
+            item_vectors: shape (n_items + 1, vector_dimension), float32; zeros if an item has no
+                title.
+        """
+        assert self.item_ids is not None
+        self.vector_samples = sample_vectors(item_vectors, self.item_ids)
+
+    def check_vectors(self, item_vectors: np.ndarray) -> None:
+        """Check that title vectors are of the kind that the network was trained with.
+
+        Args:
+            item_vectors: as in :meth:`record_vector_samples`.
+
+        Raises:
+            InputError: if their dimension or most of their samples differ.
+        """
+        if not self.options.needs_vectors:
+            return
+        is_same = self.vector_dimension == item_vectors.shape[1]
+        if is_same and self.vector_samples and self.item_ids is not None:
+            is_same = match_samples(self.vector_samples, item_vectors, self.item_ids)
+        if not is_same:
+            raise InputError(
+                "The network was trained with other title vectors: the encoder or embedding.text "
+                "has changed. Train it again from scratch (warm_start: false), then run the "
+                "pipelines that depend on it."
+            )
+
     def get_config(self) -> dict[str, Any]:
-        """Return what makes this network again, without its weights."""
+        """Return the arguments of the constructor."""
         return {
             "options": self.options.model_dump(mode="json"),
             "n_items": self.n_items,
@@ -388,81 +427,21 @@ class RecurrentNetwork(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Make a network of the same shape."""
+        """Create a network from the result of :meth:`get_config`."""
         return cls(**config)
 
     def build(self, input_shape: Any = None) -> None:
-        """Do nothing: the weights are made with the network."""
-
-    def record_vector_samples(self, item_vectors: np.ndarray) -> None:
-        """Note which vectors the network was trained with, so that others are told from them.
-
-        Args:
-            item_vectors: shape (n_items + 1, vector_dimension), float32, zeros where there is no
-                title, numbered as ``item_ids``.
-        """
-        assert self.item_ids is not None
-        titled = np.flatnonzero(has_title(item_vectors))
-        some = titled[:: max(1, len(titled) // _NOTED_ITEMS)]
-        self.vector_samples = {
-            self.item_ids[item]: item_vectors[item, :_NOTED_NUMBERS].tolist()
-            for item in some.tolist()
-        }
-
-    def check_vectors(self, item_vectors: np.ndarray) -> None:
-        """Refuse vectors of another encoder or another text than the network was trained with.
-
-        A title that was changed since has another vector: most of those noted must be as they were.
-
-        Args:
-            item_vectors: as of :meth:`record_vector_samples`.
-
-        Raises:
-            InputError: if they are of another dimension, or most of them are others.
-        """
-        if not self.options.needs_vectors:
-            return
-        alike = self.vector_dimension == item_vectors.shape[1]
-        if alike and self.vector_samples and self.item_ids is not None:
-            place = {item_id: item for item, item_id in enumerate(self.item_ids)}
-            differs = [
-                np.abs(item_vectors[place[item_id], :_NOTED_NUMBERS] - noted).max() > 1e-2
-                for item_id, noted in self.vector_samples.items()
-                if item_id in place
-            ]
-            alike = 2 * sum(differs) <= len(differs)
-        if not alike:
-            raise InputError(
-                "the network was trained with other vectors of titles than there are now: the "
-                "encoder or embedding.text changed\nTrain it again, from nothing "
-                "(warm_start: false), and run the pipelines after it"
-            )
+        """Do nothing: the constructor creates the weights."""
 
     def save_assets(self, dir_path: str) -> None:
-        """Write what stands in the network's file beside the weights: Keras calls it."""
-        ids = None if self.item_ids is None else self.item_ids.tolist()
-        Path(dir_path, _ITEM_IDS).write_text(json.dumps(ids), encoding="utf-8")
-        Path(dir_path, _SOME_VECTORS).write_text(json.dumps(self.vector_samples), encoding="utf-8")
+        """Write item ids and vector samples into the .keras file. Keras calls it."""
+        item_ids = None if self.item_ids is None else self.item_ids.tolist()
+        assets = {"item_ids": item_ids, "vector_samples": self.vector_samples}
+        Path(dir_path, _ASSETS).write_text(json.dumps(assets), encoding="utf-8")
 
     def load_assets(self, dir_path: str) -> None:
-        """Read what :meth:`save_assets` wrote."""
-        ids = json.loads(Path(dir_path, _ITEM_IDS).read_text(encoding="utf-8"))
-        self.item_ids = None if ids is None else np.array(ids, dtype=object)
-        vector_samples = Path(dir_path, _SOME_VECTORS)
-        # Networks of earlier versions have none.
-        if vector_samples.is_file():
-            self.vector_samples = json.loads(vector_samples.read_text(encoding="utf-8"))
-
-
-def last_step_positions(histories: Any) -> Any:
-    """Where in histories, laid one after another, the last item of each stands.
-
-    Args:
-        histories: shape (rows, steps), int32: item indices at the front, 0 behind them.
-
-    Returns:
-        Shape (rows,), int32; of a history without items, its first step.
-    """
-    rows, steps = ops.shape(histories)
-    lengths = ops.sum(ops.cast(histories > 0, "int32"), axis=1)
-    return ops.arange(rows, dtype="int32") * steps + ops.maximum(lengths - 1, 0)
+        """Read what :meth:`save_assets` wrote. Keras calls it."""
+        assets = json.loads(Path(dir_path, _ASSETS).read_text(encoding="utf-8"))
+        item_ids = assets["item_ids"]
+        self.item_ids = None if item_ids is None else np.array(item_ids, dtype=object)
+        self.vector_samples = assets["vector_samples"]

@@ -1,152 +1,237 @@
-"""Whatever can score the catalogue for a history; the baselines are in :mod:`bazar.baselines`."""
+"""Trained networks as scorers of the catalogue."""
+
+from abc import abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from bazar.data.title_embeddings import has_title
+from bazar.data.vector_search import normalize_rows
 from bazar.data.windows import Windows, left_align
-from bazar.models.nearest_titles import TitleVectorScorer
-from bazar.models.networks.recurrent import RecurrentNetwork, last_step_positions
+from bazar.models.nearest_titles import TitleIndex, TitleVectorScorer
+from bazar.models.networks.layers import find_last_step_positions
+from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.models.scorer import Scorer
 
-# Of any number and length: made for each that comes, functions would be traced again and again.
+VectorLoss = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Computes the loss of predicted vectors against expected ones, both of shape (rows, dimension).
+It returns the shape (rows,)."""
+
+# Any number of histories of any length: with fixed shapes, TensorFlow would trace a function again
+# for each new shape.
 _HISTORIES = tf.TensorSpec((None, None), tf.int32)
 
 
-class NetworkClassifier:
-    """A network with a probability for every item."""
+class NetworkScorer(Scorer):
+    """A network as a scorer, which can also be asked during its training."""
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Use the weights that the network has now. Call it after they have changed."""
+
+    @abstractmethod
+    def score_with_losses(
+        self, windows: Windows, vector_loss: VectorLoss
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Score the catalogue, and compute the loss of each target.
+
+        Args:
+            windows: rows of histories and targets.
+            vector_loss: the loss of a network that predicts title vectors. Other networks have
+                the cross-entropy as their loss and ignore it.
+
+        Returns:
+            Scores as :meth:`score` returns them, and losses, shape (rows,), float32.
+        """
+
+
+class NetworkClassifier(NetworkScorer):
+    """A network that gives each item a probability."""
 
     def __init__(self, network: RecurrentNetwork, item_vectors: np.ndarray | None = None) -> None:
-        """Make ready to score.
+        """Prepare to score.
 
         Args:
             network: with head ``softmax`` or ``tied_softmax``.
-            item_vectors: shape (items + 1, dimension), float32; needed by a network that reads
+            item_vectors: shape (items + 1, dimension), float32; required if the network reads
                 titles.
         """
         self._network = network
         self._readable_items = network.find_readable_items(item_vectors)
-        self.informative_items: np.ndarray | None = network.find_informative_items(item_vectors)
-        self._prepared = network.prepare(item_vectors if network.options.needs_vectors else None)
-        tied = network.options.head == "tied_softmax"
-        not_reachable = np.zeros(network.n_items + 1, np.float32)
-        if tied:
-            reachable = np.asarray(network.in_training) > 0
-            if network.options.item == "title":
-                reachable[:] = False
-            if item_vectors is not None and network.options.needs_vectors:
-                reachable |= has_title(item_vectors)
-            reachable[0] = False
-            not_reachable[~reachable] = -np.inf
+        self.informative_items = network.find_informative_items(item_vectors)
+        vectors = network.prepare_vectors(item_vectors if network.options.needs_vectors else None)
+        self._vectors = vectors
+        is_tied = network.options.head == "tied_softmax"
+        title_table = None if network.title_weight is None else tf.transpose(vectors)
+        excluded = tf.constant(_compute_exclusions(network, item_vectors))
+        signature = [_HISTORIES, tf.TensorSpec((None, None), tf.float32)]
 
-        self._titles = None
-        if network.title_weight is not None:
-            self._titles = tf.transpose(self._prepared)
-        closed = tf.constant(not_reachable)
-        readers = [_HISTORIES, tf.TensorSpec((None, None), tf.float32)]
+        def compute_learned_logits(histories: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
+            embedded = network.embed_items(histories, vectors)
+            encoded = network.encode_histories(embedded, find_last_step_positions(histories))
+            return (network.compute_logits(encoded, table) if is_tied else encoded) + excluded
 
-        def learned(histories: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-            represented = network.represent(histories, self._prepared)
-            read = network.read(represented, last_step_positions(histories))
-            return (network.logits(read, table) if tied else read) + closed
+        def compute_title_logits(histories: tf.Tensor) -> tf.Tensor:
+            return network.compute_title_logits(histories, vectors, title_table)
 
-        def titles(histories: tf.Tensor) -> tf.Tensor:
-            return network.title_logits(histories, self._prepared, self._titles)
+        @tf.function(input_signature=signature, autograph=False)
+        def compute_logits(histories: tf.Tensor, table: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return compute_learned_logits(histories, table), compute_title_logits(histories)
 
-        @tf.function(input_signature=readers, autograph=False)
-        def logits(histories: tf.Tensor, table: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return learned(histories, table), titles(histories)
-
-        @tf.function(input_signature=readers, autograph=False)
-        def shares(histories: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-            scores, weight = learned(histories, table), network.title_weight
+        @tf.function(input_signature=signature, autograph=False)
+        def compute_probabilities(histories: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
+            logits, weight = compute_learned_logits(histories, table), network.title_weight
             if weight is not None:
-                # Titles are not compared as long as they weigh nothing.
-                scores = tf.cond(
-                    weight > 0, lambda: scores + weight * titles(histories), lambda: scores
+                # Titles are not compared if their weight is 0.
+                logits = tf.cond(
+                    weight > 0,
+                    lambda: logits + weight * compute_title_logits(histories),
+                    lambda: logits,
                 )
-            return tf.nn.softmax(scores) + closed
+            return tf.nn.softmax(logits) + excluded
 
-        self._logits, self._shares = logits, shares
+        self._compute_logits = compute_logits
+        self._compute_probabilities = compute_probabilities
         self.refresh()
 
     def refresh(self) -> None:
-        """Take over the weights that the network has now."""
+        """Build the item table from the weights that the network has now."""
         network, self._table = self._network, tf.zeros((0, 0))
         if network.options.head == "tied_softmax":
-            everything = tf.range(network.n_items + 1)
-            self._table = network.table(network.represent(everything, self._prepared))
+            catalogue = network.embed_items(tf.range(network.n_items + 1), self._vectors)
+            self._table = network.build_item_table(catalogue)
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return probabilities; see :meth:`Scorer.score`.
 
-        Items that a tied network cannot know, never bought in training and without a title where
-        it reads titles, have ``-inf``.
+        With a tied head, items that the network knows nothing about have the score ``-inf``: they
+        do not occur in training, and have no title or the network does not read titles.
         """
-        histories = _without_padding(windows, self._readable_items)
-        return self._shares(histories, self._table).numpy()
+        histories = _build_network_input(windows, self._readable_items)
+        return self._compute_probabilities(histories, self._table).numpy()
 
-    def logits(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is learned, and what whole titles say, as they are before they are added.
+    def score_with_losses(
+        self, windows: Windows, vector_loss: VectorLoss
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities and cross-entropies; see :meth:`NetworkScorer.score_with_losses`."""
+        scores = self.score(windows)
+        of_targets = scores[np.arange(len(windows)), windows.targets]
+        return scores, -np.log(np.maximum(of_targets, 1e-30))
+
+    def to_shares(self, scores: np.ndarray) -> np.ndarray:
+        """Return the probabilities as they are; see :meth:`Scorer.to_shares`."""
+        return np.maximum(scores, 0)
+
+    def compute_logits(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+        """Return learned logits and title logits, before the second are weighted and added.
 
         Returns:
-            Two arrays of shape (rows, items + 1), float32; the first has ``-inf`` as
+            Two arrays of shape (rows, items + 1), float32. The first has ``-inf`` where
             :meth:`score` has it.
         """
-        learned, titles = self._logits(_without_padding(windows, self._readable_items), self._table)
+        histories = _build_network_input(windows, self._readable_items)
+        learned, titles = self._compute_logits(histories, self._table)
         return learned.numpy(), titles.numpy()
 
 
-class NetworkRegressor(TitleVectorScorer):
-    """A network that predicts the title vector of the next product."""
+class NetworkRegressor(TitleVectorScorer, NetworkScorer):
+    """A network that predicts the title vector of the next item."""
 
-    def __init__(self, network: RecurrentNetwork, item_vectors: np.ndarray) -> None:
-        super().__init__(item_vectors)
+    def __init__(
+        self,
+        network: RecurrentNetwork,
+        item_vectors: np.ndarray,
+        index: TitleIndex | None = None,
+    ) -> None:
+        """Prepare to score.
+
+        Args:
+            network: with head ``vector``.
+            item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has
+                no title.
+            index: the same vectors, if they were indexed before.
+        """
+        super().__init__(item_vectors, index)
         self._readable_items = network.find_readable_items(item_vectors)
         self.informative_items = network.find_informative_items(item_vectors)
-        prepared = network.prepare(item_vectors)
+        vectors = network.prepare_vectors(item_vectors)
 
         @tf.function(input_signature=[_HISTORIES], autograph=False)
         def predict(histories: tf.Tensor) -> tf.Tensor:
-            return network.read(
-                network.represent(histories, prepared), last_step_positions(histories)
-            )
+            embedded = network.embed_items(histories, vectors)
+            return network.encode_histories(embedded, find_last_step_positions(histories))
 
         self._predict = predict
 
-    def predict(self, windows: Windows) -> np.ndarray:
-        """Return the predicted vectors as they are, shape (rows, dimension), float32."""
-        return self._predict(_without_padding(windows, self._readable_items)).numpy()
+    def refresh(self) -> None:
+        """Do nothing: every prediction reads the weights that the network has now."""
 
-    def point(self, windows: Windows) -> np.ndarray:
-        """Return the predicted vector, scaled to unit length."""
-        return _unit(self.predict(windows))
+    def predict_vectors(self, windows: Windows) -> np.ndarray:
+        """Return the predicted vectors, not scaled, shape (rows, dimension), float32."""
+        return self._predict(_build_network_input(windows, self._readable_items)).numpy()
+
+    def predict_points(self, windows: Windows) -> np.ndarray:
+        """Return the predicted vectors, scaled to unit length."""
+        return normalize_rows(self.predict_vectors(windows))
+
+    def score_with_losses(
+        self, windows: Windows, vector_loss: VectorLoss
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores and vector losses; see :meth:`NetworkScorer.score_with_losses`.
+
+        Predicted vectors are not scaled. The scores of a row are therefore cosines times the
+        length of its predicted vector, which does not change their order.
+        """
+        predicted = self.predict_vectors(windows)
+        losses = np.asarray(vector_loss(predicted, self.index.item_vectors[windows.targets]))
+        return self.index.compute_cosines(predicted), losses
 
 
-def make_scorer(network: RecurrentNetwork, item_vectors: np.ndarray) -> Scorer:
-    """Make a scorer of a trained network, by what its head gives.
+def make_scorer(
+    network: RecurrentNetwork, item_vectors: np.ndarray | None, index: TitleIndex | None = None
+) -> NetworkScorer:
+    """Return the scorer of a network: a regressor if its head is ``vector``, else a classifier.
 
     Args:
         network: the network.
-        item_vectors: shape (items + 1, dimension), float32, unit vectors, zeros where an item has
-            no title.
+        item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has no
+            title. None for a network that uses no titles.
+        index: the same vectors, if they were indexed before.
 
     Raises:
         InputError: if the network was trained with other vectors.
     """
-    network.check_vectors(item_vectors)
+    if item_vectors is not None:
+        network.check_vectors(item_vectors)
     if network.options.head == "vector":
-        return NetworkRegressor(network, item_vectors)
+        assert item_vectors is not None
+        return NetworkRegressor(network, item_vectors, index)
     return NetworkClassifier(network, item_vectors)
 
 
-def _without_padding(windows: Windows, readable_items: np.ndarray | None) -> tf.Tensor:
-    """Histories as a network reads them, as wide as the longest of them."""
-    histories = left_align(windows.histories(), readable_items)
+def _compute_exclusions(network: RecurrentNetwork, item_vectors: np.ndarray | None) -> np.ndarray:
+    """Compute what is added to the scores to exclude items that a network knows nothing about.
+
+    Returns:
+        Shape (items + 1,), float32: ``-inf`` for an excluded item, else 0. A ``softmax`` excludes
+        no item.
+    """
+    excluded = np.zeros(network.n_items + 1, np.float32)
+    if network.options.head != "tied_softmax":
+        return excluded
+    is_known = np.asarray(network.in_training) > 0
+    if network.options.item == "title":
+        is_known[:] = False
+    if item_vectors is not None and network.options.needs_vectors:
+        is_known |= has_title(item_vectors)
+    is_known[0] = False
+    excluded[~is_known] = -np.inf
+    return excluded
+
+
+def _build_network_input(windows: Windows, readable_items: np.ndarray | None) -> tf.Tensor:
+    """Return the histories, left-aligned and as wide as the longest of them."""
+    histories = left_align(windows.build_histories(), readable_items)
     longest = max(1, int(np.count_nonzero(histories, axis=1).max(initial=0)))
     return tf.constant(histories[:, :longest])
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)

@@ -1,11 +1,4 @@
-"""Recurrent networks, built from their description in YAML.
-
-A network reads a history in three steps: every item becomes a vector (:meth:`represent`), layers
-go over the vectors in time (:meth:`read`), and a head turns what was read into scores
-(:meth:`score`). Histories stand at the front of their rows, padded with 0 at the back: what comes
-after a step changes nothing before it, so that no step needs a mask, and one pass over a sequence
-serves as many targets as it has steps.
-"""
+"""Networks and their item vocabulary: moving a trained network to a changed catalogue."""
 
 from typing import Any
 
@@ -17,57 +10,58 @@ from bazar.models.networks.recurrent import RecurrentNetwork
 
 
 def remap_network(network: RecurrentNetwork, item_ids: np.ndarray) -> RecurrentNetwork:
-    """Make the same network for a catalogue that grew, shrank, or was numbered anew.
+    """Build the same network for a catalogue that grew, shrank, or was renumbered.
 
-    What was learned of an item goes with its id. A new item is one that the network was never
-    shown: its learned vector, the mean of the others, is not read before it is trained; its title
-    is. A ``softmax`` gives it the score of the item that it gives the least to.
+    The learned weights of an item follow its id. A new item is treated as one that does not occur
+    in training: its title is used, and its learned vector (the mean of the others) is not used
+    before it is trained. A ``softmax`` gives it the lowest bias of all items.
 
     Args:
         network: trained, with its ``item_ids``.
         item_ids: shape (items + 1,), external ids by item index.
 
     Returns:
-        The network itself where the catalogue is the same; else another.
+        The network itself if the catalogue is the same, else a new one.
     """
     assert network.item_ids is not None
     if np.array_equal(network.item_ids, item_ids):
         return network
-    places = find_item_positions(network, item_ids)
-    grown = RecurrentNetwork(
+    positions = find_item_positions(network, item_ids)
+    remapped = RecurrentNetwork(
         network.options.model_dump(mode="json"), len(item_ids) - 1, network.vector_dimension
     )
-    grown.item_ids, grown.vector_samples = item_ids, network.vector_samples
-    for old, new in zip(network.weights, grown.weights, strict=True):
-        values, axis = old.numpy(), get_item_axis(grown, new)
+    remapped.item_ids, remapped.vector_samples = item_ids, network.vector_samples
+    for old, new in zip(network.weights, remapped.weights, strict=True):
+        values, axis = old.numpy(), find_item_axis(remapped, new)
         if axis is not None:
-            of_new: Any = 0
-            if grown.item_embedding is not None and new is grown.item_embedding.embeddings:
-                of_new = mean_over_training_items(network, values, axis)
-            elif new is grown.head.bias:
-                of_new = values.min()
-            values = remap_items(values, axis, places, of_new)
+            new_item_values: Any = 0
+            if remapped.item_embedding is not None and new is remapped.item_embedding.embeddings:
+                new_item_values = average_training_items(network, values, axis)
+            elif new is remapped.head.bias:
+                new_item_values = values.min()
+            values = remap_items(values, axis, positions, new_item_values)
         new.assign(values)
-    return grown
+    return remapped
 
 
 def find_item_positions(network: RecurrentNetwork, item_ids: np.ndarray) -> np.ndarray:
-    """Find the items of a catalogue in that of a network.
+    """Find the items of a catalogue in the vocabulary of a network.
 
     Args:
         network: with its ``item_ids``.
         item_ids: shape (items + 1,), external ids by item index.
 
     Returns:
-        Shape (items + 1,), item indices of the network, -1 of those that it does not have.
+        Shape (items + 1,): the item indices of the network; -1 if the network does not have the
+        item.
     """
     assert network.item_ids is not None
-    place = {item_id: index for index, item_id in enumerate(network.item_ids)}
-    return np.array([place.get(item_id, -1) for item_id in item_ids])
+    index = {item_id: item for item, item_id in enumerate(network.item_ids)}
+    return np.array([index.get(item_id, -1) for item_id in item_ids])
 
 
-def get_item_axis(network: RecurrentNetwork, weight: keras.Variable) -> int | None:
-    """Tell which axis of a weight of a network counts items; None where none does."""
+def find_item_axis(network: RecurrentNetwork, weight: keras.Variable) -> int | None:
+    """Return the axis of a weight that has one entry per item; None if there is no such axis."""
     if weight is network.in_training:
         return 0
     if network.item_embedding is not None and weight is network.item_embedding.embeddings:
@@ -80,49 +74,61 @@ def get_item_axis(network: RecurrentNetwork, weight: keras.Variable) -> int | No
     return None
 
 
-def mean_over_training_items(
-    network: RecurrentNetwork, values: np.ndarray, axis: int
-) -> np.ndarray:
-    """Mean of values over the items that the network was shown, the shape without the axis."""
+def average_training_items(network: RecurrentNetwork, values: np.ndarray, axis: int) -> np.ndarray:
+    """Average values over the items that occur in the training part of a network.
+
+    Args:
+        network: the network.
+        values: with one entry per item along an axis.
+        axis: that axis.
+
+    Returns:
+        The shape of ``values`` without the axis.
+    """
     return np.moveaxis(values, axis, 0)[np.asarray(network.in_training) > 0].mean(axis=0)
 
 
-def remap_items(values: np.ndarray, axis: int, places: np.ndarray, of_new: Any) -> np.ndarray:
-    """Put what belongs to items in the order of another catalogue.
+def remap_items(
+    values: np.ndarray, axis: int, positions: np.ndarray, new_item_values: Any
+) -> np.ndarray:
+    """Put the values of items in the order of another catalogue.
 
     Args:
-        values: float32.
-        axis: which axis counts items.
-        places: shape (items + 1,), where each is in ``values``; -1 where it is not.
-        of_new: what an item gets that is not, of the shape of one item's values or a number.
+        values: float32, with one entry per item along an axis.
+        axis: that axis.
+        positions: shape (items + 1,): the index of each item in ``values``; -1 for a new item.
+        new_item_values: the values of a new item: a number, or an array of the shape of
+            ``values`` without the axis.
 
     Returns:
-        The shape of ``values``, but items + 1 long along the axis.
+        The shape of ``values``, with items + 1 entries along the axis.
     """
-    of_items = np.moveaxis(values, axis, 0)
-    moved = np.empty((len(places), *of_items.shape[1:]), values.dtype)
-    moved[:] = of_new
-    moved[places >= 0] = of_items[places[places >= 0]]
-    return np.moveaxis(moved, 0, axis)
+    by_item = np.moveaxis(values, axis, 0)
+    remapped = np.empty((len(positions), *by_item.shape[1:]), values.dtype)
+    remapped[:] = new_item_values
+    is_old = positions >= 0
+    remapped[is_old] = by_item[positions[is_old]]
+    return np.moveaxis(remapped, 0, axis)
 
 
-def check_network(
-    network: RecurrentNetwork, item_ids: np.ndarray, what: str, pipeline: str
+def check_network_items(
+    network: RecurrentNetwork, item_ids: np.ndarray, name: str, pipeline: str
 ) -> None:
-    """Refuse a network that was trained for another catalogue.
+    """Check that a network was trained for a catalogue.
 
     Args:
         network: the network.
         item_ids: shape (items + 1,), external ids by item index.
-        what: what the network is called in the message.
-        pipeline: what trains it anew.
+        name: name of the network in the message, such as ``the classifier of seed 42``.
+        pipeline: the pipeline that trains it.
 
     Raises:
-        InputError: if any index stands for another item.
+        InputError: if an item index of the network means another item.
     """
     if network.item_ids is None or not np.array_equal(network.item_ids, item_ids):
         raise InputError(
-            f"{what} was trained for {network.n_items:,} items, and the catalogue of "
-            f"{len(item_ids) - 1:,} items is not the same: it grew or shrank since\n"
-            f"Run the pipeline {pipeline} again, and those after it"
+            f"{name[:1].upper()}{name[1:]} was trained for another catalogue: it knows "
+            f"{network.n_items:,} items, the catalogue has {len(item_ids) - 1:,}, and their ids or "
+            f"their order differ. Run the pipeline {pipeline} again, then the pipelines that "
+            "depend on it."
         )

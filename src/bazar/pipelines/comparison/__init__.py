@@ -1,4 +1,4 @@
-"""Which models differ, over seeds and users, from what earlier runs left."""
+"""Compare the results of all models and seeds, with paired tests."""
 
 from bazar.pipelines.comparison.pipeline import create_pipeline
 

@@ -7,46 +7,45 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bazar.config.data import Split
-from bazar.config.parameters import ComparisonOptions
-from bazar.data.item_index import count_data, external_ids
-from bazar.data.windows import Windows
-from bazar.evaluation.comparison import Files, check_same_rows, compare, read_results
+from bazar.config.evaluation import ComparisonOptions
+from bazar.data.item_index import get_dataset_sizes, list_item_ids
+from bazar.data.splits import Splits
+from bazar.evaluation.comparison import check_same_rows, compare_results, read_results
+from bazar.evaluation.results import ModelResults
 from bazar.reporting.comparison_page import write_page
 from bazar.reporting.figures import plot_comparison
 
 
 def compare_models(
-    ranks: Files,
-    metrics: Files,
-    training: Files,
-    test: Windows,
+    previous_results: dict[str, ModelResults],
+    splits: Splits,
     sequences: ir.Table,
     item_index: ir.Table,
     dataset: str,
     split: Split,
     options: ComparisonOptions,
 ) -> dict[str, Any]:
-    """Compare all models that have results on the test part, and say on what."""
-    results = read_results(ranks, metrics, training)
-    sizes = count_data(sequences, item_index)
-    users = np.asarray(test.user_ids.to_pylist(), object)
-    targets = external_ids(item_index)[test.targets]
+    """Compare all models that have results on the test part."""
+    results = read_results(previous_results)
+    sizes = get_dataset_sizes(sequences, item_index)
+    users = np.asarray(splits.test.user_ids.to_pylist(), object)
+    targets = list_item_ids(item_index)[splits.test.targets]
     check_same_rows(results, users, targets, sizes["n_items"])
     return {
         "dataset": dataset,
         "protocol": split,
         **sizes,
-        "n_test_rows": len(test),
+        "n_test_rows": len(splits.test),
         "bootstrap_resamples": options.bootstrap_resamples,
-        **compare(results, users, options.bootstrap_resamples, options.seed),
+        **compare_results(results, users, options.bootstrap_resamples, options.seed),
     }
 
 
 def write_comparison(comparison: dict[str, Any]) -> str:
-    """Write the comparison as a page of Markdown."""
+    """Write the comparison as a Markdown page."""
     return write_page(comparison)
 
 
 def draw_comparison(comparison: dict[str, Any]) -> Figure:
-    """Draw NDCG@10 of all models, with intervals and seeds."""
+    """Plot NDCG@10 of all models, with intervals and seeds."""
     return plot_comparison(comparison)

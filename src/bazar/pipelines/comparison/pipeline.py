@@ -1,4 +1,4 @@
-"""The graph of the comparison pipeline."""
+"""The comparison pipeline."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,16 +6,14 @@ from bazar.pipelines.comparison.nodes import compare_models, draw_comparison, wr
 
 
 def create_pipeline() -> Pipeline:
-    """Results of all models and seeds, compared; a page and a figure of it."""
+    """Compare the results of all models and seeds."""
     return Pipeline(
         [
             Node(
                 compare_models,
                 [
-                    "all_ranks",
-                    "all_metrics",
-                    "all_training",
-                    "test",
+                    "previous_results",
+                    "splits",
                     "sequences",
                     "item_index",
                     "params:dataset",
@@ -27,5 +25,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(write_comparison, "comparison", "comparison_page", name="write_comparison"),
             Node(draw_comparison, "comparison", "comparison_figure", name="draw_comparison"),
-        ]
+        ],
+        namespace="comparison",
+        prefix_datasets_with_namespace=False,
     )

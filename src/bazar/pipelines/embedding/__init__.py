@@ -1,4 +1,4 @@
-"""Titles to vectors."""
+"""Turn titles into vectors."""
 
 from bazar.pipelines.embedding.pipeline import create_pipeline
 

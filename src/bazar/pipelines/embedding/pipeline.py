@@ -1,4 +1,4 @@
-"""The graph of the embedding pipeline."""
+"""The embedding pipeline."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,7 +6,7 @@ from bazar.pipelines.embedding.nodes import build_item_vectors, embed_titles
 
 
 def create_pipeline() -> Pipeline:
-    """Titles to vectors, and the vectors to the item index."""
+    """Embed the titles of the products, and align the vectors with the item index."""
     return Pipeline(
         [
             Node(
@@ -21,5 +21,7 @@ def create_pipeline() -> Pipeline:
                 "item_vectors",
                 name="build_item_vectors",
             ),
-        ]
+        ],
+        namespace="embedding",
+        prefix_datasets_with_namespace=False,
     )

@@ -1,4 +1,4 @@
-"""Read, type, accept or reject with a reason."""
+"""Read the raw files, and accept or reject each row."""
 
 from bazar.pipelines.ingestion.pipeline import create_pipeline
 

@@ -13,33 +13,35 @@ def ingest_raw_files(
     raw_interactions: dict[str, ir.Table],
     raw_products: dict[str, ir.Table],
     options: IngestionOptions,
-) -> tuple[ir.Table, ir.Table, ir.Table, ir.Table]:
-    """Type the purchases and the products, and sort out what cannot be used.
+) -> tuple[ir.Table, ir.Table, dict[str, ir.Table]]:
+    """Type the purchases and the products, and reject the rows that cannot be used.
 
-    One node for both: if either cannot be used, what an earlier run wrote stays as it is.
+    One node reads both: if either cannot be used, the tables of an earlier run stay as they are.
 
     Returns:
-        The accepted purchases, the accepted products, the rejects, and the counts of rows.
+        The accepted purchases; the accepted products; and the summary: ``rejects`` by file and
+        reason, and ``counts`` of rows by file.
     """
     interactions = _type_interactions(raw_interactions, options)
     products = _type_products(raw_products, options)
+    rejects = _union(
+        ingest.collect_rejects(interactions),
+        ingest.collect_rejects(products),
+        "source_file",
+        "reason",
+    )
+    counts = _union(ingest.count_rows(interactions), ingest.count_rows(products), "source_file")
     return (
-        ingest.accept(interactions, options.max_reject_share),
-        ingest.accept(products, options.max_reject_share),
-        _both(
-            ingest.collect_rejects(interactions),
-            ingest.collect_rejects(products),
-            "source_file",
-            "reason",
-        ),
-        _both(ingest.count_rows(interactions), ingest.count_rows(products), "source_file"),
+        ingest.select_accepted(interactions, options.max_reject_share),
+        ingest.select_accepted(products, options.max_reject_share),
+        {"rejects": rejects, "counts": counts},
     )
 
 
 def _type_interactions(raw: dict[str, ir.Table], options: IngestionOptions) -> ir.Table:
     now_ms = int(time.time() * 1000)
     sources = {name: options.interactions[name] for name in raw}
-    ingest.check_one_clock(sources)
+    ingest.check_order_columns(sources)
     typed = []
     for name, source in sources.items():
         rows = ingest.cache_table(ingest.type_interactions(raw[name], source, now_ms))
@@ -48,7 +50,7 @@ def _type_interactions(raw: dict[str, ir.Table], options: IngestionOptions) -> i
 
 
 def _type_products(raw: dict[str, ir.Table], options: IngestionOptions) -> ir.Table:
-    # The order of trust is that of the settings, of which optional sources may be missing.
+    # The order in the settings is the order of trust. Optional sources may be missing.
     return ibis.union(
         *(
             ingest.cache_table(ingest.type_products(raw[name], source, name, trust))
@@ -58,10 +60,10 @@ def _type_products(raw: dict[str, ir.Table], options: IngestionOptions) -> ir.Ta
     )
 
 
-def _both(of_interactions: ir.Table, get_product_vectors: ir.Table, *order: str) -> ir.Table:
-    """One table of two, saying what a file was read as: one file may hold both."""
+def _union(interactions: ir.Table, products: ir.Table, *order: str) -> ir.Table:
+    """Union two tables, with a column that tells them apart: one file may be read as both."""
     named = [
         table.select(ibis.literal(name).name("read_as"), *table.columns)
-        for name, table in (("interactions", of_interactions), ("products", get_product_vectors))
+        for name, table in (("interactions", interactions), ("products", products))
     ]
     return ibis.union(*named).order_by("read_as", *order)

@@ -1,4 +1,4 @@
-"""The graph of the ingestion pipeline."""
+"""The ingestion pipeline."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,14 +6,16 @@ from bazar.pipelines.ingestion.nodes import ingest_raw_files
 
 
 def create_pipeline() -> Pipeline:
-    """Raw files to typed tables and rejects."""
+    """Turn the raw files into typed tables and a summary of rejected rows."""
     return Pipeline(
         [
             Node(
                 ingest_raw_files,
                 ["raw_interactions", "raw_products", "params:ingestion"],
-                ["accepted_interactions", "accepted_products", "rejects", "ingestion_counts"],
+                ["accepted_interactions", "accepted_products", "ingestion_summary"],
                 name="ingest_raw_files",
-            )
-        ]
+            ),
+        ],
+        namespace="ingestion",
+        prefix_datasets_with_namespace=False,
     )

@@ -1,4 +1,4 @@
-"""Give every product a title, keep what can be used."""
+"""Join titles and attributes onto the interactions."""
 
 from bazar.pipelines.joining.pipeline import create_pipeline
 

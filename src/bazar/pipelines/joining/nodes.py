@@ -13,19 +13,20 @@ def join_titles(
     accepted_products: ir.Table,
     added_products: pa.Table,
     options: JoiningOptions,
-) -> tuple[ir.Table, ir.Table, ir.Table, ir.Table]:
-    """Give every product a title, and keep the purchases that can be used.
+) -> tuple[ir.Table, ir.Table, dict[str, ir.Table]]:
+    """Give every product a title, and keep the interactions that can be used.
 
     Returns:
-        The interactions with their titles, the catalogue, how many products and purchases each
-        source of titles covers, and how many interactions are left after each step.
+        The interactions with their titles; the catalogue; and the summary: ``counts`` of the
+        interactions after each step, and ``title_coverage``, the products and interactions that
+        each source of titles covers.
     """
     titles = cache_table(
         join.append_added_products(join.choose_titles(accepted_products), added_products)
     )
     distinct = join.drop_duplicates(accepted_interactions)
     sourced = cache_table(join.name_title_sources(distinct, titles))
-    titled = join.keep_titled(sourced, options.keep_users)
+    titled = join.keep_titled_interactions(sourced, options.keep_users)
     kept = join.drop_short_histories(titled, options.min_interactions)
     products = join.list_products(kept, titles, options.keep_unsold_products)
     steps = {"accepted": accepted_interactions, "without duplicates": sourced}
@@ -35,6 +36,8 @@ def join_titles(
     return (
         join.join_titles(kept, titles),
         products,
-        join.cover(sourced, products),
-        join.count_steps(steps, options.min_interactions),
+        {
+            "counts": join.count_steps(steps, options.min_interactions),
+            "title_coverage": join.count_title_coverage(sourced, products),
+        },
     )

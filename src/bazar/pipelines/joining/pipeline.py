@@ -1,4 +1,4 @@
-"""The graph of the joining pipeline."""
+"""The joining pipeline."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,14 +6,16 @@ from bazar.pipelines.joining.nodes import join_titles
 
 
 def create_pipeline() -> Pipeline:
-    """Accepted rows to interactions with titles, the catalogue, and what both cover."""
+    """Join titles and attributes onto the accepted interactions."""
     return Pipeline(
         [
             Node(
                 join_titles,
                 ["accepted_interactions", "accepted_products", "added_products", "params:joining"],
-                ["interactions", "products", "title_coverage", "joining_counts"],
+                ["interactions", "products", "joining_summary"],
                 name="join_titles",
             ),
-        ]
+        ],
+        namespace="joining",
+        prefix_datasets_with_namespace=False,
     )

@@ -1,4 +1,4 @@
-"""What a model must beat."""
+"""Evaluate the models that train no network."""
 
 from bazar.pipelines.modelling_baselines.pipeline import create_pipeline
 

@@ -1,131 +1,55 @@
-"""Nodes of the baselines."""
+"""Nodes of the pipeline modelling_baselines."""
 
 import logging
+from collections.abc import Iterator
 
 import ibis.expr.types as ir
 import numpy as np
-import pandas as pd
 
-from bazar.config.models import DecayedCooccurrenceOptions, EaseOptions, SessionKnnOptions
-from bazar.config.parameters import EvaluationOptions
-from bazar.data.item_index import check_size
-from bazar.data.windows import Windows
-from bazar.modelling.nodes import recommend_to_rows
-from bazar.models.baselines import (
-    DecayedCooccurrence,
-    Ease,
-    LastItemCooccurrence,
-    NearestTitles,
-    Popularity,
-    RecentPopularity,
-    SessionKnn,
-)
+from bazar.config.base import DEFAULT_SEED
+from bazar.config.evaluation import EvaluationOptions
+from bazar.config.models import BASELINES, BaselineOptions
+from bazar.data.item_index import check_catalogue_size, list_item_ids
+from bazar.data.splits import Splits
+from bazar.evaluation.evaluate import evaluate_scorer
+from bazar.evaluation.results import ModelResults
+from bazar.models.registry import ModelRegistry, make_network_reader
 
 logger = logging.getLogger(__name__)
 
 
-def recommend_by_popularity(
-    test: Windows, item_index: ir.Table, training_counts: np.ndarray, evaluation: EvaluationOptions
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rank the catalogue by what is bought most."""
-    return recommend_to_rows(
-        Popularity(training_counts), test, item_index, training_counts, evaluation
-    )
-
-
-def recommend_by_recent_popularity(
-    test: Windows,
+def evaluate_baselines(
+    splits: Splits,
     item_index: ir.Table,
-    training_counts: np.ndarray,
-    evaluation: EvaluationOptions,
-    recent_counts: np.ndarray,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rank the catalogue by what was bought most of late."""
-    return recommend_to_rows(
-        RecentPopularity(recent_counts, training_counts),
-        test,
-        item_index,
-        training_counts,
-        evaluation,
-    )
-
-
-def recommend_by_cooccurrence(
-    test: Windows,
-    item_index: ir.Table,
-    training_counts: np.ndarray,
-    evaluation: EvaluationOptions,
-    train: Windows,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rank the catalogue by what is bought by those who bought the last item."""
-    return recommend_to_rows(
-        LastItemCooccurrence(train, training_counts), test, item_index, training_counts, evaluation
-    )
-
-
-def recommend_by_decayed_cooccurrence(
-    test: Windows,
-    item_index: ir.Table,
-    training_counts: np.ndarray,
-    evaluation: EvaluationOptions,
-    train: Windows,
-    options: DecayedCooccurrenceOptions,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rank the catalogue by what is bought near the items of the history."""
-    return recommend_to_rows(
-        DecayedCooccurrence(train, training_counts, options),
-        test,
-        item_index,
-        training_counts,
-        evaluation,
-    )
-
-
-def recommend_by_session_knn(
-    test: Windows,
-    item_index: ir.Table,
-    training_counts: np.ndarray,
-    evaluation: EvaluationOptions,
-    train: Windows,
-    options: SessionKnnOptions,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rank the catalogue by what the nearest training sequences hold."""
-    return recommend_to_rows(
-        SessionKnn(train, training_counts, options), test, item_index, training_counts, evaluation
-    )
-
-
-def recommend_by_ease(
-    test: Windows,
-    item_index: ir.Table,
-    training_counts: np.ndarray,
-    evaluation: EvaluationOptions,
-    train: Windows,
-    options: EaseOptions,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rank the catalogue by the linear model that rebuilds the training sequences."""
-    n_warm = int(np.count_nonzero(training_counts))
-    if n_warm > options.max_items:
-        logger.warning(
-            "ease: %s items occur in training; the model knows the %s most popular of them, and "
-            "puts all others last (ease.max_items)",
-            f"{n_warm:,}",
-            f"{options.max_items:,}",
-        )
-    return recommend_to_rows(
-        Ease(train, training_counts, options), test, item_index, training_counts, evaluation
-    )
-
-
-def recommend_by_nearest_titles(
-    test: Windows,
-    item_index: ir.Table,
-    training_counts: np.ndarray,
-    evaluation: EvaluationOptions,
     item_vectors: np.ndarray,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rank the catalogue by nearness to the title of the last item."""
-    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
-    return recommend_to_rows(
-        NearestTitles(item_vectors), test, item_index, training_counts, evaluation
-    )
+    baselines: BaselineOptions,
+    evaluation: EvaluationOptions,
+) -> Iterator[dict[str, ModelResults]]:
+    """Count each baseline on the training part and evaluate it on the test part.
+
+    Yields:
+        The results of one baseline, by its name.
+    """
+    check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
+    n_warm, max_items = int(np.count_nonzero(splits.training_counts)), baselines.ease.max_items
+    if n_warm > max_items:
+        logger.warning(
+            "EASE scores only the %s most popular of the %s items in training and ranks the "
+            "others last (baselines.ease.max_items).",
+            f"{max_items:,}",
+            f"{n_warm:,}",
+        )
+    item_ids = list_item_ids(item_index)
+    for name in BASELINES:
+        logger.info("evaluating %s", name)
+        # A registry for each baseline: what one of them counts does not stay in memory.
+        registry = ModelRegistry(
+            item_vectors,
+            splits.train,
+            splits.training_counts,
+            splits.recent_counts,
+            baselines,
+            make_network_reader({}),
+        )
+        scorer = registry.get_scorer(name, DEFAULT_SEED)
+        yield {name: evaluate_scorer(scorer, splits, item_ids, evaluation)}

@@ -1,37 +1,27 @@
-"""The graph of the baselines."""
+"""The pipeline modelling_baselines."""
 
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
-from bazar.modelling.network_pipeline import evaluation_pipeline
-from bazar.pipelines.modelling_baselines.nodes import (
-    recommend_by_cooccurrence,
-    recommend_by_decayed_cooccurrence,
-    recommend_by_ease,
-    recommend_by_nearest_titles,
-    recommend_by_popularity,
-    recommend_by_recent_popularity,
-    recommend_by_session_knn,
-)
+from bazar.pipelines.modelling_baselines.nodes import evaluate_baselines
 
 
 def create_pipeline() -> Pipeline:
-    """Recommend by each baseline, measure."""
-    return (
-        evaluation_pipeline("popularity", recommend_by_popularity, reads=[])
-        + evaluation_pipeline(
-            "recent_popularity",
-            recommend_by_recent_popularity,
-            reads=["recent_counts"],
-        )
-        + evaluation_pipeline("last_item_cooccurrence", recommend_by_cooccurrence, reads=["train"])
-        + evaluation_pipeline(
-            "decayed_cooccurrence",
-            recommend_by_decayed_cooccurrence,
-            reads=["train", "params:decayed_cooccurrence"],
-        )
-        + evaluation_pipeline(
-            "session_knn", recommend_by_session_knn, reads=["train", "params:session_knn"]
-        )
-        + evaluation_pipeline("ease", recommend_by_ease, reads=["train", "params:ease"])
-        + evaluation_pipeline("nearest_titles", recommend_by_nearest_titles, reads=["item_vectors"])
+    """Evaluate the baselines on the test part."""
+    return Pipeline(
+        [
+            Node(
+                evaluate_baselines,
+                [
+                    "splits",
+                    "item_index",
+                    "item_vectors",
+                    "params:baselines",
+                    "params:evaluation",
+                ],
+                "baselines.results",
+                name="evaluate_baselines",
+            )
+        ],
+        namespace="modelling_baselines",
+        prefix_datasets_with_namespace=False,
     )

@@ -1,4 +1,4 @@
-"""What the models and the baselines recommend together."""
+"""Choose the weights of the blend and evaluate it."""
 
 from bazar.pipelines.modelling_blend.pipeline import create_pipeline
 

@@ -1,4 +1,4 @@
-"""Model I: ids, and titles beside them, to the next item."""
+"""Train and evaluate the classifier."""
 
 from bazar.pipelines.modelling_classifier.pipeline import create_pipeline
 

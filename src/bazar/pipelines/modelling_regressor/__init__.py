@@ -1,4 +1,4 @@
-"""Model II: titles alone to the next item."""
+"""Train and evaluate the regressor."""
 
 from bazar.pipelines.modelling_regressor.pipeline import create_pipeline
 

@@ -1,11 +1,10 @@
-"""The graph of the regressor."""
+"""The pipeline modelling_regressor."""
 
 from kedro.pipeline import Pipeline
 
-from bazar.modelling.network_pipeline import network_pipeline
-from bazar.modelling.nodes import train_configured_network
+from bazar.modelling.network_pipeline import create_network_pipeline
 
 
 def create_pipeline() -> Pipeline:
-    """Train the network that ``regressor.network`` chooses, recommend, measure."""
-    return network_pipeline("regressor", train_configured_network, "regressor")
+    """Train the regressor and evaluate it on the test part."""
+    return create_network_pipeline("regressor")

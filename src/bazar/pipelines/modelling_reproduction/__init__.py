@@ -1,4 +1,4 @@
-"""The two networks of the student report that the project comes from, as they stand."""
+"""Train and evaluate the two networks of the original study."""
 
 from bazar.pipelines.modelling_reproduction.pipeline import create_pipeline
 

@@ -1,4 +1,4 @@
-"""From each customer's whole history to what is recommended next."""
+"""Select the recommending models, build the bundle, and recommend to every customer."""
 
 from bazar.pipelines.recommendation.pipeline import create_pipeline
 

@@ -1,39 +1,52 @@
 """Nodes of the recommendation pipeline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from bazar.config.data import EmbeddingOptions, SequencingOptions
-from bazar.config.models import (
-    BaselineOptions,
-    BlendOptions,
-    BundleOptions,
-    DecayedCooccurrenceOptions,
-    EaseOptions,
-    SessionKnnOptions,
-)
-from bazar.config.parameters import RecommendationOptions
-from bazar.data import counts as item_counts
-from bazar.data import joining as join
+from bazar.config.models import BaselineOptions, BlendOptions
+from bazar.config.recommendation import BundleOptions, RecommendationOptions
 from bazar.data import ordering
-from bazar.data import title_embeddings as vectors
 from bazar.data.catalogue import Products
-from bazar.data.item_index import check_size, count_items
 from bazar.data.sequences import read_sequences
 from bazar.data.windows import Windows, build_full_histories
-from bazar.models.networks.recurrent import RecurrentNetwork
-from bazar.models.registry import Networks, check_weights, make_network_reader, name_components
+from bazar.errors import InputError
+from bazar.evaluation.results import ModelResults
+from bazar.evaluation.selection import select_recommending_models
+from bazar.models.registry import check_blend_weights, name_components
 from bazar.serving.answers import RECOMMENDATIONS
+from bazar.serving.bundle import Bundle
+from bazar.serving.bundle_builder import build_catalogue as build_base_catalogue
+from bazar.serving.bundle_builder import extend_catalogue
 from bazar.serving.recommender import Recommender
 
 
-def build_bundle(
+def select_models(
+    classifier_results: dict[str, ModelResults],
+    regressor_results: dict[str, ModelResults],
+    blend_results: dict[str, ModelResults],
+    baselines_results: dict[str, ModelResults],
+    options: RecommendationOptions,
+) -> list[str]:
+    """Select the models that recommend, the default first.
+
+    Returns:
+        The models that the parameters list, or with ``auto`` the trained models and the best
+        baseline, in the order of their validation NDCG@10.
+
+    Raises:
+        InputError: if ``auto`` finds no results.
+    """
+    results = classifier_results | regressor_results | blend_results | baselines_results
+    return select_recommending_models(results, options)
+
+
+def build_catalogue(
     sequences: ir.Table,
     item_index: ir.Table,
     products: ir.Table,
@@ -42,94 +55,99 @@ def build_bundle(
     title_vectors: pa.Table,
     sequencing: SequencingOptions,
     embedding: EmbeddingOptions,
-) -> tuple[Windows, pd.DataFrame, np.ndarray]:
-    """Put together whom to recommend to, and what.
+) -> tuple[Windows, Products]:
+    """Collect the customers to recommend to and the products to recommend.
 
     Returns:
-        A row for each customer, after all that they bought, the last purchase included; the
-        products in order of their index, with those that were added since; and the vectors of
-        their titles, zeros at 0 and where there is none.
+        One row per customer, after all that they bought; and the products by item index, with
+        those that ``kedro add-products`` added.
     """
-    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     users = ordering.list_users(sequences).to_pyarrow()
     items = ordering.list_items(sequences).to_pyarrow_batches()
-    bought, timestamps = read_sequences(users, items)
-    counts, recent = item_counts.count_interactions(
-        bought, count_items(item_index), timestamps, sequencing.recent_share
+    purchases, timestamps = read_sequences(users, items)
+    catalogue = build_base_catalogue(
+        purchases, timestamps, item_index, products, item_vectors, sequencing.recent_share
     )
-    titled = item_index.left_join(products, "item_id").order_by("item_index")
-    told = titled.select("item_id", "title", "attributes").to_pandas()
-    catalogue = Products.from_frame(
-        told.assign(purchases=counts[1:], recent_purchases=recent[1:]), item_vectors
-    )
-    if added_products.num_rows:
-        added_products = join.drop_titled_products(added_products, products)
-    if added_products.num_rows:
-        catalogue = catalogue.add(
-            added_products, vectors.get_product_vectors(added_products, title_vectors, embedding)
-        )
-    customers = build_full_histories(bought, sequencing.history_length)
-    return customers, catalogue.to_frame(), catalogue.vectors
+    catalogue = extend_catalogue(catalogue, added_products, products, title_vectors, embedding)
+    return build_full_histories(purchases, sequencing.history_length), catalogue
 
 
 def describe_bundle(
-    dataset: str,
-    seed: int,
-    recommendation: RecommendationOptions,
+    models: list[str],
+    blend_results: dict[str, ModelResults],
     blend: BlendOptions,
-    chosen: dict[str, Any],
-    decayed_cooccurrence: DecayedCooccurrenceOptions,
-    session_knn: SessionKnnOptions,
-    ease: EaseOptions,
-) -> dict[str, Any]:
-    """Write down which models recommend, and what they are made of.
+    baselines: BaselineOptions,
+    recommendation: RecommendationOptions,
+    dataset: str,
+    split: str,
+    seed: int,
+) -> BundleOptions:
+    """Describe which models recommend, and how they are built.
 
     Raises:
-        InputError: if the weights of the blend were chosen for other components: an earlier
-            description stays.
+        InputError: if the blend recommends and was not trained, or its weights were chosen for
+            other components.
     """
-    check_weights(name_components(blend, seed), chosen["weights"])
-    options = BundleOptions(
-        dataset=dataset,
-        seed=seed,
-        models=recommendation.models,
-        filter_seen=recommendation.filter_seen,
-        blend=blend,
-        weights=chosen["weights"],
-        baselines=BaselineOptions(
-            decayed_cooccurrence=decayed_cooccurrence, session_knn=session_knn, ease=ease
-        ),
+    weights: dict[str, float] = {}
+    if "blend" in models:
+        if "blend" not in blend_results:
+            raise InputError(
+                "recommendation.models lists blend, which was not trained. Run the pipeline "
+                "modelling_blend, or remove blend from the list."
+            )
+        training: dict[str, Any] = blend_results["blend"].training or {}
+        weights = training["weights"]
+        check_blend_weights(name_components(blend, seed), weights)
+    return BundleOptions.model_validate(
+        {
+            "dataset": dataset,
+            "split": split,
+            "seed": seed,
+            "models": models,
+            "filter_seen": recommendation.filter_seen,
+            "blend": blend,
+            "weights": weights,
+            "baselines": baselines,
+        }
     )
-    return options.model_dump(mode="json")
+
+
+def build_bundle(
+    options: BundleOptions,
+    customers: Windows,
+    catalogue: Products,
+    trained_networks: Mapping[str, Callable[[], Any]],
+) -> Bundle:
+    """Put together all that a Recommender loads."""
+    return Bundle(options, catalogue, customers, trained_networks)
 
 
 def recommend_to_everyone(
-    customers: Windows,
-    products: pd.DataFrame,
-    product_vectors: np.ndarray,
-    shop: dict[str, Any],
-    classifier: RecurrentNetwork,
-    regressor: RecurrentNetwork,
-    networks: Networks,
-    options: RecommendationOptions,
+    bundle: Bundle, options: RecommendationOptions
 ) -> Callable[[], pa.RecordBatchReader]:
-    """Recommend to every customer by every model, as the rows are written."""
-    described = BundleOptions.model_validate(shop)
-    own = {"classifier": classifier, "regressor": regressor}
-    recommender = Recommender(
-        Products.from_frame(products, product_vectors),
-        customers,
-        described,
-        make_network_reader(own, described.seed, networks),
-    )
+    """Recommend to every customer with every model of the bundle.
 
-    def rows() -> pa.RecordBatchReader:
+    Returns:
+        A function that computes the recommendations batch by batch, as they are written.
+    """
+    recommender = Recommender(bundle)
+
+    def read_batches() -> pa.RecordBatchReader:
         batches = chain.from_iterable(
             recommender.recommend_to_everyone(
                 model, options.top_k, options.filter_seen, options.batch_size
             )
-            for model in options.models
+            for model in bundle.options.models
         )
         return pa.RecordBatchReader.from_batches(RECOMMENDATIONS, batches)
 
-    return rows
+    return read_batches
+
+
+def publish_bundle(recommendations: ir.Table, split: str, seed: int) -> str:
+    """Return the path of the new bundle, relative to the models of the data set.
+
+    It takes the recommendations as an input so that an unfinished run leaves the previous bundle
+    in use.
+    """
+    return f"{split}/seed_{seed}/bundle\n"

@@ -1,20 +1,31 @@
-"""The graph of the recommendation pipeline."""
+"""The recommendation pipeline."""
 
 from kedro.pipeline import Node, Pipeline
 
 from bazar.pipelines.recommendation.nodes import (
     build_bundle,
+    build_catalogue,
     describe_bundle,
+    publish_bundle,
     recommend_to_everyone,
+    select_models,
 )
+
+RESULTS = ["classifier.results", "regressor.results", "blend.results", "baselines.results"]
 
 
 def create_pipeline() -> Pipeline:
-    """Pack what a Recommender is loaded from, and recommend to every customer."""
+    """Build the bundle that a Recommender loads, and recommend to every customer."""
     return Pipeline(
         [
             Node(
-                build_bundle,
+                select_models,
+                [*RESULTS, "params:recommendation"],
+                "recommending_models",
+                name="select_models",
+            ),
+            Node(
+                build_catalogue,
                 [
                     "sequences",
                     "item_index",
@@ -25,38 +36,43 @@ def create_pipeline() -> Pipeline:
                     "params:sequencing",
                     "params:embedding",
                 ],
-                ["bundle_customers", "bundle_products", "bundle_vectors"],
-                name="build_bundle",
+                ["customers", "catalogue"],
+                name="build_catalogue",
             ),
             Node(
                 describe_bundle,
                 [
-                    "params:dataset",
-                    "params:seed",
-                    "params:recommendation",
+                    "recommending_models",
+                    "blend.results",
                     "params:blend",
-                    "blend.training",
-                    "params:decayed_cooccurrence",
-                    "params:session_knn",
-                    "params:ease",
+                    "params:baselines",
+                    "params:recommendation",
+                    "params:dataset",
+                    "params:split",
+                    "params:seed",
                 ],
-                "shop",
+                "bundle_options",
                 name="describe_bundle",
             ),
             Node(
+                build_bundle,
+                ["bundle_options", "customers", "catalogue", "trained_networks"],
+                "bundle",
+                name="build_bundle",
+            ),
+            Node(
                 recommend_to_everyone,
-                [
-                    "bundle_customers",
-                    "bundle_products",
-                    "bundle_vectors",
-                    "shop",
-                    "classifier.network",
-                    "regressor.network",
-                    "all_networks",
-                    "params:recommendation",
-                ],
+                ["bundle", "params:recommendation"],
                 "recommendations",
                 name="recommend_to_everyone",
             ),
-        ]
+            Node(
+                publish_bundle,
+                ["recommendations", "params:split", "params:seed"],
+                "current_bundle",
+                name="publish_bundle",
+            ),
+        ],
+        namespace="recommendation",
+        prefix_datasets_with_namespace=False,
     )

@@ -1,4 +1,4 @@
-"""One table of metrics, figures, one page to read."""
+"""Compile the metrics and write the report page."""
 
 from bazar.pipelines.reporting.pipeline import create_pipeline
 

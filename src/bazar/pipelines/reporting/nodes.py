@@ -1,92 +1,98 @@
 """Nodes of the reporting pipeline."""
 
+import logging
 from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from bazar.config.data import EmbeddingOptions, SequencingOptions, Split
-from bazar.config.networks import REPRODUCED, ModelOptions
-from bazar.config.parameters import EvaluationOptions, ReportingOptions
-from bazar.data.item_index import check_size, count_data, external_ids
-from bazar.data.windows import Windows
+from bazar.config.data import EmbeddingOptions
+from bazar.config.recommendation import RecommendationOptions
+from bazar.config.reporting import ReportingOptions
+from bazar.data.item_index import check_catalogue_size, list_item_ids
+from bazar.data.splits import Splits
+from bazar.errors import InputError
+from bazar.evaluation.evaluate import describe_test_part, list_test_rows
 from bazar.evaluation.metrics import FILTER_MODES
-from bazar.evaluation.results import check_measured_on, fingerprint_rows
+from bazar.evaluation.results import ModelResults, check_measured_on, select_current
+from bazar.evaluation.selection import select_recommending_models
 from bazar.labels import describe_split
-from bazar.reporting import examples
-from bazar.reporting import page as report
-from bazar.reporting.figures import plot_losses, plot_title_map
+from bazar.reporting.examples import build_examples, list_shown_items, select_test_rows
+from bazar.reporting.page import ReproductionTable, render_report
 from bazar.reporting.title_map import map_products, sample_titled_items
-from bazar.reproduction.table import select_same_data
+from bazar.reproduction import table as reproduction
 
-Json = dict[str, Any]
+logger = logging.getLogger(__name__)
+
+Results = dict[str, ModelResults]
+
+
+def collect_results(
+    classifier_results: Results,
+    regressor_results: Results,
+    blend_results: Results,
+    baselines_results: Results,
+    reproduction_results: Results,
+    splits: Splits,
+    item_index: ir.Table,
+) -> Results:
+    """Collect the results of all models that were evaluated on the test part.
+
+    The reproduced networks are optional: their results on other data are left out with a warning.
+
+    Raises:
+        InputError: if no model was evaluated, or one was measured on other data.
+    """
+    expected = describe_test_part(splits, list_item_ids(item_index))
+    required = classifier_results | regressor_results | blend_results
+    check_measured_on(required | baselines_results, expected)
+    reproduced, outdated = select_current(reproduction_results, expected)
+    if outdated:
+        logger.warning(
+            "The results of %s were measured on other data and are left out. Run the pipeline "
+            "modelling_reproduction to update them.",
+            " and ".join(outdated),
+        )
+    results = required | reproduced | baselines_results
+    if not results:
+        raise InputError(
+            "There are no results to report. Run a modelling pipeline first, such as "
+            "modelling_baselines."
+        )
+    return results
 
 
 def compile_metrics(
+    results: Results,
+    reproduction_results: Results,
+    splits: Splits,
     dataset: str,
-    split: Split,
-    sequences: ir.Table,
-    item_index: ir.Table,
-    test: Windows,
-    **results: Json,
-) -> Json:
-    """Put the metrics of all models into one table, with the size of the data set.
-
-    Args:
-        dataset: name of the data set.
-        split: the protocol.
-        sequences: what the data set is after joining.
-        item_index: the catalogue.
-        test: the test part.
-        **results: of each model ``<model>_metrics``, and ``<model>_training`` where there is one.
-    """
-    untrained: Json = {"seconds_training": None, "n_parameters": 0}
-    measured = {
-        name.removesuffix("_metrics"): content
-        for name, content in results.items()
-        if name.endswith("_metrics")
-    }
-    sizes = count_data(sequences, item_index)
-    rows = pd.DataFrame(
-        {
-            "user_id": test.user_ids.to_pandas(),
-            "item_id": external_ids(item_index)[test.targets],
-            "n_seen": test.n_seen,
-        }
-    )
-    check_measured_on(
-        {model: metrics.get("measured_on") for model, metrics in measured.items()},
-        {
-            "test_rows": len(test),
-            "items": sizes["n_items"],
-            "fingerprint_rows": fingerprint_rows(rows),
-        },
-    )
+    recommendation: RecommendationOptions,
+) -> dict[str, Any]:
+    """Compile the metrics of all models, and the size and the split of the data set."""
+    summary = splits.summary
     return {
         "dataset": dataset,
-        "protocol": split,
-        **sizes,
-        "n_test_rows": len(test),
-        "models": {
-            model: {filter_mode: metrics[filter_mode] for filter_mode in FILTER_MODES}
-            | results.get(f"{model}_training", untrained)
-            for model, metrics in measured.items()
-        },
+        "protocol": summary["protocol"],
+        **{name: summary[name] for name in ("n_users", "n_interactions", "n_items")},
+        "n_test_rows": summary["test_rows"],
+        "repeat_share": summary["repeat_test_rows"] / max(summary["test_rows"], 1),
+        "split_description": describe_split(summary),
+        "sequences_description": f"at most {summary['history_length']} items of each history",
+        "bootstrap_resamples": next(iter(results.values())).metrics["bootstrap_resamples"],
+        "outdated_models": [model for model in reproduction_results if model not in results],
+        "recommendation_models": select_recommending_models(results, recommendation),
+        "filter_seen": recommendation.filter_seen,
+        "models": {name: _compile_model(model) for name, model in results.items()},
     }
-
-
-def draw_loss(history: pd.DataFrame, training: Json) -> Figure:
-    """Draw the loss per epoch of a network."""
-    return plot_losses(history, f"network {training['network']}", training["best_epoch"])
 
 
 def map_titles(
     products: ir.Table, item_index: ir.Table, item_vectors: np.ndarray, options: ReportingOptions
 ) -> pd.DataFrame:
-    """Lay products out in a plane, those whose titles are alike close together."""
-    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
+    """Map products to a plane, with similar titles close together."""
+    check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     chosen = sample_titled_items(item_vectors, options.seed)
     indices = item_index.filter(item_index.item_index.isin(chosen.tolist()))
     titled = indices.join(products, "item_id").order_by("item_index")
@@ -97,124 +103,68 @@ def map_titles(
     )
 
 
-def draw_title_map(title_map: pd.DataFrame) -> Figure:
-    """Draw the map of the titles."""
-    return plot_title_map(title_map)
-
-
 def choose_examples(
-    test: Windows,
+    splits: Splits,
     sequences: ir.Table,
+    item_index: ir.Table,
     products: ir.Table,
-    classifier_ranks: pd.DataFrame,
-    regressor_ranks: pd.DataFrame,
-    classifier_recommendations: pd.DataFrame,
-    regressor_recommendations: pd.DataFrame,
+    results: Results,
+    recommendation: RecommendationOptions,
     options: ReportingOptions,
-) -> list[Json]:
-    """Choose customers to show, and gather what they bought and what they are recommended."""
-    ranks = {"classifier": classifier_ranks, "regressor": regressor_ranks}
-    check_measured_on(
-        {model: {"test_rows": len(table)} for model, table in ranks.items()},
-        {"test_rows": len(test)},
+) -> dict[str, Any]:
+    """Choose customers to show, with their purchases and their recommendations."""
+    rows = list_test_rows(splits, list_item_ids(item_index))
+    selected = select_test_rows(
+        rows, options.example_customers, options.searchable_customers, options.seed
     )
-    rows = examples.choose_rows(classifier_ranks, options.example_customers, options.seed)
-    shown_rows = test.take(np.array(rows, np.int64))
-    users = shown_rows.user_ids.to_pylist()
-    chosen = sequences.filter(sequences.user_id.isin(users)).order_by("user_id", "position")
-    bought = chosen.select("user_id", "item_id", "timestamp", "position").to_pandas()
-    up_to_target = []
-    for row, user, n_seen in zip(rows, users, shown_rows.n_seen, strict=True):
-        own = bought[bought["user_id"] == user]
-        # The target stands right after all that was seen before it.
-        own = own[own["position"] <= n_seen + 1]
-        up_to_target.append(own.assign(row=row))
-    purchases = pd.concat(up_to_target)
-    recommendations = {
-        "classifier": classifier_recommendations,
-        "regressor": regressor_recommendations,
-    }
-    shown = {model: table[table["row"].isin(rows)] for model, table in recommendations.items()}
-    items = set(purchases["item_id"]).union(*(table["item_id"] for table in shown.values()))
-    titled = products.filter(products.item_id.isin(sorted(items)) & products.title.notnull())
-    titles = titled.select("item_id", "title").to_pandas().set_index("item_id")["title"].to_dict()
-    shown_customers = examples.example_customers(rows, purchases, ranks, shown, titles)
-    return examples.examples_to_json(shown_customers)
+    chosen = sequences.filter(sequences.user_id.isin(selected.user_ids))
+    purchases = chosen.select("user_id", "item_id", "timestamp", "position").to_pandas()
+    models = select_recommending_models(results, recommendation)
+    shown = list_shown_items(selected, purchases, results, models, recommendation.filter_seen)
+    titled = products.filter(products.item_id.isin(shown))
+    titles = titled.select("item_id", "title").to_pandas()
+    return build_examples(selected, purchases, titles, results, models, recommendation.filter_seen)
 
 
 def write_report(
-    metrics: Json,
-    classifier_training_log: pd.DataFrame,
-    regressor_training_log: pd.DataFrame,
-    report_classifier_training_log: pd.DataFrame,
-    report_regressor_training_log: pd.DataFrame,
-    title_coverage: ir.Table,
-    rejects: ir.Table,
-    ingestion_counts: ir.Table,
-    joining_counts: ir.Table,
-    example_customers: list[Json],
+    metrics: dict[str, Any],
+    examples: dict[str, Any],
+    ingestion_summary: dict[str, ir.Table],
+    joining_summary: dict[str, ir.Table],
     title_map: pd.DataFrame,
     reproduction_table: pd.DataFrame,
-    split_summary: Json,
-    split: Split,
-    sequencing: SequencingOptions,
     embedding: EmbeddingOptions,
-    classifier: ModelOptions,
-    regressor: ModelOptions,
-    evaluation: EvaluationOptions,
 ) -> str:
     """Write the report page."""
-    length = (
-        f"window_length {sequencing.window_length}"
-        if split == "shuffled_windows"
-        else f"history_length {sequencing.history_length}"
-    )
-    return report.render_report(
-        report.ReportData(
-            metrics=metrics,
-            training_logs={
-                "classifier": classifier_training_log,
-                "regressor": regressor_training_log,
-                "model_i": report_classifier_training_log,
-                "model_ii": report_regressor_training_log,
-            },
-            title_coverage=title_coverage.to_pandas(),
-            rejects=rejects.to_pandas(),
-            ingestion_counts=ingestion_counts.to_pandas(),
-            joining_counts=joining_counts.to_pandas(),
-            examples=examples.examples_from_json(example_customers),
-            title_map=title_map,
-            reproduction=select_same_data(
-                reproduction_table, metrics["n_test_rows"], metrics["n_items"]
-            ),
-            settings={
-                "split": describe_split(split_summary),
-                "sequences": length,
-                "encoder": f"{embedding.encoder}, reads {embedding.text.replace('_', ' ')}",
-                "classifier": _training(classifier, classifier.network),
-                "regressor": _training(regressor, regressor.network),
-                "Model I": _training(classifier, REPRODUCED["classifier"]),
-                "Model II": _training(regressor, REPRODUCED["regressor"]),
-                "blend": _blended(metrics["models"]["blend"]),
-                "bootstrap": f"{evaluation.bootstrap_resamples} resamples",
-            },
-        )
+    text = embedding.text.replace("_", " ")
+    return render_report(
+        metrics | {"embedding_description": f"{embedding.encoder}, reads {text}"},
+        examples,
+        {name: table.to_pandas() for name, table in ingestion_summary.items()},
+        {name: table.to_pandas() for name, table in joining_summary.items()},
+        title_map,
+        _format_reproduction(reproduction_table, metrics),
     )
 
 
-def _blended(blend: Json) -> str:
-    shares = ", ".join(
-        f"{weight:.0%} {name}" for name, weight in blend["weights"].items() if weight > 0
-    )
-    return (
-        f"{shares}; chosen by the NDCG@10 of {blend['validation_rows']:,} validation rows, "
-        f"{blend['blend_validation_ndcg@10']:.4f}"
-    )
+def _compile_model(results: ModelResults) -> dict[str, Any]:
+    log = results.training_log
+    return {
+        **{mode: results.metrics[mode] for mode in FILTER_MODES},
+        "validation_ndcg@10": results.metrics["validation_ndcg@10"],
+        "training": results.training,
+        "training_log": None if log is None else log.to_dict("records"),
+    }
 
 
-def _training(options: ModelOptions, network: str) -> str:
-    training = options.networks[network].training
-    return (
-        f"network {network}: {training.loss}, {training.optimizer} {training.learning_rate:g}, "
-        f"up to {training.epochs} epochs, batch {training.batch_size}"
+def _format_reproduction(table: pd.DataFrame, metrics: dict[str, Any]) -> ReproductionTable | None:
+    """Format the table of the fourteen networks, or return None if it is of other data."""
+    current = reproduction.select_same_data(table, metrics["n_test_rows"], metrics["n_items"])
+    if current.empty:
+        return None
+    return ReproductionTable(
+        headings=reproduction.COLUMN_LABELS,
+        text_columns=frozenset(reproduction.TEXT_COLUMNS),
+        rows=reproduction.format_cells(current),
+        notes=[reproduction.INTERVAL_NOTE, *reproduction.describe_divergence(current)],
     )

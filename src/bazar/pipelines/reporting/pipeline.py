@@ -1,50 +1,39 @@
-"""The graph of the reporting pipeline."""
+"""The reporting pipeline."""
 
 from kedro.pipeline import Node, Pipeline
 
-from bazar.config.models import BASELINES
 from bazar.pipelines.reporting.nodes import (
     choose_examples,
+    collect_results,
     compile_metrics,
-    draw_loss,
-    draw_title_map,
     map_titles,
     write_report,
 )
 
-# In the order in which they are shown.
-TRAINED = ["classifier", "regressor", "model_i", "model_ii"]
+RESULTS = ["classifier.results", "regressor.results", "blend.results", "baselines.results"]
 
 
 def create_pipeline() -> Pipeline:
-    """Metrics, figures, examples and the page."""
+    """Compile the metrics of all models and write the report page."""
     return Pipeline(
         [
             Node(
+                collect_results,
+                [*RESULTS, "reproduction.results", "splits", "item_index"],
+                "reported_results",
+                name="collect_results",
+            ),
+            Node(
                 compile_metrics,
-                {
-                    "dataset": "params:dataset",
-                    "split": "params:split",
-                    "sequences": "sequences",
-                    "item_index": "item_index",
-                    "test": "test",
-                }
-                | {
-                    f"{model}_metrics": f"{model}.metrics"
-                    for model in [*TRAINED, "blend", *BASELINES]
-                }
-                | {f"{model}_training": f"{model}.training" for model in [*TRAINED, "blend"]},
+                [
+                    "reported_results",
+                    "reproduction.results",
+                    "splits",
+                    "params:dataset",
+                    "params:recommendation",
+                ],
                 "metrics",
                 name="compile_metrics",
-            ),
-            *(
-                Node(
-                    draw_loss,
-                    [f"{model}.training_log", f"{model}.training"],
-                    f"{model}.loss_figure",
-                    name=f"draw_{model}_loss",
-                )
-                for model in TRAINED
             ),
             Node(
                 map_titles,
@@ -52,44 +41,35 @@ def create_pipeline() -> Pipeline:
                 "title_map",
                 name="map_titles",
             ),
-            Node(draw_title_map, "title_map", "title_map_figure", name="draw_title_map"),
             Node(
                 choose_examples,
                 [
-                    "test",
+                    "splits",
                     "sequences",
+                    "item_index",
                     "products",
-                    "classifier.ranks",
-                    "regressor.ranks",
-                    "classifier.recommendations",
-                    "regressor.recommendations",
+                    "reported_results",
+                    "params:recommendation",
                     "params:reporting",
                 ],
-                "example_customers",
+                "examples",
                 name="choose_examples",
             ),
             Node(
                 write_report,
                 [
                     "metrics",
-                    *(f"{model}.training_log" for model in TRAINED),
-                    "title_coverage",
-                    "rejects",
-                    "ingestion_counts",
-                    "joining_counts",
-                    "example_customers",
+                    "examples",
+                    "ingestion_summary",
+                    "joining_summary",
                     "title_map",
                     "reproduction_table",
-                    "split_summary",
-                    "params:split",
-                    "params:sequencing",
                     "params:embedding",
-                    "params:classifier",
-                    "params:regressor",
-                    "params:evaluation",
                 ],
                 "report",
                 name="write_report",
             ),
-        ]
+        ],
+        namespace="reporting",
+        prefix_datasets_with_namespace=False,
     )

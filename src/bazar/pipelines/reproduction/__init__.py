@@ -1,4 +1,4 @@
-"""The fourteen networks of the report's Table 1, its figures beside ours."""
+"""Reproduce the fourteen networks of the original study, and compare with its figures."""
 
 from bazar.pipelines.reproduction.pipeline import create_pipeline
 

@@ -1,7 +1,6 @@
-"""Nodes of the report's networks."""
+"""Node functions of the pipeline reproduction."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
@@ -9,71 +8,73 @@ import numpy as np
 import pandas as pd
 
 from bazar.config.data import Split
-from bazar.config.parameters import EvaluationOptions
+from bazar.config.evaluation import EvaluationOptions
 from bazar.config.reproduction import ReproductionVariants
-from bazar.data.item_index import check_size
-from bazar.data.windows import Windows
-from bazar.reproduction import experiment as reproduction
-from bazar.reproduction import table as reproduction_table
-from bazar.training.checkpoints import Checkpoint
+from bazar.data.item_index import check_catalogue_size
+from bazar.data.splits import Splits
+from bazar.reproduction import experiment
+from bazar.reproduction.table import format_page, make_variant_table
+from bazar.training.previous_training import PreviousTraining
 
 Json = dict[str, Any]
 
 
 def train_variants(
-    train: Windows,
-    validation: Windows,
-    test: Windows,
+    splits: Splits,
     item_index: ir.Table,
     item_vectors: np.ndarray,
-    previous_reproduction_results: Json,
-    networks: ReproductionVariants,
+    previous_variant_results: Json,
+    variants: ReproductionVariants,
     seed: int,
     evaluation: EvaluationOptions,
-    checkpoint: Path,
+    previous_training: PreviousTraining,
 ) -> Iterator[Json]:
-    """Train and measure the networks that have no result yet; each result is saved at once."""
-    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
-    yield from reproduction.train_networks(
-        networks,
-        previous_reproduction_results,
-        train,
-        validation,
-        test,
+    """Train and evaluate the networks without a result. Each result is saved when it is yielded."""
+    check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
+    yield from experiment.train_variants(
+        variants,
+        previous_variant_results,
+        splits,
         item_vectors,
         seed,
         evaluation.batch_size,
-        Checkpoint(checkpoint),
+        previous_training.get_checkpoint("reproduction"),
     )
 
 
 def measure_mean_title(
-    train: Windows, test: Windows, item_vectors: np.ndarray, evaluation: EvaluationOptions
+    splits: Splits, item_vectors: np.ndarray, evaluation: EvaluationOptions
 ) -> Json:
-    """Measure a prediction that is the same for everybody: the mean of the training targets."""
-    return reproduction.measure_mean_title(train, test, item_vectors, evaluation.batch_size)
+    """Measure the mean title vector of the training targets as the prediction for all rows."""
+    return experiment.measure_mean_title(
+        splits.train, splits.test, item_vectors, evaluation.batch_size
+    )
 
 
 def tabulate_variants(
-    reproduction_results: Json,
-    networks: ReproductionVariants,
+    variant_results: Json,
+    variants: ReproductionVariants,
     mean_title_metrics: Json,
-    test: Windows,
+    splits: Splits,
     item_vectors: np.ndarray,
 ) -> pd.DataFrame:
-    """Put the report's figures and ours side by side."""
-    return reproduction_table.tabulate(
-        networks, reproduction_results, mean_title_metrics, len(test), len(item_vectors) - 1
+    """Make a table of the published figures and ours."""
+    return make_variant_table(
+        variants,
+        variant_results,
+        mean_title_metrics,
+        len(splits.test),
+        len(item_vectors) - 1,
     )
 
 
 def write_reproduction_page(
     table: pd.DataFrame,
-    test: Windows,
+    splits: Splits,
     item_vectors: np.ndarray,
     dataset: str,
     split: Split,
     seed: int,
 ) -> str:
-    """Write the table as Markdown."""
-    return reproduction_table.page(table, dataset, split, seed, len(test), len(item_vectors) - 1)
+    """Format the table as Markdown."""
+    return format_page(table, dataset, split, seed, len(splits.test), len(item_vectors) - 1)

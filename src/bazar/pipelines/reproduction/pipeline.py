@@ -1,4 +1,4 @@
-"""The graph of the report's networks."""
+"""The pipeline reproduction."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -11,39 +11,37 @@ from bazar.pipelines.reproduction.nodes import (
 
 
 def create_pipeline() -> Pipeline:
-    """Train and measure each network, and write the report's figures beside ours."""
+    """Train the fourteen networks of the original study, and compare them with its figures."""
     return Pipeline(
         [
             Node(
                 train_variants,
                 [
-                    "train",
-                    "validation",
-                    "test",
+                    "splits",
                     "item_index",
                     "item_vectors",
-                    "previous_reproduction_results",
+                    "previous_variant_results",
                     "params:reproduction",
                     "params:seed",
                     "params:evaluation",
-                    "reproduction.checkpoint",
+                    "previous_training",
                 ],
-                "reproduction_results",
+                "variant_results",
                 name="train_variants",
             ),
             Node(
                 measure_mean_title,
-                ["train", "test", "item_vectors", "params:evaluation"],
+                ["splits", "item_vectors", "params:evaluation"],
                 "mean_title_metrics",
                 name="measure_mean_title",
             ),
             Node(
                 tabulate_variants,
                 [
-                    "reproduction_results",
+                    "variant_results",
                     "params:reproduction",
                     "mean_title_metrics",
-                    "test",
+                    "splits",
                     "item_vectors",
                 ],
                 "reproduction_table",
@@ -53,7 +51,7 @@ def create_pipeline() -> Pipeline:
                 write_reproduction_page,
                 [
                     "reproduction_table",
-                    "test",
+                    "splits",
                     "item_vectors",
                     "params:dataset",
                     "params:split",
@@ -62,5 +60,7 @@ def create_pipeline() -> Pipeline:
                 "reproduction_page",
                 name="write_reproduction_page",
             ),
-        ]
+        ],
+        namespace="reproduction",
+        prefix_datasets_with_namespace=False,
     )

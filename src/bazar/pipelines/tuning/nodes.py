@@ -1,6 +1,4 @@
-"""Nodes of the search pipeline."""
-
-from pathlib import Path
+"""Node functions of the pipeline tuning."""
 
 import ibis.expr.types as ir
 import numpy as np
@@ -9,41 +7,41 @@ from matplotlib.figure import Figure
 
 from bazar.config.networks import ModelOptions
 from bazar.config.tuning import TuningOptions
-from bazar.data.item_index import check_size, count_items
-from bazar.data.windows import Windows
+from bazar.data.item_index import check_catalogue_size, count_items
+from bazar.data.splits import Splits
 from bazar.reporting.figures import plot_tuning
+from bazar.training.previous_training import PreviousTraining
 from bazar.training.search_space import get_tuned_network
 from bazar.training.tuning import format_best_network, tune_network
 
 
 def tune(
-    train: Windows,
-    validation: Windows,
+    splits: Splits,
     item_index: ir.Table,
     item_vectors: np.ndarray,
     classifier: ModelOptions,
     regressor: ModelOptions,
     options: TuningOptions,
     seed: int,
-    study: Path,
+    previous_training: PreviousTraining,
 ) -> tuple[str, pd.DataFrame, dict[str, float]]:
-    """Tune a network's block.
+    """Tune the block of a network on the validation part. The test part is not read.
 
     Returns:
-        The best block as YAML, the table of trials, and the importances of the keys.
+        The best block as YAML, the table of the trials, and the importances of the keys.
     """
-    check_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
+    check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     models = {"classifier": classifier, "regressor": regressor}
     network = get_tuned_network(options, models)
     result = tune_network(
-        train,
-        validation,
+        splits.train,
+        splits.validation,
         models[options.model].networks[network],
         options,
         count_items(item_index),
         seed,
         item_vectors,
-        study,
+        previous_training.get_study_path(),
     )
     return format_best_network(result, options.model, network), result.trials, result.importances
 
@@ -51,5 +49,5 @@ def tune(
 def draw_tuning(
     trials: pd.DataFrame, importances: dict[str, float], options: TuningOptions
 ) -> Figure:
-    """Draw which keys mattered, and what NDCG@10 their values had."""
-    return plot_tuning(trials, importances, options.searched)
+    """Plot the importances of the keys, and the NDCG@10 of each value."""
+    return plot_tuning(trials, importances, options.active_ranges)

@@ -1,4 +1,4 @@
-"""The graph of the search pipeline."""
+"""The pipeline tuning."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,21 +6,20 @@ from bazar.pipelines.tuning.nodes import draw_tuning, tune
 
 
 def create_pipeline() -> Pipeline:
-    """Tune a network's block on the validation part; the test part is not read."""
+    """Tune the block of a network on the validation part."""
     return Pipeline(
         [
             Node(
                 tune,
                 [
-                    "train",
-                    "validation",
+                    "splits",
                     "item_index",
                     "item_vectors",
                     "params:classifier",
                     "params:regressor",
                     "params:tuning",
                     "params:seed",
-                    "tuning_study",
+                    "previous_training",
                 ],
                 ["tuning_best", "tuning_trials", "tuning_importances"],
                 name="tune",
@@ -31,5 +30,7 @@ def create_pipeline() -> Pipeline:
                 "tuning_figure",
                 name="draw_tuning",
             ),
-        ]
+        ],
+        namespace="tuning",
+        prefix_datasets_with_namespace=False,
     )

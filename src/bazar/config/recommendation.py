@@ -1,0 +1,58 @@
+"""Parameters of the recommendations, and the description of a bundle."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from bazar.config.base import Options
+from bazar.config.models import BaselineOptions, BlendModel, BlendOptions
+
+RecommendingModel = Literal[BlendModel, "blend"]
+"""A model that can recommend."""
+
+
+def _check_models(value: Any) -> Any:
+    if isinstance(value, str) and value != "auto":
+        raise ValueError("must be auto, or a list of models such as [classifier, blend]")
+    return value
+
+
+def _select_kind(value: Any) -> str:
+    return "auto" if isinstance(value, str) else "list"
+
+
+class RecommendationOptions(Options):
+    """What is recommended to every customer."""
+
+    models: Annotated[
+        Annotated[Literal["auto"], Tag("auto")]
+        | Annotated[tuple[RecommendingModel, ...], Tag("list"), Field(min_length=1)],
+        Discriminator(_select_kind),
+        BeforeValidator(_check_models),
+    ]
+    """The models that recommend. The first is used if no model is named. ``auto``: the trained
+    models and the best baseline, in descending order of validation NDCG@10."""
+    top_k: int = Field(ge=1)
+    """Maximum number of products per customer."""
+    filter_seen: bool
+    """Whether products that a customer already bought are left out by default."""
+    batch_size: int = Field(ge=1)
+    """Customers scored at a time. Memory use is proportional to ``batch_size`` times the number of
+    items."""
+
+
+class BundleOptions(Options):
+    """Content of ``bundle.json``: what a :class:`~bazar.serving.recommender.Recommender` loads."""
+
+    dataset: str
+    split: str
+    seed: int
+    """Training seed of the networks."""
+    models: tuple[RecommendingModel, ...] = Field(min_length=1)
+    """The models that recommend. The first is used if no model is named."""
+    filter_seen: bool
+    """Whether products that a customer already bought are left out by default."""
+    blend: BlendOptions
+    weights: dict[str, float]
+    """Weight of each component of the blend. Empty if no blend was trained."""
+    baselines: BaselineOptions

@@ -1,0 +1,65 @@
+"""Unit vectors and exact nearest-neighbour search by cosine similarity.
+
+One module for every search over title vectors: ranking, similar products, and the purity of
+neighbourhoods. It uses NumPy and FAISS only, so that it can be imported without TensorFlow.
+"""
+
+import numpy as np
+
+
+def normalize_rows(vectors: np.ndarray) -> np.ndarray:
+    """Scale each row to unit length; rows of zeros stay zeros.
+
+    Args:
+        vectors: shape (rows, dimension), float.
+
+    Returns:
+        The same shape, float32.
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
+
+
+class CosineIndex:
+    """An exact search for the items with the most similar vectors.
+
+    The inner product of two unit vectors is their cosine, so that a flat inner-product index
+    (FAISS, Johnson et al. 2019) returns the exact nearest items. Items without a vector are never
+    found.
+
+    Attributes:
+        items: shape (indexed items,), int64, ascending: the items that have a vector.
+    """
+
+    def __init__(self, item_vectors: np.ndarray) -> None:
+        """Index the vectors.
+
+        Args:
+            item_vectors: shape (items + 1, dimension), float32, unit vectors by item index; row 0
+                (padding) and items without a vector are zeros.
+        """
+        # Imported here: scaling vectors needs no search library.
+        import faiss
+
+        self.items = np.flatnonzero(np.count_nonzero(item_vectors, axis=1))
+        self._index = faiss.IndexFlatIP(item_vectors.shape[1])
+        self._index.add(np.ascontiguousarray(item_vectors[self.items], np.float32))
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the ``k`` items with the highest cosine to each query.
+
+        Items with equal cosines come in no particular order.
+
+        Args:
+            queries: shape (rows, dimension), float32, unit vectors.
+            k: number of items per row.
+
+        Returns:
+            Item indices, shape (rows, k), int64, the most similar first, and their cosines, the
+            same shape, float32. If fewer than ``k`` items have a vector, the remaining indices are
+            0 and their cosines the lowest float32.
+        """
+        cosines, positions = self._index.search(np.ascontiguousarray(queries, np.float32), k)
+        if len(self.items) == 0:
+            return np.zeros_like(positions), cosines
+        return np.where(positions < 0, 0, self.items[positions]), cosines

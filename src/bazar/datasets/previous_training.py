@@ -1,0 +1,21 @@
+"""What earlier runs left for the next training."""
+
+from pathlib import Path
+from typing import Never
+
+from kedro.io import DatasetError
+
+from bazar.datasets.local import LocalDataset
+from bazar.training.previous_training import PreviousTraining
+
+
+class PreviousTrainingDataset(LocalDataset):
+    """The networks and checkpoints that earlier runs left in a folder. It is read only."""
+
+    def load(self) -> PreviousTraining:
+        """Return access to the folder. Files are read when they are asked for."""
+        return PreviousTraining(Path(self._filepath))
+
+    def save(self, data: Never) -> None:
+        """Raise DatasetError: networks and checkpoints are saved by their own data sets."""
+        raise DatasetError(f"{self._filepath} is read only")

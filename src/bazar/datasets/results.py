@@ -1,0 +1,142 @@
+"""The results of models on the test part, as files in one folder."""
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+from kedro.io import AbstractDataset
+
+from bazar.atomic import atomic_path
+from bazar.datasets.preview import TablePreview
+from bazar.evaluation.results import ModelResults
+
+_METRICS, _RANKS, _RECOMMENDATIONS = "_metrics.json", "_ranks.parquet", "_recommendations.parquet"
+_TRAINING, _TRAINING_LOG = "_training.json", "_training_log.csv"
+
+
+class ResultsDataset(AbstractDataset):
+    """The results of some models: ``<model>_metrics.json`` and the tables beside it.
+
+    A save replaces the files of the models that are saved and keeps those of others, so that a node
+    can yield one model at a time. Models without results are left out when the data set is loaded.
+    Tables are read when they are used.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        models: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Store the folder.
+
+        Args:
+            filepath: path of the folder.
+            models: names of the models. None means every model in the folder and in the folders
+                below it. Those are named by their relative path, such as ``seed_42/classifier``.
+            metadata: metadata for Kedro-Viz.
+        """
+        self._filepath = PurePosixPath(filepath)
+        self._models = models
+        self.metadata = metadata
+
+    def load(self) -> dict[str, ModelResults]:
+        """Return the results by the name of the model."""
+        folder = Path(self._filepath)
+        return {name: _StoredResults(folder / name) for name in self._find_models()}
+
+    def save(self, data: dict[str, ModelResults]) -> None:
+        """Write the files of each model, its metrics last: they mark complete results."""
+        for name, results in data.items():
+            model = Path(self._filepath) / name
+            with atomic_path(_add_suffix(model, _RANKS)) as path:
+                results.ranks.to_parquet(path, index=False)
+            with atomic_path(_add_suffix(model, _RECOMMENDATIONS)) as path:
+                results.recommendations.to_parquet(path, index=False)
+            if results.training is not None:
+                _write_json(_add_suffix(model, _TRAINING), results.training)
+            if results.training_log is not None:
+                with atomic_path(_add_suffix(model, _TRAINING_LOG)) as path:
+                    results.training_log.to_csv(path, index=False)
+            _write_json(_add_suffix(model, _METRICS), results.metrics)
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """Return the metrics with seen items filtered for Kedro-Viz, one row per model.
+
+        Args:
+            nrows: number of models.
+        """
+        shown = dict(list(self.load().items())[:nrows])
+        columns = ["hr@10", "ndcg@10"]
+        return TablePreview(
+            {
+                "index": list(range(len(shown))),
+                "columns": ["model", *columns],
+                "data": [
+                    [name, *(results.metrics["filtered"][column] for column in columns)]
+                    for name, results in shown.items()
+                ],
+            }
+        )
+
+    def _find_models(self) -> Iterator[str]:
+        folder = Path(self._filepath)
+        if self._models is not None:
+            yield from (
+                name for name in self._models if _add_suffix(folder / name, _METRICS).is_file()
+            )
+            return
+        for file in sorted(folder.rglob(f"[!.]*{_METRICS}")):
+            yield file.relative_to(folder).as_posix().removesuffix(_METRICS)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "models": self._models}
+
+    def _exists(self) -> bool:
+        return any(True for _ in self._find_models())
+
+
+class _StoredResults(ModelResults):
+    """Results that are read from their files when they are used."""
+
+    def __init__(self, model: Path) -> None:
+        # The base class is a frozen dataclass: its fields are the cached properties below.
+        object.__setattr__(self, "_model", model)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        return json.loads(self._path(_METRICS).read_text(encoding="utf-8"))
+
+    @cached_property
+    def ranks(self) -> pd.DataFrame:
+        return pd.read_parquet(self._path(_RANKS))
+
+    @cached_property
+    def recommendations(self) -> pd.DataFrame:
+        return pd.read_parquet(self._path(_RECOMMENDATIONS))
+
+    @cached_property
+    def training(self) -> dict[str, Any] | None:
+        path = self._path(_TRAINING)
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    @cached_property
+    def training_log(self) -> pd.DataFrame | None:
+        path = self._path(_TRAINING_LOG)
+        return pd.read_csv(path) if path.is_file() else None
+
+    def _path(self, suffix: str) -> Path:
+        return _add_suffix(self._model, suffix)  # type: ignore[attr-defined]
+
+
+def _add_suffix(model: Path, suffix: str) -> Path:
+    return model.with_name(f"{model.name}{suffix}")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")

@@ -1,0 +1,118 @@
+"""The evaluation of one model: on the test part, and on validation rows for model selection."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bazar.config.evaluation import EvaluationOptions
+from bazar.data.splits import Splits
+from bazar.data.windows import Windows
+from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
+from bazar.evaluation.ranking import rank_catalogue
+from bazar.evaluation.results import (
+    ModelResults,
+    build_ranks_table,
+    build_recommendations_table,
+    compute_model_metrics,
+    fingerprint_rows,
+)
+from bazar.models.scorer import Scorer
+
+
+def evaluate_scorer(
+    scorer: Scorer,
+    splits: Splits,
+    item_ids: np.ndarray,
+    options: EvaluationOptions,
+    training: dict[str, Any] | None = None,
+    training_log: pd.DataFrame | None = None,
+) -> ModelResults:
+    """Rank the full catalogue for every test row and compute the metrics of a model.
+
+    Args:
+        scorer: the model.
+        splits: the test part is measured; a sample of the validation part gives
+            ``validation_ndcg@10``, by which models are selected.
+        item_ids: shape (items + 1,), external ids by item index.
+        options: sizes of batches and lists, and the bootstrap.
+        training: facts of the training to keep with the results.
+        training_log: the training log to keep with the results.
+    """
+    rankings = rank_catalogue(scorer, splits.test, options.top_k, options.batch_size)
+    ranks = build_ranks_table(rankings, splits.test, item_ids, splits.training_counts)
+    recommendations = build_recommendations_table(rankings, splits.test, item_ids)
+    counts = pd.Series(splits.training_counts[1:], index=item_ids[1:])
+    metrics: dict[str, Any] = compute_model_metrics(
+        ranks, recommendations, counts, options.bootstrap_resamples, options.seed
+    )
+    metrics |= {
+        "validation_ndcg@10": compute_validation_ndcg(scorer, splits.validation, options),
+        "bootstrap_resamples": options.bootstrap_resamples,
+        "measured_on": describe_test_part(splits, item_ids),
+    }
+    return ModelResults(metrics, ranks, recommendations, training, training_log)
+
+
+def describe_test_part(splits: Splits, item_ids: np.ndarray) -> dict[str, Any]:
+    """Describe the data that models are measured on, to detect results on other data.
+
+    Args:
+        splits: the splits.
+        item_ids: shape (items + 1,), external ids by item index.
+
+    Returns:
+        ``test_rows`` and ``items`` (counts), and ``rows_fingerprint``.
+    """
+    rows = list_test_rows(splits, item_ids)
+    return {
+        "test_rows": len(rows),
+        "items": len(item_ids) - 1,
+        "rows_fingerprint": fingerprint_rows(rows),
+    }
+
+
+def list_test_rows(splits: Splits, item_ids: np.ndarray) -> pd.DataFrame:
+    """List the test rows: ``row, user_id, item_id`` (the target) and ``n_seen``.
+
+    Args:
+        splits: the splits.
+        item_ids: shape (items + 1,), external ids by item index.
+    """
+    test = splits.test
+    return pd.DataFrame(
+        {
+            "row": np.arange(len(test)),
+            "user_id": test.user_ids.to_pandas(),
+            "item_id": item_ids[test.targets],
+            "n_seen": test.n_seen,
+        }
+    )
+
+
+def compute_validation_ndcg(
+    scorer: Scorer, validation: Windows, options: EvaluationOptions
+) -> float | None:
+    """Compute NDCG@10 on validation rows, with seen items filtered.
+
+    Args:
+        scorer: the model.
+        validation: the validation part. At most ``options.validation_rows`` rows of it are drawn
+            with ``options.seed``, the same rows for every model.
+        options: the number of rows, the seed and the batch size.
+
+    Returns:
+        The mean over the rows, or None if there are no validation rows.
+    """
+    if len(validation) == 0:
+        return None
+    if len(validation) > options.validation_rows:
+        rng = np.random.default_rng(options.seed)
+        chosen = rng.choice(len(validation), options.validation_rows, replace=False)
+        validation = validation.take(np.sort(chosen))
+    gains = []
+    for rows in validation.iter_batches(options.batch_size):
+        scores = scorer.score(rows)
+        scores[rows.list_seen_pairs()] = -np.inf
+        gains.append(compute_row_metrics(compute_target_ranks(scores, rows.targets))["ndcg@10"])
+    return float(np.concatenate(gains).mean())

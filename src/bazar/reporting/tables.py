@@ -1,0 +1,69 @@
+"""Tables of formatted cells: built once, and rendered where they are shown.
+
+The functions that build a table choose its columns and format its numbers. Renderers only lay out
+text: :meth:`ResultTable.to_markdown` writes Markdown, the console and the HTML report read
+``headings`` and ``rows``.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+MISSING = "–"
+"""Text of a cell without a value."""
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """A table whose cells are formatted texts.
+
+    Attributes:
+        headings: one per column.
+        rows: cells of each row, one per column.
+        text_columns: positions of the columns that hold words, which are aligned to the left;
+            the other columns hold numbers, which are aligned to the right.
+    """
+
+    headings: list[str]
+    rows: list[list[str]]
+    text_columns: frozenset[int] = frozenset({0})
+
+    def to_markdown(self) -> str:
+        """Render the table as Markdown, without a line break at the end.
+
+        Raises:
+            ValueError: if a row has more or fewer cells than there are headings.
+        """
+        alignments = [
+            "---" if column in self.text_columns else "---:" for column in range(len(self.headings))
+        ]
+        lines = [self.headings, alignments, *self.rows]
+        if any(len(cells) != len(self.headings) for cells in lines):
+            raise ValueError(f"Every row must have {len(self.headings)} cells.")
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def format_number(value: float | None, spec: str, unit: str = "") -> str:
+    """Format a number with a format specification and a unit; None as :data:`MISSING`."""
+    return MISSING if value is None else format(value, spec) + unit
+
+
+def format_estimate(estimate: dict[str, Any]) -> str:
+    """Format a metric over several seeds as ``mean ± sd [low, high]``.
+
+    Args:
+        estimate: ``mean``, ``sd`` (standard deviation over seeds; None for one seed, and left
+            out then) and ``ci95`` (95% interval over users).
+    """
+    low, high = estimate["ci95"]
+    spread = "" if estimate["sd"] is None else f" ± {estimate['sd']:.4f}"
+    return f"{estimate['mean']:.4f}{spread} [{low:.4f}, {high:.4f}]"
+
+
+def format_difference(difference: float, low: float, high: float) -> str:
+    """Format a difference with its 95% interval as ``+difference [+low, +high]``."""
+    return f"{difference:+.4f} [{low:+.4f}, {high:+.4f}]"
+
+
+def format_p_value(p: float) -> str:
+    """Format a p-value with three decimals; smaller ones as ``< 0.001``."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,0 +1,321 @@
+"""The bundle: the folder of files that a Recommender or a service loads.
+
+A bundle is complete. It can be copied to another machine as a folder::
+
+    bundle.json         options: models, seed, blend weights, parameters of the baselines
+    products.parquet    item ids, titles, attributes and purchase counts, by item index
+    vectors.npy         title vectors, by item index
+    customers.arrow     the history of every customer
+    networks/           trained networks, such as networks/seed_42/classifier.keras
+    checksums.sha256    SHA-256 of every file above, as ``sha256sum --check`` reads it
+
+This module needs no Kedro. It imports TensorFlow only when a network is loaded or saved.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import ValidationError
+
+from bazar.atomic import find_saved_path
+from bazar.config.base import format_validation_errors
+from bazar.config.models import BlendComponent
+from bazar.config.recommendation import BundleOptions
+from bazar.data.catalogue import Products
+from bazar.data.windows import Windows
+from bazar.errors import InputError
+from bazar.models.registry import get_network_path, name_components, select_weighted_components
+
+if TYPE_CHECKING:
+    from bazar.models.networks.recurrent import RecurrentNetwork
+
+OPTIONS, PRODUCTS, VECTORS, CUSTOMERS, NETWORKS, CHECKSUMS = (
+    "bundle.json", "products.parquet", "vectors.npy", "customers.arrow", "networks",
+    "checksums.sha256",
+)  # fmt: skip
+"""The files of a bundle, relative to its folder; ``NETWORKS`` is a folder."""
+
+CURRENT = "current"
+"""Text file in ``data/06_models/<dataset>``: the relative path of the latest bundle."""
+
+_REQUIRED = (OPTIONS, PRODUCTS, VECTORS, CUSTOMERS)
+_WRITE_AGAIN = "Copy the whole folder again, or run `kedro run --pipelines recommendation`."
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything that recommendations are computed from.
+
+    Attributes:
+        options: the models and their parameters.
+        products: the catalogue, by item index.
+        customers: one row per customer, after the complete history.
+        networks: functions that load the trained networks, by
+            :func:`~bazar.models.registry.get_network_path`, such as ``seed_42/classifier``.
+    """
+
+    options: BundleOptions
+    products: Products
+    customers: Windows
+    networks: "Mapping[str, Callable[[], RecurrentNetwork]]"
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """A ``.keras`` file that is checked and loaded when the object is called.
+
+    Attributes:
+        path: the file.
+        sha256: its expected checksum.
+    """
+
+    path: Path
+    sha256: str
+
+    def __call__(self) -> "RecurrentNetwork":
+        """Load the network in Keras' safe mode.
+
+        Raises:
+            InputError: if the file is missing or its checksum is wrong.
+        """
+        _check_file(self.path, self.sha256)
+        import keras
+
+        # Keras must know the class before it can load a network.
+        from bazar.models.networks import recurrent  # noqa: F401
+
+        return keras.models.load_model(str(self.path), compile=False, safe_mode=True)
+
+    def save(self, path: Path) -> None:
+        """Copy the file, without TensorFlow.
+
+        Raises:
+            InputError: if the file is missing or its checksum is wrong.
+        """
+        _check_file(self.path, self.sha256)
+        shutil.copyfile(self.path, path)
+
+
+def find_network_models(options: BundleOptions) -> list[tuple[str, int]]:
+    """List the trained networks that a bundle needs, each with the seed of its training.
+
+    These are the networks among ``options.models`` and the components of the blend that have a
+    weight above 0.
+
+    Args:
+        options: the options of the bundle; ``weights`` is empty if no blend was trained.
+
+    Returns:
+        Pairs of model and seed, each once.
+    """
+    found: list[tuple[str, int]] = [
+        (model, options.seed)
+        for model in options.models
+        if model != "blend" and BlendComponent(model=model).is_network
+    ]
+    if options.weights:
+        named = name_components(options.blend, options.seed)
+        found += [
+            (component.model, seed)
+            for component, seed in select_weighted_components(named, options.weights).values()
+            if component.is_network
+        ]
+    return list(dict.fromkeys(found))
+
+
+def write_bundle(bundle: Bundle, folder: Path) -> None:
+    """Write a bundle into an empty folder, the checksums last.
+
+    Args:
+        bundle: the bundle. Only the networks that its models need are written.
+        folder: created if it is missing.
+
+    Raises:
+        InputError: if the folder is not empty, a network is missing, or the products and the
+            customers do not come from the same run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty. Choose another folder for the bundle.")
+    _check_purchase_counts(bundle)
+    paths = [get_network_path(*needed) for needed in find_network_models(bundle.options)]
+    if missing := [path for path in paths if path not in bundle.networks]:
+        raise InputError(
+            f"The bundle needs networks that are not trained: {', '.join(missing)}.\n"
+            "Train them (pipelines modelling_<model>), or remove them from recommendation.models "
+            "or blend.components."
+        )
+    (folder / OPTIONS).write_text(bundle.options.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    bundle.products.to_frame().to_parquet(folder / PRODUCTS, index=False)
+    with (folder / VECTORS).open("wb") as file:
+        np.save(file, bundle.products.vectors, allow_pickle=False)
+    table = bundle.customers.to_arrow()
+    with pa.ipc.new_file(str(folder / CUSTOMERS), table.schema) as writer:
+        writer.write_table(table)
+    for path in paths:
+        file_path = folder / NETWORKS / f"{path}.keras"
+        file_path.parent.mkdir(parents=True, exist_ok=True)
+        load = bundle.networks[path]
+        if isinstance(load, NetworkFile):
+            load.save(file_path)
+        else:
+            load().save(str(file_path))
+    _write_checksums(folder)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle after checking every file. Networks are loaded when they are called.
+
+    Args:
+        folder: the bundle's folder; see :func:`find_bundle`.
+
+    Raises:
+        InputError: naming the file that is missing, damaged, or of another version.
+    """
+    checksums = _read_checksums(folder)
+    for name in (*_REQUIRED, *checksums):
+        if name not in checksums:
+            raise InputError(f"{folder / CHECKSUMS} does not list {name}.\n{_WRITE_AGAIN}")
+        _check_file(folder / name, checksums[name])
+    with _named_in_errors(folder / OPTIONS) as path:
+        options = read_options(path)
+    with _named_in_errors(folder / VECTORS) as path:
+        vectors = np.load(path, allow_pickle=False)
+    with _named_in_errors(folder / PRODUCTS) as path:
+        products = Products.from_frame(pd.read_parquet(path), vectors)
+    with _named_in_errors(folder / CUSTOMERS) as path, pa.memory_map(str(path)) as source:
+        customers = Windows.from_arrow(pa.ipc.open_file(source).read_all())
+    networks = {
+        str(PurePosixPath(name).relative_to(NETWORKS).with_suffix("")): NetworkFile(
+            folder / name, checksum
+        )
+        for name, checksum in checksums.items()
+        if PurePosixPath(name).suffix == ".keras"
+    }
+    return Bundle(options, products, customers, networks)
+
+
+def read_options(path: Path) -> BundleOptions:
+    """Read ``bundle.json``.
+
+    Raises:
+        InputError: naming the keys that are missing or unknown.
+    """
+    try:
+        return BundleOptions.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise InputError(
+            f"{path} cannot be read. Another version of Bazar may have written it.\n"
+            f"{format_validation_errors(error)}\n{_WRITE_AGAIN}"
+        ) from error
+
+
+def find_bundle(folder: str | Path) -> Path:
+    """Find the bundle that a folder is or holds.
+
+    Args:
+        folder: a bundle, a folder with a bundle in its folder ``bundle``, or
+            ``data/06_models/<dataset>``, where the file ``current`` names the bundle of the last
+            finished run.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        InputError: if there is no bundle.
+    """
+    folder = Path(folder)
+    # A run may be replacing the folder right now.
+    for candidate in (find_saved_path(folder), find_saved_path(folder / "bundle")):
+        if has_bundle(candidate):
+            return candidate
+    current = folder / CURRENT
+    if current.is_file():
+        bundle = find_saved_path(folder / current.read_text(encoding="utf-8").strip())
+        if has_bundle(bundle):
+            return bundle
+        raise InputError(
+            f"{current} names {bundle}, where there is no {OPTIONS}.\n"
+            "Run `kedro run --pipelines recommendation` to write the bundle."
+        )
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}. {_find_hint(folder.parent)}")
+    raise InputError(f"There is no bundle in {folder}. {_find_hint(folder)}")
+
+
+def has_bundle(folder: Path) -> bool:
+    """Return whether a folder is a bundle."""
+    return (folder / OPTIONS).is_file()
+
+
+def _find_hint(folder: Path) -> str:
+    others = sorted(str(file.parent) for file in folder.glob(f"*/{CURRENT}"))
+    if others:
+        return f"Give one of: {', '.join(others)}."
+    return (
+        "Give the folder of a bundle, or data/06_models/<dataset> after `kedro run`, which "
+        "writes the bundle."
+    )
+
+
+def _check_purchase_counts(bundle: Bundle) -> None:
+    """Raise InputError if the customers did not buy what the products were bought."""
+    counts = bundle.products.counts
+    bought = np.bincount(bundle.customers.sequences.items, minlength=len(counts))
+    if not np.array_equal(bought[1:], counts[1:]):
+        raise InputError(
+            "The products and the customers of the bundle come from different runs.\n"
+            "Run the pipeline recommendation again."
+        )
+
+
+def _write_checksums(folder: Path) -> None:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{_compute_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def _read_checksums(folder: Path) -> dict[str, str]:
+    path = folder / CHECKSUMS
+    if not path.is_file():
+        raise InputError(f"There is no {path}: the bundle is incomplete.\n{_WRITE_AGAIN}")
+    checksums = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        checksum, separator, name = line.partition("  ")
+        if not separator or ".." in PurePosixPath(name).parts or name.startswith("/"):
+            raise InputError(f"{path} has the malformed line {line!r}.\n{_WRITE_AGAIN}")
+        checksums[name] = checksum
+    return checksums
+
+
+def _check_file(path: Path, sha256: str) -> None:
+    if not path.is_file():
+        raise InputError(f"There is no {path}: the bundle is incomplete.\n{_WRITE_AGAIN}")
+    found = _compute_sha256(path)
+    if found != sha256:
+        raise InputError(
+            f"{path} is damaged or was replaced: its checksum is wrong.\n"
+            f"  expected sha256 {sha256}\n  found sha256    {found}\n{_WRITE_AGAIN}"
+        )
+
+
+def _compute_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _named_in_errors(path: Path) -> Iterator[Path]:
+    """Raise InputError with the name of the file if it cannot be read."""
+    try:
+        yield path
+    except (pa.ArrowException, OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"{path} cannot be read: {error}\n{_WRITE_AGAIN}") from error

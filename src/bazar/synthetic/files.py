@@ -1,0 +1,100 @@
+"""Text files of synthetic purchases: rows are joined to lines, and written to one or more files."""
+
+import argparse
+import gzip
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel
+
+TEXT = pa.large_string()
+
+
+def join_text(*parts: pa.Array | str) -> pa.Array:
+    """Concatenate texts row by row.
+
+    Args:
+        parts: arrays of equal length, and texts that are repeated in each row.
+
+    Returns:
+        Large strings, one per row.
+    """
+    columns = [
+        pa.scalar(part, TEXT) if isinstance(part, str) else pc.cast(part, TEXT) for part in parts
+    ]
+    return pc.binary_join_element_wise(*columns, pa.scalar("", TEXT))
+
+
+def write_lines(files: Sequence[IO[bytes]], lines: pa.Array, customers: np.ndarray) -> None:
+    """Write lines in order. All lines of a customer are written to the same file.
+
+    Args:
+        files: open files.
+        lines: large strings with their line ends, none of them null.
+        customers: number of the customer of each line.
+    """
+    for number, file in enumerate(files):
+        selected = lines.filter(pa.array(customers % len(files) == number)) if files[1:] else lines
+        # The texts of a string array are adjacent in its last buffer.
+        selected = pa.concat_arrays([selected])
+        offsets = np.frombuffer(selected.buffers()[1], np.int64)[selected.offset :]
+        file.write(memoryview(selected.buffers()[2] or b"")[offsets[0] : offsets[len(selected)]])
+
+
+def name_parts(name: str, parts: int) -> list[str]:
+    """Return the names of the parts of a file, or its own name if there is one part.
+
+    Args:
+        name: name of the file, such as ``purchases.csv.gz``.
+        parts: number of parts, such as 2: ``purchases-1.csv.gz``, ``purchases-2.csv.gz``.
+    """
+    stem, dot, suffix = name.partition(".")
+    return [name] if parts == 1 else [f"{stem}-{part + 1}{dot}{suffix}" for part in range(parts)]
+
+
+@contextmanager
+def open_atomically(paths: Sequence[Path], level: int) -> Iterator[list[IO[bytes]]]:
+    """Open files that appear under their names when all of them are complete.
+
+    Args:
+        paths: the files. Files that end in ``.gz`` are gzipped, without a name or a time in them.
+        level: compression level, 1 to 9.
+
+    Yields:
+        The files, open for writing bytes.
+    """
+    temporary = [path.with_name(f".{path.name}") for path in paths]
+    try:
+        with ExitStack() as opened:
+            files = [opened.enter_context(path.open("wb")) for path in temporary]
+            yield [
+                _compress(path, file, level, opened)
+                for path, file in zip(paths, files, strict=True)
+            ]
+        for path, complete in zip(paths, temporary, strict=True):
+            complete.replace(path)
+    finally:
+        for path in temporary:
+            path.unlink(missing_ok=True)
+
+
+def _compress(path: Path, file: IO[bytes], level: int, opened: ExitStack) -> IO[bytes]:
+    if path.suffix != ".gz":
+        return file
+    return cast(IO[bytes], opened.enter_context(gzip.GzipFile("", "wb", level, file, mtime=0)))
+
+
+def add_arguments(parser: argparse.ArgumentParser, defaults: BaseModel) -> None:
+    """Add an argument for each field of the options.
+
+    Args:
+        parser: the parser of the command.
+        defaults: options with the default values.
+    """
+    for name, value in defaults:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)

@@ -1,0 +1,269 @@
+"""The training loop of a network: epochs with validation, and the state between two epochs."""
+
+import logging
+import math
+import time
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from bazar.config.networks import NetworkBlock
+from bazar.data.windows import Windows
+from bazar.errors import DivergenceError
+from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
+from bazar.models.networks.recurrent import RecurrentNetwork, build_network
+from bazar.models.networks.scorers import make_scorer
+from bazar.training.batches import Batches, group_batches
+from bazar.training.losses import compute_vector_loss
+from bazar.training.title_weight import VALIDATION_BATCH_ROWS
+from bazar.training.train_step import make_train_steps
+from bazar.training.warm_start import WarmStart
+from bazar.training.weight_averaging import MeanWeights
+
+logger = logging.getLogger(__name__)
+
+# Limits for one call of a TensorFlow function: the targets of its steps, and the number of steps.
+_MAX_TARGETS_PER_CALL, _MAX_STEPS_PER_CALL = 4_096, 32
+
+
+class TrainingLoop:
+    """A network in training, between two epochs.
+
+    Attributes:
+        network: the network, with its current weights.
+        epochs: one row per finished epoch; see
+            :class:`~bazar.training.trainer.TrainedNetwork.training_log`.
+        best_epoch: number of the best epoch so far, from 1; 0 before the first one.
+        seconds_before: seconds of training before the last interruption.
+    """
+
+    def __init__(
+        self,
+        train: Windows,
+        validation: Windows,
+        block: NetworkBlock,
+        n_items: int,
+        seed: int,
+        item_vectors: np.ndarray | None,
+        warm_start: WarmStart | None,
+    ) -> None:
+        """Build the network, its optimizer and the training function.
+
+        The arguments are those of :func:`~bazar.training.trainer.train_network`.
+        """
+        self._options = block.training
+        self._validation = validation
+        self._started = time.perf_counter()
+        self.seconds_before = 0.0
+        self.epochs: list[dict[str, float]] = []
+        self.best_epoch = 0
+
+        keras.utils.set_random_seed(seed)
+        counts = _count_items(train, n_items)
+        self.network = _initialise_network(block, n_items, counts, item_vectors, warm_start)
+        self._optimizer = _initialise_optimizer(block.training.optimizer, self.network, warm_start)
+        self._mean: MeanWeights | None = None
+        if self._options.average_weights:
+            self._mean = MeanWeights(self.network.trainable_variables)
+        batch_size = self._options.batch_size
+        self._batches = Batches(
+            train,
+            batch_size,
+            self._options.rows == "every_position",
+            seed,
+            self.network.find_readable_items(item_vectors),
+        )
+        self._steps_per_call = min(_MAX_STEPS_PER_CALL, max(1, _MAX_TARGETS_PER_CALL // batch_size))
+        self._train_steps = make_train_steps(
+            self.network, block, self._optimizer, item_vectors, counts, seed
+        )
+        # One scorer for all epochs: its functions are traced, and its titles indexed, only once.
+        self._scorer = make_scorer(self.network, item_vectors)
+        self._best_weights = self._copy_weights()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all epochs have run, or training stops early."""
+        patience = self._options.early_stopping_patience
+        n_run = len(self.epochs)
+        return n_run >= self._options.epochs or (
+            patience is not None and n_run > 0 and n_run - self.best_epoch > patience
+        )
+
+    def run_epoch(self) -> None:
+        """Train for one epoch, validate, and remember the weights if they are the best so far.
+
+        Raises:
+            DivergenceError: if the loss or a weight is not a finite number.
+        """
+        index = len(self.epochs)
+        n_batches = len(self._batches.assign_pieces(index))
+        started = time.perf_counter()
+        # disable=None: no bar if stderr is not a terminal.
+        with tqdm(
+            total=n_batches,
+            desc=f"epoch {index + 1}/{self._options.epochs}",
+            unit="batch",
+            mininterval=1,
+            leave=None,
+            disable=None,
+        ) as bar:
+            loss = self._train_on_batches(index, n_batches, bar)
+            seconds = time.perf_counter() - started
+            self._check_finite(loss)
+            with nullcontext() if self._mean is None else self._mean.applied():
+                metrics = {"loss": loss} | self._validate()
+                if not self.best_epoch or self._is_better(metrics):
+                    self.best_epoch = index + 1
+                    self._best_weights = self._copy_weights()
+            bar.set_postfix({name: f"{value:.4g}" for name, value in metrics.items()})
+            shows_bar = not bar.disable
+        self.epochs.append({"epoch": index + 1, **metrics, "seconds": round(seconds, 2)})
+        if not shows_bar:
+            logger.info(
+                "Epoch %d of %d: loss %.4g, val_loss %.4g, val_ndcg@10 %.4f, %.1f s",
+                index + 1,
+                self._options.epochs,
+                loss,
+                metrics["val_loss"],
+                metrics["val_ndcg@10"],
+                seconds,
+            )
+
+    def get_state(self) -> tuple[list[np.ndarray], dict[str, Any]]:
+        """Return everything that the next epoch depends on, as arrays and facts."""
+        mean, steps = ([], 0) if self._mean is None else (self._mean.values, self._mean.steps)
+        seconds = time.perf_counter() - self._started + self.seconds_before
+        facts = {
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "seconds": seconds,
+            "steps": steps,
+        }
+        arrays = [*self._copy_weights(), *self.get_optimizer_variables(), *mean]
+        return [*arrays, *self._best_weights], facts
+
+    def restore_state(self, arrays: list[np.ndarray], facts: dict[str, Any]) -> None:
+        """Restore a state of :meth:`get_state`."""
+        variables = [*self.network.variables, *self._optimizer.variables]
+        for variable, array in zip(variables, arrays, strict=False):
+            variable.assign(array)
+        rest = arrays[len(variables) :]
+        if self._mean is not None:
+            n_values = len(self._mean.values)
+            self._mean.values, self._mean.steps = rest[:n_values], facts["steps"]
+            rest = rest[n_values:]
+        self._best_weights = rest
+        self.epochs, self.best_epoch = facts["epochs"], facts["best_epoch"]
+        self.seconds_before = facts["seconds"]
+
+    def get_optimizer_variables(self) -> list[np.ndarray]:
+        """Return the current variables of the optimizer, in Keras' order."""
+        return [variable.numpy() for variable in self._optimizer.variables]
+
+    def restore_best_weights(self) -> None:
+        """Set the network to the weights of the best epoch."""
+        for variable, array in zip(self.network.variables, self._best_weights, strict=True):
+            variable.assign(array)
+
+    def _copy_weights(self) -> list[np.ndarray]:
+        return [variable.numpy() for variable in self.network.variables]
+
+    def _train_on_batches(self, index: int, n_batches: int, bar: Any) -> float:
+        """Train on all batches of an epoch, and return the mean loss of the targets."""
+        losses: list[tf.Tensor] = []
+        weights: list[float] = []
+        for group in group_batches(self._batches.batches(index), self._steps_per_call):
+            # A disabled bar does not count: use the number of batches so far instead.
+            numbers = range(len(weights), len(weights) + len(group))
+            rates = [self._get_learning_rate(index, number / n_batches) for number in numbers]
+            losses.append(self._train_steps(group, rates))
+            if self._mean is not None:
+                self._mean.update(len(group))
+            weights += [float(batch.weights.sum()) for batch in group]
+            bar.update(len(group))
+        return float(np.average(np.concatenate(losses), weights=weights))
+
+    def _check_finite(self, loss: float) -> None:
+        # The loss of a step is computed before its update: check the weights after the last one.
+        weights = self.network.trainable_variables
+        if not (np.isfinite(loss) and all(np.isfinite(weight.numpy()).all() for weight in weights)):
+            raise DivergenceError(
+                f"Training diverged in epoch {len(self.epochs) + 1}: the loss or a weight is not a "
+                "finite number. Set a smaller training.learning_rate."
+            )
+
+    def _is_better(self, metrics: dict[str, float]) -> bool:
+        best = self.epochs[self.best_epoch - 1]
+        if self._options.choose_by == "val_loss":
+            return metrics["val_loss"] < best["val_loss"]
+        return metrics["val_ndcg@10"] > best["val_ndcg@10"]
+
+    def _get_learning_rate(self, index: int, share_done: float) -> float:
+        """Return the learning rate at a point of an epoch, given as the share that is done."""
+        rate = self._options.learning_rate
+        if self._options.schedule == "cosine":
+            share_done = (index + share_done) / self._options.epochs
+            rate *= (1 + math.cos(math.pi * share_done)) / 2
+        return rate
+
+    def _validate(self) -> dict[str, float]:
+        self._scorer.refresh()
+        vector_loss = partial(compute_vector_loss, self._options.loss)
+        losses, ranks = [], []
+        for rows in self._validation.iter_batches(VALIDATION_BATCH_ROWS):
+            scores, row_losses = self._scorer.score_with_losses(rows, vector_loss)
+            scores[rows.list_seen_pairs()] = -np.inf
+            losses.append(row_losses)
+            ranks.append(compute_target_ranks(scores, rows.targets))
+        return {
+            "val_loss": float(np.concatenate(losses).mean()),
+            "val_ndcg@10": float(compute_row_metrics(np.concatenate(ranks))["ndcg@10"].mean()),
+        }
+
+
+def _initialise_network(
+    block: NetworkBlock,
+    n_items: int,
+    counts: np.ndarray,
+    item_vectors: np.ndarray | None,
+    warm_start: WarmStart | None,
+) -> RecurrentNetwork:
+    dimension = None if item_vectors is None else item_vectors.shape[1]
+    in_training = (counts > 0).astype(np.float32)
+    # A new network even for a warm start: the dropout of a loaded network has random seeds.
+    network = build_network(block.network, n_items, dimension)
+    if warm_start is None:
+        network.in_training.assign(in_training)
+        if item_vectors is not None and block.adapts_titles:
+            network.fit_whitening(item_vectors)
+        return network
+    for new, earlier in zip(network.weights, warm_start.network.weights, strict=True):
+        new.assign(earlier)
+    if network.title_weight is not None:
+        network.title_weight.assign(0)
+    network.in_training.assign(np.maximum(warm_start.network.in_training.numpy(), in_training))
+    return network
+
+
+def _initialise_optimizer(
+    name: str, network: RecurrentNetwork, warm_start: WarmStart | None
+) -> keras.optimizers.Optimizer:
+    optimizer = keras.optimizers.get(name)
+    optimizer.build(network.trainable_variables)
+    if warm_start is not None and warm_start.optimizer_variables is not None:
+        for variable, array in zip(
+            optimizer.variables, warm_start.optimizer_variables, strict=True
+        ):
+            variable.assign(array)
+    return optimizer
+
+
+def _count_items(train: Windows, n_items: int) -> np.ndarray:
+    """Count how often each item occurs in the training part, as a target or in a history."""
+    return np.bincount(train.sequences.items[train.mark_used_interactions()], minlength=n_items + 1)
