@@ -1,4 +1,4 @@
-"""Run a command, and print its time, its peak memory and its metrics as Markdown.
+r"""Run a command, and print its time, its peak memory and its metrics as Markdown.
 
     .venv/bin/python benchmarks/measure.py \
         data/08_reporting/sample/leave_one_out/seed_42/metrics.json .venv/bin/kedro run

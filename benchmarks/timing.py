@@ -1,5 +1,6 @@
-"""What the benchmarks share: the time and memory of a command, and a description of the machine."""
+"""Functions of several benchmarks: time and memory of a command, the machine, and logging."""
 
+import logging
 import os
 import platform
 import subprocess
@@ -38,3 +39,8 @@ def measure_command(command: list[str], folder: Path | None = None) -> tuple[flo
 def describe_machine() -> str:
     """Describe the machine, such as ``2 cores, Linux x86_64``."""
     return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+
+
+def log_to_stderr() -> None:
+    """Send log messages to stderr. Kedro's handler would write them to stdout, into the Markdown."""
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", force=True)

@@ -13,9 +13,11 @@ Markdown. `--share 0.05` runs it on a twentieth of the windows and products.
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import keras
@@ -23,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from kedro.config import OmegaConfigLoader
-from timing import describe_machine
+from timing import describe_machine, log_to_stderr
 
 from bazar.config.networks import REPRODUCED, ModelOptions, NetworkBlock, TrainingOptions
 from bazar.data.sequences import Sequences
@@ -197,14 +199,15 @@ def fit(
     """Train with Keras' `fit`."""
     timer = TrainingTimer()
     network.compile(optimizer="adam", loss=loss)
-    network.fit(
-        *build_arrays(split.train),
-        batch_size=batch_size,
-        epochs=EPOCHS,
-        validation_data=build_arrays(split.validation),
-        callbacks=[timer],
-        verbose=2,
-    )
+    with redirect_stdout(sys.stderr):
+        network.fit(
+            *build_arrays(split.train),
+            batch_size=batch_size,
+            epochs=EPOCHS,
+            validation_data=build_arrays(split.validation),
+            callbacks=[timer],
+            verbose=2,
+        )
     return timer.curve
 
 
@@ -255,6 +258,7 @@ def main() -> None:
         help="folder of the title vectors",
     )
     arguments = parser.parse_args()
+    log_to_stderr()
     split, titles = make_rows(round(WINDOWS * arguments.share), round(PRODUCTS * arguments.share))
     vectors = embed(titles, arguments.work_dir.resolve())
     parameters = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)

@@ -12,7 +12,6 @@ the means, the standard deviations and the ratio of the times. Log messages go t
 """
 
 import argparse
-import logging
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
-from timing import describe_machine
+from timing import describe_machine, log_to_stderr
 
 from bazar.config.networks import NetworkBlock
 from bazar.data.item_index import list_item_ids
@@ -130,8 +129,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with redirect_stdout(sys.stderr):
         earlier, full, models = load_shops(arguments.env)
-    # Kedro's handler writes to stdout.
-    logging.basicConfig(stream=sys.stderr, format="%(message)s", force=True)
+    log_to_stderr()
     block: NetworkBlock = models[arguments.model].block
     print(
         f"{arguments.model}, {describe_machine()}: {len(earlier.item_ids) - 1:,} of "

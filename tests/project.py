@@ -69,15 +69,17 @@ def run_script(
 
 
 def _run(project: Path, command: list[str], timeout: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    run = subprocess.run(
         command,
         cwd=project,
         env=_make_environment(project),
         capture_output=True,
-        text=True,
         timeout=timeout,
         check=False,
     )
+    # Text mode would replace carriage returns, which progress bars write, by line feeds.
+    stdout, stderr = (stream.decode() for stream in (run.stdout, run.stderr))
+    return subprocess.CompletedProcess(command, run.returncode, stdout, stderr)
 
 
 def _make_environment(project: Path) -> dict[str, str]:
@@ -86,8 +88,8 @@ def _make_environment(project: Path) -> dict[str, str]:
     return {**inherited, "COLUMNS": "120", "PYTHONPATH": str(project / "src")}
 
 
-# A Kedro command that stops and waits as soon as a training has saved a number of checkpoints. Those
-# of files whose names do not contain a given text are not counted.
+# A Kedro command that waits as soon as a training has saved a number of checkpoints, of which those
+# count whose file names contain a given text.
 _WAIT_IN_TRAINING = """
 import sys, time
 from bazar.training.checkpoints import Checkpoint

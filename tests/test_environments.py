@@ -1,4 +1,4 @@
-"""The environments of the real data sets, on small made-up files of their formats."""
+"""The environments of the public data sets, on small synthetic files of their formats."""
 
 import gzip
 import json
@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bazar.datasets.splits import SplitsDataset
 from bazar.synthetic.amazon_2023 import StoreOptions, generate_store
 from bazar.synthetic.set_b import MISSING, URL, SetBOptions, generate_set_b
 from tests.project import copy_project, kedro
@@ -20,16 +21,17 @@ ATTRIBUTES = {
 TITLES = {"0205616461": "Rose's Oil", "B01": "Oat &amp; Milk Soap", "B02": "Crème", "B03": None}
 
 
-def packed(path: Path, lines: list[str]) -> None:
+def write_compressed(path: Path, lines: list[str]) -> None:
     path.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode()))
 
 
-def copy_of_sequences(folder: Path) -> None:
+def write_processed_copy(folder: Path) -> None:
+    """Write the copy of the data set that has positions instead of times."""
     lines = ["UserId,ProductId,Position"]
     for user, items in USERS.items():
-        lines += [f"{user},{item},{place}" for place, item in enumerate(items, start=1)]
-    packed(folder / "interactions.csv.gz", lines)
-    packed(
+        lines += [f"{user},{item},{position}" for position, item in enumerate(items, start=1)]
+    write_compressed(folder / "interactions.csv.gz", lines)
+    write_compressed(
         folder / "meta_Beauty.jsonl.gz",
         [
             json.dumps({"asin": item, "title": title, "attributes": ATTRIBUTES[item]})
@@ -38,17 +40,18 @@ def copy_of_sequences(folder: Path) -> None:
     )
 
 
-def originals(folder: Path) -> None:
+def write_original_files(folder: Path) -> None:
+    """Write the files of the original source, the reviews in reverse order."""
     lines = []
     for user, items in USERS.items():
-        for place, item in enumerate(items):
+        for position, item in enumerate(items):
             review = {
                 "reviewerID": user, "asin": item, "helpful": [0, 0], "reviewText": "",
-                "overall": 5.0, "unixReviewTime": 1_390_000_000 + 86_400 * place,
+                "overall": 5.0, "unixReviewTime": 1_390_000_000 + 86_400 * position,
             }  # fmt: skip
             lines.append(json.dumps(review))
-    packed(folder / "reviews_Beauty_5.json.gz", lines[::-1])
-    packed(
+    write_compressed(folder / "reviews_Beauty_5.json.gz", lines[::-1])
+    write_compressed(
         folder / "meta_Beauty.json.gz",
         [
             repr(
@@ -61,7 +64,7 @@ def originals(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("write", [copy_of_sequences, originals])
+@pytest.mark.parametrize("write", [write_processed_copy, write_original_files])
 def test_amazon_beauty_2014_in_both_forms(tmp_path: Path, write) -> None:  # type: ignore[no-untyped-def]
     project = copy_project(tmp_path)
     folder = project / "data/01_raw/amazon_beauty_2014"
@@ -81,15 +84,15 @@ def test_amazon_beauty_2014_in_both_forms(tmp_path: Path, write) -> None:  # typ
     }  # fmt: skip
 
 
-def test_both_forms_at_once_are_refused(tmp_path: Path) -> None:
+def test_both_forms_at_once_are_an_error(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
     folder = project / "data/01_raw/amazon_beauty_2014"
     folder.mkdir()
-    copy_of_sequences(folder)
-    originals(folder)
+    write_processed_copy(folder)
+    write_original_files(folder)
     run = kedro(project, "run", "--env", "amazon_beauty_2014", "--pipelines", PREPARE)
     assert run.returncode != 0
-    assert "cannot be put in one order" in run.stderr
+    assert "have no common order" in run.stderr
     assert "Traceback" not in run.stderr
 
 
@@ -107,7 +110,7 @@ SOURCES_OF_SET_B = {
 }
 
 
-def test_set_b_has_the_titles_that_its_files_hold(tmp_path: Path) -> None:
+def test_set_b_has_the_titles_of_its_files(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
     truth = generate_set_b(
         project / "data/01_raw/set_b",
@@ -116,7 +119,8 @@ def test_set_b_has_the_titles_that_its_files_hold(tmp_path: Path) -> None:
     run = kedro(project, "run", "--env", "set_b", "--pipelines", PREPARE)
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
     primary = project / "data/03_primary/set_b"
-    coverage = pd.read_parquet(primary / "title_coverage.parquet").set_index("title_source")
+    summary = primary / "joining_summary"
+    coverage = pd.read_parquet(summary / "title_coverage.parquet").set_index("title_source")
     expected = {
         SOURCES_OF_SET_B[source]: covered.products
         for source, covered in truth.title_source.items()
@@ -124,26 +128,27 @@ def test_set_b_has_the_titles_that_its_files_hold(tmp_path: Path) -> None:
     }
     assert coverage["products"].to_dict() == expected
     assert len(expected) > 6
-    # Purchases are counted without those that share customer, product and time with another.
+    # Purchases with the same customer, product and time as another are not counted.
     purchases = truth.interactions - truth.duplicates
     assert coverage["interactions"].sum() == purchases
     for source, covered in truth.title_source.items():
         found = coverage["interactions"].get(SOURCES_OF_SET_B[source], 0)
         assert covered.interactions - truth.duplicates <= found <= covered.interactions, source
-    steps = pd.read_parquet(primary / "joining_counts.parquet").set_index("step")
+    steps = pd.read_parquet(summary / "counts.parquet").set_index("step")
     assert steps["users"]["titled, keep_users: all_titled"] == truth.users_titled
     sequences = pd.read_parquet(project / "data/04_feature/set_b/sequences.parquet")
     lengths = sequences.groupby("user_id").size()
     assert lengths.min() == 2
-    counts = pd.read_parquet(project / "data/04_feature/set_b/window_counts.parquet")
-    assert counts["window_length"].tolist() == list(range(2, 11))
-    for row in counts.itertuples():
-        assert row.windows == (lengths - row.window_length + 1).clip(lower=0).sum()
-        assert row.sequences == (lengths >= row.window_length).sum()
-    assert counts.dtypes.astype(str).tolist()[1:] == ["int64", "int64"]
+    splits = SplitsDataset(filepath=str(project / "data/05_model_input/set_b/leave_one_out")).load()
+    windows = splits.summary["windows"]
+    assert [counts["window_length"] for counts in windows] == list(range(2, 11))
+    for counts in windows:
+        assert counts["windows"] == (lengths - counts["window_length"] + 1).clip(lower=0).sum()
+        assert counts["sequences"] == (lengths >= counts["window_length"]).sum()
+        assert all(type(count) is int for count in counts.values())
 
 
-def test_set_a_keeps_customers_of_more_than_one_review(tmp_path: Path) -> None:
+def test_set_a_keeps_customers_with_several_reviews(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
     generate_store(
         project / "data/01_raw/set_a",

@@ -236,15 +236,17 @@ def test_progress_records_which_results_are_kept(tmp_path: object) -> None:
     assert progress.finished == []
     nodes = {node.name: node for node in pipeline.nodes}
     for name in ("a", "b"):
+        progress.after_dataset_saved(f"data_{name}")
         progress.after_node_run(nodes[name])
     # The output of a, which d needs, is in memory alone.
     assert progress.finished == ["b"]
+    assert progress.saved == ["data_b"]
     assert sorted(progress.remaining) == ["a", "c", "d"]
     progress.after_node_run(nodes["d"])
     assert sorted(progress.finished) == ["a", "b", "d"]
     assert progress.remaining == ["c"]
     progress.before_pipeline_run(pipeline, catalog)
-    assert progress.finished == []
+    assert progress.finished == progress.saved == []
 
 
 def test_models_are_not_evaluated_and_compared_in_one_run() -> None:

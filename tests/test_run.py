@@ -120,7 +120,7 @@ def test_malformed_rows_and_no_others_are_rejected(ran: FinishedRun) -> None:
     counts = pd.read_parquet(summary / "counts.parquet")
     by_file = counts.set_index("source_file")
     assert (counts["rows_read"] == counts["rows_kept"] + counts["rows_rejected"]).all()
-    malformed = ran.store.review_dirt
+    malformed = ran.store.malformed_reviews
     duplicates = malformed.get("duplicate", 0)
     assert by_file.loc["All_Beauty.jsonl.gz", "rows_read"] == 2_500 + sum(malformed.values())
     assert by_file.loc["All_Beauty.jsonl.gz", "rows_kept"] == 2_500 + duplicates
@@ -192,6 +192,8 @@ def test_report_fits_the_screen_of_a_browser(ran: FinishedRun) -> None:
         for width, scheme in ((1400, "light"), (390, "dark")):
             with opened(chromium, report.as_uri(), width, scheme) as page:
                 # On a phone, only tables are wider than the screen. They scroll in their own boxes.
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
                 background = page.evaluate("getComputedStyle(document.body).backgroundColor")
                 assert (background == "rgb(255, 255, 255)") == (scheme == "light")
@@ -510,8 +512,8 @@ def test_nightly_run_continues_training_with_new_purchases(
         assert network.n_items == len(products) + 1
         assert "A_NEW" in network.item_ids
         measured, before = (
-            json.loads((place / f"{model}_metrics.json").read_text())
-            for place in (folder, ran.get_folder("07_model_output"))
+            json.loads((output / f"{model}_metrics.json").read_text())
+            for output in (folder, ran.get_folder("07_model_output"))
         )
         assert measured["filtered"]["ndcg@10"] > before["filtered"]["ndcg@10"] - 0.05
 
@@ -723,7 +725,7 @@ def test_other_splits_have_results_of_their_own(
         ("raw_dir=no/such/folder", ["no file", "no/such/folder/All_Beauty.jsonl.gz"]),
         ("splitt=leave_one_out", ["splitt: unknown key. Did you mean 'split'?"]),
         ("split=by_chance", ["split:", "leave_one_out", "found 'by_chance'"]),
-        ("embedding.encoder=./no-encoder", ["embedding.encoder: no folder ./no-encoder"]),
+        ("embedding.encoder=./no-encoder", ["embedding.encoder: there is no folder ./no-encoder"]),
         ("embedding.sha256=" + "f" * 64, ["embedding.sha256", "expected fff", "found    53aa"]),
         (
             "raw_dir=data/01_raw/half",

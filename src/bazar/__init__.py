@@ -2,17 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from bazar.tensorflow_log import quiet_tensorflow
-
 if TYPE_CHECKING:
     from bazar.serving.recommender import Recommender
 
 
 __version__ = "0.2.0"
 __all__ = ["Recommender"]
-
-# This module is imported before any that imports TensorFlow.
-quiet_tensorflow()
 
 
 def __getattr__(name: str) -> Any:

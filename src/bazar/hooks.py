@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from bazar.config.base import format_validation_errors
 from bazar.config.parameters import Parameters
-from bazar.data.title_embeddings import find_encoder
 from bazar.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -33,11 +32,13 @@ class ParameterCheck:
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Check what would stop a later node: the encoder, the tuning ranges, the order."""
         check_order(pipeline)
+        # These imports are heavy: runs that do not need them do not wait.
         if "title_vectors" in pipeline.all_outputs():
+            from bazar.data.title_embeddings import find_encoder
+
             options = catalog.load("params:embedding")
             find_encoder(options.encoder, options.sha256)
         if "params:tuning" in pipeline.all_inputs():
-            # The tuning code imports Optuna: other runs do not wait for it.
             from bazar.training.search_space import check_tuning
 
             models = {name: catalog.load(f"params:{name}") for name in ("classifier", "regressor")}
@@ -60,7 +61,7 @@ class RunProgress:
     Attributes:
         finished: names of the finished nodes whose results are kept.
         remaining: names of the other nodes, in the order of the run.
-        saved: names of the data sets that the finished nodes saved.
+        saved: names of the data sets that were saved to files.
     """
 
     finished: ClassVar[list[str]] = []
@@ -92,8 +93,8 @@ class RunProgress:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
-        """Record a saved data set."""
-        if dataset_name not in self.saved:
+        """Record a data set that outlives the process."""
+        if dataset_name not in self.saved and dataset_name not in self._in_memory:
             self.saved.append(dataset_name)
 
     @hook_impl

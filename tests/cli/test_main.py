@@ -1,20 +1,20 @@
-"""The commands as a whole: help, unknown names, start-up time, and interrupted runs."""
+"""The command group: help, unknown names, start-up time, and interrupted runs."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
-from kedro.framework.project import settings
+from kedro.framework.project import pipelines
 
 from bazar.cli import cli
 from bazar.cli.interrupted_run import describe_interrupted_run
 from bazar.cli.main import COMMANDS, report_interrupt
+from bazar.hooks import RunProgress
 from tests.cli.conftest import Invoke, assert_error
 from tests.project import ROOT
 
@@ -96,61 +96,42 @@ def test_unknown_names_and_missing_runs_are_explained(
     assert_error(invoke(*arguments), message)
 
 
-class RunProgress:
-    """The hook that records the nodes of a run."""
-
-    def __init__(self, finished: list[str], remaining: list[str]) -> None:
-        self.finished, self.remaining = finished, remaining
-
-
 def interrupt(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.fixture
-def set_progress(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str], list[str]], None]:
-    def set_progress(finished: list[str], remaining: list[str]) -> None:
-        hooks = (*settings.HOOKS, RunProgress(finished, remaining))
-        kept = tuple(
-            hook for hook in hooks if type(hook) is RunProgress or not hasattr(hook, "finished")
-        )
-        monkeypatch.setattr(type(settings), "HOOKS", kept, raising=False)
-
-    return set_progress
+def set_progress(
+    monkeypatch: pytest.MonkeyPatch, finished: list[str], remaining: list[str], saved: list[str]
+) -> None:
+    for name, value in (("finished", finished), ("remaining", remaining), ("saved", saved)):
+        monkeypatch.setattr(RunProgress, name, value)
 
 
 @pytest.mark.usefixtures("metadata")
-def test_interrupted_run_says_how_to_resume(
-    set_progress: Callable[[list[str], list[str]], None],
-) -> None:
-    from kedro.framework.project import pipelines
-
-    nodes = [node.name for node in pipelines["joining"].nodes]
-    set_progress(nodes[:1], nodes[1:])
-    message = describe_interrupted_run("kedro run --pipelines joining --from-nodes=x", ["joining"])
-    finished, command = message.split("\nResume with:\n  ")
-    assert finished.startswith("Stopped. The results of the finished steps are kept: ")
-    assert nodes[0] in finished
-    assert command.startswith("kedro run --pipelines joining --from-nodes=")
-    first = command.split("=")[1].split(",")
-    resumed = pipelines["joining"].from_nodes(*first)
-    assert {node.name for node in resumed.nodes} >= set(nodes[1:])
-    assert nodes[0] not in {node.name for node in resumed.nodes}
+def test_interrupted_run_says_how_to_resume(monkeypatch: pytest.MonkeyPatch) -> None:
+    recommendation = pipelines["recommendation"]
+    nodes = [node.name for node in recommendation.nodes]
+    given = "kedro run --pipelines recommendation"
+    set_progress(monkeypatch, nodes[:1], nodes[1:], ["products"])
+    message = describe_interrupted_run(
+        "kedro run --pipelines recommendation --from-nodes=x", ["recommendation"]
+    )
+    kept, command = message.split("\nResume with:\n  ")
+    assert kept == "Stopped. Finished data sets are kept: products."
+    assert command.startswith(f"{given} --from-nodes=")
+    first = command.split("--from-nodes=")[1].split(",")
+    assert {node.name for node in recommendation.from_nodes(*first).nodes} == set(nodes[1:])
 
 
 @pytest.mark.usefixtures("metadata")
-def test_run_interrupted_at_once_says_how_to_start_again(
-    set_progress: Callable[[list[str], list[str]], None],
-) -> None:
-    set_progress([], ["a"])
+def test_run_interrupted_at_once_says_how_to_start_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_progress(monkeypatch, [], ["a"], [])
     assert describe_interrupted_run("kedro run", []) == (
         "Stopped. What was saved is kept. Start again with:\n  kedro run"
     )
 
 
-def test_interrupt_ends_a_command_without_a_traceback(
-    capsys: pytest.CaptureFixture[str], metadata: object
-) -> None:
+def test_interrupt_ends_a_command_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(click.exceptions.Exit) as caught:
         report_interrupt(interrupt)(pipelines=None)
     assert caught.value.exit_code == 130
@@ -159,7 +140,7 @@ def test_interrupt_ends_a_command_without_a_traceback(
 
 def test_tensorflow_prints_nothing_when_it_is_imported() -> None:
     program = (
-        "import bazar, os, sys\n"
+        "import os, bazar.models.networks\n"
         "import tensorflow as tf, keras\n"
         "tf.function(lambda x: tf.matmul(x, x))(tf.ones((2, 2)))\n"
         "os.write(2, b'kept')\n"

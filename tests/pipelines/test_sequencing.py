@@ -1,6 +1,5 @@
-"""Real runs of the preparation on a small made-up shop, under every protocol."""
+"""Runs of the preparation on a small synthetic store, under every protocol."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,88 +7,94 @@ import pandas as pd
 import pytest
 import yaml
 
+from bazar.data.splits import Splits
 from bazar.data.windows import Windows
-from bazar.datasets.arrays import WindowsDataset
-from bazar.synthetic.amazon_2023 import StoreOptions, generate_store
-from tests.project import copy_project, kedro
+from bazar.datasets.splits import SplitsDataset
+from bazar.synthetic.amazon_2023 import generate_store
+from tests.project import SMALL_STORE, copy_project, kedro
 
-STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=3)
-PARTS = ["train", "validation", "test"]
+MODEL_INPUT = "data/05_model_input"
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a small store whose tables are joined."""
+    """A project with a small store whose tables are joined and split."""
     project = copy_project(tmp_path_factory.mktemp("project"))
-    generate_store(project / "data" / "01_raw" / "sample", STORE)
+    generate_store(project / "data" / "01_raw" / "sample", SMALL_STORE)
     prepare(project, "ingestion,joining,sequencing")
     return project
 
 
 def prepare(project: Path, pipelines: str, *arguments: str) -> str:
+    """Run pipelines, and return what they printed on one line."""
     run = kedro(project, "run", "--pipelines", pipelines, *arguments)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return " ".join((run.stdout + run.stderr).split())
 
 
-def purchases(project: Path) -> pd.DataFrame:
+def read_purchases(project: Path) -> pd.DataFrame:
     table = pd.read_parquet(project / "data/04_feature/sample/sequences.parquet")
     return table.sort_values(["user_id", "position"], ignore_index=True)
 
 
-def summary(folder: Path) -> dict:
-    return json.loads((folder / "split_summary.json").read_text())
-
-
-def load(folder: Path) -> tuple[list[Windows], np.ndarray, np.ndarray]:
-    """The parts, in which the figures of the summary are found again, and both counts."""
-    parts = [WindowsDataset(filepath=str(folder / f"{part}.arrow")).load() for part in PARTS]
-    counts, recent = (np.load(folder / f"{name}_counts.npy") for name in ("training", "recent"))
+def load_splits(folder: Path) -> Splits:
+    """Load the splits, and check that the counts and the summary belong to the parts."""
+    splits = SplitsDataset(filepath=str(folder)).load()
+    counts, recent = splits.training_counts, splits.recent_counts
     assert counts.dtype == recent.dtype == np.int64
     assert counts.shape == recent.shape == (81,)
     assert (recent <= counts).all()
     assert 0 < recent.sum() < counts.sum()
-    told = summary(folder)
-    assert [told[f"{name}_rows"] for name in ("training", "validation", "test")] == [
-        len(part) for part in parts
+    summary = splits.summary
+    assert summary["protocol"] == folder.name
+    parts = (splits.train, splits.validation, splits.test)
+    names = ("training", "validation", "test")
+    assert [summary[f"{name}_rows"] for name in names] == [len(part) for part in parts]
+    assert summary["cold_test_rows"] == np.count_nonzero(counts[splits.test.targets] == 0)
+    repeats = [
+        target in seen[rows == row]
+        for rows, seen in [splits.test.list_seen_pairs()]
+        for row, target in enumerate(splits.test.targets)
     ]
-    assert told["cold_test_rows"] == np.count_nonzero(counts[parts[2].targets] == 0)
-    return parts, counts, recent
+    assert summary["repeat_test_rows"] == sum(repeats) > 0
+    return splits
 
 
-def asked(part: Windows) -> list[tuple[str, int, int]]:
-    """What each row asks for: user, position of the target, item index."""
+def list_targets(part: Windows) -> list[tuple[str, int, int]]:
+    """List the user, the position of the target and its item index of each row."""
     positions = part.n_seen + 1
     return list(
         zip(part.user_ids.to_pylist(), positions.tolist(), part.targets.tolist(), strict=True)
     )
 
 
-def rows_of(table: pd.DataFrame) -> list[tuple[str, int, int]]:
+def list_purchases(table: pd.DataFrame) -> list[tuple[str, int, int]]:
+    """List the user, the position and the item index of each purchase."""
     return list(table[["user_id", "position", "item_index"]].itertuples(index=False, name=None))
 
 
-def naive_counts(items: pd.Series) -> list[int]:
+def count_items(items: pd.Series) -> list[int]:
     return np.bincount(items, minlength=81).tolist()
 
 
 def test_leave_one_out(project: Path) -> None:
-    parts, counts, recent = load(project / "data/05_model_input/sample")
-    bought = purchases(project)
+    splits = load_splits(project / MODEL_INPUT / "sample/leave_one_out")
+    bought = read_purchases(project)
     from_end = bought.groupby("user_id")["position"].transform("max") - bought["position"]
-    assert summary(project / "data/05_model_input/sample")["protocol"] == "leave_one_out"
-    for part, back in ((parts[1], 1), (parts[2], 0)):
-        assert asked(part) == rows_of(bought[(from_end == back) & (bought["position"] > 1)])
+    for part, back in ((splits.validation, 1), (splits.test, 0)):
+        is_target = (from_end == back) & (bought["position"] > 1)
+        assert list_targets(part) == list_purchases(bought[is_target])
     training = bought[from_end > 1]
-    assert asked(parts[0]) == rows_of(training[training["position"] > 1])
-    assert counts.tolist() == naive_counts(training["item_index"])
+    assert list_targets(splits.train) == list_purchases(training[training["position"] > 1])
+    assert splits.training_counts.tolist() == count_items(training["item_index"])
     cut = training["timestamp"].sort_values().iloc[-round(0.1 * len(training))]
-    assert recent.tolist() == naive_counts(training["item_index"][training["timestamp"] >= cut])
+    recent = training["item_index"][training["timestamp"] >= cut]
+    assert splits.recent_counts.tolist() == count_items(recent)
 
 
 @pytest.mark.parametrize("by", ["share", "date"])
 def test_temporal(project: Path, by: str) -> None:
-    bought = purchases(project)
+    bought = read_purchases(project)
     times = bought["timestamp"].sort_values(ignore_index=True)
     arguments = ["--params", "split=temporal"]
     if by == "share":
@@ -104,73 +109,75 @@ def test_temporal(project: Path, by: str) -> None:
         cuts = [pd.Timestamp(day, tz="UTC").value // 1_000_000 for day in days]
     printed = prepare(project, "sequencing", *arguments)
 
-    folder = project / "data/05_model_input/sample/temporal"
-    parts, counts, recent = load(folder)
+    splits = load_splits(project / MODEL_INPUT / "sample/temporal")
+    parts = (splits.train, splits.validation, splits.test)
     bounds = [0, *cuts, 1 << 60]
     for part, begin, end in zip(parts, bounds, bounds[1:], strict=False):
         inside = bought[(bought["timestamp"] >= begin) & (bought["timestamp"] < end)]
-        assert asked(part) == rows_of(inside[inside["position"] > 1])
+        assert list_targets(part) == list_purchases(inside[inside["position"] > 1])
     training = bought[bought["timestamp"] < cuts[0]]
-    assert counts.tolist() == naive_counts(training["item_index"])
+    assert splits.training_counts.tolist() == count_items(training["item_index"])
     cut = training["timestamp"].sort_values().iloc[-round(0.1 * len(training))]
-    assert recent.tolist() == naive_counts(training["item_index"][training["timestamp"] >= cut])
-    told = summary(folder)
+    recent = training["item_index"][training["timestamp"] >= cut]
+    assert splits.recent_counts.tolist() == count_items(recent)
     for name, cut in zip(("validation_from", "test_from"), cuts, strict=True):
-        assert pd.Timestamp(told[name]) == pd.Timestamp(cut, unit="ms", tz="UTC")
-        assert told[name] in printed
-    assert f"temporal: {len(parts[0])} training," in printed
+        found = splits.summary[name]
+        assert pd.Timestamp(found) == pd.Timestamp(cut, unit="ms", tz="UTC")
+        assert found in printed
+    assert f"temporal: {len(splits.train)} training," in printed
 
 
 def test_cold_items(project: Path) -> None:
     prepare(project, "sequencing", "--params", "split=cold_items,sequencing.cold_share=0.2")
-    folder = project / "data/05_model_input/sample/cold_items"
-    (train, validation, test), counts, recent = load(folder)
-    bought = purchases(project)
-    n_cold = summary(folder)["cold_items"]
+    splits = load_splits(project / MODEL_INPUT / "sample/cold_items")
+    train, validation, test = splits.train, splits.validation, splits.test
+    counts = splits.training_counts
+    bought = read_purchases(project)
+    n_cold = splits.summary["cold_items"]
     assert n_cold == round(0.2 * bought["item_index"].nunique())
-    of_training = set(train.sequences.items.tolist())
-    cold = set(bought["item_index"]) - of_training
+    cold = set(bought["item_index"]) - set(train.sequences.items.tolist())
     # All other items are bought often enough to be in training.
     assert len(cold) == n_cold
     assert not counts[list(cold)].any()
-    assert not recent[list(cold)].any()
+    assert not splits.recent_counts[list(cold)].any()
     assert not cold & {*train.targets, *validation.targets}
     assert not cold & {*train.build_histories().ravel(), *validation.build_histories().ravel()}
 
     last = bought["position"] == bought.groupby("user_id")["position"].transform("max")
-    assert asked(test) == rows_of(bought[last & (bought["position"] > 1)])
+    assert list_targets(test) == list_purchases(bought[last & (bought["position"] > 1)])
     assert cold & set(test.targets.tolist())
     assert cold & set(test.build_histories().ravel().tolist())
-    left = bought[~last & ~bought["item_index"].isin(cold)]
-    left = left.assign(position=left.groupby("user_id").cumcount() + 1)
-    ends = left["position"] == left.groupby("user_id")["position"].transform("max")
-    assert asked(validation) == rows_of(left[ends & (left["position"] > 1)])
-    assert asked(train) == rows_of(left[~ends & (left["position"] > 1)])
-    assert counts.tolist() == naive_counts(left["item_index"][~ends])
+    warm = bought[~last & ~bought["item_index"].isin(cold)]
+    warm = warm.assign(position=warm.groupby("user_id").cumcount() + 1)
+    ends = warm["position"] == warm.groupby("user_id")["position"].transform("max")
+    assert list_targets(validation) == list_purchases(warm[ends & (warm["position"] > 1)])
+    assert list_targets(train) == list_purchases(warm[~ends & (warm["position"] > 1)])
+    assert counts.tolist() == count_items(warm["item_index"][~ends])
 
 
-def test_paper_windows(project: Path) -> None:
+def test_shuffled_windows(project: Path) -> None:
     prepare(project, "sequencing", "--params", "split=shuffled_windows")
-    parts, counts, _ = load(project / "data/05_model_input/sample/shuffled_windows")
-    bought = purchases(project)
-    rows = [row for part in parts for row in asked(part)]
-    assert sorted(rows) == rows_of(bought[bought["position"] > 2])
-    assert counts.sum() == 3 * len(parts[0])
+    splits = load_splits(project / MODEL_INPUT / "sample/shuffled_windows")
+    bought = read_purchases(project)
+    parts = (splits.train, splits.validation, splits.test)
+    rows = [row for part in parts for row in list_targets(part)]
+    assert sorted(rows) == list_purchases(bought[bought["position"] > 2])
+    assert splits.training_counts.sum() == 3 * len(splits.train)
 
 
-def test_a_data_set_without_a_clock_has_no_temporal_split(project: Path) -> None:
-    environment = project / "conf" / "no_clock"
+def test_data_without_timestamps_has_no_temporal_split(project: Path) -> None:
+    environment = project / "conf" / "no_times"
     environment.mkdir()
-    raw = project / "data/01_raw/no_clock"
+    raw = project / "data/01_raw/no_times"
     raw.mkdir()
     shop = {
-        "dataset": "no_clock",
-        "raw_dir": "data/01_raw/no_clock",
+        "dataset": "no_times",
+        "raw_dir": "data/01_raw/no_times",
         "interactions": {
             "orders": {
                 "files": "orders.csv",
                 "format": "csv",
-                "columns": {"user_id": "user", "item_id": "item", "position": "place"},
+                "columns": {"user_id": "user", "item_id": "item", "position": "order"},
             }
         },
         "products": {
@@ -182,19 +189,19 @@ def test_a_data_set_without_a_clock_has_no_temporal_split(project: Path) -> None
         },
     }
     (environment / "globals.yml").write_text(yaml.safe_dump(shop))
-    lines = [f"{user},{place % 7},Rose {place % 7},{place}" for user in "abc" for place in range(9)]
-    (raw / "orders.csv").write_text("\n".join(["user,item,title,place", *lines]))
-    prepare(project, "ingestion,joining,sequencing", "--env", "no_clock")
+    lines = [f"{user},{order % 7},Rose {order % 7},{order}" for user in "abc" for order in range(9)]
+    (raw / "orders.csv").write_text("\n".join(["user,item,title,order", *lines]))
+    prepare(project, "ingestion,joining,sequencing", "--env", "no_times")
     # Of seven training purchases of each user, a tenth is the last one.
-    recent = np.load(project / "data/05_model_input/no_clock/recent_counts.npy")
-    assert recent.tolist() == [0, 0, 0, 0, 0, 0, 0, 3]
+    folder = project / MODEL_INPUT / "no_times/leave_one_out"
+    assert np.load(folder / "recent_counts.npy").tolist() == [0, 0, 0, 0, 0, 0, 0, 3]
 
     temporal = ("--pipelines", "sequencing", "--params", "split=temporal")
-    run = kedro(project, "run", "--env", "no_clock", *temporal)
+    run = kedro(project, "run", "--env", "no_times", *temporal)
     assert run.returncode != 0
-    told = run.stderr[run.stderr.index("Error:") :]
-    assert "split=temporal needs the time of every purchase" in told
-    assert "Map columns.timestamp" in told
-    assert len(told.splitlines()) < 8
+    message = run.stderr[run.stderr.index("Error:") :]
+    assert "split=temporal needs the time of every purchase" in message
+    assert "Set columns.timestamp" in message
+    assert len(message.splitlines()) < 8
     assert "Traceback" not in run.stdout + run.stderr
-    assert not (project / "data/05_model_input/no_clock/temporal").exists()
+    assert not (project / MODEL_INPUT / "no_times/temporal").exists()

@@ -154,6 +154,9 @@ def test_categories_limit_the_products(recommender: Recommender) -> None:
 def test_unknown_category_is_an_error_with_close_names(recommender: Recommender) -> None:
     with pytest.raises(InputError, match=r"(?i)'Bleu'.*did you mean.*blue"):
         recommender.recommend(["P02"], categories=["Bleu"])
+    frequent = r"'Garden'\. The most frequent are: (blue, red|red, blue), brand "
+    with pytest.raises(InputError, match=frequent):
+        recommender.recommend(["P02"], categories=["Garden"])
     with pytest.raises(InputError, match=r"categories must be .*Use \['Blue'\]"):
         recommender.recommend(["P02"], categories="Blue")
 

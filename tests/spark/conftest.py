@@ -1,4 +1,4 @@
-"""Spark where it is installed; elsewhere these tests are skipped, and say why."""
+"""Tests on Spark. They are skipped, with a reason, where Spark is not installed."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from tests.project import ROOT
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _installed() -> None:
+def _spark_is_installed() -> None:
     pytest.importorskip("pyspark", reason="PySpark is not installed: make test-spark installs it")
     home = os.environ.get("JAVA_HOME")
     if shutil.which(Path(home, "bin", "java") if home else "java") is None:
@@ -21,12 +21,12 @@ def _installed() -> None:
 
 
 @pytest.fixture(scope="session")
-def session(_installed: None) -> Iterator[Any]:
-    """A session as the project's configuration makes it, with parts small enough to be several."""
+def session(_spark_is_installed: None) -> Iterator[Any]:
+    """A session with the project's configuration and several small partitions."""
     from pyspark.sql import SparkSession
 
-    # Not above: Kedro sets up the logging when it is imported, which breaks pytest's capture of
-    # the output while it is still looking for tests.
+    # Not at the top: Kedro configures the logging when it is imported, which breaks pytest's
+    # capture of the output while it collects tests.
     from bazar.hooks import start_spark
 
     properties = yaml.safe_load((ROOT / "conf" / "base" / "spark.yml").read_text())

@@ -1,4 +1,4 @@
-"""Real runs of the same nodes on both engines give the same tables."""
+"""Runs of the same pipelines on both engines give the same tables."""
 
 import itertools
 import json
@@ -22,30 +22,29 @@ UNSORTED = {"02_intermediate/interactions", "02_intermediate/products"}
 TABLES = [
     "02_intermediate/interactions",
     "02_intermediate/products",
-    "02_intermediate/rejects",
-    "02_intermediate/ingestion_counts",
+    "02_intermediate/ingestion_summary/rejects",
+    "02_intermediate/ingestion_summary/counts",
     "03_primary/interactions",
-    "03_primary/joining_counts",
+    "03_primary/joining_summary/counts",
     "03_primary/products",
-    "03_primary/title_coverage",
+    "03_primary/joining_summary/title_coverage",
     "04_feature/item_index",
     "04_feature/sequences",
-    "04_feature/window_counts",
 ]
-ARRAYS = [
+SPLIT_FILES = [
     "train.arrow", "validation.arrow", "test.arrow", "training_counts.npy", "recent_counts.npy",
     "split_summary.json",
 ]  # fmt: skip
 
-DIRTY: dict[str, Any] = {
-    "dataset": "dirty",
-    "raw_dir": "data/01_raw/dirty",
+MALFORMED: dict[str, Any] = {
+    "dataset": "malformed",
+    "raw_dir": "data/01_raw/malformed",
     "interactions": {
         "orders": {
             "files": "orders*.jsonl",
             "format": "jsonl",
             "columns": {
-                "user_id": "user", "item_id": "item", "timestamp": "time", "position": "place",
+                "user_id": "user", "item_id": "item", "timestamp": "time", "position": "rank",
                 "rating": "stars",
             },
             "timestamp_unit": "iso",
@@ -85,7 +84,7 @@ SEVERAL_PARTS = {
     "spark.sql.adaptive.coalescePartitions.enabled": False,
     "spark.driver.memory": "1g",
 }
-# Their order is that of UTF-8; UTF-16 would put the last ones elsewhere.
+# They are sorted as UTF-8. UTF-16 would sort the last ones differently.
 IDS = [
     "a", "A", "b", "00", "0", "-0", "0.0", "1e3", "null", "NULL", "None", "NaN", "a b", "a  b",
     "vf", "f", "n", "t\\t", "\\n", "'", '"', "`", "$1", "\\1", "%", "é", "e\u0301", "ß", "ss",
@@ -120,13 +119,13 @@ KINDS = [
 ]  # fmt: skip
 
 
-def write_dirty_shop(folder: Path) -> None:
-    """Every kind of dirt alone in a good row, then all of them at random; many rows are equal."""
+def write_malformed_shop(folder: Path) -> None:
+    """Write every malformed value in a row that is else good, then random rows; many are equal."""
     folder.mkdir(parents=True)
     rng = random.Random(11)
-    good = {"user": "a", "item": "b", "time": "2020-09-13T12:26:40", "place": "1", "stars": "5"}
+    good = {"user": "a", "item": "b", "time": "2020-09-13T12:26:40", "rank": "1", "stars": "5"}
     kinds = {
-        "user": IDS + NO_IDS, "item": IDS + NO_IDS, "time": TIMES, "place": NUMBERS,
+        "user": IDS + NO_IDS, "item": IDS + NO_IDS, "time": TIMES, "rank": NUMBERS,
         "stars": NUMBERS,
     }  # fmt: skip
     orders = [{**good, name: value} for name, values in kinds.items() for value in values]
@@ -138,28 +137,32 @@ def write_dirty_shop(folder: Path) -> None:
         for _ in range(1_500)
     ]
     orders += rng.choices(orders, k=400)
-    # Equal times and places: the order of the file decides.
+    # The times and positions are equal: the order of the file decides.
     orders += [{**good, "user": "tied", "item": item} for item in rng.sample(IDS, 20)]
-    orders += [{name: good[name] for name in good if name != left} for left in good]
+    orders += [{name: good[name] for name in good if name != missing} for missing in good]
     products = [
         {"item": item, "title": title} for item in IDS for title in rng.choices(TITLES, k=3)
     ]
-    products += [{"item": item, "title": "nobody's"} for item in NO_IDS] + [{"title": "Rose"}]
-    products += [{"item": f"unsold {place}", "title": t} for place, t in enumerate(TITLES)]
-    for one in rng.choices(products, k=60):
-        one["kinds"] = rng.choice(KINDS)
+    products += [{"item": item, "title": "no id"} for item in NO_IDS] + [{"title": "Rose"}]
     products += [
-        {"item": f"described {place}", "title": "Rose", "brand": brand, "kinds": kinds}
-        for place, (brand, kinds) in enumerate(itertools.product(["Rosalind", "Face", None], KINDS))
+        {"item": f"unsold {number}", "title": title} for number, title in enumerate(TITLES)
+    ]
+    for product in rng.choices(products, k=60):
+        product["kinds"] = rng.choice(KINDS)
+    products += [
+        {"item": f"described {number}", "title": "Rose", "brand": brand, "kinds": kinds}
+        for number, (brand, kinds) in enumerate(
+            itertools.product(["Rosalind", "Face", None], KINDS)
+        )
     ]
     rng.shuffle(products)
-    no_records = ["{", "[1, 2]", "null", '"text"', '{"user": "a"', "not JSON"]
+    broken_lines = ["{", "[1, 2]", "null", '"text"', '{"user": "a"', "not JSON"]
     for name, records in (("orders", orders), ("products", products)):
-        lines = [json.dumps(one, ensure_ascii=False) for one in records] + no_records
+        lines = [json.dumps(record, ensure_ascii=False) for record in records] + broken_lines
         content = "\n".join(lines).encode() + b'\n{"user": "\xff", "item": "\xff"}\n\n'
         (folder / f"{name}.jsonl").write_bytes(content)
     # A second file of the same source, with rows of the first one.
-    (folder / "orders-2.jsonl").write_text("\n".join(json.dumps(one) for one in orders[:300]))
+    (folder / "orders-2.jsonl").write_text("\n".join(json.dumps(order) for order in orders[:300]))
     (folder / "products.txt").write_text(
         "\n".join(
             repr({"item": item, "title": rng.choice(TITLES), "kinds": rng.choice(KINDS)})
@@ -173,57 +176,58 @@ def write_dirty_shop(folder: Path) -> None:
     pq.write_table(pa.table({**table, "kinds": kinds}), folder / "products.parquet")
     # In seconds, where milliseconds are expected.
     rows = [
-        f"{user},{item},{1_500_000_000 + place},https://shop.example/Old-{place}%21/dp/{item}"
-        for place, (user, item) in enumerate(itertools.product(("a", "old"), ("b", "00", "z")))
+        f"{user},{item},{1_500_000_000 + number},https://shop.example/Old-{number}%21/dp/{item}"
+        for number, (user, item) in enumerate(itertools.product(("a", "old"), ("b", "00", "z")))
     ]
     (folder / "old.csv").write_text("\n".join(["user,item,time,url", *rows, "x,y", "u,i,0,"]))
 
 
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A project by engine, with the same small store and the same dirty one."""
-    found = {}
+    """A project by engine, with the same small store and the same malformed one."""
+    projects = {}
     for engine in ("duckdb", "spark"):
         project = copy_project(tmp_path_factory.mktemp(engine))
         generate_store(
             project / "data/01_raw/sample",
             StoreOptions(products=80, customers=250, interactions=2_500, seed=3),
         )
-        write_dirty_shop(project / "data/01_raw/dirty")
-        environment = project / "conf" / "dirty"
+        write_malformed_shop(project / "data/01_raw/malformed")
+        environment = project / "conf" / "malformed"
         environment.mkdir()
-        (environment / "globals.yml").write_text(yaml.safe_dump(DIRTY))
+        (environment / "globals.yml").write_text(yaml.safe_dump(MALFORMED))
         (environment / "spark.yml").write_text(yaml.safe_dump(SEVERAL_PARTS))
         (environment / "parameters.yml").write_text(
             yaml.safe_dump({"ingestion": {"max_reject_share": 0.99}})
         )
-        found[engine] = project
-    return found
+        projects[engine] = project
+    return projects
 
 
 def run(project: Path, *arguments: str) -> None:
-    ended = kedro(project, "run", *arguments)
-    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    """Run pipelines, and check that they succeed."""
+    finished = kedro(project, "run", *arguments)
+    assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]
 
 
-@pytest.fixture(scope="module", params=["sample", "dirty"])
+@pytest.fixture(scope="module", params=["sample", "malformed"])
 def ran(projects: dict[str, Path], request: pytest.FixtureRequest) -> tuple[str, Path, Path]:
-    """The data set's name, and the data folders after a run on DuckDB and one on Spark."""
+    """The name of the data set, and the data folders after a run on DuckDB and one on Spark."""
     if request.param == "sample":
         run(projects["duckdb"], "--pipelines", PIPELINES)
         run(projects["spark"], "--env", "spark", "--pipelines", PIPELINES)
     else:
-        run(projects["duckdb"], "--env", "dirty", "--pipelines", PIPELINES)
+        run(projects["duckdb"], "--env", "malformed", "--pipelines", PIPELINES)
         run(
             projects["spark"],
-            "--env", "dirty", "--params", "engine=spark", "--pipelines", PIPELINES,
+            "--env", "malformed", "--params", "engine=spark", "--pipelines", PIPELINES,
         )  # fmt: skip
     return request.param, projects["duckdb"] / "data", projects["spark"] / "data"
 
 
 def load(data: Path, name: str, dataset: str) -> pa.Table:
-    """A table as the later pipelines read it, on DuckDB."""
-    layer, table = name.split("/")
+    """Read a table on DuckDB, as the later pipelines do."""
+    layer, table = name.split("/", 1)
     path = data / layer / dataset / f"{table}.parquet"
     loaded = (
         TableDataset(filepath=str(path), connection=connection("duckdb", "1GB")).load().to_pyarrow()
@@ -233,45 +237,47 @@ def load(data: Path, name: str, dataset: str) -> pa.Table:
     return loaded.combine_chunks()
 
 
-def test_the_tables_are_equal(ran: tuple[str, Path, Path]) -> None:
+def test_tables_of_both_engines_are_equal(ran: tuple[str, Path, Path]) -> None:
     dataset, on_duckdb, on_spark = ran
     for name in TABLES:
-        one, other = load(on_duckdb, name, dataset), load(on_spark, name, dataset)
-        assert one.num_rows > 0, name
-        assert one.schema.equals(other.schema), name
-        assert [repr(row) for row in other.to_pylist()] == [repr(row) for row in one.to_pylist()]
-    for name in ARRAYS:
-        path = Path("05_model_input") / dataset / name
+        expected, table = load(on_duckdb, name, dataset), load(on_spark, name, dataset)
+        assert expected.num_rows > 0, name
+        assert expected.schema.equals(table.schema), name
+        assert list(map(repr, table.to_pylist())) == list(map(repr, expected.to_pylist())), name
+    for name in SPLIT_FILES:
+        path = Path("05_model_input") / dataset / "leave_one_out" / name
         assert (on_duckdb / path).read_bytes() == (on_spark / path).read_bytes(), name
 
 
 @pytest.mark.parametrize("split", ["temporal", "cold_items"])
-def test_the_arrays_of_every_split_are_equal(
+def test_splits_of_both_engines_are_equal(
     ran: tuple[str, Path, Path], projects: dict[str, Path], split: str
 ) -> None:
     dataset, on_duckdb, on_spark = ran
-    if dataset == "dirty":
+    if dataset == "malformed":
         return
     for engine, project in projects.items():
         parameters = f"split={split},engine={engine}"
         run(project, "--pipelines", "sequencing", "--params", parameters)
-    for name in ARRAYS:
+    for name in SPLIT_FILES:
         path = Path("05_model_input") / dataset / split / name
         assert (on_duckdb / path).read_bytes() == (on_spark / path).read_bytes(), name
 
 
-def test_spark_wrote_them(ran: tuple[str, Path, Path]) -> None:
+def test_spark_writes_part_files(ran: tuple[str, Path, Path]) -> None:
     dataset, on_duckdb, on_spark = ran
     path = Path("04_feature") / dataset / "sequences.parquet"
     assert (on_duckdb / path).is_file()
-    assert len(list((on_spark / path).glob("part-*.parquet"))) == (3 if dataset == "dirty" else 1)
+    assert len(list((on_spark / path).glob("part-*.parquet"))) == (
+        3 if dataset == "malformed" else 1
+    )
 
 
-def test_the_dirt_is_met(ran: tuple[str, Path, Path]) -> None:
+def test_malformed_rows_are_rejected_for_every_reason(ran: tuple[str, Path, Path]) -> None:
     dataset, on_duckdb, _ = ran
     if dataset == "sample":
         return
-    rejects = load(on_duckdb, "02_intermediate/rejects", dataset).to_pylist()
+    rejects = load(on_duckdb, "02_intermediate/ingestion_summary/rejects", dataset).to_pylist()
     assert {row["reason"] for row in rejects} == {
         "broken JSON", "not a JSON object", "not UTF-8", "missing user_id", "missing item_id",
         "missing timestamp", "timestamp is not a time", "impossible timestamp",
@@ -287,28 +293,29 @@ def test_the_dirt_is_met(ran: tuple[str, Path, Path]) -> None:
     assert described["described 0"] == "Rosalind"
     assert described[f"described {2 * len(KINDS)}"] is None
     assert described["z"] == "a"
-    of_ids = [described.get(item) for item in IDS]
-    assert 10 < sum(found is not None for found in of_ids) < len(of_ids)
-    steps = load(on_duckdb, "03_primary/joining_counts", dataset)["interactions"].to_pylist()
+    attributes = [described.get(item) for item in IDS]
+    assert 10 < sum(value is not None for value in attributes) < len(attributes)
+    counts = load(on_duckdb, "03_primary/joining_summary/counts", dataset)
+    steps = counts["interactions"].to_pylist()
     assert steps[0] > steps[1] + 100 > steps[2] > 500
 
 
-def test_duckdb_goes_on_from_what_spark_wrote(
+def test_duckdb_continues_with_the_tables_of_spark(
     ran: tuple[str, Path, Path], projects: dict[str, Path]
 ) -> None:
     dataset, on_duckdb, on_spark = ran
-    if dataset == "dirty":
+    if dataset == "malformed":
         return
     run(projects["spark"], "--pipelines", "sequencing")
     path = Path("04_feature") / dataset / "sequences.parquet"
     assert (on_spark / path).read_bytes() == (on_duckdb / path).read_bytes()
 
 
-def test_what_a_worker_refuses_is_told_in_a_few_lines(projects: dict[str, Path]) -> None:
-    ended = kedro(
+def test_error_of_a_worker_is_reported_in_a_few_lines(projects: dict[str, Path]) -> None:
+    failed = kedro(
         projects["spark"],
         "run", "--pipelines", "ingestion", "--params", "engine=spark,raw_dir=no/such/folder",
     )  # fmt: skip
-    assert ended.returncode != 0
-    assert "no/such/folder/All_Beauty.jsonl.gz" in ended.stderr.replace("\n", "")
-    assert "Traceback" not in ended.stdout + ended.stderr
+    assert failed.returncode != 0
+    assert "no/such/folder/All_Beauty.jsonl.gz" in failed.stderr.replace("\n", "")
+    assert "Traceback" not in failed.stdout + failed.stderr

@@ -173,6 +173,6 @@ def test_other_seed_gives_other_files(tmp_path: Path, store: tuple[Path, StoreSu
 
 def test_impossible_sizes_are_rejected() -> None:
     with pytest.raises(
-        ValidationError, match="everybody buys once, found 9 interactions and 10 customers"
+        ValidationError, match="every customer buys once, got 9 interactions and 10 customers"
     ):
         StoreOptions(customers=10, interactions=9)

@@ -241,7 +241,7 @@ def test_failed_set_leaves_no_temporary_file(tmp_path: Path) -> None:
 
 
 def test_impossible_sizes_are_rejected() -> None:
-    with pytest.raises(ValidationError, match="everything is bought"):
+    with pytest.raises(ValidationError, match="each of them occurs in a purchase"):
         SetBOptions(interactions=500, customers=100, products=600)
     with pytest.raises(ValidationError, match="add up to at most 1"):
         SetBOptions(known_share=0.95)

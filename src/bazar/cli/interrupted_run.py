@@ -2,10 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from kedro.framework.project import pipelines as registered
-from kedro.framework.project import settings
 from kedro.pipeline import Pipeline
 
 
@@ -16,25 +14,20 @@ def describe_interrupted_run(command: str, pipelines: Sequence[str]) -> str:
         command: the command of the run.
         pipelines: the pipelines that it named.
     """
-    progress = _find_progress()
-    finished: list[str] = list(getattr(progress, "finished", ()))
-    remaining: list[str] = list(getattr(progress, "remaining", ()))
-    if not finished or not remaining:
+    # Every command imports this module, and only a run has imported the hooks' libraries.
+    from bazar.hooks import RunProgress
+
+    if not RunProgress.finished or not RunProgress.remaining:
         return f"Stopped. What was saved is kept. Start again with:\n  {command}"
     command = re.sub(r" --from-nodes[= ]\S+", "", command)
-    nodes = ",".join(_find_first_nodes(remaining, pipelines))
+    nodes = ",".join(_find_first_nodes(RunProgress.remaining, pipelines))
     return (
-        f"Stopped. The results of the finished steps are kept: {', '.join(finished)}.\n"
+        f"Stopped. Finished data sets are kept: {', '.join(RunProgress.saved)}.\n"
         f"Resume with:\n  {command} --from-nodes={nodes}"
     )
 
 
-def _find_progress() -> Any:
-    """Return the hook that records finished nodes, or None."""
-    return next((hook for hook in settings.HOOKS if type(hook).__name__ == "RunProgress"), None)
-
-
-def _find_first_nodes(remaining: list[str], pipelines: Sequence[str]) -> list[str]:
+def _find_first_nodes(remaining: Sequence[str], pipelines: Sequence[str]) -> list[str]:
     """Return the remaining nodes that do not wait for other remaining nodes."""
     names = list(pipelines) or ["__default__"]
     everything: Pipeline = sum((registered[name] for name in names), Pipeline([]))

@@ -1,4 +1,4 @@
-"""The base class of all parameter blocks, and how their validation errors are reported.
+"""Define the base class of all parameter blocks, and format their validation errors.
 
 A subclass of :class:`Options` describes one block of a ``parameters_<pipeline>.yml``.
 """
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bazar.errors import suggest_names
 
 DEFAULT_SEED = 42
-"""Seed of the training whose results are reported by default."""
+"""Default seed of the training of networks."""
 
 
 class Options(BaseModel):
@@ -27,8 +27,8 @@ def format_validation_errors(error: ValidationError, model: type[BaseModel] | No
 
     Args:
         error: the error of ``model.model_validate``.
-        model: the model that was validated. If given, unknown keys are reported with the keys
-            that the block has.
+        model: the model that was validated. If given, unknown keys are reported with the valid
+            keys of the block.
 
     Returns:
         Lines such as ``"  evaluation.top_k: must be greater than or equal to 20, found 3"``.
@@ -49,7 +49,7 @@ def format_validation_errors(error: ValidationError, model: type[BaseModel] | No
 
 
 def _explain(problem: Any, valid_keys: list[str]) -> str:
-    """Return what is wrong with a value, or what was expected."""
+    """Return an explanation of a validation error."""
     if problem["type"] == "extra_forbidden":
         hint = suggest_names(str(problem["loc"][-1]), valid_keys) if valid_keys else ""
         return f"unknown key.{hint}"
@@ -62,8 +62,8 @@ def _explain(problem: Any, valid_keys: list[str]) -> str:
 
 
 def _format_value(problem: Any) -> str:
-    """Return the value found, unless the explanation needs none."""
-    # A validator of a complete block names the values that do not fit in its own message.
+    """Return the value found as text, or an empty text if it is not shown."""
+    # The message of a block validator already contains the invalid values.
     is_block = problem["type"] == "value_error" and isinstance(problem["input"], Mapping)
     if is_block or problem["type"] in {"extra_forbidden", "missing"}:
         return ""
@@ -83,13 +83,13 @@ def _locate(model: type[BaseModel] | None, problem: Any) -> tuple[str, list[str]
 
 
 def _follow(annotation: Any, location: tuple[Any, ...]) -> Iterator[tuple[list[Any], list[str]]]:
-    """Follow the location of a problem through a type.
+    """Find the parameter keys of an error location of Pydantic.
 
-    Pydantic's locations also name the branch of a union, which is no key of the parameters.
+    A location also contains the branches of unions, which are not keys of the parameters.
 
     Yields:
-        The keys alone, and the keys of the innermost block if the last one is unknown, for each
-        way to follow the location.
+        For each possible path: the parameter keys, and the valid keys of the innermost block if
+        the last key is unknown, otherwise an empty list.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -116,6 +116,6 @@ def _follow(annotation: Any, location: tuple[Any, ...]) -> Iterator[tuple[list[A
 
 
 def _has_tag(member: Any, tag: Any) -> bool:
-    """Whether a member of a union is the one that ``type: <tag>`` selects."""
+    """Return whether ``type: <tag>`` selects a member of a union."""
     fields = getattr(member, "model_fields", {})
     return "type" in fields and tag in get_args(fields["type"].annotation)

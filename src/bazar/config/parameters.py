@@ -1,7 +1,7 @@
 """All parameters of the project: their types and bounds.
 
-:class:`Parameters` is the merged content of ``conf/``. Each block is described by the module that
-is named for it.
+:class:`Parameters` is the merged content of ``conf/``. The other modules of this package define its
+blocks.
 """
 
 from typing import Literal, Self
@@ -31,15 +31,15 @@ class Parameters(Options):
     """All parameters of a run."""
 
     dataset: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
-    """Name of the data set, and of its folders below ``data/``."""
+    """Name of the data set and of its folders in ``data/``."""
     raw_dir: str = Field(min_length=1)
     """Folder of the raw files."""
     engine: Engine
-    """The engine that reads, joins and orders the tables."""
+    """Engine that reads, joins and sorts the tables."""
     split: Split
-    """How sequences are split into training, validation and test parts."""
+    """Protocol of the split into training, validation and test parts."""
     seed: int = Field(ge=0)
-    """Seed of the training of networks. The results of each seed have their own folder."""
+    """Seed of the training of networks. The results of each seed are in their own folder."""
     warm_start: bool
     """Whether training starts from the weights of the previous training."""
     ingestion: IngestionOptions
@@ -62,7 +62,7 @@ class Parameters(Options):
         if self.warm_start and self.split in {"cold_items", "shuffled_windows"}:
             raise ValueError(
                 "warm_start needs split leave_one_out or temporal, found "
-                f"{self.split}. With {self.split}, the previous training may have read rows that "
-                "are test rows now"
+                f"{self.split}. With {self.split}, test rows may have been training rows of the "
+                "previous training"
             )
         return self

@@ -1,4 +1,4 @@
-"""Parameters of the recommendations, and the description of a bundle."""
+"""Parameters of the recommendations, and of a bundle."""
 
 from typing import Annotated, Any, Literal
 
@@ -22,7 +22,7 @@ def _select_kind(value: Any) -> str:
 
 
 class RecommendationOptions(Options):
-    """What is recommended to every customer."""
+    """Parameters of the recommendations."""
 
     models: Annotated[
         Annotated[Literal["auto"], Tag("auto")]
@@ -30,28 +30,28 @@ class RecommendationOptions(Options):
         Discriminator(_select_kind),
         BeforeValidator(_check_models),
     ]
-    """The models that recommend. The first is used if no model is named. ``auto``: the trained
-    models and the best baseline, in descending order of validation NDCG@10."""
+    """The models that recommend. The first one is the default. ``auto``: the trained models and the
+    best baseline, in descending order of validation NDCG@10."""
     top_k: int = Field(ge=1)
-    """Maximum number of products per customer."""
+    """Maximum number of recommended products per customer."""
     filter_seen: bool
-    """Whether products that a customer already bought are left out by default."""
+    """Whether products that a customer already bought are removed by default."""
     batch_size: int = Field(ge=1)
-    """Customers scored at a time. Memory use is proportional to ``batch_size`` times the number of
+    """Number of customers scored at a time. Memory use is proportional to ``batch_size`` times the number of
     items."""
 
 
 class BundleOptions(Options):
-    """Content of ``bundle.json``: what a :class:`~bazar.serving.recommender.Recommender` loads."""
+    """Content of ``bundle.json``: the models of a bundle and their parameters."""
 
     dataset: str
     split: str
     seed: int
     """Training seed of the networks."""
     models: tuple[RecommendingModel, ...] = Field(min_length=1)
-    """The models that recommend. The first is used if no model is named."""
+    """The models that recommend. The first one is the default."""
     filter_seen: bool
-    """Whether products that a customer already bought are left out by default."""
+    """Whether products that a customer already bought are removed by default."""
     blend: BlendOptions
     weights: dict[str, float]
     """Weight of each component of the blend. Empty if no blend was trained."""

@@ -6,11 +6,11 @@ from bazar.config.base import Options
 
 
 class ReportingOptions(Options):
-    """What the report page shows."""
+    """Parameters of the report page."""
 
     example_customers: int = Field(ge=1, le=100)
-    """Customers whose recommendations are shown as examples."""
+    """Number of customers whose recommendations are shown as examples."""
     searchable_customers: int = Field(ge=0)
-    """Customers that can be searched for on the report page."""
+    """Number of customers that can be searched for on the report page."""
     seed: int = Field(ge=0)
-    """Seed of the draw of customers."""
+    """Seed of the sample of customers."""

@@ -9,13 +9,13 @@ from bazar.config.networks import NetworkBlock
 
 
 class PublishedFigures(Options):
-    """What the original study published about a network, in its Table 1."""
+    """Published figures of a network, from Table 1 of the original study."""
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     test_loss: float
     test_metric: str
-    """The published text: one or two figures, some of them without a name."""
+    """The published text: one or two metrics, some without a name."""
 
 
 class ReproductionVariant(Options):
@@ -30,7 +30,7 @@ class ReproductionVariant(Options):
     def _check_head(self) -> Self:
         if self.network.head != "vector":
             raise ValueError(
-                "network.head must be vector, because these networks are measured on title "
+                "network.head must be vector, because these networks are evaluated on title "
                 f"vectors, found {self.network.head}"
             )
         return self
@@ -46,7 +46,7 @@ class ReproductionVariants(RootModel[tuple[ReproductionVariant, ...]]):
         numbers = [network.number for network in self.root]
         if repeated := sorted({number for number in numbers if numbers.count(number) > 1}):
             raise ValueError(
-                "each network needs a number of its own, found twice: "
+                "each network needs a number of its own, found more than once: "
                 f"{', '.join(str(number) for number in repeated)}"
             )
         return self

@@ -8,16 +8,16 @@ from bazar.config.base import Options
 
 
 class NumberRange(Options):
-    """A range of numbers to try: integers if both ends are integers."""
+    """A range of numbers. Integers are sampled if both ends are integers."""
 
     low: int | float
     high: int | float
     log: bool = False
-    """Whether numbers are drawn on a logarithmic scale."""
+    """Whether numbers are sampled on a logarithmic scale."""
 
     @property
     def is_integer(self) -> bool:
-        """Whether the range holds only integers."""
+        """Whether integers are sampled."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @model_validator(mode="after")
@@ -47,16 +47,19 @@ Range = Annotated[
 
 
 class PrunerOptions(Options):
-    """When a trial is pruned: its NDCG@10 is below the median of the earlier trials."""
+    """Parameters of the median pruner.
+
+    A trial is pruned if its NDCG@10 is below the median of the earlier trials at the same epoch.
+    """
 
     startup_trials: int = Field(ge=1)
-    """Trials that are trained to the end before any trial is pruned."""
+    """Number of trials that are trained completely before any trial is pruned."""
     warmup_epochs: int = Field(ge=0)
-    """First epochs of a trial, in which it is not pruned."""
+    """Number of first epochs in which a trial is not pruned."""
 
 
 class TuningOptions(Options):
-    """What is tuned, and for how long."""
+    """Parameters of the pipeline tuning."""
 
     model: Literal["classifier", "regressor"]
     """The model to tune."""
@@ -65,9 +68,9 @@ class TuningOptions(Options):
     trials: int = Field(ge=1)
     """Total number of trials, including pruned ones and those of an interrupted tuning."""
     minutes: float | None = Field(gt=0)
-    """Minutes of a run after which no trial is started. null: no limit."""
+    """Minutes after which a run starts no further trial. null: no limit."""
     seed: int = Field(ge=0)
-    """Seed of the draws from the ranges. The seed of the training is the top-level ``seed``."""
+    """Seed of the samples from the ranges. The seed of the training is the top-level ``seed``."""
     pruner: PrunerOptions
     ranges: dict[str, Range | None]
     """Range per dotted key within the network's block, such as ``layers.0.rate``. null: the key is
@@ -81,5 +84,5 @@ class TuningOptions(Options):
     @model_validator(mode="after")
     def _check_ranges(self) -> Self:
         if not self.active_ranges:
-            raise ValueError("ranges must hold at least one range that is not null")
+            raise ValueError("ranges must contain at least one range that is not null")
         return self

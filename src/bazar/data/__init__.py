@@ -1,1 +1,1 @@
-"""Data structures of interactions and products, and the steps that prepare them for models."""
+"""Data structures of interactions and products, and functions that prepare them for models."""

@@ -15,7 +15,7 @@ from bazar.errors import InputError
 ADDED_PRODUCTS_SCHEMA = pa.schema(
     [("item_id", pa.string()), ("title", pa.string()), ("attributes", pa.string())]
 )
-"""Columns of a table of products that are added to a catalogue."""
+"""Columns of a table of products to add to a catalogue."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Products:
         attributes: shape (items + 1,), brand, categories and similar attributes as one string,
             separated by ``", "``; None if there are none.
         counts: shape (items + 1,), int64, number of interactions of each item.
-        recent_counts: shape (items + 1,), int64, number of interactions of the recent period.
+        recent_counts: shape (items + 1,), int64, number of recent interactions of each item.
         vectors: shape (items + 1, dimension), float32, unit vectors of titles, zeros if a product
             has no title.
     """
@@ -49,7 +49,7 @@ class Products:
         return {item_id: index for index, item_id in enumerate(self.item_ids) if index}
 
     def select_by_attributes(self, names: list[str]) -> np.ndarray:
-        """Find the products that have at least one of the given attributes.
+        """Return which products have at least one of the given attributes.
 
         Args:
             names: attributes, such as a category or a brand, in upper or lower case.
@@ -66,11 +66,18 @@ class Products:
             parts = [self._by_attribute.get(part, []) for part in name.casefold().split(", ")]
             matching = sorted(set(parts[0]).intersection(*parts[1:]))
             if not matching:
-                close = get_close_matches(name.casefold(), self._by_attribute, n=3)
-                hint = f": did you mean {', '.join(close)}?" if close else "."
-                raise InputError(f"No product has the attribute or category {name!r}{hint}")
+                hint = self._suggest_attributes(name)
+                raise InputError(f"No product has the attribute or category {name!r}.{hint}")
             is_selected[matching] = True
         return is_selected
+
+    def _suggest_attributes(self, name: str) -> str:
+        """Return a hint with similar attributes, or with the most frequent ones if none is similar."""
+        if close := get_close_matches(name.casefold(), self._by_attribute, n=3):
+            return f" Did you mean {', '.join(map(repr, close))}?"
+        by_frequency = sorted(self._by_attribute.items(), key=lambda item: -len(item[1]))
+        frequent = [attribute for attribute, _ in by_frequency[:10]]
+        return f" The most frequent are: {', '.join(frequent) or 'none'}."
 
     @cached_property
     def _by_attribute(self) -> dict[str, list[int]]:
@@ -83,8 +90,8 @@ class Products:
     def add(self, added: pa.Table, vectors: np.ndarray) -> Self:
         """Return a catalogue with further products appended.
 
-        Products that are in the catalogue already keep their index and counts; their title,
-        attributes and vector are replaced.
+        If a product is already in the catalogue, its title, attributes and vector are replaced. It
+        keeps its index and counts.
 
         Args:
             added: columns of :data:`ADDED_PRODUCTS_SCHEMA`, each item once.
@@ -123,7 +130,7 @@ class Products:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, vectors: np.ndarray) -> Self:
-        """Make a catalogue from the output of :meth:`to_frame` and the vectors.
+        """Return a catalogue from the output of :meth:`to_frame` and the vectors.
 
         Args:
             frame: columns ``item_id, title, attributes, purchases, recent_purchases``.
@@ -134,7 +141,7 @@ class Products:
         """
         if len(vectors) != len(frame) + 1:
             raise InputError(
-                f"There are {len(vectors) - 1:,} vectors of titles for {len(frame):,} products.\n"
+                f"There are {len(vectors) - 1:,} title vectors for {len(frame):,} products.\n"
                 "Run the pipeline recommendation again."
             )
 
@@ -156,7 +163,7 @@ class Products:
 
 
 def _make_text_array(texts: Iterable[Any]) -> np.ndarray:
-    """Make an object array of strings and None, shape (texts,)."""
+    """Return an object array of strings and None, shape (texts,)."""
     values = list(texts)
     array = np.empty(len(values), dtype=object)
     array[:] = values

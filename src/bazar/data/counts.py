@@ -1,4 +1,4 @@
-"""Numbers of interactions of each item, in total and recently."""
+"""Count the interactions of each item: all of them, and the recent ones."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from bazar.data.sequences import Sequences
 def count_interactions(
     sequences: Sequences, n_items: int, timestamps: np.ndarray | None, recent_share: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count the interactions of each item, in total and recently.
+    """Count all and recent interactions of each item.
 
     Args:
         sequences: the chronological sequences.
@@ -19,7 +19,7 @@ def count_interactions(
             :func:`count_training_interactions`.
 
     Returns:
-        Two arrays of shape (items + 1,), int64.
+        The counts of all and of recent interactions, two arrays of shape (items + 1,), int64.
     """
     every = np.ones(len(sequences.items), bool)
     return count_training_interactions(sequences, every, n_items, timestamps, recent_share)
@@ -33,11 +33,11 @@ def count_training_interactions(
     recent_share: float,
     weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count the training interactions of each item, in total and recently.
+    """Count all and recent training interactions of each item.
 
-    Recent are the latest ``recent_share`` of the training interactions, and all others at the
-    time of the earliest of them. Without timestamps, recent are the last ``recent_share`` of each
-    user's training interactions, at least one.
+    The latest ``recent_share`` of the training interactions are recent. Interactions at the same
+    time as the earliest of them are recent as well. Without timestamps, the last ``recent_share``
+    of the training interactions of each user are recent, at least one.
 
     Args:
         sequences: the chronological sequences.
@@ -65,7 +65,7 @@ def count_training_interactions(
 def _find_recent(
     sequences: Sequences, in_training: np.ndarray, timestamps: np.ndarray | None, share: float
 ) -> np.ndarray:
-    """Find the interactions since the start of the recent period of the training part.
+    """Return which interactions are not earlier than the recent training interactions.
 
     Returns:
         Shape (interactions,), bool.

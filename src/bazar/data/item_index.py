@@ -1,4 +1,4 @@
-"""Queries on the item index, the mapping between external item ids and item indices."""
+"""Query the item index: the mapping between external item ids and item indices."""
 
 import ibis.expr.types as ir
 import numpy as np
@@ -7,20 +7,20 @@ from bazar.errors import InputError
 
 
 def check_catalogue_size(found: int, item_index: ir.Table, what: str, pipeline: str) -> None:
-    """Raise InputError if something was made for a catalogue of another size.
+    """Raise InputError if an input was made for a catalogue of another size.
 
     Args:
         found: number of items that it was made for.
         item_index: the item index of the current catalogue.
-        what: name of the checked thing, for the message.
-        pipeline: the pipeline that makes it.
+        what: name of the checked input, for the message.
+        pipeline: name of the pipeline that makes it.
 
     Raises:
         InputError: if the catalogue has more or fewer items.
     """
     if found != (n_items := count_items(item_index)):
         raise InputError(
-            f"{what} was made for {found:,} items, but the catalogue has {n_items:,}.\n"
+            f"{what} was made for {found:,} items, but the catalogue has {n_items:,} items.\n"
             f"Run the pipeline {pipeline} again, and the pipelines that depend on it."
         )
 
@@ -39,6 +39,6 @@ def get_dataset_sizes(sequences: ir.Table, item_index: ir.Table) -> dict[str, in
 
 
 def list_item_ids(item_index: ir.Table) -> np.ndarray:
-    """List external ids by item index, shape (items + 1,), object; index 0 has an empty id."""
+    """Return external ids by item index, shape (items + 1,), object; index 0 has an empty id."""
     ordered = item_index.order_by("item_index").to_pyarrow()["item_id"].to_pylist()
     return np.array(["", *ordered], dtype=object)

@@ -1,4 +1,4 @@
-"""Joining of titles and interactions, as Ibis expressions."""
+"""Join titles and interactions, with Ibis expressions."""
 
 import ibis
 import ibis.expr.types as ir
@@ -20,7 +20,7 @@ def choose_titles(products: ir.Table) -> ir.Table:
     """Choose the title of each product from the most trusted source that has one.
 
     Attributes are chosen in the same way, possibly from another source. Within a source, the first
-    row counts, in order of file names and rows.
+    row is used, sorted by file name and row number.
 
     Args:
         products: ``item_id, title, attributes, title_source, trust, source_file, source_order``;
@@ -28,7 +28,7 @@ def choose_titles(products: ir.Table) -> ir.Table:
 
     Returns:
         ``item_id, title, attributes, title_source``, each item once. If no row has a title, the
-        title is null and the source is ``without title``; attributes that no row has are null.
+        title is null and the source is ``without title``. If no row has attributes, they are null.
     """
     titled = _first_rows(products, products.title.isnull(), *_TRUST_ORDER)
     described = _first_rows(products.filter(products.attributes.notnull()), *_TRUST_ORDER)
@@ -80,11 +80,11 @@ def drop_titled_products(added: pa.Table, products: ir.Table) -> pa.Table:
 
 
 def drop_duplicates(interactions: ir.Table) -> ir.Table:
-    """Keep the first of all rows with the same user, item, time and position.
+    """Keep the first row of each user, item, timestamp and position.
 
     Args:
         interactions: ``user_id, item_id, timestamp, position, source_file, source_order`` and
-            others.
+            other columns.
     """
     occurrence = ibis.row_number().over(
         group_by=_DUPLICATE_KEY, order_by=[interactions.source_file, interactions.source_order]
@@ -94,10 +94,10 @@ def drop_duplicates(interactions: ir.Table) -> ir.Table:
 
 
 def keep_titled_interactions(interactions: ir.Table, keep_users: KeepUsers) -> ir.Table:
-    """Drop interactions without a title, or all interactions of users who have one.
+    """Drop interactions without a title, or the users who have such an interaction.
 
     Args:
-        interactions: ``user_id, title_source`` and others.
+        interactions: ``user_id, title_source`` and other columns.
         keep_users: see :class:`bazar.config.data.JoiningOptions`.
     """
     if keep_users == "all":
@@ -118,10 +118,10 @@ def drop_short_histories(interactions: ir.Table, min_interactions: int) -> ir.Ta
 
 
 def name_title_sources(interactions: ir.Table, titles: ir.Table) -> ir.Table:
-    """Add the source of the product's title to each interaction.
+    """Add the source of the title to each interaction.
 
     Args:
-        interactions: ``item_id`` and others.
+        interactions: ``item_id`` and other columns.
         titles: output of :func:`choose_titles`.
 
     Returns:
@@ -133,7 +133,7 @@ def name_title_sources(interactions: ir.Table, titles: ir.Table) -> ir.Table:
 
 
 def join_titles(interactions: ir.Table, titles: ir.Table) -> ir.Table:
-    """Add the title to each interaction; it is null if there is none.
+    """Add the title to each interaction, or null if there is none.
 
     Rows are sorted, so that the same input gives the same file.
 
@@ -159,7 +159,7 @@ def list_products(interactions: ir.Table, titles: ir.Table, keep_unsold: bool) -
     """List the catalogue: all products with interactions and, optionally, unsold products.
 
     Args:
-        interactions: ``item_id, title_source`` and others.
+        interactions: ``item_id, title_source`` and other columns.
         titles: output of :func:`choose_titles`.
         keep_unsold: whether to include products with a title and without interactions.
 
@@ -181,7 +181,7 @@ def count_title_coverage(interactions: ir.Table, products: ir.Table) -> ir.Table
     """Count products and interactions by the source of their title.
 
     Args:
-        interactions: ``item_id, title_source`` and others, before
+        interactions: ``item_id, title_source`` and other columns, before
             :func:`keep_titled_interactions`.
         products: ``item_id, title_source`` of the catalogue. Products with interactions that are
             not in the catalogue are counted as well.
@@ -248,8 +248,8 @@ def count_steps(steps: dict[str, ir.Table], min_interactions: int) -> ir.Table:
         )
         raise InputError(
             f"No user with at least {min_interactions} interactions is left:\n{table_of_steps}\n"
-            "Check that interactions.<source>.columns.user_id in globals.yml names the column with "
-            "the customer. See also joining.min_interactions and joining.keep_users."
+            "Check that interactions.<source>.columns.user_id in globals.yml is the column with the "
+            "customer ids. See also joining.min_interactions and joining.keep_users."
         )
     return ibis.memtable(rows, schema={"step": "string", "interactions": "int64", "users": "int64"})
 

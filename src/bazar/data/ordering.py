@@ -1,4 +1,4 @@
-"""Chronological order and the item index, as Ibis expressions that run on any backend."""
+"""Sort interactions and index items, with Ibis expressions that run on any backend."""
 
 import ibis
 import ibis.expr.types as ir
@@ -18,10 +18,10 @@ def index_items(products: ir.Table) -> ir.Table:
 
 
 def order_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
-    """Order each user's interactions by time.
+    """Sort the interactions of each user by time.
 
-    Interactions at the same time are ordered by the position that the source gives, then by the
-    names of the source's files, then by their rows. The item id never decides.
+    Interactions at the same time are sorted by position, then by file name, then by row number.
+    They are never sorted by item id.
 
     Args:
         interactions: ``user_id, item_id, timestamp, position, source_file, source_order``.
@@ -62,8 +62,8 @@ def list_items(sequences: ir.Table) -> ir.Table:
         sequences: ``user_id, position, item_index, timestamp``.
 
     Returns:
-        ``item_index`` and ``timestamp``. User ids are left out, because they would take most of
-        the memory; :func:`list_users` returns the users in the same order.
+        ``item_index`` and ``timestamp``. User ids would take most of the memory, so that they are
+        not returned. :func:`list_users` returns the users in the same order.
     """
     return sequences.order_by("user_id", "position").select("item_index", "timestamp")
 
@@ -86,7 +86,7 @@ def count_windows(sequences: ir.Table) -> ir.Table:
         "sequences": (per_sequence > 0).ifelse(by_length.users, 0),
     }
     # Cast to another type first: Ibis drops a cast to the type that it assumes for a column. DuckDB
-    # sums in 128 bits, and the ranges of Spark have 32 bits.
+    # sums in 128 bits, and Spark creates ranges of 32-bit integers.
     return (
         by_length.group_by("window_length")
         .aggregate(

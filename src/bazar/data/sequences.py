@@ -33,10 +33,10 @@ class Sequences:
         return np.diff(self.starts)
 
     def filter(self, keep: np.ndarray) -> "Sequences":
-        """Return a copy with the interactions that are kept.
+        """Return a copy with some of the interactions.
 
         Args:
-            keep: shape (interactions,), bool. Users without a kept interaction are left out.
+            keep: shape (interactions,), bool. Users without a kept interaction are removed.
         """
         n_kept_before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
         starts = n_kept_before[self.starts]
@@ -61,7 +61,7 @@ def read_sequences(
 
     Returns:
         The sequences, and the time of each interaction, shape (interactions,), int64, UTC
-        milliseconds; None instead of the times if at least one is unknown.
+        milliseconds. If at least one time is unknown, None is returned instead of the times.
 
     Raises:
         ValueError: if the number of items differs from the sum of the lengths.
@@ -74,7 +74,7 @@ def read_sequences(
     filled = 0
     for batch in items:
         if filled + len(batch) > len(concatenated):
-            raise ValueError(f"There are more items than the {starts[-1]} of all users.")
+            raise ValueError(f"There are more items than the {starts[-1]} that the users have.")
         positions = slice(filled, filled + len(batch))
         concatenated[positions] = batch.column("item_index").to_numpy()
         times = batch.column("timestamp")

@@ -1,4 +1,4 @@
-"""Splits of sequences into training, validation and test rows, one function per protocol."""
+"""Split sequences into training, validation and test rows, with one function per protocol."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,17 +18,17 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class Splits:
-    """The three parts that a protocol makes of the sequences.
+    """Training, validation and test rows, and the item counts of the training part.
 
     Attributes:
         train: rows to train on.
         validation: rows for early stopping and for the selection of models.
-        test: rows to measure on, once.
+        test: rows for the final evaluation.
         training_counts: shape (items + 1,), int64, number of times each item occurs in the
             training part; 0 for cold items.
-        recent_counts: shape (items + 1,), int64, the same for the recent period of the training
-            part; see :func:`bazar.data.counts.count_training_interactions`.
-        summary: what was held out, in figures: content of ``split_summary.json``.
+        recent_counts: shape (items + 1,), int64, the same for the recent training interactions;
+            see :func:`bazar.data.counts.count_training_interactions`.
+        summary: sizes of the data set and of the parts: the content of ``split_summary.json``.
     """
 
     train: Windows
@@ -48,8 +48,8 @@ def split_leave_one_out(
 ) -> Splits:
     """Hold out each user's last item for test and the one before it for validation.
 
-    The rest is training: each item except the first is a target once, with the items before it as
-    the history. A user with two items has a test row and no validation row.
+    The other items are the training part. Each of them except the first is a target once, with the
+    items before it as the history. A user with two items has a test row and no validation row.
 
     Args:
         sequences: the chronological sequences.
@@ -71,11 +71,7 @@ def split_leave_one_out(
 
 
 def require_timestamps(timestamps: np.ndarray | None) -> np.ndarray:
-    """Return the timestamps of :func:`bazar.data.sequences.read_sequences`.
-
-    Raises:
-        InputError: if they are None.
-    """
+    """Return the timestamps, or raise InputError if they are None."""
     if timestamps is None:
         raise InputError(
             "split=temporal needs the time of every purchase, but some interactions have no "
@@ -89,15 +85,15 @@ def require_timestamps(timestamps: np.ndarray | None) -> np.ndarray:
 def find_cut_times(
     timestamps: np.ndarray, validation_from: float | datetime, test_from: float | datetime
 ) -> tuple[int, int]:
-    """Find the start times of the validation and the test part of :func:`split_temporal`.
+    """Return the start times of the validation and test parts of :func:`split_temporal`.
 
-    A share becomes the time of the first interaction after that share of all interactions, in
-    order of time. All interactions at exactly that time belong to the later part.
+    A share is converted to the time of the first interaction after that share of all interactions
+    in order of time. Interactions at exactly that time belong to the later part.
 
     Args:
         timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds.
         validation_from: start of validation, as a share of the interactions or as a time.
-        test_from: start of test, likewise.
+        test_from: start of test, as a share or as a time.
 
     Returns:
         The start of validation and the start of test, UTC milliseconds.
@@ -115,8 +111,8 @@ def find_cut_times(
     validation_time, test_time = find_time(validation_from), find_time(test_from)
     if validation_time >= test_time:
         raise InputError(
-            f"sequencing.temporal: validation would start at {format_time(validation_time)}, and "
-            f"test at {format_time(test_time)}, which is not later.\n"
+            f"sequencing.temporal: validation must start before test, found validation from "
+            f"{format_time(validation_time)} and test from {format_time(test_time)}.\n"
             "Set validation_from and test_from further apart."
         )
     return validation_time, test_time
@@ -133,9 +129,9 @@ def split_temporal(
 ) -> Splits:
     """Split at two times: training before the first, validation between them, test after.
 
-    Every interaction except a user's first is a row of the part that its time falls in. Its
-    history is everything that the user bought before, in any part. An interaction at exactly the
-    time of a cut belongs to the later part.
+    Each interaction except the first of a user is a row of the part that contains its time. Its
+    history contains all earlier interactions of the user, in any part. An interaction at exactly
+    the start of a part belongs to that part.
 
     Args:
         sequences: the chronological sequences.
@@ -174,15 +170,15 @@ def split_temporal(
 
 
 def sample_cold_items(sequences: Sequences, share: float, seed: int) -> IntArray:
-    """Draw the items that :func:`split_cold_items` removes from training.
+    """Sample the items that :func:`split_cold_items` removes from training.
 
     Args:
-        sequences: the sequences; items that do not occur in them are not drawn.
-        share: share of the occurring items to draw.
-        seed: seed of the draw.
+        sequences: the sequences. Only items that occur in them are sampled.
+        share: share of the items in the sequences to sample.
+        seed: seed of the sample.
 
     Returns:
-        Item indices, shape (drawn,), int32, ascending; at least one.
+        Item indices, shape (sampled,), int32, ascending; at least one.
     """
     occurring = np.unique(sequences.items)
     n_drawn = max(1, round(share * len(occurring)))
@@ -199,9 +195,9 @@ def split_cold_items(
 ) -> Splits:
     """Remove items from training and validation, and hold out each user's last item for test.
 
-    The test part is that of :func:`split_leave_one_out`: its targets and histories include cold
-    items. Training and validation are slices of reduced sequences, without cold items and without
-    the test items. The last item of each reduced sequence is validation.
+    The test part is the same as in :func:`split_leave_one_out`: its targets and histories include
+    cold items. For training and validation, the cold items and the test items are removed from the
+    sequences. The last remaining item of each user is the validation target.
 
     Args:
         sequences: the chronological sequences.
@@ -257,7 +253,7 @@ def split_shuffled_windows(
     Args:
         sequences: the chronological sequences.
         n_items: size of the catalogue.
-        window_length: number of items in a window, with its target, 2 to 10.
+        window_length: number of items in a window, including the target, 2 to 10.
         test_share: share of all windows that are test.
         validation_share: share of the remaining windows that are validation.
         seed: seed of both shuffles.
@@ -304,7 +300,7 @@ def format_time(milliseconds: int) -> str:
 
 
 def _last_items(sequences: Sequences, history_length: int) -> Windows:
-    """Make one row for each user with at least two items: the last item is the target."""
+    """Return one row for each user with at least two items. The last item is the target."""
     last = sequences.starts[1:][sequences.lengths > 1] - 1
     return Windows(sequences, last, history_length)
 
@@ -312,16 +308,16 @@ def _last_items(sequences: Sequences, history_length: int) -> Windows:
 def _hold_out_last(
     sequences: Sequences, ends: np.ndarray, history_length: int
 ) -> tuple[Windows, Windows, np.ndarray]:
-    """Hold out the last usable item of each user for validation; the items before are training.
+    """Hold out the last usable item of each user for validation. The items before are training.
 
     Args:
         sequences: the chronological sequences.
-        ends: shape (users,), int64: the position after the last usable item of each user. Items
-            from there on are in neither part.
+        ends: shape (users,), int64, the position after the last usable item of each user. Later
+            items are in neither part.
         history_length: maximum length of a history.
 
     Returns:
-        Training rows, validation rows, and which interactions are training, shape
+        Training rows, validation rows, and whether each interaction is in the training part, shape
         (interactions,), bool.
     """
     first = sequences.starts[:-1]
@@ -343,8 +339,8 @@ def _check_no_part_is_empty(split: Splits, description: str, fix: str) -> None:
 
     Args:
         split: the split.
-        description: how it was made.
-        fix: the parameters to set.
+        description: description of the split, for the message.
+        fix: the parameters to change, for the message.
 
     Raises:
         InputError: with the number of rows of each part.

@@ -1,4 +1,4 @@
-"""Title vectors from a pretrained sentence encoder; each distinct text is embedded once."""
+"""Embed titles with a pretrained sentence encoder. Each distinct text is embedded once."""
 
 import hashlib
 import importlib.util
@@ -25,17 +25,17 @@ _WEIGHTS = "model.safetensors"
 EMPTY_TITLE_VECTORS = pa.schema(
     [("encoder", pa.string()), ("text", pa.string()), ("vector", pa.list_(pa.float32()))]
 ).empty_table()
-"""The table of text vectors, without rows. Each text occurs once per encoder."""
+"""Empty table of text vectors. Such a table contains each text once per encoder."""
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """A sentence encoder that can be loaded.
+    """A sentence encoder, which is not loaded yet.
 
     Attributes:
-        source: folder or hub name, as sentence-transformers accepts it.
-        identity: identifies the vectors of this encoder: its name and, for local files, the
-            checksum of its weights.
+        source: folder or hub name, in the form that sentence-transformers accepts.
+        identity: identifier of the encoder in the table of text vectors: its name and, for local
+            files, the checksum of its weights.
     """
 
     source: str
@@ -43,7 +43,7 @@ class Encoder:
 
 
 def has_title(item_vectors: np.ndarray) -> np.ndarray:
-    """Return which items have a title.
+    """Return whether each item has a title.
 
     Args:
         item_vectors: shape (items + 1, dimension), zeros for items without a title.
@@ -79,24 +79,27 @@ def find_encoder(name: str, sha256: str | None) -> Encoder:
         if not folder.is_dir():
             if name.startswith((".", "/", "~")) or name.count("/") != 1:
                 raise InputError(
-                    f"embedding.encoder: no folder {name}.\n"
+                    f"embedding.encoder: there is no folder {name}.\n"
                     f"Set it to {PACKAGED_ENCODER}, a folder with a sentence-transformers model, "
                     "or a hub name such as sentence-transformers/all-MiniLM-L6-v2."
                 )
             if sha256 is not None:
                 raise InputError(
-                    "embedding.sha256 can be checked for local files only, and embedding.encoder "
+                    "embedding.sha256 can be checked only for local files, but embedding.encoder "
                     f"{name} is on the Hugging Face hub. Set embedding.sha256 to null."
                 )
             return Encoder(source=name, identity=name)
     weights = folder / _WEIGHTS
     if not weights.is_file():
-        raise InputError(f"embedding.encoder: the folder {folder} has no {_WEIGHTS}.")
+        raise InputError(
+            f"embedding.encoder: the folder {folder} has no {_WEIGHTS}.\n"
+            "Set it to a folder with a sentence-transformers model."
+        )
     with weights.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if sha256 is not None and found != sha256:
         raise InputError(
-            f"embedding.sha256: the weights of {name} have another checksum.\n"
+            f"embedding.sha256: the weights of {name} have a different checksum.\n"
             f"  expected {sha256}\n  found    {found}\n"
             "Install the package again, or set embedding.sha256 to the checksum of your encoder "
             "(null skips the check)."
@@ -159,7 +162,7 @@ def embed_texts(texts: list[str], known: pa.Table, encoder: Encoder, batch_size:
 
 
 def get_vectors(texts: list[str | None], known: pa.Table, encoder: Encoder) -> np.ndarray:
-    """Return the unit vector of each text; zeros for a missing text.
+    """Return the unit vector of each text, or zeros for a missing text.
 
     Args:
         texts: one per row; None for a product without a title.
@@ -175,8 +178,8 @@ def get_vectors(texts: list[str | None], known: pa.Table, encoder: Encoder) -> n
     own = known.filter(pc.equal(known["encoder"], encoder.identity))
     if not any(text is not None for text in texts):
         raise InputError(
-            "No product has a title, but models that read titles need some.\n"
-            "Check products.columns.title in globals.yml."
+            "No product has a title, but the embedding needs at least one.\n"
+            "Check products.<source>.columns.title in globals.yml."
         )
     table = normalize_rows(np.stack(own["vector"].combine_chunks().to_numpy(zero_copy_only=False)))
     position = {text: row for row, text in enumerate(own["text"].to_pylist())}
@@ -203,7 +206,7 @@ def embed_products(products: pa.Table, known: pa.Table, options: EmbeddingOption
 def get_product_vectors(
     products: pa.Table, known: pa.Table, options: EmbeddingOptions
 ) -> np.ndarray:
-    """Return the unit vector of each product of a small table; zeros without a title.
+    """Return the unit vector of each product of a small table, or zeros without a title.
 
     Args:
         products: columns ``title`` and ``attributes``.
@@ -224,9 +227,12 @@ def _list_texts(products: pa.Table, options: EmbeddingOptions) -> list[str | Non
 
 
 def _load_encoder(encoder: Encoder):  # type: ignore[no-untyped-def]
-    # Importing torch takes seconds; only runs that embed texts need it.
+    # Imported here, because importing torch takes seconds.
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
 
+    if not sys.stderr.isatty():
+        transformers_logging.disable_progress_bar()
     try:
         return SentenceTransformer(encoder.source, device="cpu", trust_remote_code=False)
     except (OSError, ValueError) as error:

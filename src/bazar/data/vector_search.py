@@ -1,7 +1,7 @@
-"""Unit vectors and exact nearest-neighbour search by cosine similarity.
+"""Scale vectors to unit length, and search exact nearest neighbours by cosine similarity.
 
-One module for every search over title vectors: ranking, similar products, and the purity of
-neighbourhoods. It uses NumPy and FAISS only, so that it can be imported without TensorFlow.
+All searches over title vectors use this module: ranking, similar products, and the purity of
+neighbourhoods. It uses only NumPy and FAISS, so that it can be imported without TensorFlow.
 """
 
 import numpy as np
@@ -21,11 +21,11 @@ def normalize_rows(vectors: np.ndarray) -> np.ndarray:
 
 
 class CosineIndex:
-    """An exact search for the items with the most similar vectors.
+    """Exact nearest-neighbour search over item vectors, by cosine similarity.
 
-    The inner product of two unit vectors is their cosine, so that a flat inner-product index
+    The inner product of two unit vectors is their cosine. Therefore a flat inner-product index
     (FAISS, Johnson et al. 2019) returns the exact nearest items. Items without a vector are never
-    found.
+    returned.
 
     Attributes:
         items: shape (indexed items,), int64, ascending: the items that have a vector.
@@ -38,7 +38,7 @@ class CosineIndex:
             item_vectors: shape (items + 1, dimension), float32, unit vectors by item index; row 0
                 (padding) and items without a vector are zeros.
         """
-        # Imported here: scaling vectors needs no search library.
+        # Imported here, because `normalize_rows` does not need FAISS.
         import faiss
 
         self.items = np.flatnonzero(np.count_nonzero(item_vectors, axis=1))
@@ -46,9 +46,9 @@ class CosineIndex:
         self._index.add(np.ascontiguousarray(item_vectors[self.items], np.float32))
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Find the ``k`` items with the highest cosine to each query.
+        """Return the ``k`` items with the highest cosine to each query.
 
-        Items with equal cosines come in no particular order.
+        The order of items with equal cosines is undefined.
 
         Args:
             queries: shape (rows, dimension), float32, unit vectors.
@@ -57,7 +57,7 @@ class CosineIndex:
         Returns:
             Item indices, shape (rows, k), int64, the most similar first, and their cosines, the
             same shape, float32. If fewer than ``k`` items have a vector, the remaining indices are
-            0 and their cosines the lowest float32.
+            0, and the remaining cosines are the lowest float32.
         """
         cosines, positions = self._index.search(np.ascontiguousarray(queries, np.float32), k)
         if len(self.items) == 0:

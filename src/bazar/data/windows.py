@@ -1,7 +1,7 @@
-"""Rows of (history, target), on which models are trained and measured.
+"""Rows of (history, target), for training and evaluation.
 
-A row is a position in the sequences. Its history is sliced from the sequences when it is needed, so
-that a row takes eight bytes and not the memory of a history.
+A row is stored as a position in the sequences, which takes eight bytes. Its history is sliced from
+the sequences when it is needed.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def left_align(histories: np.ndarray, readable_items: np.ndarray | None = None) 
     return np.take_along_axis(histories, order, axis=1)
 
 
-# Columns of a file of rows: one record, whose arrays can be memory-mapped.
+# Columns of a file of rows. The file has one record. Its arrays can be memory-mapped.
 _STORED = pa.schema(
     {
         "user_ids": pa.large_list(pa.large_string()),
@@ -48,7 +48,7 @@ class Windows:
     """Rows of (history, target): a view on sequences.
 
     :meth:`slice_rows`, :meth:`take` and :meth:`filter` return views on some of the rows, with the
-    same sequences. Build histories one batch at a time to bound the memory.
+    same sequences. Build histories in batches to limit the memory use.
 
     Attributes:
         sequences: the sequences that the rows are slices of.
@@ -104,11 +104,11 @@ class Windows:
     def list_seen_pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """List the pairs of (row, item index) of all interactions before each target.
 
-        They are not limited to ``history_length``.
+        The pairs are not limited to ``history_length``.
 
         Returns:
-            Rows and item indices, two arrays of the same length, int64 and int32, in order of the
-            rows.
+            Row numbers and item indices, two arrays of the same length, int64 and int32, sorted by
+            row number.
         """
         counts = self.n_seen
         rows = np.repeat(np.arange(len(self)), counts)
@@ -118,7 +118,7 @@ class Windows:
         ]
 
     def mark_used_interactions(self) -> np.ndarray:
-        """Mark the interactions that occur in a row, as its target or in its history.
+        """Return whether each interaction is in a row, as the target or in the history.
 
         Returns:
             Shape (interactions,), bool.
@@ -129,7 +129,7 @@ class Windows:
         return np.cumsum(begins - ends[:n_interactions]) > 0
 
     def get_arrays(self) -> list[np.ndarray]:
-        """Return the arrays that define the rows, without user ids, to compute a fingerprint."""
+        """Return the arrays from which a fingerprint of the rows is computed, without user ids."""
         length = np.array(self.history_length)
         return [self.sequences.items, self.sequences.starts, self.target_positions, length]
 
@@ -138,7 +138,7 @@ class Windows:
         return Windows(self.sequences, self.target_positions[start:stop], self.history_length)
 
     def take(self, rows: np.ndarray) -> "Windows":
-        """Return rows by their numbers, shape (any,), int, in that order."""
+        """Return the rows with the given numbers, shape (any,), int, in the given order."""
         return Windows(self.sequences, self.target_positions[rows], self.history_length)
 
     def filter(self, keep: np.ndarray) -> "Windows":
@@ -165,14 +165,14 @@ class Windows:
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> Self:
-        """Make rows from the output of :meth:`to_arrow`; a memory-mapped table is not copied.
+        """Return the rows of a table of :meth:`to_arrow`. A memory-mapped table is not copied.
 
         Raises:
             InputError: if the table has other columns.
         """
         if table.schema != _STORED:
             raise InputError(
-                f"The table has no rows of (history, target): expected the columns "
+                f"The table does not contain rows of (history, target): expected the columns "
                 f"{', '.join(_STORED.names)}, found {', '.join(table.schema.names)}.\n"
                 "Run the pipeline sequencing again."
             )
@@ -189,7 +189,7 @@ class Windows:
 def build_full_histories(sequences: Sequences, history_length: int) -> Windows:
     """Build one row per user whose history ends with the user's last item.
 
-    The target is unknown: models recommend the next item for these rows.
+    The target is unknown. Models recommend the next item for these rows.
 
     Args:
         sequences: the chronological sequences.

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Evaluation of models: rankings, metrics, significance tests and model selection."""

@@ -1,9 +1,8 @@
 """Comparison of models over several training seeds, with confidence intervals and tests.
 
-Every model is measured on the same test rows. A model that was trained with several seeds is
-compared by the mean over its seeds of each row's metric. The uncertainty is that over users: a
-paired bootstrap resamples users, the same users for every model. The p-values of all pairs of
-models are corrected with Holm's method.
+All models are measured on the same test rows. For a model with several training seeds, the metric
+of each row is averaged over the seeds. A paired bootstrap estimates the uncertainty over users: it
+draws the same users for all models. Holm's method corrects the p-values of all pairs of models.
 """
 
 import re
@@ -41,11 +40,11 @@ _Columns = Mapping[tuple[str, str, str], np.ndarray]
 
 @dataclass(frozen=True)
 class SeedResults:
-    """The results of a model that was trained with one seed.
+    """The results of a model for one training seed.
 
     Attributes:
         model: name of the model.
-        seed: seed of the training; for a model without randomness, the folder it was read from.
+        seed: training seed. For a model without randomness, the seed in the name of its folder.
         results: the results on the test part.
     """
 
@@ -55,30 +54,30 @@ class SeedResults:
 
     @property
     def label(self) -> str:
-        """The name of the model, followed by the seed if it is not the default seed."""
+        """Name of the model, with the seed if it is not the default seed."""
         return self.model if self.seed == DEFAULT_SEED else f"{self.model} (seed {self.seed})"
 
     @cached_property
     def ranks(self) -> pd.DataFrame:
-        """The ranks of the results, in order of the test rows."""
+        """Table of target ranks in order of the test rows."""
         return self.results.ranks.sort_values("row", ignore_index=True)
 
     @property
     def is_trained(self) -> bool:
-        """Whether the model was trained, so that its results depend on the seed."""
+        """Whether the model was trained. Only then do its results depend on the seed."""
         return self.results.training is not None
 
 
 def read_results(results: Mapping[str, ModelResults]) -> list[SeedResults]:
-    """Read the results of all models and seeds of one split.
+    """Return the results of all models and seeds of one split.
 
     Args:
-        results: results by their path within the folder of the split, such as
+        results: results by path relative to the folder of the split, such as
             ``seed_42/classifier``. Other paths are ignored.
 
     Returns:
-        Results in order of the models' names, then of the seeds. A model without randomness (a
-        baseline, whose ``training`` is None) occurs once, from the folder of the lowest seed.
+        Results sorted by the name of the model, then by seed. A model without randomness (a
+        baseline, whose ``training`` is None) occurs once, with the results of the lowest seed.
 
     Raises:
         InputError: if there are no results.
@@ -102,16 +101,16 @@ def read_results(results: Mapping[str, ModelResults]) -> list[SeedResults]:
 def check_same_rows(
     results: list[SeedResults], users: np.ndarray, targets: np.ndarray, n_items: int
 ) -> None:
-    """Raise InputError if results were measured on other rows than those of the test part.
+    """Raise InputError if results do not belong to the current test part.
 
     Args:
         results: the results to compare.
-        users: shape (rows,), external id of the user of each row of the test part.
-        targets: shape (rows,), external ids of their targets.
+        users: shape (rows,), external user id of each test row.
+        targets: shape (rows,), external item id of the target of each test row.
         n_items: size of the catalogue.
 
     Raises:
-        InputError: naming the models that were measured on other rows.
+        InputError: if the rows differ. The message names the models.
     """
     expected = {"test_rows": len(users), "items": n_items}
     check_measured_on({result.label: result.results for result in results}, expected)
@@ -123,42 +122,42 @@ def check_same_rows(
     ]
     if outdated:
         raise InputError(
-            f"{', '.join(outdated)}: measured on other users or targets than those of the current "
-            "test part.\nRun the pipelines of these models again, or remove their results."
+            f"{', '.join(outdated)}: measured on other users or targets than the current test "
+            "part.\nRun the pipelines of these models again, or remove their results."
         )
 
 
 def compare_results(
     results: list[SeedResults], users: np.ndarray, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Compare models over users, each by the mean over its seeds.
+    """Compare models by the mean over their seeds, with intervals and tests over users.
 
     Args:
-        results: results of every model and seed, on the same rows.
+        results: results of all models and seeds, on the same rows.
         users: shape (rows,), user of each row.
         resamples: number of bootstrap samples.
         seed: seed of the bootstrap.
 
     Returns:
-        ``models``, in order of NDCG@10 with seen items filtered, the best first. Each has its
-        ``seeds`` (empty for a model without randomness), ``seconds_training`` (mean) and
-        ``n_parameters``. For ``filtered`` and ``unfiltered`` it has, for each of
-        :data:`ROW_METRICS` and :data:`LIST_METRICS`, the ``mean`` over seeds, the standard
-        deviation ``sd`` over seeds (None for one seed) and the values ``by_seed``; for each of
-        :data:`ROW_METRICS` also ``ci95``, the 95% interval of the mean over users. ``cold`` has
-        the same of :data:`COMPARED_METRICS` for the rows with a cold target; None without such
-        rows.
+        ``models``: the results by model, in order of NDCG@10 with seen items filtered, the best
+        first. Each model has ``seeds`` (empty for a model without randomness),
+        ``seconds_training`` (mean) and ``n_parameters``. ``filtered`` and ``unfiltered`` hold, for
+        each of :data:`ROW_METRICS` and :data:`LIST_METRICS`, the ``mean`` over seeds, the standard
+        deviation ``sd`` over seeds (None for one seed) and the values ``by_seed``. Each of
+        :data:`ROW_METRICS` also has ``ci95``, the 95% interval of the mean over users. ``cold``
+        holds the same for :data:`COMPARED_METRICS` on the rows with a cold target, or is None if
+        there are no such rows.
 
-        ``cold_rows``: the number of rows with a cold target.
+        ``cold_rows``: number of rows with a cold target.
 
-        ``differences``, for every pair of models, the better one (in the same order) first. For
-        both filter modes and each of :data:`COMPARED_METRICS`: the ``difference`` of the means,
-        its ``ci95``, the two-sided bootstrap ``p``, ``p_holm`` (corrected for the number of
-        pairs), and ``real``, whether ``p_holm`` is below :data:`SIGNIFICANCE_LEVEL`.
+        ``differences``: one entry per pair of models, the better model first. For both filter
+        modes and each of :data:`COMPARED_METRICS` it has the ``difference`` of the means, its
+        ``ci95``, the two-sided bootstrap p-value ``p``, ``p_holm`` (corrected for the number of
+        pairs), and ``real``: whether the difference is significant (``p_holm`` is below
+        :data:`SIGNIFICANCE_LEVEL`).
 
     Raises:
-        InputError: if there are too few bootstrap samples for a significant difference among so
-            many pairs.
+        InputError: if the number of bootstrap samples is too small for the number of pairs.
     """
     by_model: dict[str, list[SeedResults]] = {}
     for result in results:
@@ -187,12 +186,12 @@ def compare_results(
 
 
 def _compute_seed_metrics(result: SeedResults, filter_mode: str) -> dict[str, np.ndarray]:
-    """Compute the metrics of each test row, in order of the rows."""
+    """Return the metrics of each test row, in order of the rows."""
     return compute_row_metrics(result.ranks[f"rank_{filter_mode}"].to_numpy(float))
 
 
 def _average_over_seeds(seeds: list[SeedResults], filter_mode: str) -> dict[str, np.ndarray]:
-    """Compute each row's mean over seeds of each of the row metrics."""
+    """Return the mean over seeds of each row metric, for each row."""
     by_seed = [_compute_seed_metrics(result, filter_mode) for result in seeds]
     return {
         metric: np.mean([metrics[metric] for metrics in by_seed], axis=0) for metric in ROW_METRICS
@@ -200,12 +199,12 @@ def _average_over_seeds(seeds: list[SeedResults], filter_mode: str) -> dict[str,
 
 
 def _check_resamples(resamples: int, n_pairs: int) -> None:
-    # The smallest p-value of a bootstrap is 2 / (resamples + 1); Holm multiplies it by the pairs.
+    # The smallest p-value is 2 / (resamples + 1). Holm's method multiplies it by n_pairs.
     needed = int(2 * n_pairs / SIGNIFICANCE_LEVEL)
     if resamples < needed:
         raise InputError(
-            f"comparison.bootstrap_resamples: {resamples:,} samples are too few to find a "
-            f"significant difference among {n_pairs:,} pairs of models.\n"
+            f"comparison.bootstrap_resamples is too small, got {resamples:,}: no difference among "
+            f"{n_pairs:,} pairs of models can be significant.\n"
             f"Set it to {needed:,} or more."
         )
 
@@ -213,8 +212,8 @@ def _check_resamples(resamples: int, n_pairs: int) -> None:
 def _summarise_model(model: str, seeds: list[SeedResults], samples: _Columns) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "seeds": [result.seed for result in seeds if result.is_trained],
-        "seconds_training": _average_training_fact(seeds, "seconds_training"),
-        "n_parameters": int(_average_training_fact(seeds, "n_parameters") or 0),
+        "seconds_training": _average_training_value(seeds, "seconds_training"),
+        "n_parameters": int(_average_training_value(seeds, "n_parameters") or 0),
     }
     for filter_mode in FILTER_MODES:
         summary[filter_mode] = {
@@ -239,9 +238,9 @@ def _summarise_seeds(by_seed: dict[str, float]) -> dict[str, Any]:
     return {"mean": float(np.mean(values)), "sd": sd, "by_seed": by_seed}
 
 
-def _average_training_fact(seeds: list[SeedResults], name: str) -> float | None:
-    facts = [result.results.training for result in seeds]
-    values = [training[name] for training in facts if training is not None]
+def _average_training_value(seeds: list[SeedResults], name: str) -> float | None:
+    trainings = [result.results.training for result in seeds]
+    values = [training[name] for training in trainings if training is not None]
     return float(np.mean(values)) if values else None
 
 
@@ -275,18 +274,18 @@ def _measure_rows(
     resamples: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Measure models on a selection of the rows.
+    """Return metrics of all models on selected rows.
 
     Args:
-        by_model: results of every seed, by model.
+        by_model: results of all seeds by model.
         users: shape (rows,), user of each row.
         is_selected: shape (rows,), bool.
         resamples: number of bootstrap samples.
         seed: seed of the bootstrap.
 
     Returns:
-        The mean, deviation and interval of each of :data:`COMPARED_METRICS`, by model and filter
-        mode.
+        The mean, standard deviation and interval of each of :data:`COMPARED_METRICS`, by model and
+        filter mode.
     """
     by_seed = {
         (model, filter_mode, metric): {

@@ -1,4 +1,4 @@
-"""The evaluation of one model: on the test part, and on validation rows for model selection."""
+"""Evaluation of a model on the test part, and on validation rows for model selection."""
 
 from typing import Any
 
@@ -28,16 +28,16 @@ def evaluate_scorer(
     training: dict[str, Any] | None = None,
     training_log: pd.DataFrame | None = None,
 ) -> ModelResults:
-    """Rank the full catalogue for every test row and compute the metrics of a model.
+    """Return the results of a model: rankings of the full catalogue for all test rows, and metrics.
 
     Args:
         scorer: the model.
-        splits: the test part is measured; a sample of the validation part gives
-            ``validation_ndcg@10``, by which models are selected.
+        splits: the splits. The metrics are computed on the test part. ``validation_ndcg@10``, the
+            criterion of model selection, is computed on a sample of the validation part.
         item_ids: shape (items + 1,), external ids by item index.
-        options: sizes of batches and lists, and the bootstrap.
-        training: facts of the training to keep with the results.
-        training_log: the training log to keep with the results.
+        options: the batch size, the length of recommendation lists, and the bootstrap settings.
+        training: training metadata to store with the results.
+        training_log: training log to store with the results.
     """
     rankings = rank_catalogue(scorer, splits.test, options.top_k, options.batch_size)
     ranks = build_ranks_table(rankings, splits.test, item_ids, splits.training_counts)
@@ -55,7 +55,7 @@ def evaluate_scorer(
 
 
 def describe_test_part(splits: Splits, item_ids: np.ndarray) -> dict[str, Any]:
-    """Describe the data that models are measured on, to detect results on other data.
+    """Return a description of the test part, to detect results on other data.
 
     Args:
         splits: the splits.
@@ -73,7 +73,7 @@ def describe_test_part(splits: Splits, item_ids: np.ndarray) -> dict[str, Any]:
 
 
 def list_test_rows(splits: Splits, item_ids: np.ndarray) -> pd.DataFrame:
-    """List the test rows: ``row, user_id, item_id`` (the target) and ``n_seen``.
+    """Return a table of the test rows: ``row, user_id, item_id`` (the target) and ``n_seen``.
 
     Args:
         splits: the splits.
@@ -93,12 +93,12 @@ def list_test_rows(splits: Splits, item_ids: np.ndarray) -> pd.DataFrame:
 def compute_validation_ndcg(
     scorer: Scorer, validation: Windows, options: EvaluationOptions
 ) -> float | None:
-    """Compute NDCG@10 on validation rows, with seen items filtered.
+    """Return NDCG@10 on validation rows, with seen items filtered.
 
     Args:
         scorer: the model.
-        validation: the validation part. At most ``options.validation_rows`` rows of it are drawn
-            with ``options.seed``, the same rows for every model.
+        validation: the validation part. If it has more than ``options.validation_rows`` rows, a
+            sample is drawn with ``options.seed``. The sample is the same for all models.
         options: the number of rows, the seed and the batch size.
 
     Returns:

@@ -13,22 +13,21 @@ INTERVAL_METRICS = ("hr@10", "ndcg@10")
 SLICE_METRICS = ("hr@10", "ndcg@10")
 
 FILTER_MODES = ("filtered", "unfiltered")
-"""How items that the user bought before are treated: removed from the ranking, or ranked too."""
+"""Whether items that the user bought before are removed from the ranking."""
 
-# Smallest value of each slice; the last slice has no upper bound.
+# Lower bound of each slice. The last slice has no upper bound.
 HISTORY_EDGES = (0, 1, 3, 6, 11, 21)
 POPULARITY_EDGES = (0, 1, 5, 10, 20, 50)
 
 
 def compute_target_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Compute the rank of each row's target among all items; tied items share their mean rank.
+    """Return the rank of the target of each row among all items. Tied items get their mean rank.
 
-    A scorer that gives every item the same score therefore ranks the target in the middle of the
-    catalogue, not first.
+    Therefore, if all scores are equal, the rank of the target is the middle of the catalogue.
 
     Args:
-        scores: shape (rows, items + 1), float; column 0 (padding) is not ranked. A score of
-            ``-inf`` ranks last.
+        scores: shape (rows, items + 1), float. Column 0 (padding) is not ranked. Items with the
+            score ``-inf`` are ranked last.
         targets: shape (rows,), int, item indices from 1.
 
     Returns:
@@ -47,11 +46,11 @@ def compute_target_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def compute_row_metrics(ranks: np.ndarray) -> dict[str, np.ndarray]:
-    """Compute the metrics of each row from the rank of its target.
+    """Return the metrics of each row, computed from the rank of its target.
 
-    With one relevant item, HR@k is 1 if the rank is at most k, NDCG@k is ``1 / log2(rank + 1)``
-    and MRR@k is ``1 / rank``; all are 0 beyond rank k (Järvelin and Kekäläinen 2002, with a single
-    relevant item, so that the ideal gain is 1).
+    If the rank is at most k, HR@k is 1, NDCG@k is ``1 / log2(rank + 1)`` and MRR@k is
+    ``1 / rank``. Otherwise all are 0. NDCG follows Järvelin and Kekäläinen (2002). A row has a
+    single relevant item, so the ideal gain is 1.
 
     Args:
         ranks: shape (rows,), float, from 1.
@@ -73,7 +72,7 @@ def compute_row_metrics(ranks: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def compute_catalogue_coverage(recommendations: pd.DataFrame, n_items: int, k: int) -> float:
-    """Compute the share of the catalogue that is recommended to at least one user.
+    """Return the share of the catalogue that is recommended to at least one user.
 
     Args:
         recommendations: columns ``rank`` (from 1) and ``item_id``.
@@ -84,10 +83,10 @@ def compute_catalogue_coverage(recommendations: pd.DataFrame, n_items: int, k: i
 
 
 def compute_novelty(recommendations: pd.DataFrame, training_counts: pd.Series, k: int) -> float:
-    """Compute the mean self-information of the recommended items, in bits (Zhou et al. 2010).
+    """Return the mean self-information of the recommended items, in bits (Zhou et al. 2010).
 
-    The self-information is ``-log2`` of the item's share of the training interactions. One is
-    added to every item's count, so that a cold item has a finite value.
+    The self-information of an item is ``-log2`` of its share of the training interactions. One is
+    added to the count of each item, so that the value of a cold item is finite.
 
     Args:
         recommendations: columns ``rank`` (from 1) and ``item_id``.
@@ -107,12 +106,12 @@ def compute_novelty(recommendations: pd.DataFrame, training_counts: pd.Series, k
 def count_shared_items(
     first: pd.DataFrame, second: pd.DataFrame, n_rows: int, k: int
 ) -> np.ndarray:
-    """Count the items that two models both recommend to each row, in any order.
+    """Return the number of items that two models both recommend, for each row.
 
     Args:
         first: recommendations of one model: ``row, rank, item_id``, each item once per row.
-        second: recommendations of another model, likewise.
-        n_rows: number of rows, which are numbered from 0.
+        second: recommendations of the other model, with the same columns.
+        n_rows: number of rows. Rows are numbered from 0.
         k: number of recommendations per row that count.
 
     Returns:
@@ -146,20 +145,20 @@ def measure_slices(
     seed: int,
     zero: str = "0",
 ) -> list[dict[str, Any]]:
-    """Compute metrics for slices of the rows, such as rows with histories of similar length.
+    """Return metrics for slices of the rows, such as rows with histories of similar length.
 
     Args:
         values: shape (rows,), int, from 0: the values that define the slices.
         edges: smallest value of each slice, ascending from 0; the last slice has no upper bound.
-        per_row: output of :func:`compute_row_metrics`.
+        per_row: the result of :func:`compute_row_metrics`.
         users: shape (rows,), user of each row.
         resamples: number of bootstrap samples for the intervals.
         seed: seed of the bootstrap.
         zero: label of the slice of the value 0.
 
     Returns:
-        ``label``, ``rows`` (count), ``hr@10``, ``ndcg@10`` and the 95% interval ``hr@10_ci95`` of
-        each slice that has rows.
+        One dictionary per slice with rows: ``label``, ``rows`` (count), ``hr@10``, ``ndcg@10`` and
+        ``hr@10_ci95``, the 95% interval of HR@10.
     """
     row_users = np.asarray(users)
     slice_numbers = np.searchsorted(edges, values, side="right") - 1
@@ -188,16 +187,16 @@ def _format_slice(edges: Sequence[int], number: int, zero: str) -> str:
 def compute_bootstrap_interval(
     values: np.ndarray, users: Sequence[str] | np.ndarray, resamples: int, seed: int
 ) -> list[float]:
-    """Compute the 95% percentile interval of a mean over rows by resampling users.
+    """Return the 95% percentile bootstrap interval of a mean over rows. Users are resampled.
 
     Args:
         values: shape (rows,), float.
-        users: shape (rows,), user of each row; a drawn user brings all their rows.
+        users: shape (rows,), user of each row. All rows of a drawn user are in the sample.
         resamples: number of bootstrap samples.
         seed: seed of the resampling.
 
     Returns:
-        ``[low, high]``; both are the mean if there is only one user.
+        ``[low, high]``. Both are the mean if there is only one user.
     """
     _, codes = np.unique(np.asarray(users), return_inverse=True)
     counts = np.bincount(codes).astype(np.float64)
@@ -225,12 +224,13 @@ def compute_ranking_metrics(
     resamples: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Compute all metrics of one model for one filter mode.
+    """Return all metrics of a model for one filter mode.
 
     Args:
         ranks: shape (rows,), float, rank of each row's target.
-        rows: facts of each row: ``user_id``, ``n_seen`` (interactions before the target) and
-            ``target_count`` (number of times the target occurs in the training part).
+        rows: a table with one line per row and the columns ``user_id``, ``n_seen`` (interactions
+            before the target) and ``target_count`` (number of times the target occurs in the
+            training part).
         recommendations: the recommended items, columns ``rank`` (from 1) and ``item_id``.
         training_counts: number of times each item of the catalogue occurs in the training part,
             by ``item_id``.
@@ -238,9 +238,9 @@ def compute_ranking_metrics(
         seed: seed of the bootstrap.
 
     Returns:
-        The mean of each metric of :func:`compute_row_metrics`, ``coverage@10``, ``novelty@10``,
-        the 95% intervals ``hr@10_ci95`` and ``ndcg@10_ci95``, and the slices
-        ``by_history_length`` and ``by_target_popularity`` as :func:`measure_slices` returns them.
+        The mean of each metric of :func:`compute_row_metrics`; ``coverage@10`` and ``novelty@10``;
+        the 95% intervals ``hr@10_ci95`` and ``ndcg@10_ci95``; and ``by_history_length`` and
+        ``by_target_popularity``, each the result of :func:`measure_slices`.
     """
     per_row = compute_row_metrics(ranks)
     users = rows["user_id"].to_numpy()

@@ -1,4 +1,4 @@
-"""Ranking of the full catalogue for any number of rows, one batch at a time."""
+"""Ranking of the full catalogue for any number of rows, in batches."""
 
 import math
 from collections import deque
@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ranking:
-    """The rankings of a model for the test rows, with seen items either filtered or not.
+    """The rankings of a model for the test rows, for one filter mode.
 
     Attributes:
-        ranks: shape (rows,), float64, the rank of each row's target.
-        items: shape (rows, k), int64, the recommended item indices in order, filled up with 0.
-        scores: shape (rows, k), float32, their scores, filled up with ``-inf``.
+        ranks: shape (rows,), float64, the rank of the target of each row.
+        items: shape (rows, k), int64, the recommended item indices in order, padded with 0.
+        scores: shape (rows, k), float32, the scores of ``items``, padded with ``-inf``.
     """
 
     ranks: np.ndarray
@@ -34,17 +34,17 @@ class Ranking:
 
 
 def rank_catalogue(scorer: Scorer, windows: Windows, k: int, batch_size: int) -> dict[str, Ranking]:
-    """Rank the full catalogue for each row, with seen items filtered and unfiltered.
+    """Return the rankings of the full catalogue for each row, filtered and unfiltered.
 
-    If they are filtered, all items that the user bought before the target are put last, in the
-    ranks and in the recommendations. A target that was bought before is then a miss.
+    ``filtered`` ranks all items that the user bought before the target last, and does not recommend
+    them. A target that the user bought before is then a miss.
 
     Args:
         scorer: the model.
         windows: the rows.
         k: number of recommendations per row.
-        batch_size: number of rows that are scored at the same time. The memory is proportional to
-            it, times the number of items.
+        batch_size: number of rows that are scored at a time. The memory use is proportional to
+            ``batch_size`` times the number of items.
 
     Returns:
         One :class:`Ranking` per filter mode: ``filtered`` and ``unfiltered``.
@@ -52,7 +52,7 @@ def rank_catalogue(scorer: Scorer, windows: Windows, k: int, batch_size: int) ->
 
     def rank(batch: Windows) -> dict[str, Ranking]:
         seen = batch.list_seen_pairs()
-        # One search serves both modes: k items remain when all seen items are left out.
+        # One search serves both modes: at least k items remain after the seen items are removed.
         most_seen = int(np.bincount(seen[0], minlength=1).max())
         scores, items, item_scores = scorer.rank(batch, k + most_seen)
         best = fill_top_k(items, item_scores, k)
@@ -81,18 +81,18 @@ def map_batches(
     description: str,
     max_parallel_batches: int = PARALLEL_BATCHES,
 ) -> Iterator[T]:
-    """Process rows in batches, with a progress bar.
+    """Process rows in parallel batches, with a progress bar.
 
-    Much of a model's work uses a single core. Several smaller batches, together of the size that
-    is asked for, are therefore processed in threads. Results come in the order of the rows. Only a
-    few are computed ahead of the caller, because they are held in memory.
+    A model uses a single core for much of its work. Therefore each batch is split, and several
+    smaller batches are processed in parallel threads. Results are in the order of the rows. Only a
+    few results are computed in advance, to limit the memory.
 
     Args:
-        process: called with each batch, from several threads.
+        process: function that is called with each batch, from several threads.
         rows: the rows.
-        batch_size: number of rows that are processed at the same time; bounds the memory.
+        batch_size: total number of rows that are processed at a time. It limits the memory.
         description: label of the progress bar.
-        max_parallel_batches: number of batches that are processed at the same time.
+        max_parallel_batches: number of batches that are processed in parallel.
 
     Yields:
         The result of ``process`` for each batch.
@@ -102,7 +102,10 @@ def map_batches(
     threads = ThreadPoolExecutor(max_parallel_batches)
     n_batches = math.ceil(len(rows) / size)
     try:
-        with tqdm(total=n_batches, desc=description, unit="batch", mininterval=1) as bar:
+        # disable=None: no bar if stderr is not a terminal.
+        with tqdm(
+            total=n_batches, desc=description, unit="batch", mininterval=1, disable=None
+        ) as bar:
             for n_submitted, batch in enumerate(rows.iter_batches(size)):
                 pending.append(threads.submit(process, batch))
                 if n_submitted >= max_parallel_batches:
@@ -122,18 +125,18 @@ def recommend_items(
     filter_seen: bool,
     allowed: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the best items for each row.
+    """Return the best items for each row.
 
     Args:
         scorer: the model.
-        windows: the rows. All of them are scored at the same time.
+        windows: the rows. All of them are scored in one batch.
         k: number of items per row.
-        filter_seen: whether the items that the user bought before are left out.
-        allowed: shape (items + 1,), bool: the items that may be recommended. None allows all.
+        filter_seen: whether items that the user bought before are removed.
+        allowed: shape (items + 1,), bool: the items that may be recommended. None allows all items.
 
     Returns:
-        Item indices in order, shape (rows, k), int64, filled up with 0; and their scores, the same
-        shape, float32, filled up with ``-inf``.
+        Item indices in order, shape (rows, k), int64, padded with 0; and their scores, the same
+        shape, float32, padded with ``-inf``.
     """
     scores = scorer.score(windows)
     if filter_seen:
@@ -150,12 +153,12 @@ def _select_unseen(
     n_columns: int,
     k: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Select the first ``k`` items of each list that the user has not seen.
+    """Return the first ``k`` items of each list that the user has not seen.
 
     Args:
-        items: item indices in order, shape (rows, any), filled up with 0.
+        items: item indices in order, shape (rows, any), padded with 0.
         scores: the same shape.
-        seen: pairs of (row, item index), as :meth:`Windows.list_seen_pairs` returns them.
+        seen: row numbers and item indices, the result of :meth:`Windows.list_seen_pairs`.
         n_columns: number of items + 1.
         k: number of items per row.
 

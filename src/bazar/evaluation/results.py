@@ -1,4 +1,4 @@
-"""The results of one model on the test part: ranks, recommendations and metrics."""
+"""Results of a model on the test part: ranks, recommendations and metrics."""
 
 import hashlib
 from collections.abc import Mapping
@@ -29,20 +29,19 @@ class ModelResults:
     """The results of one model on the test part, for one training seed.
 
     Attributes:
-        metrics: the metrics, content of ``<model>_metrics.json``: ``filtered`` and ``unfiltered``,
-            each as :func:`bazar.evaluation.metrics.compute_ranking_metrics` returns them;
-            ``measured_on``, the data that the model was measured on: ``test_rows`` and ``items``
-            (counts) and ``rows_fingerprint`` (:func:`fingerprint_rows`); and
-            ``validation_ndcg@10``, by which models are selected.
-        ranks: one row per test row, in order: the rank of its target, with the columns of
-            :func:`build_ranks_table`.
+        metrics: the content of ``<model>_metrics.json``. ``filtered`` and ``unfiltered`` are
+            results of :func:`bazar.evaluation.metrics.compute_ranking_metrics`. ``measured_on``
+            describes the test data: ``test_rows`` and ``items`` (counts) and ``rows_fingerprint``
+            (:func:`fingerprint_rows`). ``validation_ndcg@10`` is the criterion of model selection.
+        ranks: the ranks of the targets, with the columns of :func:`build_ranks_table`, one row per
+            test row, in order.
         recommendations: the recommended items of each test row, with the columns of
             :func:`build_recommendations_table`.
-        training: facts of the training, content of ``<model>_training.json``, among them
-            ``seconds_training`` and ``n_parameters``; None for a baseline, which trains nothing
-            and has no randomness.
-        training_log: one row per epoch with the loss and the validation metrics of a network;
-            None for models that train no network.
+        training: training metadata, the content of ``<model>_training.json``. It includes
+            ``seconds_training`` and ``n_parameters``. None for a baseline, which is not trained and
+            has no randomness.
+        training_log: the loss and the validation metrics of a network, one row per epoch. None for
+            models that train no network.
     """
 
     metrics: dict[str, Any]
@@ -58,7 +57,7 @@ def build_ranks_table(
     item_ids: np.ndarray,
     training_counts: np.ndarray,
 ) -> pd.DataFrame:
-    """Build the table of target ranks, one row per test row.
+    """Return the table of target ranks, one row per test row.
 
     Args:
         rankings: output of :func:`bazar.evaluation.ranking.rank_catalogue`.
@@ -88,7 +87,7 @@ def build_ranks_table(
 def build_recommendations_table(
     rankings: dict[str, "Ranking"], windows: Windows, item_ids: np.ndarray
 ) -> pd.DataFrame:
-    """Build the table of recommendations, one row per test row and recommended item.
+    """Return the table of recommendations, one row per test row and recommended item.
 
     Args:
         rankings: output of :func:`bazar.evaluation.ranking.rank_catalogue`.
@@ -125,19 +124,19 @@ def compute_model_metrics(
     bootstrap_resamples: int,
     seed: int,
 ) -> dict[str, dict[str, Any]]:
-    """Compute all metrics of one model, with seen items filtered and unfiltered.
+    """Return all metrics of a model for both filter modes.
 
     Args:
-        ranks: output of :func:`build_ranks_table`.
-        recommendations: output of :func:`build_recommendations_table`.
+        ranks: the result of :func:`build_ranks_table`.
+        recommendations: the result of :func:`build_recommendations_table`.
         training_counts: number of times each item of the catalogue occurs in the training part,
             by ``item_id``.
         bootstrap_resamples: number of bootstrap samples for the 95% intervals.
         seed: seed of the bootstrap.
 
     Returns:
-        ``filtered`` and ``unfiltered``, each as
-        :func:`bazar.evaluation.metrics.compute_ranking_metrics` returns it.
+        ``filtered`` and ``unfiltered``, each the result of
+        :func:`bazar.evaluation.metrics.compute_ranking_metrics`.
     """
     return {
         filter_mode: compute_ranking_metrics(
@@ -153,7 +152,7 @@ def compute_model_metrics(
 
 
 def fingerprint_rows(rows: pd.DataFrame) -> str:
-    """Compute a fingerprint of test rows from their users, targets and numbers of seen items.
+    """Return a fingerprint of test rows: a hash of users, targets and numbers of seen items.
 
     Args:
         rows: columns ``user_id, item_id, n_seen``, in order of the rows.
@@ -161,7 +160,7 @@ def fingerprint_rows(rows: pd.DataFrame) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    # Tables read from a file have another string type; the fingerprint must not depend on it.
+    # Tables that are read from a file have another string type. The fingerprint must not change.
     plain = rows.astype({"user_id": object, "item_id": object, "n_seen": "int64"})
     hashes = pd.util.hash_pandas_object(plain[["user_id", "item_id", "n_seen"]], index=False)
     return hashlib.sha256(hashes.to_numpy().tobytes()).hexdigest()[:16]
@@ -173,11 +172,11 @@ def check_measured_on(results: Mapping[str, ModelResults], expected: Mapping[str
     Args:
         results: results by the name of the model, or by a path that ends with the name, such as
             ``seed_42/classifier``.
-        expected: the current data, such as ``test_rows``, ``items`` and ``rows_fingerprint``;
-            every key must be equal in the ``measured_on`` of each model's metrics.
+        expected: description of the current data, such as ``test_rows``, ``items`` and
+            ``rows_fingerprint``. Each value must be equal in ``measured_on`` of the metrics.
 
     Raises:
-        InputError: if some were; the message names the models and the pipelines to run again.
+        InputError: if a value differs. The message names the models and the pipelines to run.
     """
     _, outdated = select_current(results, expected)
     if outdated:
@@ -195,15 +194,15 @@ def check_measured_on(results: Mapping[str, ModelResults], expected: Mapping[str
 def select_current(
     results: Mapping[str, ModelResults], expected: Mapping[str, Any]
 ) -> tuple[dict[str, ModelResults], list[str]]:
-    """Separate the results on the current test part from results on other data.
+    """Return the results on the current test part, and the names of results on other data.
 
     Args:
         results: results by name.
-        expected: the current data, as for :func:`check_measured_on`.
+        expected: description of the current data, as in :func:`check_measured_on`.
 
     Returns:
-        The results that were measured on the expected data, and the names of the others, both in
-        the order of ``results``.
+        The results on the current data, and the names of all other results, both in the order of
+        ``results``.
     """
     current = {
         name: result for name, result in results.items() if _is_measured_on(result, expected)

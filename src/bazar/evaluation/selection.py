@@ -1,4 +1,4 @@
-"""The selection of the models that recommend, by their quality on the validation part."""
+"""Selection of the models that recommend, by their validation NDCG@10."""
 
 from collections.abc import Mapping
 
@@ -14,19 +14,19 @@ TRAINED = ("classifier", "regressor", "blend")
 def select_recommending_models(
     results: Mapping[str, ModelResults], options: RecommendationOptions
 ) -> list[str]:
-    """Select the models that recommend, the default first.
+    """Return the models that recommend. The first is the default.
 
     Args:
         results: results by the name of the model.
         options: ``models`` lists the models, or is ``auto``.
 
     Returns:
-        The listed models, or with ``auto`` the trained models and the best baseline, in the order
-        of their validation NDCG@10. Models that cannot recommend, such as the reproduced networks,
-        are left out.
+        The models of the list. With ``auto``, the trained models and the best baseline, the highest
+        validation NDCG@10 first. ``auto`` excludes models that cannot recommend, such as the
+        networks of the reproduction.
 
     Raises:
-        InputError: if ``auto`` finds no results.
+        InputError: if ``models`` is ``auto`` and there are no results.
     """
     if options.models != "auto":
         return list(options.models)

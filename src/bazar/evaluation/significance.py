@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-# Number of users drawn in one step; bounds the memory.
+# Maximum number of users that are drawn in one step. It limits the memory.
 _DRAWS_PER_STEP = 4_000_000
 _ROUNDING_ERROR = 1e-12
 
@@ -12,11 +12,11 @@ _ROUNDING_ERROR = 1e-12
 def run_paired_bootstrap(
     values: np.ndarray, users: np.ndarray, resamples: int, seed: int
 ) -> np.ndarray:
-    """Compute means over the rows of resampled users; every column gets the same users.
+    """Return bootstrap means over the rows of resampled users. All columns use the same users.
 
     Args:
         values: shape (rows, columns), float.
-        users: shape (rows,), user of each row; a drawn user brings all their rows.
+        users: shape (rows,), user of each row. All rows of a drawn user are in the sample.
         resamples: number of bootstrap samples.
         seed: seed of the resampling.
 
@@ -32,7 +32,7 @@ def run_paired_bootstrap(
     means = []
     for start in range(0, resamples, samples_per_step):
         n = min(samples_per_step, resamples - start)
-        # Count how often each user was drawn: the sums of a sample are then a matrix product.
+        # Count how often each user was drawn. A matrix product then gives the sums of each sample.
         drawn = rng.integers(0, n_users, (n, n_users)) + np.arange(n)[:, None] * n_users
         n_drawn = np.bincount(drawn.ravel(), minlength=n * n_users).reshape(n, n_users)
         totals = n_drawn.astype(np.float64) @ sums
@@ -41,14 +41,14 @@ def run_paired_bootstrap(
 
 
 def apply_holm_correction(p_values: np.ndarray) -> np.ndarray:
-    """Correct p-values for the number of tests (Holm 1979).
+    """Return p-values that are corrected for the number of tests (Holm 1979).
 
     Args:
         p_values: shape (tests,), float.
 
     Returns:
-        Corrected p-values, the same shape: one is below a level exactly if Holm's step-down
-        procedure rejects its hypothesis at that level.
+        Corrected p-values, the same shape. A corrected p-value is below a level if and only if
+        Holm's step-down procedure rejects its hypothesis at that level.
     """
     order = np.argsort(p_values, kind="stable")
     n_remaining = np.arange(len(p_values), 0, -1)
@@ -59,12 +59,12 @@ def apply_holm_correction(p_values: np.ndarray) -> np.ndarray:
 
 
 def compute_interval(samples: np.ndarray) -> list[float]:
-    """Compute the 95% percentile interval of bootstrap samples, shape (resamples,)."""
+    """Return the 95% percentile interval of bootstrap samples, shape (resamples,)."""
     return [float(end) for end in np.quantile(samples, (0.025, 0.975))]
 
 
 def summarise_difference(per_row: np.ndarray, samples: np.ndarray) -> dict[str, Any]:
-    """Compute a difference of two models, its interval and its p-value.
+    """Return the difference of two models, its interval and its p-value.
 
     Args:
         per_row: shape (rows,), difference of each row.
@@ -73,9 +73,9 @@ def summarise_difference(per_row: np.ndarray, samples: np.ndarray) -> dict[str, 
     Returns:
         ``difference`` (the mean over rows), ``ci95`` (95% interval) and ``p`` (two-sided).
     """
-    # Two equal models differ by rounding errors only.
+    # Two equal models differ only by rounding errors.
     samples = np.where(np.abs(samples) < _ROUNDING_ERROR, 0.0, samples)
-    # The observed sample counts as one of the samples, so that p is never 0 (Davison and Hinkley
+    # The observed sample counts as a bootstrap sample, so that p is never 0 (Davison and Hinkley
     # 1997, section 4.2).
     beyond = min(np.count_nonzero(samples <= 0), np.count_nonzero(samples >= 0))
     p = min(1.0, float(2 * (1 + beyond) / (1 + len(samples))))

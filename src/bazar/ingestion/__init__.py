@@ -1,1 +1,1 @@
-"""From raw files to typed tables: each row is accepted, or rejected with a reason."""
+"""Read raw files into typed tables. Each row is accepted, or rejected with a reason."""

@@ -15,7 +15,7 @@ _UNKNOWN = "unknown"
 
 
 def join_attribute_texts(raw: str | None) -> str | None:
-    """Combine the attributes of a product.
+    """Return the attributes of a product as one text.
 
     Args:
         raw: a text, or a list of texts, nested or not, in JSON or Python notation.
@@ -35,12 +35,12 @@ def join_attribute_texts(raw: str | None) -> str | None:
 
 @ibis.udf.scalar.pyarrow
 def join_attributes(raw: str) -> str:
-    """Join attributes on any backend; see :func:`join_attribute_texts`. None becomes empty."""
+    """Join attributes on any backend; see :func:`join_attribute_texts`. Null becomes ``""``."""
     return _join_distinct(raw)
 
 
 def _join_distinct(raw):  # type: ignore[no-untyped-def]
-    """Join each distinct value once, because many products have the same attributes."""
+    """Return the joined attributes. Each distinct value is joined once, because many repeat."""
     if not isinstance(raw, pa.Array | pa.ChunkedArray):
         # Spark passes one text at a time, and NaN for null.
         return join_attribute_texts(raw if isinstance(raw, str) else None) or ""

@@ -1,4 +1,4 @@
-"""Download and check the original files of a data set. Existing files are never overwritten."""
+"""Download and verify the original files of a data set. Existing files are never overwritten."""
 
 import logging
 import os
@@ -30,20 +30,20 @@ _TIMEOUT = (15, 60)
 _CHUNK_BYTES = 1 << 20
 _GZIP = b"\x1f\x8b"
 _RETRY_STATUS = {408, 429}
-"""Client errors that another attempt may not have: timeout and too many requests."""
+"""Client errors that are retried: request timeout and too many requests."""
 
 
 class Download(Options):
-    """An original file: its source, and the name that it is saved as."""
+    """An original file: its name in ``raw_dir`` and its source."""
 
     file: str = Field(pattern=r"^[^/\\\s.][^/\\]*$")
     """Name of the file in ``raw_dir``."""
     url: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")
-    """Address of the file. It must not contain a password, because addresses are printed."""
+    """URL of the file. It must not contain a password, because URLs are printed."""
     kaggle: str | None = Field(default=None, pattern=r"^[\w-]+/[\w-]+$")
-    """The Kaggle data set that contains the file under the same name: owner/dataset."""
+    """Kaggle data set that contains a file of the same name: owner/dataset."""
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    """Checksum of the file. null: it is not checked."""
+    """Checksum of the file. null: the file is not verified."""
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:
@@ -54,7 +54,7 @@ class Download(Options):
 
     @property
     def source(self) -> str:
-        """Address of the file, or of its page on Kaggle."""
+        """URL of the file, or of its page on Kaggle."""
         return self.url or f"https://www.kaggle.com/datasets/{self.kaggle}"
 
 
@@ -76,7 +76,7 @@ class Downloads(Options):
 
 @dataclass
 class DownloadResult:
-    """Which files of a data set were downloaded, and which could not be."""
+    """Result of :func:`download_all`: the downloaded files, the kept files and the problems."""
 
     folder: Path
     downloaded: list[Path] = field(default_factory=list)
@@ -87,24 +87,25 @@ class DownloadResult:
     """A message for each file that could not be downloaded: the reason, and what to do."""
 
     def summary(self) -> str:
-        """Return a text: the numbers of files, the folder, and the checksums that can be added."""
+        """Return the numbers of files, the folder, and the checksums to add, as text."""
         downloaded, kept = _format_count(self.downloaded), _format_count(self.kept)
         lines = [f"{downloaded} downloaded, {kept} kept, in {self.folder}"]
         if self.unchecked:
-            lines.append("Add these checksums to downloads.yml to have the files checked:")
+            lines.append("Add these checksums to downloads.yml, so that the files are verified:")
             lines += [f"  {name}\n    sha256: {found}" for name, found in self.unchecked.items()]
         return "\n".join(lines)
 
 
 def check_downloads(content: dict[str, Any], name: str) -> Downloads:
-    """Check the content of a ``downloads.yml``.
+    """Validate the content of a ``downloads.yml``.
 
     Args:
         content: the parsed file.
         name: name of the file, for error messages.
 
     Raises:
-        InputError: if a key is unknown or a value is invalid, with the expectation and the value.
+        InputError: if a key is unknown or a value is invalid. The message contains the expected
+            and the found value.
     """
     try:
         return Downloads.model_validate(content)
@@ -118,7 +119,7 @@ def download_all(downloads: Downloads, folder: Path) -> DownloadResult:
     """Download the files that are not in the folder yet.
 
     A file is moved into the folder in one step when it is complete and its checksum, if known, is
-    correct. If a file cannot be downloaded, the others still are.
+    correct. If one file fails, the other files are still downloaded.
 
     Args:
         downloads: the files.
@@ -141,7 +142,7 @@ def download_all(downloads: Downloads, folder: Path) -> DownloadResult:
                 result.unchecked[download.file] = pooch.file_hash(str(path))
         except (InputError, OSError) as problem:
             logger.warning(
-                "%s: could not be downloaded. The reason follows at the end", download.file
+                "%s: could not be downloaded. See the reason at the end", download.file
             )
             result.problems.append(_format_problem(problem, path))
     return result
@@ -155,8 +156,8 @@ def _check_kept(download: Download, path: Path) -> None:
     if problem := _find_problem(download, path):
         raise InputError(
             f"{path} already exists, but {problem}\n"
-            f"  It was not changed. To download it again, delete it and repeat the command\n"
-            f"  address: {download.source}"
+            f"  It was not changed. To download it again, delete it and repeat the command.\n"
+            f"  URL: {download.source}"
         )
     logger.info("%s: already exists, kept", download.file)
 
@@ -173,7 +174,7 @@ def _download(download: Download, path: Path) -> None:
         if problem := _find_problem(download, part):
             raise InputError(
                 f"{path.name}: the downloaded file {problem}\n"
-                f"  address: {download.source}\n"
+                f"  URL: {download.source}\n"
                 f"  Nothing was saved at {path}. If the source has changed, update downloads.yml."
             )
         with part.open("rb+") as file:
@@ -205,7 +206,7 @@ def _download_address(download: Download, url: str, part: Path, path: Path) -> N
             reason = _describe_failure(error, part)
     raise InputError(
         f"{path.name}: {reason} ({ATTEMPTS} attempts)\n"
-        f"  address: {url}\n"
+        f"  URL: {url}\n"
         f"  Repeat the command later, or download the file yourself and save it as {path}"
     )
 
@@ -219,12 +220,12 @@ def _check_response(response: requests.Response, url: str, part: Path, path: Pat
         response.close()
         raise InputError(
             f"{path.name}: the server responds {status} {response.reason}\n"
-            f"  address: {url}\n"
-            f"  If the file has moved, put its new address into downloads.yml, or download it\n"
+            f"  URL: {url}\n"
+            f"  If the file has moved, set its new URL in downloads.yml, or download it\n"
             f"  yourself and save it as {path}"
         )
     if path.suffix == ".gz":
-        # Some servers declare a stored gzip file as an encoding, and it would be decompressed.
+        # Some servers declare a gzip file as a content encoding. It would be decompressed.
         response.raw.headers.pop("Content-Encoding", None)
     header = response.headers.get("Content-Length")
     size = None if header is None else int(header)
@@ -236,7 +237,7 @@ def _check_response(response: requests.Response, url: str, part: Path, path: Pat
         raise InputError(
             f"{path.name} needs {_format_size(size)}, but the disk of {path.parent}\n"
             f"  has only {_format_size(free)} free. Free disk space, or set another folder with "
-            "--raw-dir"
+            "--raw-dir."
         )
 
 
@@ -267,20 +268,20 @@ def _download_from_kaggle(download: Download, part: Path, path: Path) -> None:
     client = shutil.which("kaggle", path=search_path)
     if client is None:
         raise InputError(
-            f"{path.name} is on Kaggle, but Kaggle's client, `kaggle`, is not installed\n"
+            f"{path.name} is on Kaggle, but the Kaggle client `kaggle` is not installed\n"
             f"  Install it with `{sys.executable} -m pip install kaggle`, and\n{log_in}\n{by_hand}"
         )
     logger.info("%s: downloading from %s", path.name, download.source)
     folder = part.parent / "kaggle"
     folder.mkdir()
     arguments = ["datasets", "download", str(download.kaggle), "-f", path.name, "-p", str(folder)]
-    # The client finds the credentials itself, and shows its own progress and errors.
+    # The client reads the credentials and shows the progress and the errors.
     status = subprocess.run([client, *arguments], check=False).returncode
     # Large files are zipped. The name of the archive varies.
     received = next((file for file in folder.rglob("*") if file.is_file()), None)
     if status != 0 or received is None:
         raise InputError(
-            f"{path.name}: Kaggle's client failed (exit code {status}). See its message above\n"
+            f"{path.name}: the Kaggle client failed (exit code {status}). See its message above.\n"
             f"  If you are not logged in,\n{log_in}\n{by_hand}"
         )
     if not zipfile.is_zipfile(received):
@@ -297,7 +298,7 @@ def _download_from_kaggle(download: Download, part: Path, path: Path) -> None:
 
 
 def _find_problem(download: Download, path: Path) -> str | None:
-    """Return what is wrong with a file, or None."""
+    """Return a description of the problem of a file, or None if there is none."""
     with path.open("rb") as file:
         start = file.read(40)
     if download.file.endswith(".gz") and not start.startswith(_GZIP):

@@ -1,6 +1,7 @@
-"""The lines of a text file as a stream of Arrow batches: read, decompressed and checked once.
+"""Stream the lines of a text file as Arrow batches.
 
-A thread reads ahead, so that one core decompresses while another one parses the lines.
+The file is decompressed, and its size and encoding are checked. A thread reads ahead, so that one
+core decompresses while another core parses the lines.
 """
 
 import codecs
@@ -29,7 +30,7 @@ _NEWLINE = ord("\n")
 
 
 class Lines:
-    """The lines of a file, which any reader of Arrow streams can read any number of times.
+    """The lines of a file as an Arrow stream, which can be read several times.
 
     The columns are ``row_number`` (int64, from 1), ``line`` (string, with its line end) and
     ``encoding_problem`` (string, ``not UTF-8`` if the line is not valid UTF-8, otherwise null).
@@ -37,7 +38,7 @@ class Lines:
     """
 
     def __init__(self, path: Path, name: str, max_rows: int, max_bytes: int) -> None:
-        """Set the file, without opening it.
+        """Store the path and the limits. The file is not opened.
 
         Args:
             path: the file, gzipped or not.
@@ -51,16 +52,16 @@ class Lines:
         self._max_bytes = max_bytes
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """Start reading (https://arrow.apache.org/docs/format/CDataInterface)."""
+        """Return a new Arrow stream (https://arrow.apache.org/docs/format/CDataInterface)."""
         reader = pa.RecordBatchReader.from_batches(SCHEMA, _read_ahead(self.batches()))
         return reader.__arrow_c_stream__(requested_schema)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Read the lines.
+        """Yield the lines in batches.
 
         Raises:
-            InputError: if the file is truncated, is not a valid gzip file, or if it or one of its
-                lines is too large.
+            InputError: if the file is truncated or is not a valid gzip file, or if the file or one
+                of its lines is too large.
         """
         rest, number = b"", 1
         for chunk in read_chunks(self._path, self._name, self._max_rows, self._max_bytes):
@@ -80,10 +81,10 @@ class Lines:
 
 
 def read_chunks(path: Path, name: str, max_rows: int, max_bytes: int) -> Iterator[bytes]:
-    """Read and decompress a file to its end, with a progress bar.
+    """Yield the decompressed content of a file in chunks, with a progress bar.
 
     Raises:
-        InputError: as :meth:`Lines.batches`.
+        InputError: see :meth:`Lines.batches`.
     """
     rows = n_bytes = line_bytes = 0
     progress = tqdm(
@@ -103,8 +104,8 @@ def read_chunks(path: Path, name: str, max_rows: int, max_bytes: int) -> Iterato
             first_end = chunk.find(b"\n")
             if line_bytes + (len(chunk) if first_end < 0 else first_end) > MAX_LINE_BYTES:
                 raise InputError(
-                    f"{path}, line {rows + 1}: longer than {MAX_LINE_BYTES // 2**20} MB. Does the "
-                    "file have the format that globals.yml names?"
+                    f"{path}, line {rows + 1}: longer than {MAX_LINE_BYTES // 2**20} MB. "
+                    "Check the format of the file in globals.yml."
                 )
             if first_end < 0:
                 line_bytes += len(chunk)
@@ -119,15 +120,15 @@ def read_chunks(path: Path, name: str, max_rows: int, max_bytes: int) -> Iterato
 
 
 def make_size_error(path: Path, limit: str) -> InputError:
-    """Return the error of a file that has more rows or bytes than the limit."""
+    """Return the error for a file that has more rows or bytes than the limit."""
     return InputError(
-        f"{path} has more than {limit}. Is it the right file?\nIf so, raise max_rows or max_bytes "
-        "in conf/base/catalog_ingestion.yml, or split the file into several files"
+        f"{path} has more than {limit}. Check that it is the right file.\nIf it is, increase max_rows or "
+        "max_bytes in conf/base/catalog_ingestion.yml, or split the file into several files."
     )
 
 
 def is_gzip(path: Path) -> bool:
-    """Whether a file is gzipped, by its first bytes."""
+    """Return whether a file begins with the signature of gzip."""
     with path.open("rb") as file:
         return file.read(2) == b"\x1f\x8b"
 
@@ -145,7 +146,7 @@ def _decompress_gzip(path: Path, file: BinaryIO) -> Iterator[bytes]:
     try:
         while compressed := file.read(_COMPRESSED_CHUNK_BYTES):
             while compressed:
-                # Limited, because a small file may decompress to a huge one.
+                # The size is limited, because a small file may decompress to a huge one.
                 yield member.decompress(compressed, _MAX_DECOMPRESSED_BYTES)
                 compressed = member.unconsumed_tail or member.unused_data
                 if member.eof and compressed.strip(b"\0"):
@@ -155,9 +156,9 @@ def _decompress_gzip(path: Path, file: BinaryIO) -> Iterator[bytes]:
         while not member.eof and (rest := member.decompress(b"", _MAX_DECOMPRESSED_BYTES)):
             yield rest
     except isal_zlib.error as error:  # type: ignore[misc]
-        raise InputError(f"{path} is not a valid gzip file: {error}. Download it again") from error
+        raise InputError(f"{path} is not a valid gzip file: {error}. Download it again.") from error
     if not member.eof:
-        raise InputError(f"{path} is truncated (incomplete gzip stream). Download it again")
+        raise InputError(f"{path} is truncated (incomplete gzip stream). Download it again.")
 
 
 def _make_batch(data: bytes, offsets: np.ndarray, first_number: int) -> pa.RecordBatch:
@@ -185,7 +186,7 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _read_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the same batches, which a thread reads while the earlier ones are used."""
+    """Yield the batches. A thread reads the next batches while the current one is used."""
     ready: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(_BATCHES_AHEAD)
     is_stopped = threading.Event()
 

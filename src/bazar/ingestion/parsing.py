@@ -1,21 +1,22 @@
 """Parse text into values, with Ibis expressions that give equal results on DuckDB and on Spark.
 
-Engines cast differently: DuckDB reads ``1_000`` as a number and Spark reads ``12d``, DuckDB rounds
-to integers and Spark truncates. So texts are matched against a pattern before they are cast. The
-patterns use only syntax with the same meaning in both dialects (RE2 and Java).
+DuckDB and Spark cast differently. For example, only DuckDB accepts ``1_000`` as a number, and only
+Spark accepts ``12d``. DuckDB rounds to integers, and Spark truncates. Therefore each text is matched
+against a pattern before it is cast. The patterns use only syntax that has the same meaning in both
+dialects (RE2 and Java).
 """
 
 import ibis
 import ibis.expr.types as ir
 
 WHITE = r"[ \t\n\r\x0B\f]"
-"""ASCII white space. ``\\s`` includes the vertical tab in Java, but not in RE2."""
+"""ASCII whitespace. ``\\s`` includes the vertical tab in Java, but not in RE2."""
 
 _NUMBER = (
     rf"^{WHITE}*[+-]?(?:\d{{1,99}}(?:\.\d{{0,99}})?|\.\d{{1,99}})"
     rf"(?:[eE](?:[+-]?\d{{1,2}}|-\d{{3}}))?{WHITE}*\z"
 )
-"""A number of so few digits is finite. All engines ignore surrounding white space in a cast."""
+"""Numbers with so few digits are finite. All engines ignore surrounding whitespace in a cast."""
 _TIME = (
     rf"^{WHITE}*"
     r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})"
@@ -28,8 +29,8 @@ _YEAR, _MONTH, _DAY, _HOUR, _MINUTE, _SECOND, _FRACTION, _HOURS_EAST, _MINUTES_E
 
 
 def strip(text: ir.StringValue) -> ir.StringValue:
-    """Remove surrounding white space. Ibis's own ``strip`` removes letters on Spark."""
-    # Searching is faster than replacing, and there is rarely anything to remove.
+    """Return the text without surrounding whitespace. Ibis's ``strip`` removes letters on Spark."""
+    # Searching is faster than replacing, and few texts have surrounding whitespace.
     around = text.re_search(rf"^{WHITE}|{WHITE}\z")
     return around.ifelse(text.re_replace(rf"^{WHITE}+|{WHITE}+\z", ""), text)
 
@@ -40,15 +41,15 @@ def parse_number(text: ir.StringValue) -> ir.FloatingValue:
 
 
 def round_number(number: ir.FloatingValue) -> ir.IntegerValue:
-    """Round to the nearest integer (int64), halves up. Values beyond 64 bits are clipped."""
+    """Round to the nearest integer (int64). Halves are rounded up. Larger values are clipped."""
     return (number.clip(-9e18, 9e18) + 0.5).floor().cast("int64")
 
 
 def parse_time(text: ir.StringValue) -> ir.IntegerValue:
     """Parse an ISO 8601 time into UTC milliseconds (int64).
 
-    The result is null if the text is not a time. A time without an offset is in UTC, whatever the
-    machine's time zone. Fractions of a millisecond are truncated.
+    The result is null if the text is not a time. A time without an offset is in UTC. The time zone
+    of the machine is ignored. Fractions of a millisecond are truncated.
     """
 
     def part(group: int) -> ir.StringValue:

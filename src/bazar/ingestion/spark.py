@@ -1,4 +1,4 @@
-"""Read files on Spark's workers, each file by one worker, with a reader for a single machine."""
+"""Read files on Spark workers. Each file is read by one worker."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -22,9 +22,9 @@ def read_on_workers(
     read: Callable[[F], Iterator[pa.RecordBatch]],
     schema: pa.Schema,
 ) -> "DataFrame":
-    """Check every file now, and return their rows as a frame that is read when it is used.
+    """Check all files, and return their rows as a lazy Spark frame.
 
-    Each file is one task: like a gzip file, it cannot be split. The workers need the packages of
+    Each file is one task, because a gzip file cannot be split. The workers need the packages of
     ``check`` and ``read``, and must see the files under the same paths.
 
     Args:
@@ -35,10 +35,10 @@ def read_on_workers(
         schema: names and types of the columns.
 
     Returns:
-        The rows. Those of a file are in order, within one partition.
+        The rows. The rows of one file are in order and in one partition.
 
     Raises:
-        InputError: the one of the first file that ``check`` rejects.
+        InputError: the error of the first file that ``check`` rejects.
     """
 
     def check_one(number: int) -> Iterator[pa.RecordBatch]:
@@ -64,7 +64,7 @@ def _map_numbers(
     make: Callable[[int], Iterator[pa.RecordBatch]],
     schema: pa.Schema,
 ) -> "DataFrame":
-    """Return a frame of the batches that ``make`` yields for each number, one partition each."""
+    """Return a frame with one partition per number: the batches that ``make`` yields for it."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
     def make_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

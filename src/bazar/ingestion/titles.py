@@ -1,4 +1,4 @@
-"""Clean titles: HTML entities, tags and invisible characters are removed."""
+"""Clean titles: decode HTML entities, and remove tags and invisible characters."""
 
 import html
 import re
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 MAX_TITLE_LENGTH = 1000
-"""Characters of a title that are kept. Encoders read fewer."""
+"""Maximum number of characters of a title. Sentence encoders read fewer."""
 
 # Zero-width space, word joiner, byte order mark, soft hyphen, and marks of text direction. The
 # zero-width joiners are kept, because emoji and some scripts need them.
@@ -22,14 +22,14 @@ _TO_CLEAN = (
 )
 """Pattern (RE2) of the titles that :func:`clean_title` may change."""
 _SCRIPT = "getTime"
-"""Part of a script that Amazon's data of 2018 sometimes has in place of the title (Ni et al. 2019,
+"""Part of a script that Amazon's data of 2018 sometimes has instead of the title (Ni et al. 2019,
 notes on the metadata)."""
 
 
 def clean_title(title: str | None) -> str | None:
     """Clean a title.
 
-    HTML entities are decoded, tags and scripts are removed, white space is collapsed, invisible
+    HTML entities are decoded, tags and scripts are removed, whitespace is collapsed, invisible
     characters are removed, and the first 1,000 characters are kept.
 
     Args:
@@ -51,13 +51,13 @@ def clean_title(title: str | None) -> str | None:
 
 @ibis.udf.scalar.pyarrow
 def clean_titles(titles: str) -> str:
-    """Clean titles on any backend; see :func:`clean_title`. None becomes an empty text."""
+    """Clean titles on any backend; see :func:`clean_title`. Null becomes ``""``."""
     return _apply_to_matches(titles, _TO_CLEAN, clean_title)
 
 
 @ibis.udf.scalar.pyarrow
 def unquote_names(names: str) -> str:
-    """Decode product names in addresses, such as ``Rose-Toner%2C-200-ml``, on any backend."""
+    """Decode product names in URLs, such as ``Rose-Toner%2C-200-ml``, on any backend."""
     return _apply_to_matches(names, "[-%]", _unquote_name)
 
 
@@ -66,7 +66,7 @@ def _unquote_name(name: str | None) -> str | None:
 
 
 def _apply_to_matches(texts, pattern, change):  # type: ignore[no-untyped-def]
-    """Change only the texts that match the pattern or are long: most texts need no change."""
+    """Apply ``change`` only to texts that match the pattern or are long. Most texts do not."""
     if not isinstance(texts, pa.Array | pa.ChunkedArray):
         # Spark passes one text at a time, and NaN for null.
         return change(texts if isinstance(texts, str) else None) or ""

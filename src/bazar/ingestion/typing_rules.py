@@ -1,4 +1,4 @@
-"""Convert raw records to typed rows: each is accepted, or rejected with a reason.
+"""Convert raw records to typed rows. Each row is accepted, or rejected with a reason.
 
 The functions return Ibis expressions that run on any backend.
 """
@@ -20,7 +20,7 @@ from bazar.ingestion.titles import clean_titles, unquote_names
 logger = logging.getLogger(__name__)
 
 MAX_EXAMPLES = 20
-"""Rejected records that are kept per file and reason."""
+"""Maximum number of example records per file and reject reason."""
 IMPOSSIBLE = "impossible timestamp"
 _REJECTS = pa.schema(
     {
@@ -35,23 +35,24 @@ _FIRST_MS = 788_918_400_000
 _DAY_MS = 86_400_000
 _ADVICE = {
     "not UTF-8": "Convert the file to UTF-8, for example: iconv -f cp1252 -t utf-8 FILE > NEW_FILE",
-    "timestamp is not a time": "Set timestamp_unit to ms, s or iso. iso reads 2024-03-01, "
-    "2024-03-01 10:21:00 and 2024-03-01T10:21:00+02:00. Convert other formats",
+    "timestamp is not a time": "Set timestamp_unit to ms, s or iso. iso accepts 2024-03-01, "
+    "2024-03-01 10:21:00 and 2024-03-01T10:21:00+02:00. Convert other formats.",
 }
-"""Advice if most rejected rows of a file have this reason."""
+"""Advice by the most frequent reject reason of a file."""
 _OTHER_UNIT = {"ms": "s", "s": "ms"}
-"""The unit that a file may contain instead of the expected one."""
+"""Unit that a file may have instead of the expected unit."""
 _NAME_IN_URL = r"^https?://[^/]+/([^/]+)/dp/"
 
 
 def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> ir.Table:
-    """Convert the purchases to typed rows, with a reason for each row that cannot be used.
+    """Convert raw interactions to typed rows, with a reason for each rejected row.
 
     Args:
         raw: the raw table: ``source_file, row_number, raw, problem`` and the mapped columns,
             all text.
         source: the column mapping.
-        now_ms: the current time, UTC milliseconds. A purchase more than a day later is rejected.
+        now_ms: the current time, UTC milliseconds. An interaction more than a day later is
+            rejected.
 
     Returns:
         ``user_id, item_id`` (string, trimmed), ``timestamp`` (int64, UTC milliseconds),
@@ -82,7 +83,7 @@ def type_interactions(raw: ir.Table, source: InteractionSource, now_ms: int) -> 
 def _parse_columns(raw: ir.Table, source: InteractionSource) -> ir.Table:
     """Strip the ids, and add the parsed numbers and times as ``<name>_value``.
 
-    A value that several expressions use is a column of its own, so that it is computed once.
+    The parsed values are separate columns, because several expressions use them.
     """
     parsers = {
         "timestamp": parsing.parse_time if source.timestamp_unit == "iso" else parsing.parse_number,
@@ -111,7 +112,7 @@ def _convert_timestamp(values: ir.Table, source: InteractionSource) -> ir.Value:
 def _list_checks(
     values: ir.Table, source: InteractionSource
 ) -> list[tuple[ir.BooleanValue, ir.Value | str]]:
-    """Return conditions with the reason to reject a row. The first one that holds counts."""
+    """Return pairs of a condition and a reject reason. The first true condition is used."""
     checks: list[tuple[ir.BooleanValue, ir.Value | str]] = [
         (values.problem.notnull(), values.problem),
         (values.user_id.isnull(), "missing user_id"),
@@ -132,9 +133,9 @@ def _drop_raw_if_accepted(typed: ir.Table) -> ir.Table:
 
 
 def convert_time_units(typed: ir.Table, source: InteractionSource, now_ms: int) -> ir.Table:
-    """Convert files whose times are in seconds instead of the expected milliseconds, or reverse.
+    """Convert timestamps that are in seconds instead of milliseconds, or vice versa.
 
-    A file is converted if none of its times is possible in the expected unit, and some are
+    A file is converted if none of its timestamps is possible in the expected unit, and some are
     possible in the other unit.
 
     Args:
@@ -161,7 +162,7 @@ def convert_time_units(typed: ir.Table, source: InteractionSource, now_ms: int) 
         return typed
     for name in names:
         logger.warning(
-            "%s: times are in %s, but timestamp_unit is %s. They were converted",
+            "%s: timestamps are in %s, but timestamp_unit is %s. They were converted.",
             name,
             unit,
             source.timestamp_unit,
@@ -177,7 +178,7 @@ def convert_time_units(typed: ir.Table, source: InteractionSource, now_ms: int) 
 def check_order_columns(sources: dict[str, InteractionSource]) -> None:
     """Raise InputError if some sources have timestamps and others only positions.
 
-    Such purchases have no common order.
+    Timestamps and positions cannot be sorted together.
 
     Args:
         sources: the sources that have files.
@@ -190,18 +191,18 @@ def check_order_columns(sources: dict[str, InteractionSource]) -> None:
         )
         raise InputError(
             f"purchases of these sources have no common order: {found}\n"
-            "Keep one of these sources in globals.yml, or only its files in raw_dir"
+            "Keep only one of these sources in globals.yml, or only its files in raw_dir."
         )
 
 
 def type_products(raw: ir.Table, source: ProductSource, name: str, trust: int) -> ir.Table:
-    """Convert the products to typed rows, with a reason for each row that cannot be used.
+    """Convert raw products to typed rows, with a reason for each rejected row.
 
     A product without a title is accepted.
 
     Args:
-        raw: the raw table: ``source_file, row_number, raw, problem, item_id`` and the mapped ones
-            of ``title``, ``url`` and ``attributes``, all text.
+        raw: the raw table: ``source_file, row_number, raw, problem, item_id`` and the mapped
+            columns among ``title``, ``url`` and ``attributes``, all text.
         source: the column mapping.
         name: name of the source.
         trust: position of the source in the order of trust, where 0 is trusted most.
@@ -241,16 +242,16 @@ def type_products(raw: ir.Table, source: ProductSource, name: str, trust: int) -
 
 
 def cache_table(typed: ir.Table) -> ir.Table:
-    """Run the expression now and keep its rows, so that the raw file is parsed once.
+    """Run an expression and cache its rows, so that a raw file is parsed only once.
 
     Raises:
         InputError: if the backend cannot read the file.
     """
     fuse_selects = ibis.options.sql.fuse_selects
     try:
-        # Fused steps would repeat their common inputs in every column.
+        # Fused selects would compute common inputs again for every column.
         ibis.options.sql.fuse_selects = False
-        # On Spark, Ibis registers its functions for a query that it runs, but not for a cached one.
+        # On Spark, Ibis registers UDFs when it runs a query, but not when it caches one.
         typed.limit(0).to_pyarrow()
         return typed.cache()
     except Exception as error:
@@ -281,7 +282,8 @@ def select_accepted(typed: ir.Table, max_reject_share: float) -> ir.Table:
         max_reject_share: share of a file's rows that may be rejected.
 
     Raises:
-        InputError: if a larger share of a file is rejected, or all of it, with the reasons.
+        InputError: if a larger share of a file, or all of it, is rejected. The message lists the
+            reasons.
     """
     for counts in count_rows(typed).order_by("source_file").to_pyarrow().to_pylist():
         logger.info(
@@ -300,7 +302,7 @@ def select_accepted(typed: ir.Table, max_reject_share: float) -> ir.Table:
 def _make_reject_error(
     typed: ir.Table, counts: dict[str, Any], max_reject_share: float
 ) -> InputError:
-    """Return the error of a file with too many rejected rows, the most frequent reason first."""
+    """Return the error for a file with too many rejected rows. It lists frequent reasons first."""
     rejects = collect_rejects(typed).to_pyarrow().to_pylist()
     reasons = [row for row in rejects if row["source_file"] == counts["source_file"]]
     reasons.sort(key=lambda row: -row["count"])
@@ -308,7 +310,7 @@ def _make_reject_error(
         f"  {row['count']} x {row['reason']}, for example: {row['examples'][0]}" for row in reasons
     )
     advice = _ADVICE.get(
-        reasons[0]["reason"], "Correct the file, or its columns and format in globals.yml"
+        reasons[0]["reason"], "Correct the file, or its columns and format in globals.yml."
     )
     return InputError(
         f"{counts['source_file']}: {counts['rows_rejected']} of {counts['rows_read']} rows "
@@ -331,7 +333,7 @@ def collect_rejects(typed: ir.Table) -> ir.Table:
         count=rejected.count().over(group_by=group),
     )
     first = numbered.filter(numbered.number < MAX_EXAMPLES).order_by(*group, "number")
-    # These are few rows, collected here because not every engine can collect an array in order.
+    # Not every engine can collect an array in order. These few rows are collected in Python.
     rows: list[dict[str, Any]] = []
     for row in first.select(*group, "count", "raw").to_pyarrow().to_pylist():
         example = row.pop("raw")
@@ -346,5 +348,5 @@ def _is_possible(timestamp: ir.Value, now_ms: int) -> ir.BooleanValue:
 
 
 def _strip_text(text: ir.StringValue) -> ir.StringValue:
-    """Remove surrounding white space. The result is null if the text is blank."""
+    """Return the text without surrounding whitespace, or null if it is blank."""
     return parsing.strip(text).nullif("")

@@ -1,1 +1,1 @@
-"""Models that score the catalogue: baselines, nearest titles, networks, and their blend."""
+"""Models that score the catalogue: baselines, networks and blends."""

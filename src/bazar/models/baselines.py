@@ -1,6 +1,7 @@
-"""Baselines: models that train no network. They count, or are solved in closed form.
+"""Baselines: models that train no network.
 
-A network is worth training only if it beats them. This module imports no TensorFlow.
+They count interactions, compare titles, or solve a linear model in closed form. Compare every
+network with them. This module does not import TensorFlow.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,16 +17,16 @@ from bazar.errors import InputError
 from bazar.models.nearest_titles import TitleVectorScorer
 from bazar.models.scorer import Scorer
 
-# Number of pairs, of two items or of a history and a neighbour, that are held in memory.
+# Maximum number of pairs in memory: pairs of items, or pairs of a history and a neighbour.
 _MAX_PAIRS = 5_000_000
-# Number of columns of a dense item matrix that are processed at the same time.
+# Number of columns of a dense item matrix that are processed at a time.
 _BLOCK_COLUMNS = 1_000
-# Recent popularity adds less than this to a count to break ties.
+# Upper bound of the fraction that is added to a recent count to break ties.
 _MAX_TIE_BREAK = 1e-3
 
 
 class Popularity(Scorer):
-    """Recommend the items that occur most often in the training part, to all users alike."""
+    """Recommend the items that occur most often in the training part. The history is not used."""
 
     def __init__(self, training_counts: np.ndarray) -> None:
         self._counts = training_counts.astype(np.float32)
@@ -36,11 +37,11 @@ class Popularity(Scorer):
 
 
 class RecentPopularity(Scorer):
-    """Recommend the items that occur most often in the recent period, to all users alike.
+    """Recommend the items that occur most often in the recent period. The history is not used.
 
-    If two items have the same recent count, the one with the higher count in the complete training
-    part comes first. A score is the recent count plus a small fraction that breaks ties: rounded
-    to the nearest integer, it is the recent count.
+    Items with equal recent counts are ordered by their counts in the complete training part. A
+    score is the recent count plus a small fraction that breaks ties. Rounded to the nearest
+    integer, a score is the recent count.
     """
 
     def __init__(self, recent_counts: np.ndarray, training_counts: np.ndarray) -> None:
@@ -52,10 +53,13 @@ class RecentPopularity(Scorer):
 
 
 class NearestTitles(TitleVectorScorer):
-    """Recommend the items whose titles are nearest to the last titled item of the history."""
+    """Recommend the items with titles similar to the title of the last item of the history.
+
+    Items of the history without a title are skipped.
+    """
 
     def predict_points(self, windows: Windows) -> np.ndarray:
-        """Return the vector of the last titled item; zeros if no item of the history has one."""
+        """Return the vector of the last item with a title; zeros if no item has a title."""
         histories = windows.build_histories()
         is_titled = self.index.is_titled[histories]
         column = is_titled.shape[1] - 1 - np.argmax(is_titled[:, ::-1], axis=1)
@@ -64,7 +68,7 @@ class NearestTitles(TitleVectorScorer):
 
 
 class LastItemCooccurrence(Scorer):
-    """Recommend the items that were bought by the same users as the last item of the history.
+    """Recommend the items that the same users bought as the last item of the history.
 
     Each pair of a history item and its target in the training rows counts once, in both
     directions. Items without such a pair are ordered by popularity.
@@ -73,20 +77,21 @@ class LastItemCooccurrence(Scorer):
     def __init__(self, train: Windows, training_counts: np.ndarray) -> None:
         pairs = _count_pairs(train, len(training_counts), np.ones_like)
         self._pairs = pairs + pairs.T
-        # Below 1, the weight of one pair: popularity only breaks ties between counts of pairs.
+        # A pair counts 1. Popularity is below 1, so it only breaks ties between counts of pairs.
         self._popularity = _scale_popularity(training_counts)
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return counts of pairs, with ties broken by popularity; see :meth:`Scorer.score`."""
+        """Return the counts of pairs. Popularity breaks ties. See :meth:`Scorer.score`."""
         return self._pairs[windows.build_histories()[:, -1]].toarray() + self._popularity
 
 
 class DecayedCooccurrence(Scorer):
     """Recommend the items that were bought after, or before, the items of the history.
 
-    A pair of interactions weighs less if they are far apart in the sequence, if the recommended
-    item is the earlier of the two, and if the recommended item is popular. All items of the
-    history count, recent ones more. Items without such a pair are ordered by popularity.
+    A pair of interactions has a lower weight if their distance in the sequence is large, if the
+    recommended item is the earlier of the two, or if the recommended item is popular. All items of
+    the history are used. Recent items have a higher weight. Items without such a pair are ordered
+    by popularity.
     """
 
     def __init__(
@@ -110,11 +115,12 @@ class DecayedCooccurrence(Scorer):
 class SessionKnn(Scorer):
     """Recommend the items of the training sequences that are most similar to the history.
 
-    Vector multiplication session kNN (V-SKNN, Ludewig and Jannach 2018). A history is a vector
-    over items in which recent items weigh more. A training sequence is a unit vector in which all
-    its items weigh the same. The similarity is the dot product. The score of an item is the sum of
-    the similarities of the nearest sequences that contain it. Of equally similar sequences, those
-    that come first in ``train`` are taken. Items of no such sequence are ordered by popularity.
+    This is vector multiplication session kNN (V-SKNN, Ludewig and Jannach 2018). A history is a
+    vector over items in which recent items have higher weights. A training sequence is a unit
+    vector in which all its items have equal weights. The similarity is the dot product. The score
+    of an item is the sum of the similarities of the nearest sequences that contain it. Equally
+    similar sequences are taken in the order of ``train``. Items that occur in none of the nearest
+    sequences are ordered by popularity.
     """
 
     def __init__(
@@ -139,7 +145,7 @@ class SessionKnn(Scorer):
         return _fill_with_popularity(sparse.vstack(scores, "csr"), self._popularity)
 
     def _split_rows(self, histories: sparse.csr_array) -> Iterator[slice]:
-        """Split the rows into parts with at most about ``_MAX_PAIRS`` similar sequences each."""
+        """Return slices of rows with about ``_MAX_PAIRS`` similar sequences each."""
         per_entry = np.diff(self._users_of_items.indptr)[histories.indices]
         n_similar = np.diff(np.concatenate([[0], np.cumsum(per_entry)])[histories.indptr])
         parts = np.cumsum(n_similar) // _MAX_PAIRS
@@ -148,16 +154,16 @@ class SessionKnn(Scorer):
 
 
 class Ease(Scorer):
-    """Recommend by the linear model that predicts each item of a sequence from its other items.
+    """Recommend with a linear model that predicts each item of a sequence from its other items.
 
-    EASE^R (Steck 2019), in closed form. Let ``P`` be the inverse of the regularised co-occurrence
-    matrix of the training sequences. The weight of item ``i`` for item ``j`` is
-    ``-P[i, j] / P[j, j]``. Recent items of a history weigh more. If the model knows no item of a
-    history, it ranks the items that it knows by popularity.
+    This is EASE^R (Steck 2019). It has a closed-form solution. Let ``P`` be the inverse of the
+    regularised co-occurrence matrix of the training sequences. The weight of item ``i`` for item
+    ``j`` is ``-P[i, j] / P[j, j]``. Recent items of a history have higher weights. If the model
+    knows no item of a history, it ranks its items by popularity.
 
     Attributes:
-        items: shape (known items,), int64, ascending: the items that the model knows. These are
-            the most popular items of the training part. Other items have the score ``-inf``.
+        items: shape (known items,), int64, ascending: item indices of the model, the most popular
+            items of the training part. Other items have the score ``-inf``.
     """
 
     def __init__(self, train: Windows, training_counts: np.ndarray, options: EaseOptions) -> None:
@@ -180,16 +186,16 @@ class Ease(Scorer):
 
 
 def _scale_popularity(training_counts: np.ndarray) -> np.ndarray:
-    """Scale counts to values from 0 to below 1, shape (items + 1,), float32."""
+    """Return counts scaled to the range from 0 to below 1, shape (items + 1,), float32."""
     return (training_counts / (training_counts.max() + 1)).astype(np.float32)
 
 
 def _add_tie_breaks(counts: np.ndarray, tie_counts: np.ndarray) -> np.ndarray:
-    """Add a small fraction to counts, so that items with equal counts are ordered by other counts.
+    """Return counts plus small fractions that order items with equal counts.
 
     Args:
         counts: shape (items + 1,), int64.
-        tie_counts: shape (items + 1,), int64; they decide if the counts are equal.
+        tie_counts: shape (items + 1,), int64. They order items with equal ``counts``.
 
     Returns:
         Shape (items + 1,), float32. Two items have equal values only if both their counts and
@@ -200,8 +206,8 @@ def _add_tie_breaks(counts: np.ndarray, tie_counts: np.ndarray) -> np.ndarray:
     )
     fractions = _MAX_TIE_BREAK * pairs[:, 1] / (pairs[:, 1].max() + 1)
     values = (pairs[:, 0] + fractions).astype(np.float32)
-    # Large counts leave float32 no room for the fractions. A value that rounding made equal to the
-    # one before it becomes the next higher float32, so that the order of the pairs is kept.
+    # float32 cannot represent the fractions of large counts. If rounding makes a value equal to the
+    # value before it, the next higher float32 replaces it. This keeps the order of the pairs.
     for position in range(1, len(values)):
         if values[position] <= values[position - 1]:
             values[position] = np.nextafter(values[position - 1], np.float32(np.inf))
@@ -209,7 +215,7 @@ def _add_tie_breaks(counts: np.ndarray, tie_counts: np.ndarray) -> np.ndarray:
 
 
 def _fill_with_popularity(scores: sparse.csr_array, popularity: np.ndarray) -> np.ndarray:
-    """Order items without a positive score by popularity, behind all others.
+    """Return dense scores. Items without a positive score come last, in order of popularity.
 
     Args:
         scores: shape (rows, items + 1), float32.
@@ -228,13 +234,13 @@ def _fill_with_popularity(scores: sparse.csr_array, popularity: np.ndarray) -> n
 def _count_pairs(
     train: Windows, size: int, weigh: Callable[[np.ndarray], np.ndarray]
 ) -> sparse.csr_array:
-    """Sum the weights of all pairs of a history item and its target.
+    """Return the sums of the weights of all pairs of a history item and its target.
 
     Args:
         train: the rows.
         size: number of items + 1.
-        weigh: returns the weights of distances, float64. The distance of two consecutive
-            interactions is 1.
+        weigh: function of distances that returns their weights, both float64. Two consecutive
+            interactions have the distance 1.
 
     Returns:
         Shape (size, size), float32; rows are history items, columns are targets.
@@ -250,7 +256,7 @@ def _count_pairs(
 
 
 def _build_decayed_histories(windows: Windows, size: int, decay: float) -> sparse.csr_array:
-    """Weigh the items of each history: 1 for the last, ``decay`` for the one before it, and so on.
+    """Return the exponentially decayed weights of the items of each history. The last has weight 1.
 
     Returns:
         Shape (rows, size), float32. The weights of an item that occurs several times are summed.
@@ -263,7 +269,7 @@ def _build_decayed_histories(windows: Windows, size: int, decay: float) -> spars
 
 
 def _build_training_sequences(train: Windows, size: int) -> sparse.csr_array:
-    """Build the matrix of users and the items that they bought in the training rows.
+    """Return the binary matrix of users and the items that they bought in the training rows.
 
     Returns:
         Shape (users, size), float32; 1 if the item is a target or in a history of the user.
@@ -278,7 +284,7 @@ def _build_training_sequences(train: Windows, size: int) -> sparse.csr_array:
 
 
 def _keep_highest(scores: sparse.csr_array, k: int) -> sparse.csr_array:
-    """Keep the ``k`` highest values of each row; of equal values, the first."""
+    """Return the ``k`` highest values of each row. Equal values are taken in column order."""
     counts = np.diff(scores.indptr)
     rows = np.repeat(np.arange(len(counts)), counts)
     order = np.lexsort((scores.indices, -scores.data, rows))
@@ -289,7 +295,7 @@ def _keep_highest(scores: sparse.csr_array, k: int) -> sparse.csr_array:
 
 
 def _solve_ease(sequences: sparse.csc_array, regularisation: float) -> np.ndarray:
-    """Solve EASE in the memory of a single dense matrix.
+    """Return the weights of EASE. It needs the memory of a single dense matrix.
 
     Args:
         sequences: shape (users, items), float32, 0 or 1.
@@ -318,8 +324,8 @@ def _solve_ease(sequences: sparse.csc_array, regularisation: float) -> np.ndarra
         matrix, failed = lapack.spotri(matrix, lower=1, overwrite_c=1)
     if failed:
         raise InputError(
-            f"EASE cannot be solved with ease.regularisation {regularisation:g}. "
-            "Set a larger value."
+            "EASE cannot be solved: ease.regularisation is too small, got "
+            f"{regularisation:g}. Set a larger value."
         )
     # The inverse is symmetric. LAPACK fills only its lower half.
     inverse = matrix.T

@@ -1,4 +1,4 @@
-"""Blends: the weighted sum of the shares that several models give to each item."""
+"""Blend of models: a weighted sum of the normalised scores (shares) of several models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import numpy as np
 from bazar.data.windows import Windows
 from bazar.models.scorer import Scorer
 
-# Number of shares that are computed at the same time, so that they stay in the processor's cache.
+# Maximum number of shares that are computed at a time. They fit into the processor's cache.
 _MAX_SHARES = 2**17
 
 
@@ -18,7 +18,8 @@ class Component:
 
     Attributes:
         scorer: the model.
-        history_length: maximum number of history items that it reads, if fewer than the rows have.
+        history_length: maximum number of history items that the model reads. None reads all items
+            of the rows.
     """
 
     scorer: Scorer
@@ -37,21 +38,22 @@ class Component:
 
 
 class Blend(Scorer):
-    """The weighted sum of the shares that its components give to each item.
+    """A weighted sum of the shares of several models.
 
-    Components of weight 0 are left out. An item that one component cannot recommend gets no share
-    from it, and may still be recommended by the others.
+    :meth:`Scorer.to_shares` defines shares. Components with weight 0 are not used. If a component
+    cannot recommend an item, its share is 0. Other components can still recommend the item.
 
     Attributes:
-        informative_items: items that are informative for a component; see :class:`Scorer`.
+        informative_items: items that are informative for at least one component; see
+            :class:`Scorer`.
     """
 
     def __init__(self, components: Mapping[str, Component], weights: Mapping[str, float]) -> None:
         """Prepare to score.
 
         Args:
-            components: by name. Those of weight 0 may be missing.
-            weights: by the name of the component, not negative, at least one above 0.
+            components: components by name. Components with weight 0 may be missing.
+            weights: weights by the name of the component, not negative, at least one above 0.
         """
         self._weighted = [
             (components[name], weight) for name, weight in weights.items() if weight > 0
@@ -61,7 +63,10 @@ class Blend(Scorer):
         self.informative_items = np.any(known, axis=0) if len(known) == len(masks) else None
 
     def score(self, windows: Windows) -> np.ndarray:
-        """Return blended shares, or the scores of the only component; see :meth:`Scorer.score`."""
+        """Return the weighted sums of shares; see :meth:`Scorer.score`.
+
+        A single component returns its own scores.
+        """
         if len(self._weighted) == 1:
             return self._weighted[0][0].score(windows)
         scored = [
@@ -74,8 +79,8 @@ class Blend(Scorer):
             rows = slice(start, start + n_rows)
             for component, weight, scores in scored:
                 blended[rows] += weight * component.to_shares(scores[rows])
-            # A share of 0 may be a tiny share that was rounded. Only items that no component can
-            # recommend are excluded.
+            # A tiny share may be rounded to 0. Exclude only the items that no component can
+            # recommend.
             without_share = np.nonzero(blended[rows] == 0)
             is_excluded = np.all(
                 [scores[rows][without_share] == -np.inf for _, _, scores in scored], axis=0

@@ -1,6 +1,6 @@
-"""Recommendation by title vectors: the items nearest to a point in the space of title vectors.
+"""Nearest-neighbour search over title vectors, and the base class of the models that use it.
 
-This module imports no TensorFlow, so that the nearest-titles baseline runs without it.
+This module does not import TensorFlow, so that the nearest-titles baseline runs without it.
 """
 
 from abc import abstractmethod
@@ -15,9 +15,9 @@ from bazar.models.top_k import fill_top_k
 
 
 class TitleIndex:
-    """The title vectors of a catalogue, indexed once for all models that search them.
+    """A search index of the title vectors of a catalogue. All models share it.
 
-    Items with equal vectors (products with the same title) get equal cosines.
+    Items with equal vectors (products with the same title) have equal cosines.
 
     Attributes:
         item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has no
@@ -29,15 +29,15 @@ class TitleIndex:
         self.item_vectors = item_vectors
         self.is_titled = has_title(item_vectors)
         self._untitled = np.flatnonzero(~self.is_titled)
-        # A matrix product may add up the same numbers in another order in another column. Equal
-        # vectors therefore take the cosine of the first of them.
+        # A matrix product may sum the same numbers in another order in another column. Therefore
+        # equal vectors get the cosine of the first of them.
         _, first, group = np.unique(item_vectors, axis=0, return_index=True, return_inverse=True)
         is_copy = self.is_titled & (first[group] != np.arange(len(item_vectors)))
         self._copies, self._originals = np.flatnonzero(is_copy), first[group[is_copy]]
         self._index = CosineIndex(item_vectors)
 
     def compute_cosines(self, points: np.ndarray) -> np.ndarray:
-        """Compute the cosine of each point with each item.
+        """Return the cosine similarity of each point and each item.
 
         Args:
             points: shape (rows, dimension), float32, unit vectors.
@@ -51,15 +51,15 @@ class TitleIndex:
         return cosines
 
     def find_nearest_items(self, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Find the nearest items by an exact search.
+        """Return the nearest items of each point. The search is exact.
 
         Args:
             points: shape (rows, dimension), float32, unit vectors.
             k: number of items per row.
 
         Returns:
-            Item indices in order, shape (rows, k), int64, filled up with 0; and their cosines,
-            shape (rows, k), float32, filled up with ``-inf``.
+            Item indices in order, shape (rows, k), int64, padded with 0; and their cosines, shape
+            (rows, k), float32, padded with ``-inf``.
         """
         return fill_top_k(*self._index.search(points, min(k, len(self.item_vectors) - 1)), k)
 
@@ -73,7 +73,7 @@ class TitleVectorScorer(Scorer):
         index: the title vectors of the catalogue.
     """
 
-    # The search uses all cores: two searches at the same time are slower than one after the other.
+    # A search uses all cores. Parallel searches are slower than sequential ones.
     max_parallel_batches = 1
 
     def __init__(self, item_vectors: np.ndarray, index: TitleIndex | None = None) -> None:
@@ -82,28 +82,28 @@ class TitleVectorScorer(Scorer):
         Args:
             item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has
                 no title.
-            index: the same vectors, if they were indexed before.
+            index: an existing index of the same vectors. None builds a new index.
         """
         self.index = TitleIndex(item_vectors) if index is None else index
         self.informative_items = self.index.is_titled
 
     @abstractmethod
     def predict_points(self, windows: Windows) -> np.ndarray:
-        """Predict a point for each history, shape (rows, dimension), float32, of unit length."""
+        """Return a unit vector for each history, shape (rows, dimension), float32."""
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return cosines; see :meth:`Scorer.score`."""
         return self.index.compute_cosines(self.predict_points(windows))
 
     def rank(self, windows: Windows, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Find the best items by a search for the nearest; see :meth:`Scorer.rank`."""
+        """Return cosines and the items of the nearest vectors; see :meth:`Scorer.rank`."""
         points = self.predict_points(windows)
         return self.index.compute_cosines(points), *self.index.find_nearest_items(points, k)
 
     def to_shares(self, scores: np.ndarray) -> np.ndarray:
-        """Apply a softmax to cosines that are standardised over the titled items of each row.
+        """Return the softmax of standardised cosines; see :meth:`Scorer.to_shares`.
 
-        See :meth:`Scorer.to_shares`.
+        Cosines are standardised over the items with a title, for each row.
         """
         is_titled = self.index.is_titled
         mask = is_titled.astype(np.float32)
@@ -112,7 +112,7 @@ class TitleVectorScorer(Scorer):
         centred -= centred.sum(axis=1, keepdims=True) / n_titled
         centred *= mask
         deviation = np.sqrt(np.vecdot(centred, centred)[:, None] / n_titled)
-        # If all cosines are equal, their differences are rounding errors.
+        # If all cosines are equal, their differences are only rounding errors.
         scale = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0)
         highest = centred.max(axis=1, keepdims=True)
         return normalize_shares(np.exp((centred - highest) * scale) * mask)

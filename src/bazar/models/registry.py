@@ -1,7 +1,7 @@
-"""All models by name: the baselines, the trained networks, and the blend.
+"""Registry of all models by name: the baselines, the trained networks, and the blend.
 
-This module imports no TensorFlow. A network's scorer is imported when a network is asked for, so
-that a run with baselines alone never loads TensorFlow.
+This module does not import TensorFlow. The scorer of networks is imported when a network is
+requested. Therefore a run with only baselines does not load TensorFlow.
 """
 
 import threading
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
     from bazar.models.networks.recurrent import RecurrentNetwork
 
 BLEND = "blend"
-"""Name of the model that combines others."""
+"""Name of the model that combines other models."""
 
 NamedComponents = dict[str, tuple[BlendComponent, int]]
-"""The components of a blend by name, each with the seed that its network was trained with."""
+"""The components of a blend by name, each with the training seed of its network."""
 
 NetworkReader = Callable[[str, int], "RecurrentNetwork"]
-"""Returns the network of a model (first argument) that was trained with a seed (second)."""
+"""Function of the name of a model and a training seed that returns the network."""
 
 NetworkLoaders = Mapping[str, Callable[[], "RecurrentNetwork"]]
-"""Functions that load the trained networks, by the path that :func:`get_network_path` returns."""
+"""Functions that load trained networks, by the result of :func:`get_network_path`."""
 
 
 @dataclass(frozen=True)
 class ModelRegistry:
-    """Builds models by name, each of them once.
+    """Builds models by name, and builds each model only once.
 
     Attributes:
         item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has no
             title.
-        rows: the rows that baselines count: histories and their targets.
+        rows: histories and targets that the baselines are fitted to.
         counts: shape (items + 1,), int64, number of times each item occurs in ``rows``.
         recent_counts: the same for the most recent period.
         baseline_options: parameters of the baselines.
-        read_network: returns trained networks.
+        read_network: function that returns a trained network.
     """
 
     item_vectors: np.ndarray
@@ -57,23 +57,23 @@ class ModelRegistry:
     baseline_options: BaselineOptions
     read_network: NetworkReader
     _scorers: dict[tuple[str, int], Scorer] = field(default_factory=dict, init=False, repr=False)
-    # If several threads ask for the same model, one of them builds it and the others wait.
+    # If several threads request the same model, one thread builds it and the others wait.
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the models that can be built, with the blend."""
+        """Names of the models that can be built, including the blend."""
         return (BLEND, *get_args(BlendModel))
 
     def get_scorer(self, model: str, seed: int) -> Scorer:
-        """Return a model; it is built at the first call.
+        """Return a model. The first call builds it.
 
         Args:
             model: ``classifier``, ``regressor``, a baseline, or the file name of a network.
-            seed: the seed that a network was trained with; baselines ignore it.
+            seed: training seed of a network; baselines ignore it.
 
         Raises:
-            InputError: if there is no such network.
+            InputError: if the network does not exist.
         """
         with self._lock:
             if (model, seed) not in self._scorers:
@@ -83,9 +83,9 @@ class ModelRegistry:
             return self._scorers[model, seed]
 
     def build_components(self, named: NamedComponents) -> dict[str, Component]:
-        """Build the components of a blend.
+        """Return the components of a blend by name.
 
-        Components that differ in their history length alone share a model.
+        Components that differ only in their history length share a model.
         """
         return {
             name: Component(self.get_scorer(component.model, seed), component.history_length)
@@ -93,15 +93,15 @@ class ModelRegistry:
         }
 
     def build_blend(self, options: BlendOptions, weights: Mapping[str, float], seed: int) -> Blend:
-        """Build a blend, without its components of weight 0.
+        """Return a blend of the components with a weight above 0.
 
         Args:
-            options: the components.
-            weights: the chosen weights, by the name of the component.
+            options: options of the blend.
+            weights: the chosen weights by the name of the component.
             seed: seed of the run.
 
         Raises:
-            InputError: if the weights were chosen for other components.
+            InputError: if the weights belong to other components.
         """
         named = name_components(options, seed)
         check_blend_weights(named, weights)
@@ -109,7 +109,7 @@ class ModelRegistry:
 
     @cached_property
     def _title_index(self) -> TitleIndex:
-        """The title vectors, indexed once for all models that search them."""
+        """Search index of the title vectors. All models share it."""
         return TitleIndex(self.item_vectors)
 
     @property
@@ -135,17 +135,17 @@ class ModelRegistry:
         }
 
     def _build_network_scorer(self, model: str, seed: int) -> Scorer:
-        # TensorFlow takes seconds to import: baselines do not pay for it.
+        # The import of TensorFlow takes seconds, and baselines do not need it.
         from bazar.models.networks.scorers import make_scorer
 
         network = self.read_network(model, seed)
-        # Only a network that predicts title vectors searches them.
+        # Only a network that predicts title vectors needs the index.
         index = self._title_index if network.options.head == "vector" else None
         return make_scorer(network, self.item_vectors, index)
 
 
 def name_components(blend: BlendOptions, seed: int) -> NamedComponents:
-    """Name the components of a blend: those of the run's own seed, then those of other seeds."""
+    """Return the components of a blend by name: first those of the run's seed, then other seeds."""
     named = {component.name: (component, seed) for component in blend.components}
     for other_seed in blend.seeds:
         named |= {
@@ -157,16 +157,17 @@ def name_components(blend: BlendOptions, seed: int) -> NamedComponents:
 
 
 def check_blend_weights(named: NamedComponents, weights: Mapping[str, float]) -> None:
-    """Check that weights belong to the components of a blend.
+    """Raise InputError if blend weights belong to other components.
 
     Raises:
-        InputError: if they were chosen for other components.
+        InputError: if the names of the weights and of the components differ.
     """
     if set(weights) != set(named):
         raise InputError(
-            f"The weights of the blend were chosen for\n  {'; '.join(weights)}\nbut the parameters "
-            f"of the blend name\n  {'; '.join(named)}\nRun the pipeline modelling_blend again, or "
-            "set the components and seeds that the weights were chosen for."
+            "The weights of the blend do not match its parameters. They were chosen for\n"
+            f"  {'; '.join(weights)}\nThe parameters have\n  {'; '.join(named)}\n"
+            "Run the pipeline modelling_blend again, or restore the components and seeds of the "
+            "weights."
         )
 
 
@@ -178,11 +179,11 @@ def select_weighted_components(
 
 
 def get_network_path(model: str, seed: int) -> str:
-    """Return the path of a network's file within the folder of a split, without its suffix.
+    """Return the path of a network file without its suffix, relative to the folder of a split.
 
     Args:
         model: ``classifier``, ``regressor``, or a file name.
-        seed: the seed that the network was trained with.
+        seed: training seed of the network.
     """
     return f"seed_{seed}/{model.removesuffix('.keras')}"
 
@@ -194,7 +195,7 @@ def make_network_reader(networks: NetworkLoaders) -> NetworkReader:
         networks: functions that load the networks.
 
     Returns:
-        The function. It raises InputError if there is no such network.
+        The function. It raises InputError if the network does not exist.
     """
 
     def read_network(model: str, seed: int) -> "RecurrentNetwork":
@@ -203,8 +204,8 @@ def make_network_reader(networks: NetworkLoaders) -> NetworkReader:
             return networks[path]()
         if model.endswith(".keras"):
             raise InputError(
-                f"blend.components: {path}.keras is not among the trained networks. Put it and its "
-                ".sha256 file into the folder of this split in data/06_models, or remove the "
+                f"blend.components: {path}.keras is not among the trained networks. Copy it "
+                "and its .sha256 file to the folder of this split in data/06_models, or remove the "
                 "component."
             )
         raise InputError(

@@ -1,6 +1,6 @@
-"""The interface that all models share: they score every item of the catalogue for a history.
+"""Base class of all models. A model scores every item of the catalogue for each history.
 
-This module imports no TensorFlow, so that baselines run without it.
+This module does not import TensorFlow, so that baselines run without it.
 """
 
 from abc import ABC, abstractmethod
@@ -11,23 +11,24 @@ from bazar.data.windows import Windows
 from bazar.models.top_k import select_top_k
 
 PARALLEL_BATCHES = 2
-"""Number of batches that are scored at the same time, unless a model sets another one."""
+"""Default number of batches that are scored in parallel."""
 
-# Share of items without evidence, relative to the best item: they keep their order, far behind.
+# Relative to the best item: upper bound of the share of an item with a score of 0 or less.
 _SHARE_WITHOUT_EVIDENCE = 1e-9
 
 
 class Scorer(ABC):
     """A model that scores every item for every history.
 
-    Subclasses implement :meth:`score`. They override :meth:`rank` if they find the best items
-    faster than by looking at all scores, and :meth:`to_shares` if their scores are not evidence.
+    Subclasses implement :meth:`score`. They override :meth:`rank` if they have a faster search for
+    the best items. They override :meth:`to_shares` if their scores are not proportional to the
+    evidence for an item.
 
     Attributes:
         informative_items: shape (items + 1,), bool: the items of a history that the model can use.
-            If a history has none of them, the model knows nothing about it. None if every item
-            is informative.
-        max_parallel_batches: number of batches that may be scored at the same time.
+            The model cannot personalise a history without any of them. None if every item is
+            informative.
+        max_parallel_batches: maximum number of batches that are scored in parallel.
     """
 
     informative_items: np.ndarray | None = None
@@ -35,44 +36,43 @@ class Scorer(ABC):
 
     @abstractmethod
     def score(self, windows: Windows) -> np.ndarray:
-        """Score the catalogue.
+        """Return the score of every item for each history.
 
         Args:
-            windows: rows of histories. Their targets and the items seen before the history are
-                not used.
+            windows: rows of histories. Targets, and items seen before the history, are not used.
 
         Returns:
-            Shape (rows, items + 1), float32. Higher is better; ``-inf`` if the model cannot
-            recommend an item. Column 0 (padding) has no meaning.
+            Shape (rows, items + 1), float32. Higher is better. The score is ``-inf`` if the model
+            cannot recommend an item. Column 0 (padding) has no meaning.
         """
 
     def rank(self, windows: Windows, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Score the catalogue, and find the best items.
+        """Return the scores of all items, and the best items.
 
         Args:
             windows: rows of histories.
             k: number of items per row.
 
         Returns:
-            The scores of all items as :meth:`score` returns them; the indices of the best items in
-            order, shape (rows, k), int64, filled up with 0; and their scores, shape (rows, k),
-            float32.
+            Three arrays: the scores of all items, as in :meth:`score`; the indices of the best
+            items in order, shape (rows, k), int64, padded with 0; and the scores of the best
+            items, shape (rows, k), float32.
         """
         scores = self.score(windows)
         return scores, *select_top_k(scores, k)
 
     def to_shares(self, scores: np.ndarray) -> np.ndarray:
-        """Convert scores to shares of the catalogue, in the same order.
+        """Return normalised scores (shares) that sum to 1 in each row, in the same order.
 
-        By default, scores are taken as evidence. The share of an item with a score above 0 is
-        proportional to it. Items with a score of 0 or less keep their order far behind the others.
+        By default, the share of an item is proportional to its score if the score is above 0.
+        Items with a score of 0 or less get tiny shares, which keep their order.
 
         Args:
-            scores: returned by :meth:`score`.
+            scores: the result of :meth:`score`.
 
         Returns:
             Shape (rows, items + 1), float32, not negative; 0 where the score is ``-inf``. Each row
-            sums to 1, with its column 0 (padding).
+            sums to 1, including column 0 (padding).
         """
         best = scores.max(axis=1, keepdims=True)
         shares = np.subtract(1, np.minimum(scores, 0))
@@ -82,7 +82,7 @@ class Scorer(ABC):
 
 
 def normalize_shares(shares: np.ndarray) -> np.ndarray:
-    """Divide each row by its sum; rows of zeros stay zeros.
+    """Return each row divided by its sum. Rows of zeros stay zeros.
 
     Args:
         shares: shape (rows, items + 1), float, not negative.

@@ -1,4 +1,4 @@
-"""Selection of the items with the highest scores, with NumPy alone."""
+"""Selection of the items with the highest scores. This module uses only NumPy."""
 
 import math
 
@@ -6,16 +6,16 @@ import numpy as np
 
 
 def select_top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Select the best items of each row. Equal scores come in order of their index.
+    """Return the best items of each row. Items with equal scores are in index order.
 
     Args:
         scores: shape (rows, items + 1), float32; ``-inf`` excludes an item. Column 0 (padding) is
-            not selected.
+            never selected.
         k: number of items per row.
 
     Returns:
-        Item indices in order, shape (rows, k), int64, filled up with 0; and their scores, shape
-        (rows, k), float32, filled up with ``-inf``.
+        Item indices in order, shape (rows, k), int64, padded with 0; and their scores, shape
+        (rows, k), float32, padded with ``-inf``.
 
     Raises:
         ValueError: if a score is NaN.
@@ -27,7 +27,7 @@ def select_top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def find_top_positions(values: np.ndarray, k: int) -> np.ndarray:
-    """Find the columns with the highest values of each row. Equal values come in column order.
+    """Return the columns with the highest values of each row. Equal values are in column order.
 
     Args:
         values: shape (rows, columns), float.
@@ -44,14 +44,14 @@ def find_top_positions(values: np.ndarray, k: int) -> np.ndarray:
     found = np.empty((len(values), k), np.int64)
     if k == 0:
         return found
-    # The k highest block maxima are k values of the row. Values below all of them are therefore
-    # not among the k highest. With two blocks per wanted value, few other values remain.
+    # The k highest block maxima are k values of the row. Therefore a value below all of them is not
+    # among the k highest values. With two blocks per value of the result, few candidates remain.
     n_blocks = min(n_columns, max(2 * k, math.isqrt(n_columns)))
     block_starts = np.arange(n_blocks) * n_columns // n_blocks
     for position, row in enumerate(values):
         maxima = np.maximum.reduceat(row, block_starts)
         if np.isnan(maxima.max()):
-            raise ValueError("A score is NaN.")
+            raise ValueError("A score is NaN: the training of the model diverged.")
         threshold = np.partition(maxima, -k)[-k]
         candidates = np.flatnonzero(row >= threshold)
         found[position] = candidates[np.argsort(-row[candidates], kind="stable")[:k]]
@@ -59,16 +59,16 @@ def find_top_positions(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def fill_top_k(items: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut or fill up lists of items to ``k`` columns.
+    """Return lists of items, truncated or padded to ``k`` columns.
 
     Args:
-        items: item indices, shape (rows, any), int64; 0 if there are no more.
+        items: item indices, shape (rows, any), int64, padded with 0.
         scores: the same shape.
-        k: number of columns wanted.
+        k: number of columns of the result.
 
     Returns:
-        Item indices, shape (rows, k), filled up with 0, and scores, the same shape, float32,
-        ``-inf`` where the index is 0.
+        Item indices, shape (rows, k), padded with 0; and scores, the same shape, float32, ``-inf``
+        where the index is 0.
     """
     missing = max(0, k - items.shape[1])
     items = np.pad(items[:, :k], ((0, 0), (0, missing)))

@@ -47,7 +47,7 @@ CURRENT = "current"
 """Text file in ``data/06_models/<dataset>``: the relative path of the latest bundle."""
 
 _REQUIRED = (OPTIONS, PRODUCTS, VECTORS, CUSTOMERS)
-_WRITE_AGAIN = "Copy the whole folder again, or run `kedro run --pipelines recommendation`."
+_WRITE_AGAIN = "Copy the complete folder again, or run `kedro run --pipelines recommendation`."
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,10 @@ class NetworkFile:
             InputError: if the file is missing or its checksum is wrong.
         """
         _check_file(self.path, self.sha256)
-        import keras
+        # The package of the networks imports Keras without messages, and registers their classes.
+        from bazar.models.networks.files import read_network
 
-        # Keras must know the class before it can load a network.
-        from bazar.models.networks import recurrent  # noqa: F401
-
-        return keras.models.load_model(str(self.path), compile=False, safe_mode=True)
+        return read_network(self.path)
 
     def save(self, path: Path) -> None:
         """Copy the file, without TensorFlow.

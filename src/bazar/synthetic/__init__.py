@@ -1,1 +1,1 @@
-"""Synthetic stores: their customers are simulated and written in the formats of real data sets."""
+"""Synthetic stores: simulated purchases in the file formats of real data sets."""

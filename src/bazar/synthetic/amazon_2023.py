@@ -1,8 +1,8 @@
 """Write a synthetic cosmetics store of any size in the file formats of Amazon Reviews 2023.
 
-``python -m bazar.synthetic.amazon_2023 --output-dir data/01_raw/sample`` writes the store that is
-part of the project. See :mod:`bazar.synthetic.simulator` for the behaviour of its customers. One
-seed gives the same files, byte for byte.
+``python -m bazar.synthetic.amazon_2023 --output-dir data/01_raw/sample`` writes the sample store of
+the project. See :mod:`bazar.synthetic.simulator` for the behaviour of the customers. The same seed
+gives identical files.
 """
 
 import argparse
@@ -69,24 +69,24 @@ class StoreOptions(BaseModel):
     malformed_share: float = Field(default=0.005, ge=0, le=0.5)
     """Number of malformed or duplicate lines in each file, as a share of the valid lines."""
     evenness: float = Field(default=1.2, gt=0)
-    """With a smaller value, more customers buy once, and the others buy more."""
+    """A smaller value makes the numbers of purchases per customer more unequal."""
     text_words: int = Field(default=0, ge=0)
-    """Mean number of words of a review. Many reviews have fewer, and some have many more."""
+    """Mean number of words of a review. Lengths vary strongly, and most reviews are shorter."""
     files: int = Field(default=1, ge=1)
-    """Number of review files. All reviews of a customer are in the same file."""
+    """Number of review files. Each customer's reviews are in a single file."""
 
     @model_validator(mode="after")
     def _check_interactions(self) -> "StoreOptions":
         if self.interactions < self.customers:
             raise ValueError(
-                "interactions must be at least customers, because everybody buys once, found "
+                "interactions must be at least customers, because every customer buys once, got "
                 f"{self.interactions} interactions and {self.customers} customers"
             )
         return self
 
 
 class StoreSummary(BaseModel):
-    """Facts about the files that were written.
+    """Summary of the files that were written.
 
     Attributes:
         reviews: number of valid review lines, without duplicates.
@@ -94,7 +94,7 @@ class StoreSummary(BaseModel):
         malformed_reviews: number of malformed or duplicate review lines, by kind.
         malformed_products: number of malformed or duplicate product lines, by kind.
         untitled: number of products whose title is null or blank.
-        unsold: ids of the products that nobody bought.
+        unsold: ids of the products that were never bought.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -108,13 +108,13 @@ class StoreSummary(BaseModel):
 
 
 def generate_store(output_dir: Path, options: StoreOptions) -> StoreSummary:
-    """Write the files of a store.
+    """Write the files of a store, and return a summary.
 
-    Each file is written under a temporary name and renamed when it is complete. Memory is bounded,
-    because customers are simulated in groups.
+    Each file is written under a temporary name and renamed when it is complete. Customers are
+    simulated in groups, which limits the memory.
 
     Args:
-        output_dir: folder of the files, which is created if it is missing.
+        output_dir: folder of the files. It is created if it does not exist.
         options: size of the store.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,8 @@ def _write_reviews(
     """Simulate the customers and write their reviews.
 
     Returns:
-        Whether each product was bought; bool, shape (products,). The malformed lines by kind.
+        Whether each product was bought, bool, shape (products,); and the number of malformed lines
+        by kind.
     """
     ids = [f'"asin": "{item}", "parent_asin": "{item}", ' for item in catalogue.item_ids]
     item_columns = pa.array(ids, TEXT)
@@ -193,7 +194,7 @@ def _make_review_lines(
     sentences: pa.Array,
     text_words: int,
 ) -> pa.Array:
-    """Return one JSON line per purchase, with its line end."""
+    """Return one JSON line per purchase, including the line break."""
     opinion = rng.choice(len(_RATINGS), len(items), p=[0.62, 0.2, 0.08, 0.04, 0.06])
     verified = rng.random(len(items)) < 0.93
     opinions = pa.array(
@@ -227,7 +228,7 @@ def _make_sentences(rng: np.random.Generator) -> pa.Array:
 
 
 def _make_texts(sentences: pa.Array, words: int, count: int, rng: np.random.Generator) -> pa.Array:
-    """Return texts of very different lengths, with the given mean number of words."""
+    """Return texts with the given mean number of words. Their lengths vary strongly."""
     lengths = rng.geometric(min(9 / words, 1), count)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     chosen = sentences.take(pa.array(rng.integers(0, len(sentences), offsets[-1])))
@@ -237,7 +238,7 @@ def _make_texts(sentences: pa.Array, words: int, count: int, rng: np.random.Gene
 def _make_malformed_reviews(
     lines: pa.Array, share: float, rng: np.random.Generator, counts: Counter[str]
 ) -> list[str]:
-    """Return malformed copies of valid lines, equally many of every kind."""
+    """Return malformed copies of valid lines, with equal numbers of all kinds."""
     kinds = [
         "broken line", "not JSON", "null user_id", "empty parent_asin", "no parent_asin",
         "timestamp 0", "negative timestamp", "timestamp in 2190", "duplicate",
@@ -314,7 +315,7 @@ def _make_product_lines(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m bazar.synthetic.amazon_2023", description=__doc__
     )

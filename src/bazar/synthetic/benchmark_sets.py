@@ -1,11 +1,10 @@
-"""Write synthetic files with the size and format of real data sets, for measurements and tests.
+"""Write synthetic files with the size and format of real data sets, for benchmarks and tests.
 
 ``python -m bazar.synthetic.benchmark_sets set_a --output-dir DIR`` writes reviews with texts and
-times, like All_Beauty of Amazon Reviews 2023. Most customers have one review.
+times, like All_Beauty of Amazon Reviews 2023. Most customers have a single review.
 ``python -m bazar.synthetic.benchmark_sets set_b --output-dir DIR`` writes purchases without titles,
-and product files of three generations, which have the titles of about half of the products.
-The customers are those of :mod:`bazar.synthetic.simulator`. One seed gives the same files, byte for
-byte.
+and product files in three formats. About half of the products have a title in these files.
+:mod:`bazar.synthetic.simulator` simulates the purchases. The same seed gives identical files.
 """
 
 import argparse
@@ -28,7 +27,7 @@ SET_A = StoreOptions(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m bazar.synthetic.benchmark_sets", description=__doc__
     )

@@ -1,4 +1,4 @@
-"""The products of a synthetic cosmetics store, and the routines that they belong to."""
+"""Products of a synthetic cosmetics store, and their care routines."""
 
 import itertools
 from collections import Counter
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 N_DAYS = 3 * 365
-"""Length of the purchase log."""
+"""Number of days of the simulation."""
 _RELEASE_DAYS = 180
-"""New products are released within this many days before the end."""
+"""New products are released in this number of days before the end of the simulation."""
 _RELEASE_SHARE = 0.06
-"""Share of the families that are new."""
+"""Share of new families."""
 
 # fmt: off
 _BRANDS = [
@@ -54,7 +54,7 @@ _POLISHES = [
 ]
 # fmt: on
 
-# Steps of each routine with the size of the product, in the order in which they are bought.
+# Steps of each routine, in the order of purchase: name and size of the product.
 _ROUTINES = {
     "skin": (
         ("Gentle Cleanser", "150 ml"),
@@ -87,17 +87,17 @@ _N_SHADES = {"makeup": 4, "nails": 2}
 
 
 class Catalogue:
-    """The products, and the routines that they belong to.
+    """The products and their care routines.
 
-    A family is one routine of a brand, in all its shades. Arrays are indexed by product, family or
+    A family is a routine of a brand, in all its shades. Arrays are indexed by product, family or
     brand, from 0.
 
     Args:
-        products: number of products. The last ones, one in a hundred and at least 10, are never
+        products: number of products. The last 1% of the products, and at least 10, are never
             bought.
         rng: the random generator.
-        first_brand: number of the first brand. Catalogues with different brands need different
-            numbers.
+        first_brand: number of the first brand. Different numbers give catalogues with different
+            brands.
     """
 
     def __init__(self, products: int, rng: np.random.Generator, first_brand: int = 0) -> None:
@@ -116,7 +116,7 @@ class Catalogue:
         self.item_ids = make_item_ids(len(self.titles), rng)
 
     def _add_brands(self, n_sold: int, first_brand: int) -> None:
-        """Add the families of one brand after another, until there are enough products."""
+        """Add the families of one brand after another, until ``n_sold`` products exist."""
         first, steps, shades, brands = [], [], [], []
         for brand, name in enumerate(itertools.islice(_generate_brand_names(), first_brand, None)):
             if len(self.titles) >= n_sold:
@@ -157,10 +157,10 @@ class Catalogue:
             self._add_product(name, f"{line} Bath Salts", f"New No. {number + 1}", "500 g", "body")
 
     def _draw_popularity(self, rng: np.random.Generator) -> None:
-        """Draw the weight and the day of release of each family."""
+        """Draw the popularity and the release day of each family."""
         n_families = len(self.family_first)
         rank = rng.permutation(n_families) + 1
-        # Moderate differences: no family is bought hundreds of times as often as another one.
+        # The exponent is small, so that popularities do not differ by orders of magnitude.
         self.family_weight = rank**-0.6 / (rank**-0.6).sum()
         is_new = rng.random(n_families) < _RELEASE_SHARE
         is_new[0] = False
@@ -194,7 +194,7 @@ class Catalogue:
 
 
 def make_item_ids(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw distinct ids of ten characters. One in twenty has only digits and begins with 0."""
+    """Return distinct ids of ten characters. About 5% of them have only digits and start with 0."""
     digits = np.array(list("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
     numbers = rng.choice(10**8, count, replace=False)
     numeric = rng.random(count) < 0.05

@@ -1,4 +1,4 @@
-"""Text files of synthetic purchases: rows are joined to lines, and written to one or more files."""
+"""Functions that format synthetic purchases as lines, and write them to one or more files."""
 
 import argparse
 import gzip
@@ -16,7 +16,7 @@ TEXT = pa.large_string()
 
 
 def join_text(*parts: pa.Array | str) -> pa.Array:
-    """Concatenate texts row by row.
+    """Return texts that are concatenated row by row.
 
     Args:
         parts: arrays of equal length, and texts that are repeated in each row.
@@ -35,23 +35,24 @@ def write_lines(files: Sequence[IO[bytes]], lines: pa.Array, customers: np.ndarr
 
     Args:
         files: open files.
-        lines: large strings with their line ends, none of them null.
+        lines: large strings that include their line breaks, without nulls.
         customers: number of the customer of each line.
     """
     for number, file in enumerate(files):
         selected = lines.filter(pa.array(customers % len(files) == number)) if files[1:] else lines
-        # The texts of a string array are adjacent in its last buffer.
+        # The last buffer of a string array holds its texts without gaps.
         selected = pa.concat_arrays([selected])
         offsets = np.frombuffer(selected.buffers()[1], np.int64)[selected.offset :]
         file.write(memoryview(selected.buffers()[2] or b"")[offsets[0] : offsets[len(selected)]])
 
 
 def name_parts(name: str, parts: int) -> list[str]:
-    """Return the names of the parts of a file, or its own name if there is one part.
+    """Return the names of the parts of a file. A single part has the name of the file.
 
     Args:
         name: name of the file, such as ``purchases.csv.gz``.
-        parts: number of parts, such as 2: ``purchases-1.csv.gz``, ``purchases-2.csv.gz``.
+        parts: number of parts. With 2, the names are ``purchases-1.csv.gz`` and
+            ``purchases-2.csv.gz``.
     """
     stem, dot, suffix = name.partition(".")
     return [name] if parts == 1 else [f"{stem}-{part + 1}{dot}{suffix}" for part in range(parts)]
@@ -59,10 +60,11 @@ def name_parts(name: str, parts: int) -> list[str]:
 
 @contextmanager
 def open_atomically(paths: Sequence[Path], level: int) -> Iterator[list[IO[bytes]]]:
-    """Open files that appear under their names when all of them are complete.
+    """Open temporary files that are renamed when all of them are complete.
 
     Args:
-        paths: the files. Files that end in ``.gz`` are gzipped, without a name or a time in them.
+        paths: final paths. Files with the suffix ``.gz`` are compressed with gzip. The gzip header
+            contains no name and no time.
         level: compression level, 1 to 9.
 
     Yields:

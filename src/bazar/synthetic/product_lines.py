@@ -1,4 +1,4 @@
-"""Lines of product files in the formats of three generations of Amazon's metadata."""
+"""Lines of product files in three versions of Amazon's metadata format: 2014, 2018 and 2023."""
 
 import html
 import json
@@ -11,12 +11,12 @@ class Listing(NamedTuple):
 
     item_id: str
     title: str | None
-    """None: the file lists the product without a title."""
+    """None if the file has no title of the product."""
     brand: str
     category: str
     price: float
     draw: float
-    """Uniform from 0 to 1. Decides about variants of the line."""
+    """Random number from 0 to 1. It selects a variant of the line."""
 
 
 class ProductFile(NamedTuple):
@@ -24,14 +24,14 @@ class ProductFile(NamedTuple):
 
     file: str
     share: float
-    """Share of the products with a title in any file that have a title in this one."""
+    """Of the products with a title in any file: the share with a title in this file."""
     category: str
     make_line: Callable[[Listing, str], str]
-    """Function of a listing and the category that returns a line without its line end."""
+    """Function of a listing and the category that returns a line without a line break."""
 
 
 def make_line_2023(listing: Listing, main_category: str) -> str:
-    """Return a JSON line with the key ``parent_asin``. A missing title is null or blank."""
+    """Return a JSON line with the key ``parent_asin``. A missing title is null or a space."""
     return json.dumps(
         {
             "main_category": main_category,
@@ -54,7 +54,7 @@ def make_line_2023(listing: Listing, main_category: str) -> str:
 def make_line_2018(listing: Listing, main_category: str) -> str:
     """Return a JSON line with the key ``asin``.
 
-    Titles have HTML entities, and some have tags. A missing title is empty or only a tag.
+    Titles contain HTML entities, and some contain tags. A missing title is empty or only a tag.
     """
     markup = '<span class="a-size-medium a-color-secondary a-text-normal">'
     title = ""
@@ -94,7 +94,7 @@ def make_line_2018(listing: Listing, main_category: str) -> str:
 def make_line_2014(listing: Listing, main_category: str) -> str:
     """Return a Python literal in ASCII with the key ``asin``.
 
-    A missing title or brand has no key.
+    The key of a missing title or brand is omitted.
     """
     record: dict[str, Any] = {"asin": listing.item_id}
     if listing.title is not None:

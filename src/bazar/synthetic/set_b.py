@@ -1,7 +1,7 @@
 """Write synthetic files with the size and format of Set B.
 
-The purchases have no titles, except for names in their URLs. Product files of three generations
-have the titles of about half of the purchased products.
+The purchases have no titles, except for names in their URLs. Product files in three formats have
+the titles of about half of the purchased products.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ from bazar.synthetic.simulator import (
 
 PURCHASES_FILE = "Amazon_Beauty_Recommendation.csv"
 URL = "URL"
-"""Title source of the products that only have a name in a URL."""
+"""Title source of the products whose only title is a name in a URL."""
 MISSING = "missing"
 """Title source of the products without a title."""
 
@@ -36,7 +36,7 @@ _SPECIAL = ["Crème Edition", "Women's Choice", "100% Vegan", "Wash & Care", "Wo
 _SPECIAL_SHARE = 0.12
 """Share of the titles with one of these suffixes."""
 _NAMELESS_SHARE = 0.02
-"""Share of a named product's purchases whose URL has no name."""
+"""Share of the purchases without a name in the URL, among products with a name."""
 
 
 class SetBOptions(BaseModel):
@@ -51,15 +51,15 @@ class SetBOptions(BaseModel):
     products: int = Field(default=23_838, ge=60)
     """Number of products that are bought."""
     listed: int = Field(default=150_000, ge=60)
-    """Number of further products, which are only in the product files."""
+    """Number of additional products that occur only in the product files."""
     known_share: float = Field(default=11_875 / 23_838, ge=0, le=1)
     """Share of the bought products that have a title in a product file."""
     untitled_share: float = Field(default=0.0935, ge=0, le=1)
     """Share of the bought products that have a title neither in a product file nor in a URL."""
     evenness: float = Field(default=0.3, gt=0)
-    """With a smaller value, more customers buy once, and the others buy more."""
+    """A smaller value makes the numbers of purchases per customer more unequal."""
     files: int = Field(default=1, ge=1)
-    """Number of purchase files. All purchases of a customer are in the same file."""
+    """Number of purchase files. Each customer's purchases are in a single file."""
     seed: int = Field(default=7, ge=0)
     """Seed of all random draws."""
 
@@ -67,20 +67,20 @@ class SetBOptions(BaseModel):
     def _check_sizes(self) -> "SetBOptions":
         if self.interactions < max(self.customers, self.products):
             raise ValueError(
-                "interactions must be at least customers and products, because everybody buys and "
-                f"everything is bought, found {self.interactions} interactions, {self.customers} "
-                f"customers and {self.products} products"
+                "interactions must be at least customers and products, because each of them occurs "
+                f"in a purchase, got {self.interactions} interactions, {self.customers} customers "
+                f"and {self.products} products"
             )
         if self.known_share + self.untitled_share > 1:
             raise ValueError(
-                "known_share and untitled_share must add up to at most 1, found "
+                "The sum of known_share and untitled_share must be at most 1, got "
                 f"{self.known_share} and {self.untitled_share}"
             )
         return self
 
 
 class Coverage(BaseModel):
-    """The products and purchases that have their title from one source.
+    """Numbers of products and purchases whose title comes from one source.
 
     Attributes:
         products: number of distinct products.
@@ -94,24 +94,23 @@ class Coverage(BaseModel):
 
 
 class SetBSummary(BaseModel):
-    """Facts about the files that were written.
+    """Summary of the files that were written.
 
     Attributes:
         interactions: lines of the purchase files, without headers.
         users: distinct customers.
-        products: distinct products of the purchases.
+        products: distinct purchased products.
         duplicates: purchases with the customer, product and time of an earlier purchase.
         nameless_rows: purchases whose URL has no name.
         lines: lines of each product file.
-        known: bought products that have a title in each product file, including titles within
-            HTML.
+        known: bought products with a title, by product file. Titles inside HTML tags count.
         known_to_any: bought products that have a title in any product file.
         named: bought products with a name in the URL of one of their purchases.
         untitled: bought products without a title in any source.
-        title_source: coverage by the first source that has a title, in the order of ``lines``,
-            followed by ``URL``. The rest is ``missing``.
-        users_known: customers whose products all have a title in a product file.
-        users_titled: customers whose products all have a title in some source.
+        title_source: coverage by the first source with a title, in the order of ``lines``, then
+            ``URL``. Products without a title are ``missing``.
+        users_known: customers with a title in a product file for all their products.
+        users_titled: customers with a title in any source for all their products.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -132,13 +131,14 @@ class SetBSummary(BaseModel):
 
 
 def generate_set_b(output_dir: Path, options: SetBOptions) -> SetBSummary:
-    """Write the purchase files and the product files. No line is malformed.
+    """Write the purchase files and the product files, and return a summary.
 
-    Each file is written under a temporary name and renamed when it is complete. Memory is bounded,
-    because customers are simulated in groups and product lines are written in batches.
+    No line is malformed. Each file is written under a temporary name and renamed when it is
+    complete. Customers are simulated in groups, and product lines are written in batches. This
+    limits the memory.
 
     Args:
-        output_dir: folder of the files, which is created if it is missing.
+        output_dir: folder of the files. It is created if it does not exist.
         options: sizes, and the shares of products with a title.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -163,14 +163,14 @@ def generate_set_b(output_dir: Path, options: SetBOptions) -> SetBSummary:
             np.random.default_rng([options.seed, 2, number]),
         )
     in_file = in_file[:, : options.products]
-    tally = _PurchaseTally(named, in_file)
-    columns = _PurchaseLines(bought, item_ids, titles, named)
-    _write_purchases(output_dir, options, bought, columns, tally)
-    return _summarise(options, tally, lines)
+    counter = _PurchaseCounter(named, in_file)
+    formatter = _PurchaseFormatter(bought, item_ids, titles, named)
+    _write_purchases(output_dir, options, bought, formatter, counter)
+    return _summarise(options, counter, lines)
 
 
 def _add_special_text(titles: list[str], rng: np.random.Generator) -> list[str]:
-    """Append text that must be escaped in HTML, URLs or Python literals to some titles."""
+    """Return titles. Some contain text that must be escaped in HTML, URLs or Python literals."""
     draws = rng.random(len(titles)) / _SPECIAL_SHARE
     return [
         f"{title}, {_SPECIAL[int(draw * len(_SPECIAL))]}" if draw < 1 else title
@@ -179,7 +179,7 @@ def _add_special_text(titles: list[str], rng: np.random.Generator) -> list[str]:
 
 
 def _draw_titled(options: SetBOptions, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the products with a title in the files, and in URLs; bool, shape (products,)."""
+    """Return random masks of products with a title in files, and in URLs; shape (products,)."""
     order = rng.permutation(options.products)
     n_known = round(options.known_share * options.products)
     n_untitled = round(options.untitled_share * options.products)
@@ -193,10 +193,10 @@ def _draw_titled(options: SetBOptions, rng: np.random.Generator) -> tuple[np.nda
 
 
 def _draw_files(known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw which file has a title of which product; bool, shape (files, products)."""
+    """Return a random mask of the products with a title in each file; shape (files, products)."""
     shares = np.array([product_file.share for product_file in PRODUCT_FILES])
     in_file = (rng.random((len(PRODUCT_FILES), len(known))) < shares[:, None]) & known
-    # Known products that were drawn for no file are in the largest one.
+    # The largest file gets the known products that were drawn for no file.
     in_file[int(shares.argmax())] |= known & ~in_file.any(axis=0)
     return in_file
 
@@ -209,11 +209,11 @@ def _write_product_file(
     properties: tuple[np.ndarray, list[str], list[str], list[str]],
     rng: np.random.Generator,
 ) -> int:
-    """Write a product file, and return the number of its lines.
+    """Write a product file and return its number of lines.
 
     Args:
         path: the file.
-        product_file: the format of its lines.
+        product_file: format and category of the file.
         items: products with a title in this file.
         unknown: products without a title in any file. Some of them are listed without a title.
         properties: ids, titles, brands and categories of all products.
@@ -225,7 +225,7 @@ def _write_product_file(
     listed = np.concatenate([items, repeated, untitled])
     has_title = np.arange(len(listed)) < len(items) + len(repeated)
     order = rng.permutation(len(listed))
-    # Drawn per product, so that repeated lines are equal.
+    # There is one value per product, so that repeated lines are equal.
     prices = np.round(rng.gamma(4, 5, len(titles)) + 2.5, 2)
     draws = rng.random(len(titles))
     with open_atomically([path], 1) as (file,):
@@ -250,16 +250,16 @@ def _write_purchases(
     output_dir: Path,
     options: SetBOptions,
     catalogue: Catalogue,
-    columns: "_PurchaseLines",
-    tally: "_PurchaseTally",
+    formatter: "_PurchaseFormatter",
+    counter: "_PurchaseCounter",
 ) -> None:
     """Simulate the customers, write their purchases, and count them."""
     n_items = options.products
     rng = np.random.default_rng([options.seed, 3])
     lengths = draw_lengths(options.customers, options.interactions, options.evenness, rng)
-    # Each product is bought at least once: at equal distances, one product after another.
+    # Force one purchase of each product. The forced purchases have equal distances.
     distance = options.interactions // n_items
-    turns = rng.permutation(n_items)
+    forced_items = rng.permutation(n_items)
     row = 0
     parts = [output_dir / name for name in name_parts(PURCHASES_FILE, options.files)]
     with (
@@ -278,29 +278,29 @@ def _write_purchases(
             rows = np.arange(row, row + len(items))
             row += len(items)
             is_forced = (rows % distance == 0) & (rows // distance < n_items)
-            items[is_forced] = turns[rows[is_forced] // distance]
+            items[is_forced] = forced_items[rows[is_forced] // distance]
             # As in the real file, timestamps are days.
             days = times // DAY_MS
             # The URL of a forced purchase has the name of a named product.
             is_drawn = group_rng.random(len(items)) >= _NAMELESS_SHARE
-            has_name = tally.named[items] & (is_forced | is_drawn)
-            tally.add(customers, items, days, has_name)
+            has_name = counter.named[items] & (is_forced | is_drawn)
+            counter.add(customers, items, days, has_name)
             order = group_rng.permutation(len(items))
-            lines = columns.make_lines(
+            lines = formatter.make_lines(
                 customers, items, days * (DAY_MS // 1000), has_name, group_rng
             )
             write_lines(files, lines.take(pa.array(order)), customers[order])
             progress.update(len(items))
 
 
-class _PurchaseLines:
-    """The parts of the purchase lines that depend only on the product.
+class _PurchaseFormatter:
+    """Formats purchases as lines. It stores the parts that depend only on the product.
 
     Args:
         catalogue: the products.
-        item_ids: their ids.
-        titles: their titles.
-        named: whether they have a name in URLs; bool, shape (products,).
+        item_ids: ids of the products.
+        titles: titles of the products.
+        named: whether each product has a name in URLs; bool, shape (products,).
     """
 
     def __init__(
@@ -327,7 +327,7 @@ class _PurchaseLines:
         has_name: np.ndarray,
         rng: np.random.Generator,
     ) -> pa.Array:
-        """Return a line per purchase, with its line end."""
+        """Return one line per purchase, including the line break."""
         users = make_user_ids(int(customers.max()) + 1, 14, rng)
         ratings = rng.choice(5, len(items), p=[0.62, 0.2, 0.08, 0.04, 0.06])
         ranks = np.where(has_name, rng.integers(1, 49, len(items)), 0)
@@ -351,8 +351,8 @@ def _make_url_name(title: str) -> str:
     return quote("-".join(title.replace(",", "").split()))
 
 
-class _PurchaseTally:
-    """Counts of the purchases that were written.
+class _PurchaseCounter:
+    """Counts the purchases that are written.
 
     Args:
         named: whether each product has a name in URLs; bool, shape (products,).
@@ -382,28 +382,34 @@ class _PurchaseTally:
             self.counts[name] += int((n_untitled == 0).sum())
 
 
-def _summarise(options: SetBOptions, tally: _PurchaseTally, lines: dict[str, int]) -> SetBSummary:
+def _summarise(
+    options: SetBOptions, counter: _PurchaseCounter, lines: dict[str, int]
+) -> SetBSummary:
     remaining = np.ones(options.products, bool)
-    sources = [*zip(lines, tally.in_file, strict=True), (URL, tally.named), (MISSING, remaining)]
+    sources = [
+        *zip(lines, counter.in_file, strict=True),
+        (URL, counter.named),
+        (MISSING, remaining),
+    ]
     title_source = {}
     for name, has_title in sources:
         is_first = remaining & has_title
         remaining = remaining & ~has_title
         title_source[name] = Coverage(
-            products=int(is_first.sum()), interactions=int(tally.per_product[is_first].sum())
+            products=int(is_first.sum()), interactions=int(counter.per_product[is_first].sum())
         )
     return SetBSummary(
         interactions=options.interactions,
         users=options.customers,
         products=options.products,
-        duplicates=tally.counts["duplicates"],
-        nameless_rows=tally.counts["nameless_rows"],
+        duplicates=counter.counts["duplicates"],
+        nameless_rows=counter.counts["nameless_rows"],
         lines=lines,
-        known={name: int(row.sum()) for name, row in zip(lines, tally.in_file, strict=True)},
-        known_to_any=int(tally.known.sum()),
-        named=int(tally.named.sum()),
-        untitled=int((~tally.known & ~tally.named).sum()),
+        known={name: int(row.sum()) for name, row in zip(lines, counter.in_file, strict=True)},
+        known_to_any=int(counter.known.sum()),
+        named=int(counter.named.sum()),
+        untitled=int((~counter.known & ~counter.named).sum()),
         title_source=title_source,
-        users_known=tally.counts["users_known"],
-        users_titled=tally.counts["users_titled"],
+        users_known=counter.counts["users_known"],
+        users_titled=counter.counts["users_titled"],
     )

@@ -1,8 +1,8 @@
 """Simulate the purchases of a synthetic cosmetics store.
 
-Customers follow care routines step by step, buy consumables again, stay with a brand and a shade,
-buy sunscreen in summer and gifts in December. A model of sequences can learn these patterns, but
-a list of popular products cannot. :mod:`bazar.synthetic.amazon_2023` and
+Customers follow care routines step by step. They buy consumables again, and they prefer a brand and
+a shade. They buy sunscreen in summer and gifts in December. A sequence model can learn these
+patterns. A popularity baseline cannot. :mod:`bazar.synthetic.amazon_2023` and
 :mod:`bazar.synthetic.benchmark_sets` write the purchases in the formats of real data sets.
 """
 
@@ -15,22 +15,23 @@ from bazar.synthetic.catalogue import N_DAYS, Catalogue
 from bazar.synthetic.files import TEXT
 
 CUSTOMERS_PER_GROUP = 20_000
-"""Customers that are simulated at a time, which bounds the memory."""
+"""Number of customers that are simulated at a time. It limits the memory."""
 DAY_MS = 86_400_000
 _FIRST_MS = int(datetime(2021, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _REFILL_AFTER_DAYS = 45
 
-# Probabilities of a customer's next purchase. They add up to 1.
-_NEXT_STEP, _REFILL, _SAME_BRAND, _OTHER_BRAND, _WHIM = 0.62, 0.10, 0.12, 0.08, 0.08
+# Probabilities of the kinds of a customer's next purchase. Their sum is 1. An impulse purchase is a
+# random product.
+_NEXT_STEP, _REFILL, _SAME_BRAND, _OTHER_BRAND, _IMPULSE = 0.62, 0.10, 0.12, 0.08, 0.08
 _SUMMER_SUNSCREEN, _DECEMBER_GIFT = 0.25, 0.30
 _NEXT_FAMILY = 0.7
-"""Probability that a customer who completes a routine continues with the brand's next one."""
+"""Probability that a customer starts the next routine of the brand after a completed one."""
 
 
 def simulate_purchases(
     catalogue: Catalogue, counts: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Simulate the purchases of a group of customers.
+    """Return the simulated purchases of a group of customers.
 
     Args:
         catalogue: the products.
@@ -49,7 +50,7 @@ def simulate_purchases(
     step = np.zeros(len(counts), np.int64)
     shade = rng.integers(0, 12, len(counts))
     for purchase in range(int(counts.max())):
-        # All customers who make this purchase, the first ones of all, then the second ones.
+        # All customers with this purchase: first all first purchases, then all second ones.
         buyers = np.flatnonzero(counts > purchase)
         rows = starts[buyers] + purchase
         day = days[rows]
@@ -63,10 +64,10 @@ def simulate_purchases(
         choice = _find_item(catalogue, next_family, next_step, shade[buyers])
 
         draw = rng.random(len(buyers))
-        is_whim = draw < _WHIM
-        choice[is_whim] = _draw_any_item(catalogue, shade[buyers], day, rng)[is_whim]
+        is_impulse = draw < _IMPULSE
+        choice[is_impulse] = _draw_any_item(catalogue, shade[buyers], day, rng)[is_impulse]
 
-        # A product that was bought some purchases ago is used up if enough time has passed.
+        # A product is used up if the customer bought it long enough ago.
         earlier = starts[buyers] + np.maximum(purchase - rng.integers(2, 7, len(buyers)), 0)
         is_used_up = (day - days[earlier] > _REFILL_AFTER_DAYS) & (purchase > 0)
         is_refill = is_used_up & (draw > 1 - _REFILL)
@@ -74,8 +75,8 @@ def simulate_purchases(
 
         choice, is_seasonal = _replace_in_season(catalogue, choice, next_family, day, rng)
 
-        # A whim, a refill, a sunscreen or a gift does not change the position in the routine.
-        follows_routine = ~(is_whim | is_refill | is_seasonal) | (purchase == 0)
+        # Impulse, refill, sunscreen and gift purchases do not change the position in the routine.
+        follows_routine = ~(is_impulse | is_refill | is_seasonal) | (purchase == 0)
         family[buyers[follows_routine]] = next_family[follows_routine]
         step[buyers[follows_routine]] = next_step[follows_routine]
         items[rows] = choice
@@ -84,7 +85,7 @@ def simulate_purchases(
 
 
 def _draw_days(customers: np.ndarray, n_customers: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the days of the purchases, sorted for each customer; float, shape (purchases,)."""
+    """Return random days of the purchases, sorted for each customer; float, shape (purchases,)."""
     joined = rng.random(n_customers) * 0.7 * N_DAYS
     days = joined[customers] + rng.random(len(customers)) * (N_DAYS - joined)[customers]
     return days[np.lexsort((days, customers))]
@@ -97,7 +98,7 @@ def _continue_routine(
     day: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the family and the next step of each customer's routine, or of a new routine."""
+    """Return the family and the step of each customer's next purchase."""
     total = _NEXT_STEP + _SAME_BRAND + _OTHER_BRAND
     draw = rng.random(len(family)) * total
     brand = catalogue.family_brand[family]
@@ -124,7 +125,7 @@ def _continue_routine(
 
 
 def _draw_family(catalogue: Catalogue, day: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw a family by popularity, among those that are released by the day."""
+    """Return random families, by popularity. An unreleased family is replaced by the first one."""
     edges = np.cumsum(catalogue.family_weight)
     drawn = np.minimum(np.searchsorted(edges, rng.random(len(day))), len(edges) - 1)
     return np.where(catalogue.release_day[drawn] > day, 0, drawn)
@@ -133,7 +134,7 @@ def _draw_family(catalogue: Catalogue, day: np.ndarray, rng: np.random.Generator
 def _draw_any_item(
     catalogue: Catalogue, shade: np.ndarray, day: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw a product at any step of any routine."""
+    """Return random products at any step of any routine."""
     family = _draw_family(catalogue, day, rng)
     step = rng.integers(0, catalogue.family_steps[family])
     return _find_item(catalogue, family, step, shade)
@@ -146,7 +147,7 @@ def _replace_in_season(
     day: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Replace some products by a sunscreen in summer and by a gift in December.
+    """Replace some products with sunscreen in summer and with gifts in December.
 
     Returns:
         The products, and whether each of them was replaced.
@@ -165,7 +166,7 @@ def _replace_in_season(
 def _find_item(
     catalogue: Catalogue, family: np.ndarray, step: np.ndarray, shade: np.ndarray
 ) -> np.ndarray:
-    """Return the product at a step of a routine, in the customer's shade."""
+    """Return the products at the given steps of routines, in the shades of the customers."""
     steps = catalogue.family_steps[family]
     shade_in_family = shade % catalogue.family_shades[family]
     return catalogue.family_first[family] + shade_in_family * steps + step
@@ -174,13 +175,15 @@ def _find_item(
 def draw_lengths(
     customers: int, interactions: int, evenness: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw the number of purchases of each customer: one, plus a long-tailed share of the rest.
+    """Return a random number of purchases for each customer, from a long-tailed distribution.
+
+    Each customer has at least one purchase.
 
     Args:
         customers: number of customers.
         interactions: total number of purchases, at least ``customers``.
-        evenness: shape parameter of the gamma distribution of the shares. With a smaller value,
-            more customers buy once, and the others buy more.
+        evenness: shape parameter of the gamma distribution of the shares. A smaller value
+            makes the numbers of purchases per customer more unequal.
         rng: the random generator.
     """
     weights = rng.gamma(evenness, size=customers)
@@ -189,11 +192,11 @@ def draw_lengths(
 
 
 def make_user_ids(count: int, length: int, rng: np.random.Generator) -> pa.Array:
-    """Draw ids of customers: the letter A, followed by letters and digits.
+    """Return random customer ids: the letter A, followed by letters and digits.
 
     Args:
         count: number of ids.
-        length: characters of an id. With 14 or more, duplicates are improbable.
+        length: number of characters of an id. With 14 or more, duplicates are improbable.
         rng: the random generator.
 
     Returns:

@@ -1,1 +1,1 @@
-"""Readers of raw files, one module per format: each record becomes a row of text."""
+"""Read raw files, with one module per format. Each record becomes a row of text."""

@@ -1,4 +1,4 @@
-"""CSV files with a header, separated by commas, semicolons, tabs or bars, gzipped or not."""
+"""Read CSV files with a header, gzipped or not, with commas, semicolons, tabs or vertical bars."""
 
 import csv
 import gzip
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _DELIMITERS = ",;\t|"
-# Skips the lines that are listed as malformed. `ignore_errors` also skips some valid lines.
+# Skips only the malformed lines. `ignore_errors` would also skip some valid lines.
 _SKIP_MALFORMED = "store_rejects = true, rejects_limit = 0"
 _LINE_SIZE = f"max_line_size = {MAX_LINE_BYTES}, buffer_size = {2 * MAX_LINE_BYTES}"
 _PROBLEMS = {
@@ -32,15 +32,15 @@ _PROBLEMS = {
 
 
 def select_csv(file: RawFile, connection: "duckdb.DuckDBPyConnection") -> str:
-    """Return the query of the records; see :func:`bazar.ingestion.readers.records.select_records`.
+    """Return the SQL of the records; see :func:`bazar.ingestion.readers.records.select_records`.
 
-    The file is read to its end, to find the malformed lines.
+    The complete file is read, to find its malformed lines.
     """
     for _ in read_chunks(file.path, file.name, file.max_rows, file.max_bytes):
         pass
     columns, delimiter = _read_header(file)
     check_columns(file, columns)
-    # Columns are taken from the header: to infer them from the first rows fails on malformed rows.
+    # Columns are taken from the header. Inferring them from the first rows fails on malformed rows.
     types = ", ".join(f"{quote_text(column)}: 'VARCHAR'" for column in columns)
     reader = (
         f"read_csv({quote_text(file.path)}, columns = {{{types}}}, auto_detect = false, "
@@ -76,12 +76,12 @@ def select_csv(file: RawFile, connection: "duckdb.DuckDBPyConnection") -> str:
 def _list_malformed_lines(
     file: RawFile, connection: "duckdb.DuckDBPyConnection", reader: str
 ) -> str:
-    """List the lines that DuckDB skips, so that each of them is rejected and none is lost.
+    """Create a table of the lines that DuckDB skips, so that each of them is rejected.
 
     Args:
         file: the file.
         connection: the connection that reads it.
-        reader: a call of ``read_csv`` without its closing bracket.
+        reader: a call of ``read_csv`` without its closing parenthesis.
 
     Returns:
         Name of a table with one row per line: ``line`` (number, from 1), ``csv_line``, ``error``.
@@ -100,8 +100,8 @@ def _list_malformed_lines(
         message = "\n  ".join(str(error).splitlines()[:2])
         raise InputError(
             f"{file.path} cannot be read\n  {message}\n"
-            "Do all lines have the same line end, \\n or \\r\\n? Write the file as UTF-8 with one "
-            f"kind of line end. See {file.setting}.format in globals.yml"
+            "Write the file as UTF-8, with the same line end, \\n or \\r\\n, for all lines. "
+            f"Check {file.setting}.format in globals.yml."
         ) from error
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE {table} AS
@@ -121,8 +121,8 @@ def _check_quotes(
 ) -> None:
     """Raise InputError if a quote is opened and never closed.
 
-    DuckDB then reads all lines up to the next quote as one value. It lists one malformed line, or
-    a part of it, and the other lines would be lost without being counted.
+    DuckDB then reads all lines up to the next quote as one value. It reports only one malformed
+    line, or a part of it. The other lines would be lost and not counted.
     """
     broken = connection.execute(
         f"SELECT line, csv_line FROM {malformed} WHERE error = 'UNQUOTED VALUE' ORDER BY line"
@@ -132,12 +132,12 @@ def _check_quotes(
             raise InputError(
                 f"{file.path}, line {number}: a quote is opened and never closed, so the lines "
                 f"after it cannot be separated\n  {text[:80]!r}\n"
-                'Correct that line. A quote within quotes is written twice ("")'
+                'Correct that line. Write a quote within a quoted value twice ("").'
             )
 
 
 def _ends_within_line(line: str, n_columns: int, delimiter: str) -> bool:
-    """Whether the broken quotes of a line affect no other line."""
+    """Return whether the broken quotes of a line affect only this line."""
     if "\n" in line.rstrip("\r\n") or line.count('"') % 2:
         return False
     try:
@@ -147,9 +147,10 @@ def _ends_within_line(line: str, n_columns: int, delimiter: str) -> bool:
 
 
 def _read_header(file: RawFile) -> tuple[list[str], str]:
-    """Return the column names and the delimiter: the one that gives the mapped columns.
+    """Return the column names and the delimiter.
 
-    A column without a name, such as after a delimiter at the end of each line, is given one.
+    The delimiter is the first one whose header contains the mapped columns. A column without a
+    name, such as one after a trailing delimiter, is named by its number.
     """
     open_file = gzip.open if is_gzip(file.path) else open
     headers = {}
@@ -170,6 +171,6 @@ def _read_header(file: RawFile) -> tuple[list[str], str]:
     if repeated := {name for name in header if header.count(name) > 1}:
         raise InputError(
             f"{file.path}: several columns are named {', '.join(sorted(repeated))}\n"
-            f"  found {', '.join(header)}\nRename them in the header"
+            f"  found {', '.join(header)}\nRename them in the header."
         )
     return header, delimiter

@@ -1,4 +1,4 @@
-"""JSON lines: one JSON object per line, gzipped or not."""
+"""Read JSON lines: one JSON object per line, gzipped or not."""
 
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import duckdb
 
 _LINES_WITH_KEYS = 10_000
-"""First lines whose keys are the columns of the file."""
-# Most lines start with a brace. To trim all of them takes longer than to read them.
+"""Number of first lines whose keys are used as the columns of the file."""
+# Most lines start with a brace. Trimming every line would take longer than reading it.
 _IS_BLANK = "CASE WHEN starts_with(line, '{') THEN false ELSE trim(line, E' \\t\\r\\n') = '' END"
 
 
 def select_json_lines(file: RawFile, connection: "duckdb.DuckDBPyConnection") -> str:
-    """Return the query of the records; see :func:`bazar.ingestion.readers.records.select_records`.
+    """Return the SQL of the records; see :func:`bazar.ingestion.readers.records.select_records`.
 
     The file is checked while the query reads it.
     """
@@ -37,7 +37,7 @@ def select_json_lines(file: RawFile, connection: "duckdb.DuckDBPyConnection") ->
         _select_field([f"fields[{positions[name]}]" for name in names], column)
         for column, names in file.columns.items()
     )
-    # Each line is validated before fields are extracted, which fails for invalid JSON.
+    # Each line is validated first, because extracting fields from invalid JSON fails.
     return f"""
         SELECT {quote_text(file.name)} AS source_file, row_number,
             rtrim({shorten_text("line")}, E'\\r\\n') AS raw,
@@ -83,6 +83,6 @@ def _list_keys(file: RawFile, connection: "duckdb.DuckDBPyConnection", records: 
             raise InputError(f"{file.path} is empty: it has no record")
         raise InputError(
             f"{file.path}: no line is a JSON object. The first line is\n  {example[0]}\n"
-            f"Is the format jsonl? See {file.setting}.format in globals.yml"
+            f"Is the format jsonl? Check {file.setting}.format in globals.yml."
         )
     return keys

@@ -1,4 +1,4 @@
-"""Parquet files."""
+"""Read Parquet files."""
 
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def select_parquet(file: RawFile, connection: "duckdb.DuckDBPyConnection") -> str:
-    """Return the query of the records; see :func:`bazar.ingestion.readers.records.select_records`.
+    """Return the SQL of the records; see :func:`bazar.ingestion.readers.records.select_records`.
 
-    Lists become JSON.
+    Lists are returned as JSON.
     """
     import duckdb
 
@@ -35,7 +35,7 @@ def select_parquet(file: RawFile, connection: "duckdb.DuckDBPyConnection") -> st
     except duckdb.Error as error:
         raise InputError(
             f"{file.path} cannot be read as parquet\n  {str(error).splitlines()[0]}\n"
-            f"See {file.setting}.format in globals.yml"
+            f"Check {file.setting}.format in globals.yml."
         ) from error
     check_columns(file, columns)
     if not rows:

@@ -1,4 +1,4 @@
-"""Lines that are Python literals, such as ``{'asin': '0205616461'}``. They are never executed."""
+"""Read lines of Python literals, such as ``{'asin': '0205616461'}``, without executing them."""
 
 import ast
 import gzip
@@ -25,9 +25,9 @@ _LINES_PER_BATCH = 10_000
 
 
 def select_python_lines(file: RawFile, connection: "duckdb.DuckDBPyConnection") -> str:
-    """Return the query of the records; see :func:`bazar.ingestion.readers.records.select_records`.
+    """Return the SQL of the records; see :func:`bazar.ingestion.readers.records.select_records`.
 
-    The file is parsed into a temporary table now, because Python parses it line by line.
+    Python parses the file line by line into a temporary table.
     """
     table = name_table("python_lines", file.path)
     connection.execute(f"DROP TABLE IF EXISTS {table}")
@@ -42,7 +42,7 @@ def select_python_lines(file: RawFile, connection: "duckdb.DuckDBPyConnection") 
 
 
 def _read_batches(file: RawFile) -> Iterator[pa.RecordBatch]:
-    """Parse the lines.
+    """Yield the parsed lines in batches.
 
     Raises:
         InputError: if no line of the first batch is a dictionary, or a mapped column is missing.
@@ -105,7 +105,7 @@ def _check_keys(file: RawFile, rows: list[dict[str, Any]], keys: set[str]) -> No
         raise InputError(
             f"{file.path}: no line is a Python dictionary. The first line is\n"
             f"  {rows[0]['raw'][:80]}\n"
-            f"Is the format python? See {file.setting}.format in globals.yml"
+            f"Is the format python? Check {file.setting}.format in globals.yml."
         )
     check_columns(file, sorted(keys))
 

@@ -1,4 +1,4 @@
-"""A raw file and its column mapping, and the table that every reader returns."""
+"""Raw files with their column mapping, and the schema that every reader returns."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ import pyarrow as pa
 from bazar.errors import InputError, suggest_names
 
 EXAMPLE_LENGTH = 200
-"""Characters of a record that are kept in the column ``raw``."""
-_ADVICE_IF_MISSING = {"attributes": ", or remove the key if no column holds them"}
+"""Maximum number of characters of a record in the column ``raw``."""
+_ADVICE_IF_MISSING = {"attributes": ", or remove the key if no column contains them"}
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file, and how to read it.
+    """A raw file with its format and column mapping.
 
     Attributes:
-        path: where the file is.
-        name: its name in tables and messages: its path within the raw folder.
+        path: path of the file.
+        name: path within the raw folder, used in tables and messages.
         file_format: ``csv`` (with a header), ``jsonl``, ``python`` (one Python literal per line)
             or ``parquet``.
-        columns: for each column of the result, the columns of the file that it is read from. None:
-            the column is null. Several: the texts are combined into a JSON list.
+        columns: for each column of the result, its source columns in the file. If there is none,
+            the column is null. If there are several, their texts are combined into a JSON list.
         setting: the key of the source in the configuration, for messages.
         max_rows: maximum number of lines.
         max_bytes: maximum size in bytes after decompression.
@@ -39,14 +39,14 @@ class RawFile:
 
     @property
     def source_columns(self) -> list[str]:
-        """The columns of the file that are read."""
+        """Names of the columns that are read from the file."""
         return [name for names in self.columns.values() for name in names]
 
 
 def build_records_schema(columns: Iterable[str]) -> pa.Schema:
-    """Return names and types of the records of a file, for the given mapped columns.
+    """Return the schema of the records of a file.
 
-    ``source_file`` (string), ``row_number`` (int64, from 1, in the order of the file), ``raw``
+    Its columns are ``source_file`` (string), ``row_number`` (int64, from 1, in the order of the file), ``raw``
     (string, the first 200 characters of the record), ``problem`` (string, why the record could
     not be parsed, otherwise null), and a nullable string column for each mapped column.
     """
@@ -63,14 +63,16 @@ def check_exists(file: RawFile) -> None:
         raise InputError(
             f"no file {path}\n  {path.parent} {content}\n"
             f"Set the folder with --params raw_dir=PATH, or raw_dir and "
-            f"{file.setting}.files in globals.yml"
+            f"{file.setting}.files in globals.yml."
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty")
     with path.open("rb") as opened:
         start = opened.read(4)
     if start.startswith(b"PK\x03\x04"):
-        raise InputError(f"{path} is a zip archive. Extract it, and set the name of the file in it")
+        raise InputError(
+            f"{path} is a zip archive. Extract it, and set {file.setting}.files to the extracted file."
+        )
 
 
 def check_columns(file: RawFile, available: list[str]) -> None:
@@ -80,6 +82,6 @@ def check_columns(file: RawFile, available: list[str]) -> None:
             if name not in available:
                 raise InputError(
                     f"{file.path} has no column {name!r}.{suggest_names(name, available)}\n"
-                    f"Set {file.setting}.columns.{column} in globals.yml to the column that holds "
-                    f"the {column}{_ADVICE_IF_MISSING.get(column, '')}"
+                    f"Set {file.setting}.columns.{column} in globals.yml to the column that contains "
+                    f"the {column}{_ADVICE_IF_MISSING.get(column, '')}."
                 )

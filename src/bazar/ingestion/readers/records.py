@@ -1,4 +1,4 @@
-"""The records of a raw file of any format, as text: nothing is typed, so ids keep their zeros.
+"""Read the records of a raw file of any format as text, so that ids keep their leading zeros.
 
 DuckDB parses the files, in this process or in a Spark worker.
 """
@@ -24,15 +24,15 @@ _SELECT = {
     "parquet": select_parquet,
     "python": select_python_lines,
 }
-"""Function that returns the query, by format."""
+"""Functions that return the SQL of the records, by format."""
 
 
 def select_records(file: RawFile, connection: "duckdb.DuckDBPyConnection") -> str:
-    """Check a file, and return the query that reads its records.
+    """Check a file, and return the SQL that reads its records.
 
-    JSON lines are checked while they are read: the query then fails with an error that
-    :func:`bazar.ingestion.readers.sql.extract_input_error` understands. Other files are checked
-    to their end here.
+    Files of JSON lines are checked while the query reads them. The query fails with an error that
+    :func:`bazar.ingestion.readers.sql.extract_input_error` converts. Other files are checked
+    completely by this function.
 
     Args:
         file: the file.
@@ -53,10 +53,10 @@ def select_records(file: RawFile, connection: "duckdb.DuckDBPyConnection") -> st
 
 
 def check_file(file: RawFile) -> None:
-    """Check a file to its end, with its own DuckDB connection.
+    """Check a complete file, with a new DuckDB connection.
 
     Raises:
-        InputError: as :func:`select_records`.
+        InputError: see :func:`select_records`.
     """
     import duckdb
 
@@ -68,14 +68,14 @@ def check_file(file: RawFile) -> None:
 
 
 def read_batches(file: RawFile) -> Iterator[pa.RecordBatch]:
-    """Read the records of a file in batches, with its own DuckDB connection.
+    """Read the records of a file in batches, with a new DuckDB connection.
 
     Yields:
         Batches with the columns of
         :func:`bazar.ingestion.readers.raw_file.build_records_schema`, in any order.
 
     Raises:
-        InputError: as :func:`select_records`.
+        InputError: see :func:`select_records`.
     """
     import duckdb
 

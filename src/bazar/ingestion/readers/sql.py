@@ -1,4 +1,4 @@
-"""SQL that the readers share."""
+"""Build the SQL that all readers use."""
 
 import zlib
 from collections.abc import Set
@@ -27,7 +27,10 @@ def query_column(connection: "duckdb.DuckDBPyConnection", sql: str) -> list[Any]
 
 
 def extract_input_error(error: Exception) -> InputError | None:
-    """Return the InputError of :class:`bazar.ingestion.lines.Lines` within an error of DuckDB."""
+    """Return the InputError that a DuckDB error contains, or None.
+
+    :class:`bazar.ingestion.lines.Lines` raises InputError while DuckDB reads it.
+    """
     text = str(error).partition("Unknown error: ")[2]
     message = text.partition(". Detail: Python exception: ")[0]
     return InputError(message) if "InputError" in str(error) else None
@@ -38,7 +41,7 @@ def select_columns(file: RawFile, list_columns: Set[str] = frozenset()) -> str:
 
     Args:
         file: the file with the mapping.
-        list_columns: columns of the file that hold lists, which become JSON.
+        list_columns: columns of the file that contain lists. They are converted to JSON.
     """
 
     def select_text(name: str) -> str:
@@ -52,14 +55,14 @@ def select_columns(file: RawFile, list_columns: Set[str] = frozenset()) -> str:
 
 
 def combine_texts(texts: list[str]) -> str:
-    """Return the SQL of one text: a JSON list if there are several texts, null if there is none."""
+    """Return the SQL that combines texts: a JSON list if there are several, null if none."""
     if len(texts) > 1:
         return f"to_json([{', '.join(texts)}])::VARCHAR"
     return texts[0] if texts else "NULL::VARCHAR"
 
 
 def shorten_text(text: str) -> str:
-    """Return the SQL of the start of a text."""
+    """Return the SQL that truncates a text to the length of an example."""
     return f"substr({text}, 1, {EXAMPLE_LENGTH})"
 
 

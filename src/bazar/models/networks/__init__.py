@@ -1,1 +1,5 @@
-"""Recurrent networks. Only the modules of this package import TensorFlow and Keras."""
+"""Recurrent networks. In ``bazar.models``, only this package imports TensorFlow and Keras."""
+
+from bazar.models.networks.quiet_tensorflow import import_tensorflow
+
+import_tensorflow()

@@ -1,4 +1,4 @@
-"""Trained networks as ``.keras`` files, each with a file that holds its checksum."""
+"""Save and load trained networks as ``.keras`` files, each with a checksum file."""
 
 import hashlib
 from pathlib import Path
@@ -10,10 +10,10 @@ from bazar.models.networks.recurrent import RecurrentNetwork
 
 
 def load_network(path: Path) -> RecurrentNetwork:
-    """Load a network, in safe mode and without its optimizer.
+    """Return a network from its file. Keras' safe mode is on, and the optimizer is not loaded.
 
     Raises:
-        InputError: if the file or its checksum is missing, or the file was changed.
+        InputError: if the file or its checksum file is missing, or if the checksum differs.
     """
     checksum_path = get_checksum_path(path)
     for required in (path, checksum_path):
@@ -24,25 +24,33 @@ def load_network(path: Path) -> RecurrentNetwork:
     expected = [line.split()[0] for line in lines if line]
     if found not in expected:
         raise InputError(
-            f"{path} was changed after the training.\n"
+            f"{path} was changed after the training: its checksum differs.\n"
             f"  expected sha256 {expected[0] if expected else 'unknown'}\n"
             f"  found sha256    {found}\n"
             "Restore the file, or train the network again."
         )
+    return read_network(path)
+
+
+def read_network(path: Path) -> RecurrentNetwork:
+    """Return a network from its file without a check of its checksum.
+
+    Keras' safe mode is on, and the optimizer is not loaded.
+    """
     return keras.models.load_model(str(path), compile=False, safe_mode=True)
 
 
 def save_network(network: RecurrentNetwork, path: Path, final_path: Path) -> None:
-    """Save a network, and the checksum of the file that it will become.
+    """Save a network to a temporary file, and add its checksum to the checksum file.
 
-    The checksum file accepts both the new and the existing file, so that a run that is killed
-    before the new file replaces the existing one leaves a network that loads. Call
-    :func:`remove_old_checksums` after the replacement.
+    The checksum file then holds the checksums of both the new and the existing network file. If
+    the run is killed before the new file replaces the existing one, the existing network still
+    loads. Call :func:`remove_old_checksums` after the replacement.
 
     Args:
         network: the network.
         path: temporary path of the new file.
-        final_path: path that the caller moves the file to.
+        final_path: final path of the file. The caller moves the file there.
     """
     network.save(str(path))
     existing = [_compute_sha256(final_path)] if final_path.is_file() else []
@@ -50,7 +58,7 @@ def save_network(network: RecurrentNetwork, path: Path, final_path: Path) -> Non
 
 
 def remove_old_checksums(path: Path) -> None:
-    """Keep only the checksum of the current file of a network."""
+    """Remove all checksums of a network except the checksum of its current file."""
     _write_checksums(path, [_compute_sha256(path)])
 
 

@@ -1,4 +1,4 @@
-"""Layers and tensor functions that recurrent networks are built from."""
+"""Layers and tensor functions of recurrent networks."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ _RECURRENT = {
 class ResidualBlock(keras.layers.Layer):
     """A recurrent layer and a feed-forward part, each with a skip connection.
 
-    The block of a transformer (Vaswani et al. 2017, section 3.1: add and normalise after each
-    part) with a recurrent layer instead of attention. Input and output have the shape
+    It is a transformer block (Vaswani et al. 2017, section 3.1) with a recurrent layer instead of
+    attention. Layer normalisation follows each addition. Input and output have the shape
     (rows, steps, dimension).
     """
 
@@ -53,7 +53,7 @@ class ResidualBlock(keras.layers.Layer):
         self.feed_forward_norm = keras.layers.LayerNormalization()
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the weights for an input of this shape."""
+        """Create the weights for the shape of the input."""
         dimension = input_shape[-1]
         self.back = keras.layers.Dense(dimension)
         self.out = keras.layers.Dense(dimension)
@@ -66,13 +66,13 @@ class ResidualBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, states: Any, positions: Any = None, training: bool = False) -> Any:
-        """Process the steps.
+        """Return the states after this block.
 
         Args:
             states: shape (rows, steps, dimension).
             positions: the steps to return, as in :meth:`RecurrentNetwork.encode_histories`. The
-                layers after the recurrent one process each step alone, so that the other steps
-                need not be computed. None returns all steps.
+                layers after the recurrent layer process each step independently. They skip all
+                other steps. None returns all steps.
             training: whether dropout is applied.
 
         Returns:
@@ -97,11 +97,12 @@ class ResidualBlock(keras.layers.Layer):
 
 
 def build_layers(options: NetworkOptions) -> tuple[list[keras.Layer], list[keras.Layer]]:
-    """Create the layers between the item representation and the head.
+    """Return the layers between the item representation and the head.
 
     Returns:
-        The layers up to the last recurrent one, which process all steps of a history; and the
-        layers after it, which process each position alone.
+        Two lists. The first holds the layers up to the last recurrent layer. They process all
+        steps of a history. The second holds the layers after it. They process each position
+        independently.
     """
     layers, last_recurrent = [], 0
     for index, layer in enumerate(options.layers):
@@ -123,7 +124,7 @@ def build_layers(options: NetworkOptions) -> tuple[list[keras.Layer], list[keras
 
 
 def take_positions(states: Any, positions: Any) -> Any:
-    """Take the states at some positions.
+    """Return the states at the given positions.
 
     Args:
         states: shape (rows, steps, dimension).
@@ -136,13 +137,13 @@ def take_positions(states: Any, positions: Any) -> Any:
 
 
 def find_last_step_positions(histories: Any) -> Any:
-    """Find the position of the last item of each history; see :func:`take_positions`.
+    """Return the position of the last item of each history, for :func:`take_positions`.
 
     Args:
-        histories: shape (rows, steps), int32: item indices at the front, 0 behind them.
+        histories: shape (rows, steps), int32: item indices, padded with 0 at the end.
 
     Returns:
-        Shape (rows,), int32. For an empty history, it is the position of its first step.
+        Shape (rows,), int32. The position of an empty history is that of its first step.
     """
     rows, steps = ops.shape(histories)
     lengths = ops.sum(ops.cast(histories > 0, "int32"), axis=1)
@@ -150,7 +151,10 @@ def find_last_step_positions(histories: Any) -> Any:
 
 
 def sum_with_decay(states: Any, decay: float) -> Any:
-    """Sum, at each step, all states up to it; each weighs ``decay`` times the one after it.
+    """Return the exponentially decayed sum of all states up to each step.
+
+    The state at a step has the weight 1 in its sum. Each earlier state has ``decay`` times the
+    weight of the state that follows it.
 
     Args:
         states: shape (rows, steps, dimension).
@@ -166,6 +170,6 @@ def sum_with_decay(states: Any, decay: float) -> Any:
 
 
 def scale_to_unit(vectors: Any) -> Any:
-    """Scale the last axis to unit length. Zeros stay zeros, and their gradient is finite."""
+    """Return vectors (last axis) of unit length. Zeros stay zeros, and their gradient is finite."""
     squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
     return vectors * ops.rsqrt(ops.maximum(squares, 1e-12))

@@ -2,11 +2,11 @@
 
 A network scores items in three steps. :meth:`~RecurrentNetwork.embed_items` turns each item of a
 history into a vector. :meth:`~RecurrentNetwork.encode_histories` processes the vectors in time
-order and applies the head. :meth:`~RecurrentNetwork.compute_logits` turns the result into scores,
-if the head is tied to the item vectors.
+order and applies the head. If the head is tied to the item vectors,
+:meth:`~RecurrentNetwork.compute_logits` turns the result into scores.
 
-Histories start at the front of their rows and are padded with 0 at the back. No step depends on
-later steps. Therefore no mask is needed, and one pass over a sequence serves all of its targets.
+Histories are padded with 0 at the end of their rows. No step depends on later steps. Therefore no
+mask is needed, and a single pass over a sequence gives the predictions for all of its targets.
 """
 
 import json
@@ -32,7 +32,7 @@ from bazar.models.networks.layers import (
 from bazar.models.networks.vector_samples import VectorSamples, match_samples, sample_vectors
 from bazar.models.networks.whitening import compute_whitening, whiten_vectors
 
-# File within a .keras file that holds item ids and vector samples.
+# File with the item ids and vector samples, within a .keras file.
 _ASSETS = "catalogue.json"
 
 
@@ -42,13 +42,13 @@ def build_network(
     """Build a network.
 
     Args:
-        options: the description.
+        options: options of the network.
         n_items: number of items of the catalogue.
         vector_dimension: size of a title vector; required if the network reads titles or has
             ``head: vector``.
 
     Returns:
-        The network. Its weights are drawn with Keras' global seed.
+        The network. Its initial weights depend on Keras' global seed.
 
     Raises:
         ValueError: if ``vector_dimension`` is required and missing.
@@ -58,22 +58,22 @@ def build_network(
 
 @keras.saving.register_keras_serializable("bazar")
 class RecurrentNetwork(keras.Model):
-    """A recurrent recommender.
+    """A recurrent network that recommends items.
 
-    Title vectors are not part of the network. They are prepared once (:meth:`prepare_vectors`) and
-    passed to each call, so that a product can be added without a change of the network.
+    Title vectors are not part of the network. :meth:`prepare_vectors` prepares them once, and each
+    call receives them. Therefore a product can be added without a change of the network.
 
     Attributes:
-        options: the description.
+        options: options of the network.
         n_items: number of items of the catalogue that the network was built for.
-        in_training: shape (n_items + 1,), float32: 1 if an item occurs in the training part. The
-            trainer sets it. The learned vectors of other items are not used.
+        in_training: shape (n_items + 1,), float32: 1 if an item occurs in the training part, else
+            0. The trainer sets it. The learned vectors of items with 0 are not used.
         title_weight: scalar: weight of the title similarities that are added to the scores. The
             trainer sets it. None without ``add_title_similarity``.
         item_ids: shape (n_items + 1,), external ids by item index. They are set after the
-            training, and saved with the network. None before.
+            training and saved with the network. None before.
         vector_samples: samples of the title vectors that the network was trained with; see
-            :meth:`record_vector_samples`. None before they are recorded.
+            :meth:`record_vector_samples`. None until they are recorded.
     """
 
     item_ids: np.ndarray | None
@@ -104,20 +104,20 @@ class RecurrentNetwork(keras.Model):
             )
         size = self.options.item_dimension or vector_dimension
         assert size is not None
-        # The order in which weights are created decides which random numbers they start with.
+        # The initial random values of the weights depend on the order of their creation.
         self._build_item_representation(size)
         self._build_layers_and_head(size)
         self.built = True
 
     def _build_item_representation(self, size: int) -> None:
-        """Create the weights that turn an item into a vector of this size."""
+        """Create the weights that turn an item into a vector of the given size."""
         options, dimension = self.options, self.vector_dimension
         self.in_training = self.add_weight(
             shape=(self.n_items + 1,), initializer="ones", trainable=False, name="in_training"
         )
         self.item_embedding = self.title_adapter = self.title_weight = None
         if options.item in {"id", "id+title"}:
-            # Added to a title vector, the embedding of the id starts small.
+            # With titles, the id embedding is added to the title vector, so it starts small.
             spread = 0.05 if options.item == "id" else 0.005
             self.item_embedding = keras.layers.Embedding(
                 self.n_items + 1,
@@ -142,7 +142,7 @@ class RecurrentNetwork(keras.Model):
             )
 
     def _build_layers_and_head(self, size: int) -> None:
-        """Create the layers and the head, for item vectors of this size."""
+        """Create the layers and the head for item vectors of the given size."""
         self.sequence_layers, self.position_layers = build_layers(self.options)
         shape: tuple[int | None, ...] = (None, None, size)
         for layer in self.sequence_layers:
@@ -155,7 +155,7 @@ class RecurrentNetwork(keras.Model):
         width = {
             "softmax": self.n_items + 1, "tied_softmax": size, "vector": self.vector_dimension,
         }  # fmt: skip
-        # With a skip connection around the layers, training starts from the history alone.
+        # history_decay adds a skip connection. A head of zeros starts training from that alone.
         initializer = "glorot_uniform" if self.options.history_decay is None else "zeros"
         self.head = keras.layers.Dense(
             width[self.options.head], kernel_initializer=initializer, name="head"
@@ -163,10 +163,10 @@ class RecurrentNetwork(keras.Model):
         self.head.build(shape)
 
     def fit_whitening(self, item_vectors: np.ndarray) -> None:
-        """Set the weights that centre and whiten title vectors, and start the adapter from them.
+        """Set the weights that centre and whiten title vectors, and initialise the title adapter.
 
-        The adapter starts with the directions in which titles differ most. If no item has a title,
-        all these weights stay as they are.
+        The adapter starts with the directions of the largest variance. If no item has a title,
+        these weights do not change.
 
         Args:
             item_vectors: shape (items + 1, vector_dimension), float32; zeros if an item has no
@@ -202,29 +202,29 @@ class RecurrentNetwork(keras.Model):
         return ops.convert_to_tensor(item_vectors)
 
     def find_readable_items(self, item_vectors: np.ndarray | None) -> np.ndarray | None:
-        """Find the items of a history that the network can read; it skips the others.
+        """Return a mask of the items that the network can read. It skips other items of a history.
 
         Args:
             item_vectors: shape (items + 1, vector_dimension), float32; zeros if an item has no
                 title. None for a network that uses no titles.
 
         Returns:
-            Shape (items + 1,), bool: items with a title, if the network reads titles alone. None
-            if it can read every item.
+            Shape (items + 1,), bool: True for items with a title, if the network reads only
+            titles. None if the network can read every item.
         """
         if self.options.item != "title" or item_vectors is None:
             return None
         return has_title(item_vectors)
 
     def find_informative_items(self, item_vectors: np.ndarray | None) -> np.ndarray:
-        """Find the items of a history that the network knows something about.
+        """Return a mask of the items that give the network information about a user.
 
         Args:
             item_vectors: as in :meth:`find_readable_items`.
 
         Returns:
-            Shape (items + 1,), bool: items that occur in training, if the network reads ids; and
-            items with a title, if it reads titles.
+            Shape (items + 1,), bool. It is True for items that occur in training, if the network
+            reads ids. It is also True for items with a title, if the network reads titles.
         """
         is_informative = np.zeros(self.n_items + 1, bool)
         if self.options.item != "title":
@@ -235,14 +235,14 @@ class RecurrentNetwork(keras.Model):
         return is_informative
 
     def embed_items(self, items: Any, vectors: Any) -> Any:
-        """Turn item indices into the item representation, which a tied head scores as well.
+        """Return the vectors of items. A tied head also uses them as its output weights.
 
         Args:
             items: item indices of any shape, int32.
             vectors: returned by :meth:`prepare_vectors`.
 
         Returns:
-            The shape of ``items`` plus a last axis of the size of an item vector, float32.
+            Shape of ``items`` plus one axis with the size of an item vector, float32.
         """
         parts = []
         if self.item_embedding is not None:
@@ -255,23 +255,23 @@ class RecurrentNetwork(keras.Model):
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
     def encode_histories(self, embedded: Any, positions: Any, training: bool = False) -> Any:
-        """Process histories in time order, and apply the head.
+        """Return the output of the head for histories.
 
         Args:
-            embedded: the embedded items of histories, shape (rows, steps, item size).
+            embedded: vectors of the items of histories, shape (rows, steps, item size).
             positions: the steps to return, shape (targets,), int32: row * steps + step.
             training: whether dropout is applied.
 
         Returns:
-            The encoding of the history up to each position, shape (targets, head size), float32:
-            logits for ``softmax``, a vector to compare with items for ``tied_softmax``, a title
-            vector for ``vector``.
+            Shape (targets, head size), float32: the output for the history up to each position.
+            The head ``softmax`` gives logits, ``tied_softmax`` gives a vector to compare with the
+            item vectors, and ``vector`` gives a title vector.
         """
         states = embedded
         *first_layers, last_layer = self.sequence_layers
         for layer in first_layers:
             states = layer(states, training=training)
-        # In training most steps are needed, and dropout would draw other random numbers.
+        # Training needs most steps. Dropout would also draw other random numbers.
         if isinstance(last_layer, ResidualBlock) and not training:
             states = last_layer(states, positions=positions)
         else:
@@ -285,19 +285,19 @@ class RecurrentNetwork(keras.Model):
         return encoded + scale_to_unit(take_positions(sums, positions))
 
     def build_item_table(self, embedded: Any) -> Any:
-        """Convert embedded items to a table that a tied head scores, once for many histories.
+        """Return the item table that a tied head scores. It serves any number of histories.
 
         Args:
             embedded: returned by :meth:`embed_items`, shape (items, item size).
 
         Returns:
-            Shape (item size, items). In this order, scoring a single history takes half the time.
+            Shape (item size, items). This layout halves the time to score a single history.
         """
         unit = embedded if self.options.temperature is None else scale_to_unit(embedded)
         return ops.transpose(unit)
 
     def compute_logits(self, encoded: Any, table: Any) -> Any:
-        """Score the items of a table, for a tied head.
+        """Return the logits of all items of a table, for a tied head.
 
         Args:
             encoded: returned by :meth:`encode_histories`, shape (targets, item size).
@@ -311,10 +311,10 @@ class RecurrentNetwork(keras.Model):
         return ops.matmul(encoded, table)
 
     def compute_title_logits(self, histories: Any, vectors: Any, table: Any) -> Any:
-        """Score all items by the similarity of their titles to the titles of the history.
+        """Return the similarity of the title of each item to the titles of the history.
 
-        It uses the vectors before the adapter. The adapter keeps fewer directions, and was trained
-        on titles of the training part alone.
+        The similarity is computed before the adapter. The adapter keeps fewer dimensions, and it
+        was trained only on titles of the training part.
 
         Args:
             histories: shape (rows, steps), int32: item indices at the front, 0 behind them.
@@ -322,7 +322,7 @@ class RecurrentNetwork(keras.Model):
             table: ``vectors`` transposed.
 
         Returns:
-            Shape (rows, items + 1), float32, to be weighted and added to the logits.
+            Shape (rows, items + 1), float32. The caller weights them and adds them to the logits.
         """
         assert self.options.history_decay is not None
         sums = sum_with_decay(ops.take(vectors, histories, axis=0), self.options.history_decay)
@@ -330,11 +330,11 @@ class RecurrentNetwork(keras.Model):
         return ops.matmul(direction / self.options.temperature, table)
 
     def compute_pair_logits(self, encoded: Any, embedded: Any) -> Any:
-        """Score one item for each target, for a tied head.
+        """Return the logit of one item for each target, for a tied head.
 
         Args:
             encoded: returned by :meth:`encode_histories`, shape (targets, item size).
-            embedded: embedded items, the same shape.
+            embedded: vectors of the items, the same shape.
 
         Returns:
             Shape (targets,), float32.
@@ -345,7 +345,7 @@ class RecurrentNetwork(keras.Model):
         return ops.sum(encoded * embedded, axis=-1)
 
     def call(self, history: Any, vectors: Any = None, training: bool = False) -> Any:
-        """Score all items for histories, or predict title vectors.
+        """Return the logits of all items, or the predicted title vectors.
 
         Args:
             history: shape (rows, steps), int32: item indices at the front, 0 behind them.
@@ -353,8 +353,8 @@ class RecurrentNetwork(keras.Model):
             training: whether dropout is applied.
 
         Returns:
-            Logits of all items for ``softmax`` and ``tied_softmax``, shape (rows, items + 1); a
-            title vector for ``vector``, shape (rows, vector_dimension).
+            With the head ``softmax`` or ``tied_softmax``: logits, shape (rows, items + 1). With
+            the head ``vector``: title vectors, shape (rows, vector_dimension).
         """
         embedded = self.embed_items(history, vectors)
         positions = find_last_step_positions(history)
@@ -370,7 +370,7 @@ class RecurrentNetwork(keras.Model):
         )
 
     def describe(self) -> str:
-        """Return a table of the layers that is narrow enough for a log."""
+        """Return a text table of the layers for the log."""
         rows = [("layer", "output", "parameters")]
         for layer in self.layers:
             shape = layer.compute_output_shape(layer.get_build_config()["input_shape"])
@@ -387,7 +387,7 @@ class RecurrentNetwork(keras.Model):
         return sum(math.prod(weight.shape) for weight in self.trainable_weights)
 
     def record_vector_samples(self, item_vectors: np.ndarray) -> None:
-        """Record samples of the title vectors of training. Set :attr:`item_ids` before.
+        """Record samples of the title vectors of the training. Set :attr:`item_ids` first.
 
         Args:
             item_vectors: shape (n_items + 1, vector_dimension), float32; zeros if an item has no
@@ -397,13 +397,13 @@ class RecurrentNetwork(keras.Model):
         self.vector_samples = sample_vectors(item_vectors, self.item_ids)
 
     def check_vectors(self, item_vectors: np.ndarray) -> None:
-        """Check that title vectors are of the kind that the network was trained with.
+        """Raise InputError if the network was trained with other title vectors.
 
         Args:
             item_vectors: as in :meth:`record_vector_samples`.
 
         Raises:
-            InputError: if their dimension or most of their samples differ.
+            InputError: if the dimension or most of the samples differ.
         """
         if not self.options.needs_vectors:
             return
@@ -434,13 +434,13 @@ class RecurrentNetwork(keras.Model):
         """Do nothing: the constructor creates the weights."""
 
     def save_assets(self, dir_path: str) -> None:
-        """Write item ids and vector samples into the .keras file. Keras calls it."""
+        """Write item ids and vector samples into the .keras file. Keras calls this method."""
         item_ids = None if self.item_ids is None else self.item_ids.tolist()
         assets = {"item_ids": item_ids, "vector_samples": self.vector_samples}
         Path(dir_path, _ASSETS).write_text(json.dumps(assets), encoding="utf-8")
 
     def load_assets(self, dir_path: str) -> None:
-        """Read what :meth:`save_assets` wrote. Keras calls it."""
+        """Read the files that :meth:`save_assets` wrote. Keras calls this method."""
         assets = json.loads(Path(dir_path, _ASSETS).read_text(encoding="utf-8"))
         item_ids = assets["item_ids"]
         self.item_ids = None if item_ids is None else np.array(item_ids, dtype=object)

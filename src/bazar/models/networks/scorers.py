@@ -1,4 +1,4 @@
-"""Trained networks as scorers of the catalogue."""
+"""Scorers that wrap recurrent networks."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -15,31 +15,31 @@ from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.models.scorer import Scorer
 
 VectorLoss = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Computes the loss of predicted vectors against expected ones, both of shape (rows, dimension).
-It returns the shape (rows,)."""
+"""Function of predicted and expected vectors, both of shape (rows, dimension). It returns the loss
+of each row, shape (rows,)."""
 
-# Any number of histories of any length: with fixed shapes, TensorFlow would trace a function again
-# for each new shape.
+# The shape allows any number of histories of any length. With fixed shapes, TensorFlow would trace
+# the function again for each new shape.
 _HISTORIES = tf.TensorSpec((None, None), tf.int32)
 
 
 class NetworkScorer(Scorer):
-    """A network as a scorer, which can also be asked during its training."""
+    """Base class of the scorers of networks. They can also be used during training."""
 
     @abstractmethod
     def refresh(self) -> None:
-        """Use the weights that the network has now. Call it after they have changed."""
+        """Update the scorer. Call it after each change of the weights of the network."""
 
     @abstractmethod
     def score_with_losses(
         self, windows: Windows, vector_loss: VectorLoss
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Score the catalogue, and compute the loss of each target.
+        """Return the scores of all items, and the loss of each target.
 
         Args:
             windows: rows of histories and targets.
-            vector_loss: the loss of a network that predicts title vectors. Other networks have
-                the cross-entropy as their loss and ignore it.
+            vector_loss: the loss of a network that predicts title vectors. Other networks ignore
+                it and return the cross-entropy.
 
         Returns:
             Scores as :meth:`score` returns them, and losses, shape (rows,), float32.
@@ -47,13 +47,13 @@ class NetworkScorer(Scorer):
 
 
 class NetworkClassifier(NetworkScorer):
-    """A network that gives each item a probability."""
+    """Scorer of a network that predicts the probability of each item."""
 
     def __init__(self, network: RecurrentNetwork, item_vectors: np.ndarray | None = None) -> None:
         """Prepare to score.
 
         Args:
-            network: with head ``softmax`` or ``tied_softmax``.
+            network: a network with head ``softmax`` or ``tied_softmax``.
             item_vectors: shape (items + 1, dimension), float32; required if the network reads
                 titles.
         """
@@ -83,7 +83,7 @@ class NetworkClassifier(NetworkScorer):
         def compute_probabilities(histories: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
             logits, weight = compute_learned_logits(histories, table), network.title_weight
             if weight is not None:
-                # Titles are not compared if their weight is 0.
+                # If the weight is 0, the title similarities are not computed.
                 logits = tf.cond(
                     weight > 0,
                     lambda: logits + weight * compute_title_logits(histories),
@@ -96,7 +96,7 @@ class NetworkClassifier(NetworkScorer):
         self.refresh()
 
     def refresh(self) -> None:
-        """Build the item table from the weights that the network has now."""
+        """Build the item table from the current weights of the network."""
         network, self._table = self._network, tf.zeros((0, 0))
         if network.options.head == "tied_softmax":
             catalogue = network.embed_items(tf.range(network.n_items + 1), self._vectors)
@@ -105,8 +105,8 @@ class NetworkClassifier(NetworkScorer):
     def score(self, windows: Windows) -> np.ndarray:
         """Return probabilities; see :meth:`Scorer.score`.
 
-        With a tied head, items that the network knows nothing about have the score ``-inf``: they
-        do not occur in training, and have no title or the network does not read titles.
+        With a tied head, items without any information have the score ``-inf``. These items do not
+        occur in training, and they have no title or the network does not read titles.
         """
         histories = _build_network_input(windows, self._readable_items)
         return self._compute_probabilities(histories, self._table).numpy()
@@ -120,15 +120,15 @@ class NetworkClassifier(NetworkScorer):
         return scores, -np.log(np.maximum(of_targets, 1e-30))
 
     def to_shares(self, scores: np.ndarray) -> np.ndarray:
-        """Return the probabilities as they are; see :meth:`Scorer.to_shares`."""
+        """Return the probabilities unchanged, with ``-inf`` as 0; see :meth:`Scorer.to_shares`."""
         return np.maximum(scores, 0)
 
     def compute_logits(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        """Return learned logits and title logits, before the second are weighted and added.
+        """Return the learned logits, and the title logits before they are weighted.
 
         Returns:
-            Two arrays of shape (rows, items + 1), float32. The first has ``-inf`` where
-            :meth:`score` has it.
+            Two arrays of shape (rows, items + 1), float32. The learned logits are ``-inf`` for the
+            same items as in :meth:`score`.
         """
         histories = _build_network_input(windows, self._readable_items)
         learned, titles = self._compute_logits(histories, self._table)
@@ -136,7 +136,7 @@ class NetworkClassifier(NetworkScorer):
 
 
 class NetworkRegressor(TitleVectorScorer, NetworkScorer):
-    """A network that predicts the title vector of the next item."""
+    """Scorer of a network that predicts the title vector of the next item."""
 
     def __init__(
         self,
@@ -147,10 +147,10 @@ class NetworkRegressor(TitleVectorScorer, NetworkScorer):
         """Prepare to score.
 
         Args:
-            network: with head ``vector``.
+            network: a network with head ``vector``.
             item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has
                 no title.
-            index: the same vectors, if they were indexed before.
+            index: an existing index of the same vectors. None builds a new index.
         """
         super().__init__(item_vectors, index)
         self._readable_items = network.find_readable_items(item_vectors)
@@ -165,10 +165,10 @@ class NetworkRegressor(TitleVectorScorer, NetworkScorer):
         self._predict = predict
 
     def refresh(self) -> None:
-        """Do nothing: every prediction reads the weights that the network has now."""
+        """Do nothing: each prediction reads the current weights of the network."""
 
     def predict_vectors(self, windows: Windows) -> np.ndarray:
-        """Return the predicted vectors, not scaled, shape (rows, dimension), float32."""
+        """Return the predicted vectors without scaling, shape (rows, dimension), float32."""
         return self._predict(_build_network_input(windows, self._readable_items)).numpy()
 
     def predict_points(self, windows: Windows) -> np.ndarray:
@@ -181,7 +181,7 @@ class NetworkRegressor(TitleVectorScorer, NetworkScorer):
         """Return scores and vector losses; see :meth:`NetworkScorer.score_with_losses`.
 
         Predicted vectors are not scaled. The scores of a row are therefore cosines times the
-        length of its predicted vector, which does not change their order.
+        length of its predicted vector. The order of the items is the same as with cosines.
         """
         predicted = self.predict_vectors(windows)
         losses = np.asarray(vector_loss(predicted, self.index.item_vectors[windows.targets]))
@@ -197,7 +197,7 @@ def make_scorer(
         network: the network.
         item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has no
             title. None for a network that uses no titles.
-        index: the same vectors, if they were indexed before.
+        index: an existing index of the same vectors. None builds a new index.
 
     Raises:
         InputError: if the network was trained with other vectors.
@@ -211,11 +211,11 @@ def make_scorer(
 
 
 def _compute_exclusions(network: RecurrentNetwork, item_vectors: np.ndarray | None) -> np.ndarray:
-    """Compute what is added to the scores to exclude items that a network knows nothing about.
+    """Return the values to add to scores, to exclude items that the network cannot score.
 
     Returns:
-        Shape (items + 1,), float32: ``-inf`` for an excluded item, else 0. A ``softmax`` excludes
-        no item.
+        Shape (items + 1,), float32: ``-inf`` for an excluded item, else 0. The head ``softmax``
+        excludes no item.
     """
     excluded = np.zeros(network.n_items + 1, np.float32)
     if network.options.head != "tied_softmax":
@@ -231,7 +231,7 @@ def _compute_exclusions(network: RecurrentNetwork, item_vectors: np.ndarray | No
 
 
 def _build_network_input(windows: Windows, readable_items: np.ndarray | None) -> tf.Tensor:
-    """Return the histories, left-aligned and as wide as the longest of them."""
+    """Return left-aligned histories, with as many columns as the longest history has items."""
     histories = left_align(windows.build_histories(), readable_items)
     longest = max(1, int(np.count_nonzero(histories, axis=1).max(initial=0)))
     return tf.constant(histories[:, :longest])

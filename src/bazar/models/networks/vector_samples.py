@@ -1,7 +1,7 @@
 """Samples of the title vectors that a network was trained with.
 
-A network keeps the first numbers of a few title vectors. They show later whether the title vectors
-come from the same encoder and the same text.
+A network keeps the first numbers of a few title vectors. When the network is used, they are
+compared with the current title vectors. This detects a change of the encoder or of its input text.
 """
 
 import numpy as np
@@ -11,9 +11,9 @@ from bazar.data.title_embeddings import has_title
 VectorSamples = dict[str, list[float]]
 """The first numbers of some title vectors, by item id."""
 
-# Number of items, and numbers of each vector.
+# Approximate number of sampled items, and count of numbers for each vector.
 _N_ITEMS, _N_NUMBERS = 16, 16
-# Vectors of the same text from the same encoder differ by less.
+# Maximum difference between vectors of the same text from the same encoder.
 _TOLERANCE = 1e-2
 
 
@@ -32,11 +32,11 @@ def sample_vectors(item_vectors: np.ndarray, item_ids: np.ndarray) -> VectorSamp
 def match_samples(samples: VectorSamples, item_vectors: np.ndarray, item_ids: np.ndarray) -> bool:
     """Return whether title vectors match the samples.
 
-    The vector of an item changes with its title. Most of the sampled items, not all of them, must
-    have the same vector as before.
+    Titles can change, and the vector of an item changes with its title. Therefore the samples match
+    if at least half of the sampled items have the same vector as before.
 
     Args:
-        samples: returned by :func:`sample_vectors`.
+        samples: the result of :func:`sample_vectors`.
         item_vectors: shape (items + 1, dimension), float32.
         item_ids: shape (items + 1,), external ids by item index.
     """

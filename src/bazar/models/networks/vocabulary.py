@@ -1,4 +1,4 @@
-"""Networks and their item vocabulary: moving a trained network to a changed catalogue."""
+"""Functions that adapt a trained network to a changed catalogue."""
 
 from typing import Any
 
@@ -10,18 +10,19 @@ from bazar.models.networks.recurrent import RecurrentNetwork
 
 
 def remap_network(network: RecurrentNetwork, item_ids: np.ndarray) -> RecurrentNetwork:
-    """Build the same network for a catalogue that grew, shrank, or was renumbered.
+    """Return a network for another catalogue, with the learned weights of the given network.
 
-    The learned weights of an item follow its id. A new item is treated as one that does not occur
-    in training: its title is used, and its learned vector (the mean of the others) is not used
-    before it is trained. A ``softmax`` gives it the lowest bias of all items.
+    Items can be added, removed or renumbered. An item keeps its learned weights, because items are
+    matched by id. A new item is treated like an item that does not occur in training. Its title is
+    used. Its learned vector starts as the mean of the other vectors, and is not used until the item
+    is trained. With the head ``softmax``, a new item gets the lowest bias of all items.
 
     Args:
-        network: trained, with its ``item_ids``.
+        network: a trained network with ``item_ids``.
         item_ids: shape (items + 1,), external ids by item index.
 
     Returns:
-        The network itself if the catalogue is the same, else a new one.
+        The given network if the catalogue is the same, else a new network.
     """
     assert network.item_ids is not None
     if np.array_equal(network.item_ids, item_ids):
@@ -45,15 +46,15 @@ def remap_network(network: RecurrentNetwork, item_ids: np.ndarray) -> RecurrentN
 
 
 def find_item_positions(network: RecurrentNetwork, item_ids: np.ndarray) -> np.ndarray:
-    """Find the items of a catalogue in the vocabulary of a network.
+    """Return the item index in the network of each item of a catalogue.
 
     Args:
-        network: with its ``item_ids``.
+        network: a network with ``item_ids``.
         item_ids: shape (items + 1,), external ids by item index.
 
     Returns:
-        Shape (items + 1,): the item indices of the network; -1 if the network does not have the
-        item.
+        Shape (items + 1,): item indices of the network; -1 for an item that the network does not
+        have.
     """
     assert network.item_ids is not None
     index = {item_id: item for item, item_id in enumerate(network.item_ids)}
@@ -75,12 +76,12 @@ def find_item_axis(network: RecurrentNetwork, weight: keras.Variable) -> int | N
 
 
 def average_training_items(network: RecurrentNetwork, values: np.ndarray, axis: int) -> np.ndarray:
-    """Average values over the items that occur in the training part of a network.
+    """Return the mean of values over the items that occur in the training part of a network.
 
     Args:
         network: the network.
-        values: with one entry per item along an axis.
-        axis: that axis.
+        values: an array with one entry per item along an axis.
+        axis: the axis of the items.
 
     Returns:
         The shape of ``values`` without the axis.
@@ -91,11 +92,11 @@ def average_training_items(network: RecurrentNetwork, values: np.ndarray, axis: 
 def remap_items(
     values: np.ndarray, axis: int, positions: np.ndarray, new_item_values: Any
 ) -> np.ndarray:
-    """Put the values of items in the order of another catalogue.
+    """Return the values of items in the order of another catalogue.
 
     Args:
         values: float32, with one entry per item along an axis.
-        axis: that axis.
+        axis: the axis of the items.
         positions: shape (items + 1,): the index of each item in ``values``; -1 for a new item.
         new_item_values: the values of a new item: a number, or an array of the shape of
             ``values`` without the axis.
@@ -114,7 +115,7 @@ def remap_items(
 def check_network_items(
     network: RecurrentNetwork, item_ids: np.ndarray, name: str, pipeline: str
 ) -> None:
-    """Check that a network was trained for a catalogue.
+    """Raise InputError if a network was trained for another catalogue.
 
     Args:
         network: the network.
@@ -123,7 +124,7 @@ def check_network_items(
         pipeline: the pipeline that trains it.
 
     Raises:
-        InputError: if an item index of the network means another item.
+        InputError: if the item ids of the network and of the catalogue differ.
     """
     if network.item_ids is None or not np.array_equal(network.item_ids, item_ids):
         raise InputError(

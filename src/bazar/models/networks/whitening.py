@@ -1,28 +1,28 @@
-"""Whitening of title vectors: they are centred, and every direction gets the same variance.
+"""PCA whitening of title vectors.
 
-Whitening by principal components, as Su et al. 2021 (arXiv 2103.15316) apply it to sentence
-embeddings.
+Whitened vectors have mean 0, and every direction has the same variance. Su et al. 2021 (arXiv
+2103.15316) apply the same method to sentence embeddings.
 """
 
 import numpy as np
 
 from bazar.data.title_embeddings import has_title
 
-# Directions in which titles hardly differ are scaled as if they had this share of the largest
-# variance, so that noise is not amplified.
+# Minimum variance of a direction, as a share of the largest variance. It prevents the amplification
+# of noise in directions of small variance.
 _MIN_VARIANCE_SHARE = 1e-4
 
 
 def compute_whitening(item_vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Compute the centre of title vectors and the matrix that whitens them.
+    """Return the mean of the title vectors and their whitening matrix.
 
     Args:
         item_vectors: shape (items + 1, dimension), float32; zeros if an item has no title.
 
     Returns:
-        The centre, shape (dimension,), and the whitening matrix, shape (dimension, dimension),
-        both float32. The first columns are the directions in which titles differ most. None if no
-        item has a title.
+        The mean, shape (dimension,), and the whitening matrix, shape (dimension, dimension), both
+        float32. The columns are the directions in order of variance, the largest first. None if
+        no item has a title.
     """
     titled = item_vectors[has_title(item_vectors)].astype(np.float64)
     if len(titled) == 0:
@@ -37,12 +37,12 @@ def compute_whitening(item_vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def whiten_vectors(
     item_vectors: np.ndarray, centre: np.ndarray, whitening: np.ndarray
 ) -> np.ndarray:
-    """Centre and whiten title vectors, and scale them to unit length.
+    """Return title vectors that are centred, whitened and scaled to unit length.
 
     Args:
         item_vectors: shape (items + 1, dimension), float32; zeros if an item has no title.
-        centre: shape (dimension,), float32.
-        whitening: shape (dimension, dimension), float32.
+        centre: mean of the title vectors, shape (dimension,), float32.
+        whitening: whitening matrix, shape (dimension, dimension), float32.
 
     Returns:
         Shape (items + 1, dimension), float32. Items without a title keep zeros.

@@ -12,6 +12,14 @@ from bazar.pipelines.recommendation.nodes import (
 )
 
 RESULTS = ["classifier.results", "regressor.results", "blend.results", "baselines.results"]
+CATALOGUE_TABLES = [
+    "sequences",
+    "item_index",
+    "products",
+    "item_vectors",
+    "added_products",
+    "title_vectors",
+]
 
 
 def create_pipeline() -> Pipeline:
@@ -26,16 +34,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 build_catalogue,
-                [
-                    "sequences",
-                    "item_index",
-                    "products",
-                    "item_vectors",
-                    "added_products",
-                    "title_vectors",
-                    "params:sequencing",
-                    "params:embedding",
-                ],
+                [*CATALOGUE_TABLES, "params:sequencing", "params:embedding"],
                 ["customers", "catalogue"],
                 name="build_catalogue",
             ),
