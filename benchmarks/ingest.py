@@ -1,13 +1,13 @@
-"""Measure how fast raw files become model input, on synthetic stores. Prints Markdown.
+"""Measure the pipelines from raw files to model input on synthetic stores, as Markdown.
 
     .venv/bin/python benchmarks/ingest.py --ratio-rows 1e6 --scale 2.4e6 24e6
 
 The first table compares the ingestion of gzipped JSON lines by `kedro run` with a pandas script for
-the same files. The second table shows the time and memory of the pipelines up to model input, one
-command each, and whether the time per row grows with the size of the store. The stores resemble
-Amazon Reviews 2023, Beauty and Personal Care: one product per 24 purchases, 2.1 purchases per
-customer, reviews of 45 words. The times are those of complete commands, including start-up. The
-first row of the second table is a tiny store, which measures the start-up alone.
+the same files. The second table shows the time and memory of the pipelines up to model input. It
+also shows whether the time per row grows with the size of the store. Each pipeline is a separate
+command, and its time includes the start-up. The first row of the second table is a tiny store, to
+measure only the start-up. The stores are similar to Amazon Reviews 2023, Beauty and Personal Care:
+one product per 24 purchases, 2.1 purchases per customer, reviews of 45 words.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow.dataset as ds
 from timing import describe_machine, measure_command
 
-from bazar.synthetic.amazon_2023 import PRODUCTS_FILE, REVIEWS_FILE, StoreOptions, generate_store
+from bazar.synthetic.sample_store import PRODUCTS_FILE, REVIEWS_FILE, StoreOptions, generate_store
 
 ROOT = Path(__file__).parents[1]
 PIPELINES = ["ingestion", "joining", "sequencing"]
@@ -28,7 +28,7 @@ ROWS_PER_PRODUCT, ROWS_PER_CUSTOMER = 24, 2.1
 
 
 def make_store(work_dir: Path, rows: int, malformed_share: float, text_words: int) -> Path:
-    """Generate a store, unless an earlier run has generated it.
+    """Return the folder of a store. Generate the store if it does not exist.
 
     Args:
         work_dir: folder of the stores.
@@ -37,7 +37,7 @@ def make_store(work_dir: Path, rows: int, malformed_share: float, text_words: in
         text_words: mean number of words of a review.
 
     Returns:
-        The store's folder.
+        The folder of the store.
     """
     folder = work_dir / f"{rows}_rows_{malformed_share}_malformed_{text_words}_words"
     if not all((folder / name).is_file() for name in (REVIEWS_FILE, PRODUCTS_FILE)):
@@ -54,19 +54,19 @@ def make_store(work_dir: Path, rows: int, malformed_share: float, text_words: in
 
 
 def run(pipeline: str, dataset: str, raw_dir: Path) -> tuple[float, float]:
-    """Run a pipeline on a store with ``kedro run``, and return seconds and peak memory in GB."""
+    """Run a pipeline on a store, and return its time in seconds and its peak memory in GB."""
     command = [sys.executable, "-m", "kedro", "run", "--pipelines", pipeline, "--params"]
     return measure_command([*command, f"dataset={dataset},raw_dir={raw_dir}"], ROOT)
 
 
 def clear(dataset: str) -> None:
-    """Remove the files that the runs on a store wrote."""
+    """Remove the output of the runs on a store."""
     for folder in (ROOT / "data").glob(f"*/{dataset}"):
         shutil.rmtree(folder)
 
 
 def compare(raw_dir: Path, rows: int) -> str:
-    """Compare the ingestion with a pandas script.
+    """Return a table that compares the ingestion with a pandas script.
 
     Args:
         raw_dir: a store without malformed lines.
@@ -84,7 +84,7 @@ def compare(raw_dir: Path, rows: int) -> str:
         for table in ("interactions.parquet", "products.parquet"):
             counts = [ds.dataset(Path(at) / table).count_rows() for at in (folder, written)]
             if counts[0] != counts[1]:
-                sys.exit(f"{table}: pandas wrote {counts[0]} rows, Bazar {counts[1]}")
+                sys.exit(f"{table}: pandas wrote {counts[0]} rows, but Bazar wrote {counts[1]}.")
     clear(dataset)
     size = (raw_dir / REVIEWS_FILE).stat().st_size / 1e6
     return "\n".join(
@@ -100,10 +100,10 @@ def compare(raw_dir: Path, rows: int) -> str:
 
 
 def scale(stores: dict[int, Path]) -> str:
-    """Measure the pipelines on stores of several sizes.
+    """Return a table of the time and memory of the pipelines on stores of several sizes.
 
     Args:
-        stores: folder of each store by its number of interactions, the smallest first.
+        stores: folders of the stores by number of interactions, the smallest first.
 
     Returns:
         The table as Markdown.
@@ -133,7 +133,7 @@ def scale(stores: dict[int, Path]) -> str:
 
 
 def main() -> None:
-    """Print the tables that the arguments select."""
+    """Run the benchmark and print the selected tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -141,14 +141,14 @@ def main() -> None:
         "--ratio-rows",
         type=float,
         default=1e6,
-        help="size of the store of the first table; 0: skip the table",
+        help="number of rows of the store of the first table; 0 skips the table",
     )
     parser.add_argument(
         "--scale",
         type=float,
         nargs="*",
         default=[2.4e6, 24e6],
-        help="sizes of the stores of the second table",
+        help="numbers of rows of the stores of the second table",
     )
     parser.add_argument(
         "--text-words", type=int, default=45, help="mean number of words of a review"
@@ -157,7 +157,7 @@ def main() -> None:
         "--work-dir",
         type=Path,
         default=ROOT / "build" / "stores",
-        help="folder of the stores; existing stores are used again",
+        help="folder of the stores; existing stores are reused",
     )
     arguments = parser.parse_args()
     work_dir = arguments.work_dir.resolve()

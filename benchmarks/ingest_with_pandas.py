@@ -1,8 +1,8 @@
-"""Convert JSON lines to typed Parquet files with pandas, as a script without Bazar would.
+"""Convert JSON lines to typed Parquet files with pandas, without Bazar.
 
     .venv/bin/python benchmarks/ingest_with_pandas.py RAW_DIR OUTPUT_DIR
 
-`ingest.py` compares Bazar with this script. It does not check rows, so it needs valid files.
+`ingest.py` compares Bazar with this script. The script does not check rows. It needs valid files.
 """
 
 import sys
@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bazar.synthetic.amazon_2023 import PRODUCTS_FILE, REVIEWS_FILE
+from bazar.synthetic.sample_store import PRODUCTS_FILE, REVIEWS_FILE
 
 INTERACTIONS = pa.schema(
     {"user_id": "string", "parent_asin": "string", "timestamp": "int64", "rating": "float64"}
@@ -21,14 +21,14 @@ PRODUCTS = pa.schema({"parent_asin": "string", "title": "string"})
 
 
 def ingest(raw: Path, parquet: Path, schema: pa.Schema) -> None:
-    """Read a file of JSON lines in chunks, and write the columns of the schema.
+    """Read a file of JSON lines in chunks and write the columns of the schema.
 
     Args:
         raw: JSON lines, gzipped or not.
         parquet: the file to write.
         schema: the columns to keep, and their types.
     """
-    # Ids of digits would otherwise become numbers, and lose leading zeros.
+    # Without a type, pandas converts ids of digits to numbers, and leading zeros are lost.
     text = {name: str for name in schema.names if schema.field(name).type == pa.string()}
     chunks = pd.read_json(raw, lines=True, chunksize=100_000, dtype=text, convert_dates=False)
     with pq.ParquetWriter(parquet, schema) as writer:

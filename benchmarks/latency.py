@@ -1,12 +1,12 @@
-"""Measure how long a Recommender takes to load and to answer one customer, on one core.
+"""Measure the load time and the latency of a Recommender on one core, as Markdown.
 
     .venv/bin/python benchmarks/latency.py
 
-Two catalogues of 12,000 and 112,000 products are synthetic: random title vectors, 20,000 customers,
-and the networks of conf/base with their initial weights. The time of an answer does not depend on
-the values of the weights. Each answer is for another history of 1 to 20 purchases. For comparison,
-the time of Keras' `predict` is measured for the same networks and one history, without a search for
-the best products. The blend has all components of conf/base. Prints Markdown.
+The data is synthetic: catalogues of 12,000 and 112,000 products with random title vectors, and
+20,000 customers. The networks of conf/base have their initial weights, because the latency does not
+depend on the values of the weights. The blend has all components of conf/base. Each request has
+another history of 1 to 20 purchases. For comparison, Keras' `predict` is measured for the same
+networks and a single history, without the selection of the best products.
 """
 
 import os
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-# Set before the imports of libraries that start threads: their threads use the same core.
+# Set the core before libraries that start threads are imported, so that their threads use it.
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 import keras
@@ -48,7 +48,7 @@ NETWORKS = ("classifier", "regressor")
 
 
 def make_purchases(n_products: int, rng: np.random.Generator) -> Sequences:
-    """Make the purchases of all customers. A few products make most of them, as in a real shop."""
+    """Return random purchases of all customers. A few products have most of the purchases."""
     lengths = rng.integers(2, MAX_HISTORY, N_CUSTOMERS)
     items = 1 + (n_products * rng.random(lengths.sum()) ** 3).astype(np.int32)
     starts = np.concatenate([[0], np.cumsum(lengths)])
@@ -57,7 +57,7 @@ def make_purchases(n_products: int, rng: np.random.Generator) -> Sequences:
 
 
 def make_products(purchases: Sequences, n_products: int, rng: np.random.Generator) -> Products:
-    """Make the catalogue, with random unit vectors as title vectors."""
+    """Return a catalogue with random unit vectors as title vectors."""
     vectors = rng.normal(size=(n_products + 1, DIMENSION)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[0] = 0
@@ -69,18 +69,18 @@ def make_products(purchases: Sequences, n_products: int, rng: np.random.Generato
 
 
 def make_network(options: ModelOptions, products: Products) -> RecurrentNetwork:
-    """Build a network with its initial weights."""
+    """Return a network with its initial weights."""
     network = build_network(options.block.network, len(products), DIMENSION)
     network.fit_whitening(products.vectors)
     network.item_ids = products.item_ids
     if network.title_weight is not None:
-        # With a weight of 0, titles would not be compared.
+        # With the weight 0, the title similarities would not be computed.
         network.title_weight.assign(0.2)
     return network
 
 
 def write_synthetic_bundle(folder: Path, n_products: int) -> dict[str, RecurrentNetwork]:
-    """Write a bundle as a run would.
+    """Write a synthetic bundle, and return its networks.
 
     Args:
         folder: folder of the bundle.
@@ -105,7 +105,7 @@ def write_synthetic_bundle(folder: Path, n_products: int) -> dict[str, Recurrent
         models=("classifier", "regressor"),
         filter_seen=True,
         blend=blend,
-        # Every component gets a weight: a component without one would cost no time.
+        # Each component has a weight, because components without a weight are skipped.
         weights={component.name: 1 / len(blend.components) for component in blend.components},
         baselines=BaselineOptions.model_validate(parameters["baselines"]),
     )
@@ -118,14 +118,14 @@ def write_synthetic_bundle(folder: Path, n_products: int) -> dict[str, Recurrent
 
 
 def measure_answers(answer: Callable[[int], object], n_answers: int) -> tuple[float, float]:
-    """Measure the time of answers, without the first few.
+    """Return the latency of a function, measured after a few warm-up calls.
 
     Args:
-        answer: called with the numbers 0, 1, and so on.
-        n_answers: number of measured answers.
+        answer: function that is called with the numbers 0, 1, and so on.
+        n_answers: number of measured calls.
 
     Returns:
-        Median and 95th percentile, in milliseconds.
+        Median and 95th percentile in milliseconds.
     """
     milliseconds = []
     for number in range(n_answers + N_WARM_UP_ANSWERS):
@@ -137,7 +137,7 @@ def measure_answers(answer: Callable[[int], object], n_answers: int) -> tuple[fl
 
 
 def measure_catalogue(size: int, folder: Path) -> None:
-    """Print the table rows of a catalogue of ``size`` products."""
+    """Measure a catalogue of ``size`` products and print its table rows."""
 
     def print_row(name: str, answer: Callable[[int], object], n_answers: int = N_ANSWERS) -> None:
         median, percentile = measure_answers(answer, n_answers)
@@ -167,7 +167,7 @@ def measure_catalogue(size: int, folder: Path) -> None:
 
 
 def main() -> None:
-    """Measure both catalogues."""
+    """Run the benchmark and print the table."""
     print(f"One core of {describe_machine()}.\n")
     print("| products | | median | 95th percentile |")
     print("|---:|---|---:|---:|")
@@ -177,7 +177,7 @@ def main() -> None:
 
 
 class NetworkWithTitles(keras.Model):
-    """A network with the title vectors that it reads, so that `predict` needs histories alone."""
+    """A network with its title vectors, so that the input of `predict` is only a history."""
 
     def __init__(self, network: RecurrentNetwork, item_vectors: np.ndarray) -> None:
         super().__init__()
@@ -185,12 +185,12 @@ class NetworkWithTitles(keras.Model):
         self._vectors = network.prepare_vectors(item_vectors)
 
     def call(self, histories: object) -> object:
-        """Score all items."""
+        """Return the output of the network."""
         return self.network(histories, self._vectors)
 
 
 def predict(model: NetworkWithTitles, size: int, seed: int) -> object:
-    """Score all items for one random history."""
+    """Return the output of Keras' `predict` for one random history."""
     history = np.random.default_rng(seed).integers(1, size, (1, MAX_HISTORY)).astype(np.int32)
     return model.predict(history, verbose=0)
 

@@ -1,4 +1,4 @@
-r"""Run a command, and print its time, its peak memory and its metrics as Markdown.
+r"""Run a command and print its time, peak memory and metrics as Markdown.
 
     .venv/bin/python benchmarks/measure.py \
         data/08_reporting/sample/leave_one_out/seed_42/metrics.json .venv/bin/kedro run
@@ -20,7 +20,7 @@ COLUMNS = ["HR@1", "HR@10", "NDCG@10", "MRR@20", "coverage@10"]
 
 
 def format_metrics(metrics: dict[str, Any], filter_mode: str) -> str:
-    """Format the metrics of all models as a Markdown table, with 95% intervals if available.
+    """Return the metrics of all models as a Markdown table, with 95% intervals if available.
 
     Args:
         metrics: content of ``metrics.json``.
@@ -43,14 +43,14 @@ def _format_cell(metrics: dict[str, Any], column: str) -> str:
 
 
 def main() -> None:
-    """Measure the command that the arguments give."""
+    """Measure the command from the command line."""
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     path, command = Path(sys.argv[1]), sys.argv[2:]
     started = time.time()
     seconds, peak = measure_command(command)
     if not path.is_file() or path.stat().st_mtime < started:
-        sys.exit(f"The command did not write {path}. Is it the right metrics.json?")
+        sys.exit(f"The command did not write {path}. Give the path of the metrics.json it writes.")
     metrics = json.loads(path.read_text(encoding="utf-8"))
     print(f"\n`{' '.join(command)}`\n")
     print(

@@ -1,4 +1,4 @@
-r"""Measure what each mistake of the original study costs, by removing one at a time.
+r"""Measure the effect of each mistake of the original study with an ablation study.
 
     .venv/bin/kedro run --env amazon_beauty_2014 \
         --pipelines ingestion,joining,sequencing,embedding
@@ -6,12 +6,12 @@ r"""Measure what each mistake of the original study costs, by removing one at a 
         --params split=shuffled_windows
     .venv/bin/python benchmarks/mistakes.py --env amazon_beauty_2014 --write
 
-The first two commands make the inputs: the splits of both protocols, and the title vectors.
-Model I and Model II are the networks `model_i` and `model_ii` in that environment's parameters.
-They are trained on the protocol of the study, then on leave_one_out rows with histories of the same
-length, then with one thing changed: the loss of Model II, or the size. All variants are measured by
-HR@1, HR@10 and NDCG@10 over the full catalogue. Prints Markdown; `--write` puts the table into
-docs/explanation/original-study.md.
+The first two commands create the inputs: the splits of both protocols, and the title vectors.
+Model I and Model II are the networks `model_i` and `model_ii` in the parameters of the environment.
+They are trained with the protocol of the study, and with leave_one_out and histories of the same
+length. Further variants change one more thing: the size of the network, or the loss of Model II.
+The metrics are HR@1, HR@10 and NDCG@10 over the full catalogue. The output is Markdown. `--write`
+writes the table to docs/explanation/original-study.md.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 from timing import describe_machine
 
-from bazar.config.networks import REPRODUCED, ModelOptions, NetworkBlock
+from bazar.config.networks import REPRODUCTION_NETWORKS, ModelOptions, NetworkBlock
 from bazar.data.splits import Splits
 from bazar.evaluation.metrics import compute_bootstrap_interval, compute_row_metrics
 from bazar.evaluation.ranking import rank_catalogue
@@ -56,7 +56,7 @@ HEADINGS = [
 
 @dataclass(frozen=True)
 class Variant:
-    """A network on the rows of a protocol.
+    """A network and the protocol that it is trained and measured with.
 
     Attributes:
         model: ``classifier`` or ``regressor``.
@@ -73,10 +73,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The data that a network is trained and measured on.
+    """Data to train and measure a network.
 
     Attributes:
-        splits: the rows of a protocol.
+        splits: the splits of a protocol.
         item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has no
             title.
     """
@@ -86,7 +86,7 @@ class Inputs:
 
 
 def load_inputs(env: str | None, split: str) -> tuple[Inputs, dict[str, Any]]:
-    """Load the outputs of the earlier runs.
+    """Return the outputs of the earlier runs.
 
     Args:
         env: the environment.
@@ -106,7 +106,7 @@ def load_inputs(env: str | None, split: str) -> tuple[Inputs, dict[str, Any]]:
 
 
 def list_variants(networks: dict[str, NetworkBlock]) -> list[Variant]:
-    """List the variants to train, for each model that of the study first.
+    """Return the variants to train.
 
     Args:
         networks: the two networks of the study, by model.
@@ -135,17 +135,17 @@ def list_variants(networks: dict[str, NetworkBlock]) -> list[Variant]:
 
 
 def measure_variant(variant: Variant, inputs: Inputs, seed: int, batch_size: int) -> dict[str, Any]:
-    """Train a variant and measure it.
+    """Train a variant and return its metrics.
 
     Args:
         variant: the network and its training.
-        inputs: the rows of its protocol, and the title vectors.
+        inputs: the splits of the protocol, and the title vectors.
         seed: seed of the training and of the bootstrap intervals.
         batch_size: number of rows that are scored at the same time.
 
     Returns:
-        ``hr@1``, ``hr@10``, ``ndcg@10`` without a filter of seen items; ``hr@10_filtered`` and
-        ``ndcg@10_filtered``; ``hr@10_ci95`` (over customers); ``n_parameters``; ``seconds``.
+        ``hr@1``, ``hr@10`` and ``ndcg@10`` with seen items not filtered; ``hr@10_filtered`` and
+        ``ndcg@10_filtered``; ``hr@10_ci95`` (over customers); ``n_parameters``; and ``seconds``.
     """
     splits, item_vectors = inputs.splits, inputs.item_vectors
     trained = train_network(
@@ -177,7 +177,7 @@ def shorten_histories(splits: Splits, history_length: int) -> Splits:
 
 
 def format_row(variant: Variant, metrics: dict[str, Any]) -> str:
-    """Format a row of the table."""
+    """Return a row of the table."""
     low, high = metrics["hr@10_ci95"]
     texts = [
         MODELS[variant.model], variant.change, variant.split,
@@ -189,7 +189,7 @@ def format_row(variant: Variant, metrics: dict[str, Any]) -> str:
 
 
 def describe_comparison(study_metrics: dict[str, dict[str, Any]]) -> str:
-    """Describe what the study compared and what it should have compared, in one sentence.
+    """Return the comparison of the study, and the comparison by the same metric.
 
     Args:
         study_metrics: the metrics of the networks of the study, by model.
@@ -203,7 +203,7 @@ def describe_comparison(study_metrics: dict[str, dict[str, Any]]) -> str:
 
 
 def replace_table(page: str, table: str) -> str:
-    """Replace the section of a page that holds the table.
+    """Return a page with a new table in its section.
 
     Args:
         page: the text of the page.
@@ -211,28 +211,28 @@ def replace_table(page: str, table: str) -> str:
     """
     pattern = re.compile(r"(<!-- mistakes -->\n).*?(<!-- /mistakes -->)", re.DOTALL)
     if not pattern.search(page):
-        sys.exit(f"{PAGE} has no section <!-- mistakes -->")
+        sys.exit(f"{PAGE} has no section <!-- mistakes --> ... <!-- /mistakes -->. Add it.")
     return pattern.sub(lambda section: f"{section[1]}{table.strip()}\n{section[2]}", page)
 
 
 def main() -> None:
-    """Measure and print, and write the table with ``--write``."""
+    """Run the benchmark, print the table, and write it with ``--write``."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--env", help="environment of the data set")
     parser.add_argument("--seed", type=int, default=42, help="seed of the training")
-    parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE}")
+    parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE}")
     arguments = parser.parse_args()
     bootstrap_project(ROOT)
     shuffled, parameters = load_inputs(arguments.env, "shuffled_windows")
     held_out, _ = load_inputs(arguments.env, LOO)
-    # Longer histories would be a second difference.
+    # Longer histories would be another difference between the protocols.
     history_length = shuffled.splits.train.history_length
     held_out = replace(held_out, splits=shorten_histories(held_out.splits, history_length))
     inputs = {"shuffled_windows": shuffled, LOO: held_out}
     networks = {
-        model: ModelOptions.model_validate(parameters[model]).networks[REPRODUCED[model]]
+        model: ModelOptions.model_validate(parameters[model]).networks[REPRODUCTION_NETWORKS[model]]
         for model in MODELS
     }
     rows, study_metrics = [], {}

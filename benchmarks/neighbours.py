@@ -1,14 +1,15 @@
-"""Compare the time of Model II's evaluation in the original study with Bazar's, as Markdown.
+"""Compare the evaluation time of Model II in the original study and in Bazar, as Markdown.
 
     .venv/bin/python benchmarks/neighbours.py
 
-The original study queries a ball tree of scikit-learn over the title vectors twice for every test
-row: for the nearest product and for the ten nearest. This gives HR@1 and HR@10. It is timed on a
-sample of the rows, and the time is extrapolated. Bazar (`kedro run`) computes the rank of every
-row's target in the full catalogue and the 20 nearest products, with seen items filtered and not
-filtered, in batches. It is timed on all rows. Both use the same query vectors and must find the
-same products. The vectors are synthetic and seeded: unit vectors around random directions, one per
-kind of product, and query vectors at a distance from their target that is typical for a network.
+The original study queries a ball tree of scikit-learn over the title vectors. It makes two queries
+for each test row, for the nearest product and for the ten nearest products, to compute HR@1 and
+HR@10. The benchmark measures a sample of the rows and extrapolates the time. Bazar (`kedro run`)
+works in batches. It computes the rank of each target in the full catalogue and the 20 nearest
+products, with seen items filtered and not filtered. The benchmark measures all rows. Both use the
+same query vectors and must find the same products. The vectors are synthetic and seeded. Title
+vectors are unit vectors around random directions, one direction per kind of product. The distance
+of a query vector from its target is typical for a network.
 """
 
 import argparse
@@ -26,15 +27,15 @@ from bazar.data.windows import Windows
 from bazar.evaluation.ranking import Ranking, rank_catalogue
 from bazar.models.nearest_titles import TitleVectorScorer
 
-# Size of set B of the original study.
+# Size of Set B of the original study.
 ROWS, PRODUCTS, DIMENSION = 23_949, 23_838, 384
 KINDS, HISTORY, BATCH, TOP_K = 400, 4, 512, 20
-# With this noise, the target is among the ten nearest of about one query in ten.
+# With this noise, HR@10 is about 0.1.
 PRODUCT_NOISE, QUERY_NOISE = 0.8, 9.0
 
 
 class FixedQueries(TitleVectorScorer):
-    """A scorer with fixed query vectors, so that only ranking is timed."""
+    """A scorer with fixed query vectors, so that the benchmark measures only the ranking."""
 
     def __init__(self, item_vectors: np.ndarray, points: np.ndarray) -> None:
         super().__init__(item_vectors)
@@ -46,7 +47,7 @@ class FixedQueries(TitleVectorScorer):
 
 
 def add_noise(vectors: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """Add random noise to unit vectors and normalize them again.
+    """Return unit vectors with random noise, normalised again.
 
     Args:
         vectors: shape (any, dimension), float32, unit vectors.
@@ -62,7 +63,7 @@ def add_noise(vectors: np.ndarray, noise: float, rng: np.random.Generator) -> np
 
 
 def make_data(rows: int, products: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, Windows]:
-    """Make a catalogue, query vectors and test rows.
+    """Return a catalogue, query vectors and test rows.
 
     Args:
         rows: number of test rows.
@@ -70,9 +71,9 @@ def make_data(rows: int, products: int, seed: int = 0) -> tuple[np.ndarray, np.n
         seed: seed of the random numbers.
 
     Returns:
-        Title vectors, shape (products + 1, 384), float32, with zeros in row 0; query vectors,
-        shape (rows, 384), float32, unit vectors; the test rows, one per user, with histories of
-        four items.
+        Title vectors, shape (products + 1, 384), float32, with zeros in row 0; query vectors, shape
+        (rows, 384), float32, unit vectors; and test rows, one per user, with histories of four
+        items.
     """
     rng = np.random.default_rng(seed)
     kinds = add_noise(np.zeros((KINDS, DIMENSION), np.float32), 1, rng)
@@ -88,7 +89,7 @@ def make_data(rows: int, products: int, seed: int = 0) -> tuple[np.ndarray, np.n
 def query_ball_tree(
     vectors: np.ndarray, points: np.ndarray, targets: np.ndarray
 ) -> tuple[float, float, np.ndarray, dict[str, float]]:
-    """Query a ball tree twice for every point, one point at a time.
+    """Query a ball tree twice for each point, one point at a time, and measure the time.
 
     Args:
         vectors: shape (products, dimension), float32.
@@ -96,8 +97,8 @@ def query_ball_tree(
         targets: shape (rows,), row numbers of ``vectors``.
 
     Returns:
-        Seconds to build the tree, seconds of the queries, the ten nearest vectors of each point as
-        row numbers, and HR@1 and HR@10.
+        Seconds to build the tree; seconds of the queries; row numbers of the ten nearest vectors of
+        each point, shape (rows, 10), int64; and HR@1 and HR@10 by name.
     """
     start = time.perf_counter()
     tree = NearestNeighbors(algorithm="ball_tree").fit(vectors)
@@ -117,21 +118,21 @@ def query_ball_tree(
 def time_ranking(
     vectors: np.ndarray, points: np.ndarray, windows: Windows
 ) -> tuple[float, dict[str, Ranking]]:
-    """Rank the catalogue for all rows; return the seconds, index included, and the rankings."""
+    """Rank the catalogue for all rows. Return seconds (including indexing) and the rankings."""
     start = time.perf_counter()
     rankings = rank_catalogue(FixedQueries(vectors, points), windows, TOP_K, BATCH)
     return time.perf_counter() - start, rankings
 
 
 def main() -> None:
-    """Measure both, check that they find the same products, and print the times."""
+    """Run the benchmark, check that the results are equal, and print the times."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=ROWS, help="number of test rows")
     parser.add_argument("--products", type=int, default=PRODUCTS, help="size of the catalogue")
     parser.add_argument(
-        "--sample", type=int, default=500, help="rows on which the ball tree is timed"
+        "--sample", type=int, default=500, help="number of rows to measure the ball tree on"
     )
     given = parser.parse_args()
     vectors, points, windows = make_data(given.rows, given.products)
@@ -151,10 +152,11 @@ def main() -> None:
             for pair in zip(nearest + 1, found.items[sample, :10], strict=True)
         ]
     )
-    # The tree computes in double precision, so that two equally near products may be swapped.
+    # The tree uses double precision. Two products with equal distances may be swapped.
     if max(abs(hit_rates[name] - rates[name]) for name in rates) > 0.005 or same < 9.99:
         sys.exit(
-            f"The results differ: {rates} and {hit_rates}, {same:.2f} of 10 products are the same."
+            f"The results differ: {rates} (ball tree) and {hit_rates} (Bazar). Of ten products, "
+            f"{same:.2f} are the same."
         )
 
     print(f"\n({describe_machine()})\n")

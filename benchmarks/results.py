@@ -3,12 +3,13 @@
     .venv/bin/python benchmarks/results.py
 
 A section of the page starts with a line `<!-- results: FOLDER; KEY: VALUE; ... -->` and ends with
-`<!-- /results -->`. The text between these lines is replaced. FOLDER is the folder of the results
-under data/08_reporting/, such as sample/leave_one_out. The keys are optional: `env`, the
-environment of the runs; `params`, further values of `--params`; `pairs`, the pairs of the second
-table, such as `classifier/ease, blend/classifier`. A section without a comparison.json is not
-changed, and the missing file is printed. A line `<!-- networks: FOLDER; env: ENVIRONMENT -->` does
-the same for the table of the original study's fourteen networks, up to `<!-- /networks -->`.
+`<!-- /results -->`. The script replaces the text between these lines. FOLDER is the folder of the
+results under data/08_reporting/, such as sample/leave_one_out. The keys are optional. `env` is the
+environment of the runs. `params` are additional values of `--params`. `pairs` are the pairs of the
+second table, such as `classifier/ease, blend/classifier`. If the folder has no comparison.json, the
+section is not changed and the script prints the missing file. The lines
+`<!-- networks: FOLDER; env: ENVIRONMENT -->` and `<!-- /networks -->` enclose the table of the
+fourteen networks of the original study.
 """
 
 import argparse
@@ -38,7 +39,7 @@ _SECTION = re.compile(
     r"(<!-- (?P<kind>results|networks): (?P<header>[^>]+?) -->\n).*?(<!-- /(?P=kind) -->)",
     re.DOTALL,
 )
-# Pipelines of the models that depend on a seed.
+# Pipelines of the models with a training seed.
 _PIPELINES = {
     "classifier": "modelling_classifier",
     "regressor": "modelling_regressor",
@@ -51,15 +52,15 @@ Comparison = dict[str, Any]
 
 
 def write_sections(page: str, reporting: Path, device: str) -> tuple[str, list[str]]:
-    """Write every section of a page whose results exist.
+    """Return a page with updated sections.
 
     Args:
         page: text of the page.
-        reporting: the folder with the folders of results.
-        device: description of the machine that trained.
+        reporting: parent folder of the result folders.
+        device: description of the machine of the training.
 
     Returns:
-        The new text, and the missing files; their sections are unchanged.
+        The new text, and the missing files. Sections with missing files are unchanged.
     """
     missing = []
 
@@ -80,7 +81,7 @@ def write_sections(page: str, reporting: Path, device: str) -> tuple[str, list[s
 
 
 def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) -> str:
-    """Write a section of results: the commands, the data and the tables.
+    """Return the text of a results section: the commands, the data and the tables.
 
     Args:
         comparison: the content of ``comparison.json``.
@@ -103,7 +104,7 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
     ]
     if comparison["cold_rows"]:
         parts += [
-            "Test rows whose target is a cold item. The full catalogue is ranked:",
+            "Results on test rows with a cold target. The full catalogue is ranked:",
             build_cold_items_table(comparison).to_markdown(),
         ]
     if compared:
@@ -118,7 +119,7 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
 
 
 def list_commands(comparison: Comparison, keys: dict[str, str]) -> list[str]:
-    """List the commands that reproduce a comparison, in order.
+    """Return the commands that reproduce a comparison, in order.
 
     Args:
         comparison: the content of ``comparison.json``.
@@ -147,11 +148,11 @@ def list_commands(comparison: Comparison, keys: dict[str, str]) -> list[str]:
 
 
 def write_reproduction(table: str, folder: str, keys: dict[str, str], device: str) -> str:
-    """Write the section of the original study's networks: the commands and the table.
+    """Return the text of the section of the original study: the commands and the table.
 
     Args:
         table: the content of ``reproduction.md``.
-        folder: folder of the results; its last part is the protocol.
+        folder: folder of the results. Its last part is the protocol.
         keys: the keys of the section's first line.
         device: description of the machine that trained.
     """
@@ -166,23 +167,23 @@ def _parse_header(text: str) -> tuple[str, dict[str, str]]:
     keys = dict(part.split(": ", 1) for part in rest)
     if unknown := set(keys) - {"env", "params", "pairs"}:
         sys.exit(
-            f"{PAGE}: section {folder} has the unknown keys {', '.join(sorted(unknown))}. "
+            f"{PAGE}: section {folder} has unknown keys: {', '.join(sorted(unknown))}. "
             "Valid keys: env, params, pairs."
         )
     return folder, keys
 
 
 def main() -> None:
-    """Write the page."""
+    """Update the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--machine", default=describe_machine(), help="description of the machine that trained"
+        "--machine", default=describe_machine(), help="description of the machine of the training"
     )
     device = parser.parse_args().machine
     text, missing = write_sections(PAGE.read_text(encoding="utf-8"), REPORTING, device)
     PAGE.write_text(text, encoding="utf-8")
     for path in missing:
-        print(f"A section was not changed, because {path} does not exist.")
+        print(f"{path} does not exist. Its section was not changed.")
 
 
 if __name__ == "__main__":

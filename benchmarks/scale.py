@@ -1,12 +1,11 @@
-"""Measure each step at three sizes of Set B, and extrapolate to 100 times its size.
+"""Measure time and memory at three sizes of Set B, and extrapolate to 100 times its size.
 
     .venv/bin/python benchmarks/scale.py
 
-The output is Markdown. Synthetic files in the format of Set B (`bazar.synthetic.set_b`) go through
-the pipelines up to model input with `kedro run`. The cost of the models depends on the number of
-rows and of products: steps of training and of ranking are timed in this process, for three sizes of
-the catalogue. A straight line through the three measurements gives the figure at 100 times the
-size.
+The output is Markdown. `kedro run` processes synthetic files in the format of Set B
+(`bazar.synthetic.set_b`) up to model input. The cost of the models depends on the numbers of rows
+and products. Therefore the script measures training steps and ranking steps for three sizes of the
+catalogue. Linear regression over the three measurements gives the value at 100 times the size.
 """
 
 import argparse
@@ -53,11 +52,11 @@ RANKED = 512
 
 
 def run_pipelines(work_dir: Path, share: float) -> tuple[dict[str, float], float, float]:
-    """Run the pipelines on synthetic files with a share of Set B's size.
+    """Run the pipelines on synthetic files with a share of the size of Set B.
 
     Args:
-        work_dir: folder of the files. Existing files are used again.
-        share: multiplied by the interactions, customers, products and listed products of Set B.
+        work_dir: folder of the files. Existing files are reused.
+        share: factor for the interactions, customers, products and listed products of Set B.
 
     Returns:
         Seconds by pipeline, peak memory in GB, and GB written under ``data/``.
@@ -84,7 +83,7 @@ def run_pipelines(work_dir: Path, share: float) -> tuple[dict[str, float], float
 
 
 def measure_seconds(function: Callable[[], object], repetitions: int = 5) -> float:
-    """Return the median seconds of a function, after a first call that is not measured."""
+    """Return the median time of a function in seconds, after a warm-up call."""
     function()
     laps = []
     for _ in range(repetitions):
@@ -95,14 +94,14 @@ def measure_seconds(function: Callable[[], object], repetitions: int = 5) -> flo
 
 
 def time_models(items: int) -> dict[str, float]:
-    """Measure training and ranking steps of the networks.
+    """Return the time of training and ranking steps of the networks.
 
     Args:
         items: number of products.
 
     Returns:
-        For each network, the seconds of a training step and of a ranking step, and the GB of memory
-        in training.
+        For each network: seconds of a training step and of a ranking step, and memory of the
+        training in GB.
     """
     rng = np.random.default_rng(0)
     length = HISTORY + 1
@@ -130,7 +129,7 @@ def time_models(items: int) -> dict[str, float]:
             figures[f"{model} {name}: training step"] = measure_seconds(
                 partial(train_batch, steps, batch)
             )
-            # The weights, their gradients, and the two moments of Adam, 4 bytes each.
+            # Weights, gradients, and the two moments of Adam. A value has 4 bytes.
             figures[f"{model} {name}: memory"] = network.count_params() * 4 * 4 / 1e9
             scorer = make_scorer(network, vectors)
             figures[f"{model} {name}: ranking step"] = measure_seconds(
@@ -141,7 +140,7 @@ def time_models(items: int) -> dict[str, float]:
 
 
 def train_batch(steps: Callable[[list[Batch], list[float]], object], batch: Batch) -> float:
-    """Train on a batch, wait for the loss and return it."""
+    """Train on a batch and return the loss, which also waits for the end of the step."""
     return float(np.asarray(steps([batch], [0.001]))[0])
 
 
@@ -151,7 +150,7 @@ def rank_rows(scorer: Scorer, rows: Windows) -> np.ndarray:
 
 
 def time_title() -> float:
-    """Return the seconds to embed a title."""
+    """Return the time to embed a title in seconds."""
     rng = np.random.default_rng(0)
     words = np.array(["rose", "serum", "gentle", "cleanser", "night", "repair", "ml", "matte"])
     titles = [f"{number} {' '.join(rng.choice(words, 9))}" for number in range(1_000)]
@@ -163,7 +162,7 @@ def time_title() -> float:
 
 
 def extrapolate(sizes: list[float], values: list[float], at: float) -> float:
-    """Return the value at a size on the straight line through the measurements."""
+    """Return the value of a linear regression at a size."""
     slope, start = np.polyfit(sizes, values, 1)
     return float(start + slope * at)
 
@@ -175,7 +174,7 @@ def format_table(header: list[str], rows: dict[str, list[str]]) -> str:
 
 
 def build_pipelines_table(measured: dict[float, tuple[dict[str, float], float, float]]) -> str:
-    """Return seconds, memory and disk of the pipelines by size, and at 100 times the size."""
+    """Return a table of time, memory and disk use of the pipelines by size."""
     shares = list(measured)
     rows = {}
     for pipeline in PIPELINES:
@@ -194,21 +193,21 @@ def build_pipelines_table(measured: dict[float, tuple[dict[str, float], float, f
 
 
 def build_models_table(measured: dict[int, dict[str, float]]) -> str:
-    """Return the cost of the models' steps by the number of products, and at 100 times Set B's."""
+    """Return a table of time and memory of the models by number of products."""
     at = FACTOR * SET_B.products
     rows = {}
     for name in next(iter(measured.values())):
         values = [figures[name] for figures in measured.values()]
         unit, scale = ("GB", 1.0) if name.endswith("memory") else ("ms", 1000.0)
         cells = [f"{value * scale:,.2f} {unit}" for value in values]
-        # Differences of a step that does not depend on the number of products are noise.
+        # If a step does not depend on the number of products, its differences are noise.
         estimate = max(extrapolate(list(measured), values, at), values[-1])
         rows[name] = [*cells, f"{estimate * scale:,.0f} {unit}"]
     return format_table(["step", *(f"{items:,} products" for items in measured), f"{at:,}"], rows)
 
 
 def main() -> None:
-    """Print the tables."""
+    """Run the benchmark and print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -225,9 +224,10 @@ def main() -> None:
     )
     print(f"A training step is {BATCH} rows of {HISTORY} items, a ranking step {RANKED} rows.")
     print(
-        f"A title takes {per_title * 1000:.1f} ms to embed: {SET_B.products:,} of them "
-        f"{SET_B.products * per_title / 60:.0f} minutes, {FACTOR * SET_B.products:,} of them "
-        f"{FACTOR * SET_B.products * per_title / 3600:.1f} hours, once."
+        f"Embedding takes {per_title * 1000:.1f} ms per title: "
+        f"{SET_B.products * per_title / 60:.0f} minutes for {SET_B.products:,} titles, "
+        f"{FACTOR * SET_B.products * per_title / 3600:.1f} hours for {FACTOR * SET_B.products:,}. "
+        "Each title is embedded once."
     )
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 
 def measure_command(command: list[str], folder: Path | None = None) -> tuple[float, float]:
-    """Run a command until it ends.
+    """Run a command, and return its time and peak memory.
 
     Args:
         command: the program and its arguments.
-        folder: working directory of the command; None for the current one.
+        folder: working directory of the command. None is the current directory.
 
     Returns:
-        Wall clock time in seconds, and peak resident memory of the largest process of the command
-        in GB (10^9 bytes).
+        Wall clock time in seconds, and peak resident memory in GB (10^9 bytes) of the largest
+        process of the command.
 
     Raises:
         subprocess.CalledProcessError: if the command fails.
@@ -37,10 +37,10 @@ def measure_command(command: list[str], folder: Path | None = None) -> tuple[flo
 
 
 def describe_machine() -> str:
-    """Describe the machine, such as ``2 cores, Linux x86_64``."""
+    """Return a description of the machine, such as ``2 cores, Linux x86_64``."""
     return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
 def log_to_stderr() -> None:
-    """Send log messages to stderr. Kedro's handler would write them to stdout, into the Markdown."""
+    """Send log messages to stderr. Kedro writes them to stdout, between the Markdown."""
     logging.basicConfig(stream=sys.stderr, format="%(message)s", force=True)

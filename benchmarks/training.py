@@ -1,15 +1,15 @@
-"""Measure the training time of the original study's networks until they are as good as its own.
+"""Measure the time to train the networks of the original study to the same validation loss.
 
     .venv/bin/python benchmarks/training.py
 
-The study's notebooks train with Keras' `fit` on arrays in memory, in batches of 32 (Model I) and
-20 (Model II), for 5 epochs with Adam at its default rate. Bazar trains the same networks on the
-same rows with `train_network`, with the batch size, rate and schedule of TRAININGS. The benchmark
+The notebooks of the study train with Keras' `fit` on arrays in memory for 5 epochs with Adam at its
+default learning rate. The batch size is 32 (Model I) or 20 (Model II). Bazar trains the same
+networks on the same rows with `train_network` and the options in TRAININGS. The benchmark
 measures the time until Bazar's validation loss is at most the lowest validation loss of `fit`.
-The rows are 119,742 windows of two purchases and a third one as the target, over 23,838 products
-of the synthetic store. Their titles are embedded once. The seconds include training and the
-compilation of its first step, but no validation. The script prints both curves and the ratios as
-Markdown. `--share 0.05` runs it on a twentieth of the windows and products.
+The rows are 119,742 windows over 23,838 products of the synthetic store. A window has two purchases
+and a third one as the target. Titles are embedded once. The time includes training and the
+compilation of the first step, but not the validation. The script prints both curves and the ratios
+as Markdown. `--share 0.05` uses 5% of the windows and products.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from kedro.config import OmegaConfigLoader
 from timing import describe_machine, log_to_stderr
 
-from bazar.config.networks import REPRODUCED, ModelOptions, NetworkBlock, TrainingOptions
+from bazar.config.networks import REPRODUCTION_NETWORKS, ModelOptions, NetworkBlock, TrainingOptions
 from bazar.data.sequences import Sequences
 from bazar.data.splits import Splits, split_shuffled_windows
 from bazar.data.title_embeddings import (
@@ -73,27 +73,27 @@ TRAININGS = {
 }
 NAMES = {"classifier": "Model I", "regressor": "Model II"}
 Curve = list[tuple[float, float]]
-"""Seconds of training so far and validation loss, after each epoch."""
+"""Total seconds of training and validation loss after each epoch."""
 
 
 def make_rows(n_windows: int, n_products: int) -> tuple[Splits, list[str]]:
-    """Simulate purchases, and cut them into windows.
+    """Return windows of simulated purchases, and the titles of the products.
 
     Args:
         n_windows: exact number of windows.
         n_products: size of the catalogue.
 
     Returns:
-        The windows, shuffled and split 80/20, with a tenth of the 80 for validation; and the title
-        of each product.
+        The windows and the title of each product. The windows are shuffled. 20% are for test, 8%
+        for validation and 72% for training.
     """
     rng = np.random.default_rng([SEED, 0])
     catalogue = Catalogue(n_products, rng)
     before_first = WINDOW_LENGTH - 1
     n_customers = int(n_windows / (MEAN_LENGTH - before_first))
     lengths = draw_lengths(n_customers, round(n_customers * MEAN_LENGTH), 1.2, rng)
-    # Customers with too few purchases have no window. The last customers are cut or dropped, so
-    # that the number of windows is exact.
+    # Customers with too few purchases have no window. The last customers are shortened or removed
+    # to get the exact number of windows.
     lengths = lengths[lengths > before_first]
     made = np.cumsum(lengths - before_first)
     last = int(np.searchsorted(made, n_windows))
@@ -110,7 +110,7 @@ def make_rows(n_windows: int, n_products: int) -> tuple[Splits, list[str]]:
 
 
 def embed(titles: list[str], work_dir: Path) -> np.ndarray:
-    """Embed the titles that an earlier run has not embedded.
+    """Return title vectors. Titles that an earlier run embedded are not embedded again.
 
     Returns:
         Unit vectors by item index, shape (titles + 1, dimension), float32; zeros at index 0.
@@ -129,7 +129,7 @@ def embed(titles: list[str], work_dir: Path) -> np.ndarray:
 
 
 class TrainingTimer(keras.callbacks.Callback):
-    """Records the seconds of training without validation, and the loss after each epoch."""
+    """Records the training time without validation, and the validation loss after each epoch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class TrainingTimer(keras.callbacks.Callback):
 
 
 def fit_classifier(split: Splits, vectors: np.ndarray) -> Curve:
-    """Train Model I like the notebooks."""
+    """Train Model I with Keras' `fit`, like the notebooks of the study."""
     size = len(vectors)
     network = keras.Sequential(
         [
@@ -172,7 +172,7 @@ def fit_classifier(split: Splits, vectors: np.ndarray) -> Curve:
 
 
 def fit_regressor(split: Splits, vectors: np.ndarray) -> Curve:
-    """Train Model II like the notebooks."""
+    """Train Model II with Keras' `fit`, like the notebooks of the study."""
     network = keras.Sequential(
         [
             keras.layers.GRU(312, return_sequences=True),
@@ -196,7 +196,7 @@ def fit(
     split: Splits,
     build_arrays: Callable[[Windows], tuple[np.ndarray, np.ndarray]],
 ) -> Curve:
-    """Train with Keras' `fit`."""
+    """Train a network with Keras' `fit`, and return its curve."""
     timer = TrainingTimer()
     network.compile(optimizer="adam", loss=loss)
     with redirect_stdout(sys.stderr):
@@ -212,7 +212,7 @@ def fit(
 
 
 def train_with_bazar(block: NetworkBlock, split: Splits, vectors: np.ndarray) -> Curve:
-    """Train with Bazar."""
+    """Train a network with Bazar, and return its curve."""
     log = train_network(
         split.train, split.validation, block, len(vectors) - 1, SEED, vectors
     ).training_log
@@ -220,7 +220,7 @@ def train_with_bazar(block: NetworkBlock, split: Splits, vectors: np.ndarray) ->
 
 
 def format_curves(model: str, theirs: Curve, ours: Curve, training: TrainingOptions) -> str:
-    """Format both curves, and the ratio of the times to the lowest validation loss of `fit`."""
+    """Return both curves, and the ratio of the times to the lowest loss of `fit`, as Markdown."""
     lines = [
         f"**{NAMES[model]}**. Bazar: batch {training.batch_size}, Adam {training.learning_rate:g}, "
         f"{training.schedule}, {training.epochs} epochs.\n",
@@ -243,7 +243,7 @@ def format_curves(model: str, theirs: Curve, ours: Curve, training: TrainingOpti
 
 
 def main() -> None:
-    """Train the networks, and print the curves."""
+    """Run the benchmark and print the curves."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -265,7 +265,7 @@ def main() -> None:
     sections = []
     for model in arguments.models:
         options = ModelOptions.model_validate(parameters["parameters"][model])
-        block = options.networks[REPRODUCED[model]].model_copy(
+        block = options.networks[REPRODUCTION_NETWORKS[model]].model_copy(
             update={"training": TRAININGS[model]}
         )
         keras.utils.set_random_seed(SEED)

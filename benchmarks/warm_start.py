@@ -1,14 +1,14 @@
-"""Measure the time that a warm start saves when customers and products are added.
+"""Measure the training time that a warm start saves after customers and products are added.
 
     .venv/bin/kedro run --env amazon_beauty_2014 --pipelines ingestion,joining,sequencing,embedding
     .venv/bin/python benchmarks/warm_start.py --env amazon_beauty_2014
 
-The script holds out the last tenth of the users, and the products that nobody else bought. It
-trains a network on the other users. Then it trains on all users twice: from scratch, and from the
-earlier weights as `warm_start` does. Both networks and the unchanged earlier one are measured on
-the last purchase of every user (leave_one_out, seen items filtered). Seconds are the time of
-training, including validation. The script prints Markdown: a row for each seed and training, then
-the means, the standard deviations and the ratio of the times. Log messages go to stderr.
+The script holds out the last 10% of the users, and the products that only these users bought. It
+trains a network on the other users. Then it trains two networks on all users: from scratch, and
+with a warm start from the earlier network. These two networks and the earlier network are measured
+on the last purchase of each user (leave_one_out, seen items filtered). The time includes
+validation. The output is Markdown: a row for each seed and training, the means, the standard
+deviations and the ratio of the times. Log messages go to stderr.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class Shop:
     """The data of a shop at one time.
 
     Attributes:
-        splits: the rows.
+        splits: the splits.
         item_ids: shape (items + 1,), external ids by item index.
         vectors: shape (items + 1, dimension), float32.
     """
@@ -56,7 +56,7 @@ class Shop:
     def train(
         self, block: NetworkBlock, seed: int, warm_start: WarmStart | None = None
     ) -> TrainedNetwork:
-        """Train a network."""
+        """Train a network and return it."""
         trained = train_network(
             self.splits.train,
             self.splits.validation,
@@ -70,14 +70,14 @@ class Shop:
         return trained
 
     def measure(self, network: RecurrentNetwork) -> tuple[float, float]:
-        """Return HR@10 and NDCG@10 of the test rows, seen items filtered."""
+        """Return HR@10 and NDCG@10 on the test rows, with seen items filtered."""
         ranks = rank_catalogue(make_scorer(network, self.vectors), self.splits.test, 20, 512)
         metrics = compute_row_metrics(ranks["filtered"].ranks)
         return float(metrics["hr@10"].mean()), float(metrics["ndcg@10"].mean())
 
 
 def load_shops(env: str | None) -> tuple[Shop, Shop, dict[str, Any]]:
-    """Load the shop without the last tenth of its users, the full shop, and the model options."""
+    """Return the shop without the last 10% of the users, the full shop, and the model options."""
     bootstrap_project(ROOT)
     with KedroSession.create(ROOT, env=env) as session:
         catalog = session.load_context().catalog  # type: ignore[attr-defined]
@@ -115,11 +115,11 @@ def print_summary(results: dict[str, list[tuple[float, float, float]]]) -> None:
             f"| {mean[2]:.4f} ± {sd[2]:.4f} |"
         )
     ratio = means[WARM_START][0] / means[FROM_SCRATCH][0]
-    print(f"\nA warm start takes {ratio:.2f} of the time of a training from scratch.")
+    print(f"\nA warm start takes {ratio:.0%} of the time of a training from scratch.")
 
 
 def main() -> None:
-    """Train and measure."""
+    """Run the benchmark and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

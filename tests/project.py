@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from bazar.config.networks import REPRODUCED
-from bazar.synthetic.amazon_2023 import StoreOptions, StoreSummary, generate_store
+from bazar.config.networks import REPRODUCTION_NETWORKS
+from bazar.synthetic.sample_store import StoreOptions, StoreSummary, generate_store
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -23,7 +23,7 @@ QUICK = {
             reproduced: {"training": {"epochs": 2, "batch_size": 128}},
         }
     }
-    for model, reproduced in REPRODUCED.items()
+    for model, reproduced in REPRODUCTION_NETWORKS.items()
 } | {
     "evaluation": {"bootstrap_resamples": 100},
 }
@@ -85,7 +85,8 @@ def _run(project: Path, command: list[str], timeout: int) -> subprocess.Complete
 def _make_environment(project: Path) -> dict[str, str]:
     # The commands have to be quiet without this variable, which the tests themselves set.
     inherited = {name: os.environ[name] for name in os.environ if name != "TF_CPP_MIN_LOG_LEVEL"}
-    return {**inherited, "COLUMNS": "120", "PYTHONPATH": str(project / "src")}
+    paths = [str(project / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**inherited, "COLUMNS": "120", "PYTHONPATH": os.pathsep.join(paths)}
 
 
 # A Kedro command that waits as soon as a training has saved a number of checkpoints, of which those

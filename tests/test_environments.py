@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from bazar.datasets.splits import SplitsDataset
-from bazar.synthetic.amazon_2023 import StoreOptions, generate_store
+from bazar.synthetic.sample_store import StoreOptions, generate_store
 from bazar.synthetic.set_b import MISSING, URL, SetBOptions, generate_set_b
 from tests.project import copy_project, kedro
 

@@ -12,7 +12,7 @@ from bazar.datasets.kedro_types import TextDataset
 from bazar.errors import InputError
 from bazar.hooks import (
     RunProgress,
-    check_order,
+    check_comparison_runs_alone,
     check_parameters,
     find_files,
     find_remaining_nodes,
@@ -85,7 +85,7 @@ def test_nested_change_keeps_the_siblings() -> None:
         ({"embedding": {"sha256": "abc"}}, r"embedding.sha256: .*match"),
         ({"embedding": {"text": "all"}}, r"embedding.text: .*'title_and_attributes', found 'all'"),
         ({"classifier": bazar(item_dimension=None)}, r"item: id\+title needs an item_dimension"),
-        ({"classifier": bazar(training={"loss": "mse"})}, r"bazar: .*mse, .* go with vector"),
+        ({"classifier": bazar(training={"loss": "mse"})}, r"bazar: .*mse, .* for head vector"),
         ({"classifier": bazar(layers=[])}, r"classifier.networks.bazar: .*at least one"),
         (
             {"classifier": bazar(head="softmax", temperature=0.1)},
@@ -252,10 +252,10 @@ def test_progress_records_which_results_are_kept(tmp_path: object) -> None:
 def test_models_are_not_evaluated_and_compared_in_one_run() -> None:
     evaluation = Node(copy, "splits", "classifier.results", name="evaluate")
     comparison = Node(copy, "previous_results", "comparison", name="compare")
-    check_order(Pipeline([evaluation]))
-    check_order(Pipeline([comparison]))
+    check_comparison_runs_alone(Pipeline([evaluation]))
+    check_comparison_runs_alone(Pipeline([comparison]))
     with pytest.raises(InputError, match=r"Run the modelling pipelines first, then `kedro run"):
-        check_order(Pipeline([evaluation, comparison]))
+        check_comparison_runs_alone(Pipeline([evaluation, comparison]))
 
 
 def test_files_of_data_sets_are_found_by_name(tmp_path: object) -> None:

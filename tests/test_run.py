@@ -19,11 +19,11 @@ import yaml
 from nbclient import NotebookClient
 
 from bazar.config.models import BASELINES
-from bazar.config.networks import REPRODUCED
+from bazar.config.networks import REPRODUCTION_NETWORKS
 from bazar.datasets.network import NetworkDataset
 from bazar.datasets.splits import SplitsDataset
 from bazar.serving.recommender import Recommender
-from bazar.synthetic.amazon_2023 import StoreSummary
+from bazar.synthetic.sample_store import StoreSummary
 from tests.browser import browser, opened, served
 from tests.docs.test_commands import commands_of
 from tests.project import (
@@ -38,7 +38,7 @@ from tests.project import (
 )
 
 TRAINED = ["classifier", "regressor", "blend"]
-STUDY_NETWORKS = list(REPRODUCED.values())
+STUDY_NETWORKS = list(REPRODUCTION_NETWORKS.values())
 MODELS = [*TRAINED, *STUDY_NETWORKS, *BASELINES]
 EVERYTHING = ("--pipelines", "__default__,modelling_reproduction")
 # Messages of libraries and warnings that a user can do nothing about.
@@ -308,7 +308,7 @@ def test_recommend_command_answers_for_a_customer(ran: FinishedRun) -> None:
         "--model", "classifier", "--top", "2",
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr[-3000:]
-    for part in ("Classifier recommends", "similar past purchase", "Not in the catalogue: gone"):
+    for part in ("Classifier recommends", "nearest past purchase", "Not in the catalogue: gone"):
         assert part in shown.stdout
     wrong = kedro(ran.project, "recommend", "--env", "quick", "--user", "nobody")
     assert wrong.returncode != 0
@@ -323,8 +323,8 @@ def test_recommend_command_answers_for_a_customer(ran: FinishedRun) -> None:
 
 def test_documented_python_call_works(ran: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (ROOT / "docs/how-to/recommend.md").read_text()
-    block = page[page.index("    from bazar import Recommender") :].split("\n\n    shop = ")
-    code = f"{block[0]}\n    shop = {block[1].split(chr(10) * 2)[0]}"
+    block = page[page.index("    from bazar import Recommender") :].split("\n\n    recommender = ")
+    code = f"{block[0]}\n    recommender = {block[1].split(chr(10) * 2)[0]}"
     # The products and the customer of the example are of the sample store.
     rows = ran.read_sequences()
     for example, here in (
@@ -337,7 +337,7 @@ def test_documented_python_call_works(ran: FinishedRun, monkeypatch: pytest.Monk
     monkeypatch.chdir(ran.project)
     names: dict[str, Any] = {}
     exec(textwrap.dedent(code), names)
-    assert len(names["shop"].products) == 80
+    assert len(names["recommender"].products) == 80
     assert code.count("shop.") == 4
 
 
@@ -646,7 +646,7 @@ def test_second_run_gives_the_same_results(ran: FinishedRun) -> None:
 
 ONE_EPOCH = ",".join(
     f"{model}.networks.{network}.training.epochs=1"
-    for model, reproduced in REPRODUCED.items() for network in ("bazar", reproduced)
+    for model, reproduced in REPRODUCTION_NETWORKS.items() for network in ("bazar", reproduced)
 )  # fmt: skip
 
 

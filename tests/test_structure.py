@@ -149,6 +149,8 @@ def test_packages_import_only_what_stands_below_them() -> None:
             parts = name.split(".")
             if parts[0] != "bazar" or len(parts) == 1 or parts[1] == package:
                 continue
+            if package == "cli" and parts[1] == "hooks":
+                continue
             assert parts[1] in row, f"{path} imports {name}"
             assert row[parts[1]] > row[package], f"{path} imports {name}"
 

@@ -1,1 +1,1 @@
-"""Other libraries on our split, measured with our metrics; see docs/explanation/benchmarks.md."""
+"""Comparison with other libraries: same split, same metrics. See docs/explanation/benchmarks.md."""

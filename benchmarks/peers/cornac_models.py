@@ -1,4 +1,4 @@
-"""GRU4Rec and SASRec of Cornac; run.py starts them in Cornac's environment."""
+"""Train GRU4Rec and SASRec of Cornac. run.py starts this module in the environment of Cornac."""
 
 import sys
 from typing import Any
@@ -16,7 +16,7 @@ from peers.progress import Progress, parse_command_line
 BATCH_SIZE = 512
 
 GRU4REC: dict[str, dict[str, Any]] = {
-    # From Cornac's example of its next-item models (transformer_rec_diginetica.py).
+    # From the Cornac example of next-item models (transformer_rec_diginetica.py).
     "example": {
         "layers": [100],
         "loss": "cross-entropy",
@@ -26,7 +26,7 @@ GRU4REC: dict[str, dict[str, Any]] = {
         "batch_size": 64,
         "learning_rate": 0.1,
     },
-    # The best setting of GRU4Rec's authors for a shop (RetailRocket).
+    # The best setting of the authors of GRU4Rec for a shop (RetailRocket).
     "retailrocket": {
         "layers": [224],
         "loss": "bpr-max",
@@ -80,25 +80,25 @@ SASREC: dict[str, dict[str, Any]] = {
 
 
 class TrainingFinished(Exception):  # noqa: N818
-    """Ends Cornac's loop over epochs, which has no other way to stop early."""
+    """Stops the training of Cornac, which has no option for early stopping."""
 
 
 def build_dataset(split: SplitArrays) -> SequentialDataset:
-    """Build Cornac's data set from the training part, with one session per user."""
+    """Return the training part as a Cornac data set, with one session per user."""
     users, items = (array.tolist() for array in split.get_training_interactions())
     rows = list(zip(users, users, items, range(len(items)), strict=True))
     return SequentialDataset.from_usit(rows)
 
 
 def score_gru4rec(model: GRU4Rec, histories: list[np.ndarray]) -> np.ndarray:
-    """Score every item, as Cornac does for one history at a time.
+    """Return the scores of all items for a batch of histories. Cornac has no batch function.
 
     Args:
         model: a trained model.
-        histories: Cornac's item indices, one array per row, the longest history first.
+        histories: item indices of Cornac, one array per row, the longest history first.
 
     Returns:
-        shape (rows, items), float32.
+        Shape (rows, items), float32.
     """
     network = model.model
     network.eval()
@@ -118,7 +118,7 @@ def score_gru4rec(model: GRU4Rec, histories: list[np.ndarray]) -> np.ndarray:
 
 
 def score_sasrec(model: SASRec, histories: list[np.ndarray]) -> np.ndarray:
-    """Score every item; see :func:`score_gru4rec`."""
+    """Return the scores of all items; see :func:`score_gru4rec`."""
     padded = np.full((len(histories), model.max_len), model.pad_idx)
     for row, history in enumerate(histories):
         latest = history[-model.max_len :]
@@ -130,12 +130,12 @@ def score_sasrec(model: SASRec, histories: list[np.ndarray]) -> np.ndarray:
 
 
 def recommend(model: GRU4Rec | SASRec, split: SplitArrays, part: Part) -> np.ndarray:
-    """Recommend to the rows of a part, seen items filtered, shape (rows, 20), int32."""
+    """Return the best unseen items for the rows of a part, shape (rows, 20), int32."""
     score = score_gru4rec if isinstance(model, GRU4Rec) else score_sasrec
     cornac_index = np.full(int(split.n_items) + 1, -1)
     cornac_index[list(model.iid_map)] = list(model.iid_map.values())
     histories = split.get_histories(part)
-    # Longest first, so that the rows of a batch have similar lengths.
+    # Sort by length, so that the histories of a batch have similar lengths.
     order = np.argsort([-len(history) for history in histories], kind="stable")
     top = np.zeros((len(histories), TOP_K), np.int32)
     for start in range(0, len(order), BATCH_SIZE):
@@ -151,14 +151,14 @@ def recommend(model: GRU4Rec | SASRec, split: SplitArrays, part: Part) -> np.nda
 
 
 def train(model: GRU4Rec | SASRec, progress: Progress) -> None:
-    """Train, and evaluate between the epochs."""
+    """Train a model and evaluate it between epochs."""
     dataset = build_dataset(progress.split)
 
     def after_epoch(trained: GRU4Rec | SASRec, *_: Any, **__: Any) -> None:
         if progress.finish_epoch(lambda part: recommend(trained, progress.split, part)):
             raise TrainingFinished
 
-    # Cornac calls this function to evaluate a model. Its own one scores row after row.
+    # Cornac calls this function after each epoch. Its own function scores one row at a time.
     for module in (recom_gru4rec, recom_sasrec):
         module.val_score = after_epoch
     progress.start()
@@ -169,7 +169,7 @@ def train(model: GRU4Rec | SASRec, progress: Progress) -> None:
 
 
 def main() -> None:
-    """Train the model named by the first argument."""
+    """Train the model of the first command-line argument."""
     kind = sys.argv.pop(1)
     settings = GRU4REC if kind == "gru4rec" else SASREC
     progress, seed = parse_command_line("cornac", settings)

@@ -1,6 +1,6 @@
-"""Data that the project and its peers exchange: the split as plain arrays, and tables of items.
+"""Data exchange with the other libraries (peers): the split as arrays, and recommended items.
 
-This module needs only NumPy, pandas and SciPy, so that a peer's environment can import it.
+This module needs only NumPy, pandas and SciPy, so that the environment of a peer can import it.
 """
 
 from dataclasses import dataclass, fields
@@ -20,11 +20,12 @@ class SplitArrays:
     """A leave-one-out split: the purchases of all users, and the positions of the held-out ones.
 
     Attributes:
-        items: shape (interactions,), int32, item indices from 1 of all users, concatenated.
-        starts: shape (users + 1,), int64; user ``u`` owns ``items[starts[u]:starts[u + 1]]``.
-        training_ends: shape (users,), int64: a user's training part ends before this position.
-        validation: shape (rows,), int64: the positions in ``items`` of the validation targets.
-        test: shape (rows,), int64: the positions of the test targets.
+        items: shape (interactions,), int32, item indices (from 1) of all users, concatenated.
+        starts: shape (users + 1,), int64. ``items[starts[u]:starts[u + 1]]`` are those of user u.
+        training_ends: shape (users,), int64: end position (exclusive) of the training part of each
+            user.
+        validation: shape (rows,), int64: positions of the validation targets in ``items``.
+        test: shape (rows,), int64: positions of the test targets in ``items``.
         n_items: shape (), int64, size of the catalogue.
     """
 
@@ -41,7 +42,7 @@ class SplitArrays:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Load the arrays that :meth:`save` wrote."""
+        """Return the arrays of a file that :meth:`save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
@@ -73,28 +74,28 @@ class SplitArrays:
 
 
 def find_top_ranks(top: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Find the rank of each target in a table of recommended items.
+    """Return the rank of each target in a table of recommended items.
 
     Args:
-        top: shape (rows, k), int, item indices in order, 0 where there are no more.
+        top: shape (rows, k), int, item indices in order, padded with 0.
         targets: shape (rows,), int, item indices from 1.
 
     Returns:
-        shape (rows,), float64, from 1; infinite if the target is not in the table, which is a miss
-        for all metrics.
+        Shape (rows,), float64, from 1. The rank is infinite if the target is not in the table. All
+        metrics of such a row are 0.
 
     Raises:
         ValueError: if a row recommends an item twice.
     """
     ordered = np.sort(top, axis=1)
     if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] > 0)).any():
-        raise ValueError("A row recommends an item twice.")
+        raise ValueError("An item occurs twice in a row of recommended items.")
     found = top == targets[:, None]
     return np.where(found.any(axis=1), np.argmax(found, axis=1) + 1.0, np.inf)
 
 
 def compute_mean_metrics(top: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Compute the means of the row metrics over a table of recommended items."""
+    """Return the means of the row metrics of a table of recommended items."""
     return {
         name: float(values.mean())
         for name, values in compute_row_metrics(find_top_ranks(top, targets)).items()
@@ -104,16 +105,16 @@ def compute_mean_metrics(top: np.ndarray, targets: np.ndarray) -> dict[str, floa
 def select_top_unseen(
     scores: np.ndarray, histories: list[np.ndarray], k: int = TOP_K
 ) -> np.ndarray:
-    """Select the best items that are not in the history.
+    """Return the best items that are not in the history.
 
     Args:
-        scores: shape (rows, items + 1), float, higher is better; column 0 (padding) and ``-inf``
-            are never selected. The array is changed.
+        scores: shape (rows, items + 1), float. Higher is better. Column 0 (padding) and items with
+            ``-inf`` are never selected. The array is changed in place.
         histories: item indices of the earlier purchases, one array per row.
         k: number of items per row.
 
     Returns:
-        shape (rows, k), int32, item indices in order, 0 where there are no more.
+        Shape (rows, k), int32, item indices in order, padded with 0.
     """
     scores[:, 0] = -np.inf
     for row, history in enumerate(histories):

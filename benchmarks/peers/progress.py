@@ -1,4 +1,4 @@
-"""Progress of a peer's training: its validation metrics over time, and when it stops."""
+"""Progress of the training of a peer: timer, evaluation and early stopping."""
 
 import argparse
 import importlib.metadata
@@ -23,11 +23,11 @@ class Limits:
     """Limits of a training.
 
     Attributes:
-        minutes: maximum time of training, without evaluations. An epoch that would exceed it is not
-            started.
+        minutes: maximum training time, without evaluations. Training stops before an epoch that
+            would exceed it.
         epochs: maximum number of epochs.
         evaluate_every: number of epochs between evaluations.
-        patience: number of evaluations without improvement before training stops.
+        patience: number of evaluations without improvement after which training stops.
     """
 
     minutes: float
@@ -38,16 +38,17 @@ class Limits:
 
 @dataclass
 class Progress:
-    """Times and evaluates a training. The time of evaluations is not counted.
+    """Measures and evaluates a training. The time of evaluations is not included.
 
-    The validation part is measured every few epochs. If its NDCG@10 is the best so far, the model
-    also recommends to the test rows, and the table is saved. The test part is not used otherwise.
+    Every few epochs, the model is evaluated on the validation part. If its validation NDCG@10 is
+    the best so far, the recommendations for the test rows are saved. There is no other use of the
+    test part.
 
     Attributes:
         split: the data.
-        folder: folder of ``curve.json`` and ``top.npy``, which are written after each evaluation.
-        limits: when to stop.
-        facts: description of the training, saved with the curve.
+        folder: output folder of ``curve.json`` and ``top.npy``. They are written after evaluations.
+        limits: limits of the training.
+        facts: metadata of the training, saved with the curve.
     """
 
     split: SplitArrays
@@ -66,14 +67,11 @@ class Progress:
         self._resumed = time.perf_counter()
 
     def finish_epoch(self, recommend: Recommend) -> bool:
-        """Stop the timer, evaluate if it is due, and start the timer again.
+        """Record an epoch, evaluate the model if needed, and return whether training stops.
 
         Args:
             recommend: function that returns the best items for the rows of a part, shape
-                (rows, 20), seen items filtered.
-
-        Returns:
-            Whether training stops.
+                (rows, 20), with seen items filtered.
         """
         self.seconds += time.perf_counter() - self._resumed
         self.epoch += 1
@@ -130,14 +128,14 @@ class Progress:
 
 
 def parse_command_line(library: str, settings: dict[str, dict[str, Any]]) -> tuple[Progress, int]:
-    """Parse the command line of a peer.
+    """Return the progress and the seed from the command line of a peer.
 
     Args:
         library: name of the library's distribution.
-        settings: arguments of the model, by the name of the setting.
+        settings: arguments of the model by the name of the setting.
 
     Returns:
-        The progress, whose fact ``settings`` holds the arguments of the model, and the seed.
+        The progress and the seed. ``progress.facts["settings"]`` holds the arguments of the model.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--split", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""SASRec of RecTools with a full softmax; run.py starts it in RecTools' environment."""
+"""Train SASRec of RecTools with a full softmax. run.py starts it in RecTools' environment."""
 
 import logging
 import warnings
@@ -16,7 +16,7 @@ from peers.progress import parse_command_line
 
 # All settings: two blocks, Adam at 0.001 and a softmax over the full catalogue.
 SETTINGS: dict[str, dict[str, Any]] = {
-    # The defaults of the library, also used in its public benchmark on Amazon Beauty.
+    # The defaults of the library. Its public benchmark on Amazon Beauty also uses them.
     "defaults": {
         "n_factors": 256,
         "n_heads": 4,
@@ -24,7 +24,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "session_max_len": 100,
         "batch_size": 128,
     },
-    # The same with shorter histories. One customer in twenty has more than 20 purchases, and an
+    # The defaults with shorter histories. Only 5% of the customers have more than 20 purchases. An
     # epoch takes a fifth of the time.
     "short": {
         "n_factors": 256,
@@ -33,7 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "session_max_len": 20,
         "batch_size": 128,
     },
-    # Narrow and with much dropout, like in papers that tune SASRec for this data.
+    # A narrow network with high dropout, as in papers that tune SASRec for this data.
     "narrow": {
         "n_factors": 64,
         "n_heads": 2,
@@ -45,14 +45,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def build_dataset(users: np.ndarray, items: np.ndarray) -> Dataset:
-    """Build RecTools' data set from purchases that are in order within each user."""
+    """Return a RecTools data set. The purchases of each user must be in order."""
     return Dataset.construct(
         pd.DataFrame(
             {
                 Columns.User: users,
                 Columns.Item: items,
                 Columns.Weight: 1,
-                # The timestamps give the order: one second per purchase.
+                # Timestamps define the order. Each purchase is one second later.
                 Columns.Datetime: pd.to_datetime(np.arange(len(items)), unit="s"),
             }
         )
@@ -60,7 +60,7 @@ def build_dataset(users: np.ndarray, items: np.ndarray) -> Dataset:
 
 
 def recommend(model: SASRecModel, split: SplitArrays, part: Part) -> np.ndarray:
-    """Recommend to the rows of a part, seen items filtered, shape (rows, 20), int32."""
+    """Return the best unseen items for the rows of a part, shape (rows, 20), int32."""
     users, histories = split.get_users(part), split.get_histories(part)
     interactions = build_dataset(
         np.repeat(users, [len(history) for history in histories]), np.concatenate(histories)
@@ -76,7 +76,7 @@ def recommend(model: SASRecModel, split: SplitArrays, part: Part) -> np.ndarray:
 
 
 def main() -> None:
-    """Train and measure."""
+    """Train the model of the command line and evaluate it."""
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     progress, seed = parse_command_line("rectools", SETTINGS)

@@ -1,11 +1,11 @@
-"""Train models of other libraries on our split, and measure them like our own, as Markdown.
+"""Train models of other libraries (peers) on Bazar's split, and compare the results as Markdown.
 
     .venv/bin/python benchmarks/peers/run.py --minutes 30
 
-The pipelines up to `sequencing` must have run on the data set. Each library gets an environment of
-its own in build/peers/. Each training gets a time limit; they run one after another, on all cores.
-Curves, tables and a figure are written to benchmarks/peers/results/<dataset>/. The rows of our own
-models are read from the output of `kedro run`, if it exists.
+Run the pipelines up to `sequencing` on the data set first. Each library has its own environment in
+build/peers/. Trainings run one after another on all cores, each with a time limit. The script
+writes curves, tables and a figure to benchmarks/peers/results/<dataset>/. It reads the results of
+Bazar's models from the output of `kedro run`, if it exists.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from bazar.evaluation.metrics import (
     compute_row_metrics,
 )
 
-# This file runs as a script: the modules that are imported next are in the parent folder.
+# The following imports are modules of the parent folder.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from timing import describe_machine
@@ -45,7 +45,7 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 ENVIRONMENTS = ROOT / "build" / "peers"
 
-# By model: its library, and the module that is started in the library's environment.
+# By model: the library, and the module to start in the environment of the library.
 MODELS = {
     "rectools_sasrec": ("rectools", ["peers.rectools_sasrec"]),
     "cornac_gru4rec": ("cornac", ["peers.cornac_models", "gru4rec"]),
@@ -60,7 +60,7 @@ RUNS = [
     "cornac_sasrec/example",
     "cornac_sasrec/short",
 ]
-# Distinguishable with colour blindness (Okabe and Ito).
+# Okabe and Ito's palette, which is suitable for colour-blind readers.
 COLOURS = {
     "rectools_sasrec": "#0072b2",
     "cornac_gru4rec": "#d55e00",
@@ -72,7 +72,7 @@ RESAMPLES, RESAMPLING_SEED = 1000, 42
 
 
 def load_split(folder: Path) -> tuple[SplitArrays, list[str]]:
-    """Load the split of a data set.
+    """Return the split of a data set.
 
     Args:
         folder: output of the pipeline sequencing, ``data/05_model_input/<dataset>/<split>``.
@@ -81,7 +81,7 @@ def load_split(folder: Path) -> tuple[SplitArrays, list[str]]:
         The split as plain arrays, and the user of each test row.
 
     Raises:
-        InputError: if the folder does not exist, or does not hold a leave-one-out split.
+        InputError: if the folder does not exist or contains another split.
     """
     dataset = SplitsDataset(filepath=str(folder))
     if not dataset.exists():
@@ -94,11 +94,11 @@ def load_split(folder: Path) -> tuple[SplitArrays, list[str]]:
 
 
 def make_split_arrays(splits: Splits) -> SplitArrays:
-    """Convert a leave-one-out split to plain arrays.
+    """Return a leave-one-out split as plain arrays.
 
     Raises:
-        InputError: if the parts are not slices of the same sequences, or if a validation or test
-            target is within the training part of its user.
+        InputError: if the parts have different sequences, or if a validation or test target is in
+            the training part of its user.
     """
     sequences, train = splits.train.sequences, splits.train
     training_ends = sequences.starts[:-1].copy()
@@ -107,7 +107,7 @@ def make_split_arrays(splits: Splits) -> SplitArrays:
         is_same = np.array_equal(part.sequences.items, sequences.items)
         if not is_same or (part.target_positions < training_ends[part.users]).any():
             raise InputError(
-                "The peers can be trained only on a leave-one-out split.\n"
+                "The split is not a leave-one-out split. The peers need one.\n"
                 "Run the pipeline sequencing with split=leave_one_out."
             )
     return SplitArrays(
@@ -121,13 +121,10 @@ def make_split_arrays(splits: Splits) -> SplitArrays:
 
 
 def prepare_environment(library: str) -> Path:
-    """Install the environment of a library, unless it exists with the same requirements.
+    """Install the environment of a library if needed, and return the path of its Python.
 
     Args:
-        library: name of the library; ``requirements-<library>.txt`` pins its packages.
-
-    Returns:
-        The Python of the environment.
+        library: name of the library. ``requirements-<library>.txt`` pins its packages.
     """
     folder = ENVIRONMENTS / library
     python = folder / "bin" / "python"
@@ -147,13 +144,13 @@ def prepare_environment(library: str) -> Path:
 def train_peer(
     run: str, split: SplitArrays, folder: Path, limits: list[str], minutes: float
 ) -> None:
-    """Train a peer in its environment. It writes its progress while it runs.
+    """Train a peer in its environment. The peer writes its progress to files.
 
     Args:
-        run: model and setting.
+        run: model and setting, as ``MODEL/SETTING``.
         split: the data.
-        folder: output folder; files of an earlier run are deleted.
-        limits: further arguments of the peer.
+        folder: output folder. Files of an earlier run are deleted.
+        limits: additional arguments of the peer.
         minutes: time limit of the training.
     """
     model, setting = run.split("/")
@@ -170,7 +167,7 @@ def train_peer(
         command = [str(python), "-m", *module, "--split", str(exported), "--folder", str(folder)]
         command += ["--setting", setting, "--minutes", str(minutes), *limits]
         try:
-            # The time limit does not include evaluations, which may take as long as training.
+            # The time limit does not include evaluations. They may take as long as training.
             subprocess.run(
                 command,
                 env={**os.environ, "PYTHONPATH": paths},
@@ -178,13 +175,13 @@ def train_peer(
                 timeout=60 * (3 * minutes + 10),
             )
         except subprocess.TimeoutExpired:
-            print(f"{run} was stopped: it exceeded three times its time limit", flush=True)
+            print(f"{run} was stopped: it took more than three times its time limit.", flush=True)
 
 
 def measure_peers(
     folder: Path, runs: list[str], split: SplitArrays, users: list[str]
 ) -> dict[str, dict[str, Any]]:
-    """Measure the test part of all finished runs.
+    """Return the results of all finished runs on the test part.
 
     Args:
         folder: results of the data set.
@@ -193,8 +190,8 @@ def measure_peers(
         users: user of each test row.
 
     Returns:
-        By run: the output of the peer, and ``test``: the means of the row metrics, ``coverage@10``,
-        and the 95% intervals ``hr@10_ci95`` and ``ndcg@10_ci95``.
+        By run: the content of ``curve.json`` and ``test``, which has the means of the row metrics,
+        ``coverage@10``, and the 95% intervals ``hr@10_ci95`` and ``ndcg@10_ci95``.
     """
     measured = {}
     for run in runs:
@@ -215,14 +212,14 @@ def measure_peers(
 
 
 def load_own_results(folder: Path, models: list[str]) -> dict[str, dict[str, Any]]:
-    """Load the results of our own models.
+    """Return the results of Bazar's models.
 
     Args:
         folder: ``data/07_model_output/<dataset>/<split>/seed_<n>``.
         models: names of networks, such as ``classifier``.
 
     Returns:
-        By model with results, the same facts as of the peers.
+        By model with results: the same values as for the peers.
     """
     own = {}
     for model, results in ResultsDataset(filepath=str(folder), models=models).load().items():
@@ -243,13 +240,13 @@ def load_own_results(folder: Path, models: list[str]) -> dict[str, dict[str, Any
 
 
 def find_best_ndcg(curve: list[dict[str, float]], seconds: float) -> float | None:
-    """Return the best validation NDCG@10 of a curve within some seconds of training, or None."""
+    """Return the best validation NDCG@10 of a curve up to a training time, or None."""
     values = [point["val_ndcg@10"] for point in curve if point["seconds"] <= seconds]
     return max(values, default=None)
 
 
 def select_best_settings(measured: dict[str, dict[str, Any]]) -> set[str]:
-    """Select the setting of each model with the best validation NDCG@10."""
+    """Return the run of each model with the best validation NDCG@10."""
     best: dict[str, tuple[float, str]] = {}
     for run, facts in measured.items():
         value = max(point["val_ndcg@10"] for point in facts["curve"])
@@ -259,17 +256,17 @@ def select_best_settings(measured: dict[str, dict[str, Any]]) -> set[str]:
 
 
 def format_tables(measured: dict[str, dict[str, Any]]) -> str:
-    """Format the validation results over time, and the test metrics of the best epochs."""
+    """Return tables of the test metrics of the best epochs, and of validation NDCG@10 over time."""
     longest = max(facts["seconds"] for facts in measured.values())
     minutes = [
         at for at, before in zip(AFTER_MINUTES, [0, *AFTER_MINUTES], strict=False)
         if before * 60 < longest
     ]  # fmt: skip
     heads = ["validation NDCG@10 within", *(f"{at} min" for at in minutes)]
-    validation = [_format_row(heads), _format_rule(len(heads))]
+    validation = [_format_row(heads), _format_separator(len(heads))]
     heads = ["test, seen items filtered", "HR@10", "NDCG@10", "coverage@10", "s per epoch"]
-    heads += ["kept", "training to there"]
-    test = [_format_row(heads), _format_rule(len(heads))]
+    heads += ["best epoch", "training time"]
+    test = [_format_row(heads), _format_separator(len(heads))]
     best = select_best_settings(measured)
     for run, facts in measured.items():
         name = f"**{run}**" if run in best else run
@@ -293,7 +290,7 @@ def _format_row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _format_rule(n_columns: int) -> str:
+def _format_separator(n_columns: int) -> str:
     return "|---|" + "---:|" * (n_columns - 1)
 
 
@@ -303,7 +300,7 @@ def _format_interval(figures: dict[str, Any], metric: str) -> str:
 
 
 def draw_curves(measured: dict[str, dict[str, Any]], title: str) -> Figure:
-    """Plot validation NDCG@10 against minutes of training, the best settings with thick lines."""
+    """Plot validation NDCG@10 by minutes of training. The best settings have thick lines."""
     figure = Figure(figsize=(9.0, 4.2), layout="constrained")
     axes = figure.subplots()
     best = select_best_settings(measured)
@@ -325,13 +322,13 @@ def draw_curves(measured: dict[str, dict[str, Any]], title: str) -> Figure:
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.14)
     axes.spines[["top", "right"]].set_visible(False)
-    # Next to the axes, because the curves can be anywhere.
+    # The legend is next to the axes, so that it hides no curve.
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
 def main() -> None:
-    """Train the runs that the arguments choose, and print all results."""
+    """Train the selected runs, and print all results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -342,8 +339,8 @@ def main() -> None:
         nargs="*",
         default=RUNS,
         metavar="MODEL/SETTING",
-        help=f"runs to train; without a value: only show the results. {' '.join(RUNS)} "
-        "rectools_sasrec/defaults",
+        help="runs to train; without a value, only the results are shown. Runs: "
+        f"{' '.join(RUNS)} rectools_sasrec/defaults",
     )
     parser.add_argument("--epochs", default="200", help="maximum number of epochs")
     parser.add_argument("--evaluate-every", default="2", help="epochs between evaluations")
@@ -354,7 +351,8 @@ def main() -> None:
         run for run in arguments.runs if run.split("/")[0] not in MODELS or "/" not in run
     ]:
         parser.error(
-            f"unknown run {unknown[0]!r}. Its form is MODEL/SETTING; models: {', '.join(MODELS)}"
+            f"unknown run {unknown[0]!r}. Use MODEL/SETTING with one of the models "
+            f"{', '.join(MODELS)}"
         )
 
     split_name = "leave_one_out"
@@ -384,8 +382,8 @@ def main() -> None:
     with atomic_path(folder / "curves.png") as path:
         draw_curves(measured, arguments.dataset).savefig(path, dpi=150)
     print(f"\n({describe_machine()})\n\n{format_tables(measured)}\n")
-    print("In bold: the setting of each model with the best validation NDCG@10. Compare with it.")
-    print(f"{folder / 'results.json'}, {folder / 'curves.png'}")
+    print("Bold: the best setting of each model by validation NDCG@10. Use it for comparisons.")
+    print(f"Written: {folder / 'results.json'}, {folder / 'curves.png'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Atomic saves: a reader finds the earlier file or folder, or the complete new one."""
+"""Save files and folders atomically: a reader finds the earlier version or the complete new one."""
 
 import errno
 import os
@@ -28,7 +28,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path: the final path. Its folder is created if it is missing.
 
     Yields:
-        A path with the same suffixes that nothing else uses.
+        A unique path with the same suffixes.
 
     Raises:
         InputError: if the disk is full.
@@ -51,13 +51,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def find_saved_path(path: Path) -> Path:
-    """Return the path, or the path of the earlier folder if a run was killed while replacing it."""
+    """Return ``path``, or the path of the earlier folder if a run was killed while replacing it."""
     earlier = _make_earlier_path(path)
     return path if path.exists() or not earlier.exists() else earlier
 
 
 class AtomicSave:
-    """Mixin that makes the saves of a catalog type atomic, if it writes to ``self._filepath``."""
+    """Mixin for atomic saves of a catalog type that writes to ``self._filepath``."""
 
     _filepath: PurePosixPath
 
@@ -97,7 +97,7 @@ def _make_hidden_path(path: Path) -> Path:
 
 
 def _sync(path: Path) -> None:
-    """Write a file, or all files of a folder, from the memory of the system to the disk."""
+    """Flush a file, or all files of a folder, to the disk."""
     for written in path.rglob("*") if path.is_dir() else [path]:
         if not written.is_dir():
             with written.open("rb+") as file:
@@ -106,7 +106,7 @@ def _sync(path: Path) -> None:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        # It is renamed first, so that a partly removed folder is never taken for a complete one.
+        # Rename the folder first, so that a reader never finds a partly removed folder.
         hidden = path.rename(_make_hidden_path(path))
         shutil.rmtree(hidden)
     else:

@@ -1,19 +1,19 @@
-"""The error a user can mend."""
+"""Errors that a user can fix."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class InputError(Exception):
-    """Something outside the program is wrong: a file, a row, a key, a parameter.
+    """An invalid input, such as a file, a row, a key or a parameter.
 
-    The message names it, says what was found, and what to do, in a few lines. The
-    command line prints the message alone, without a traceback.
+    The message contains the problem, the value found and the fix. The command line prints only the
+    message, without a traceback.
     """
 
 
 class DivergenceError(InputError):
-    """A training whose loss or weights are not numbers any more."""
+    """A training diverged: its loss or a weight is not a finite number."""
 
 
 def suggest_names(name: str, names: Iterable[str]) -> str:

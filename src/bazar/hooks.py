@@ -1,4 +1,4 @@
-"""Kedro hooks: checks before a run, and a summary after it."""
+"""Kedro hooks: check the parameters before a run, and print a summary after it."""
 
 import logging
 import os
@@ -30,9 +30,9 @@ class ParameterCheck:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Check what would stop a later node: the encoder, the tuning ranges, the order."""
-        check_order(pipeline)
-        # These imports are heavy: runs that do not need them do not wait.
+        """Check the encoder, the tuning ranges and the pipelines before the first node runs."""
+        check_comparison_runs_alone(pipeline)
+        # Imported only if needed, because these imports take time.
         if "title_vectors" in pipeline.all_outputs():
             from bazar.data.title_embeddings import find_encoder
 
@@ -46,7 +46,7 @@ class ParameterCheck:
 
 
 class SparkEngine:
-    """Starts Spark if the tables are on Spark. Ibis then uses the active session."""
+    """Starts Spark if it is the engine. Ibis then uses the active session."""
 
     @hook_impl(trylast=True)
     def after_context_created(self, context: KedroContext) -> None:
@@ -56,7 +56,7 @@ class SparkEngine:
 
 
 class RunProgress:
-    """Logs each node of a run, and records the finished nodes for the message of a stopped run.
+    """Logs each node of a run, and records the finished nodes for the message if the run stops.
 
     Attributes:
         finished: names of the finished nodes whose results are kept.
@@ -75,7 +75,7 @@ class RunProgress:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Start a new record."""
+        """Reset the record of nodes and data sets."""
         self._pipeline, self._completed = pipeline, set()
         self._in_memory = {
             name
@@ -110,7 +110,7 @@ class RunProgress:
 
 
 class RunSummary:
-    """Prints at the end of a run where the results are and what to do next."""
+    """Prints the results of a run, their files and the next steps."""
 
     def __init__(self) -> None:
         self._env: str | None = None
@@ -118,14 +118,14 @@ class RunSummary:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Remember the environment and the parameters of the command line."""
+        """Store the environment and the parameters of the command line."""
         self._env = None if context.env in {"base", "local"} else context.env
         self._given = context.config_loader.runtime_params or {}
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Print the metrics and an example, if the run made them, or the files it wrote."""
-        # The console output needs Rich and pandas: commands that run nothing do not wait for it.
+        """Print the metrics and an example if the run made a report, otherwise the files."""
+        # Imported here, because commands without a run do not need Rich and pandas.
         from bazar.reporting import console
 
         files = find_files(sorted(pipeline.all_outputs()), catalog)
@@ -156,7 +156,7 @@ class RunSummary:
 def find_remaining_nodes(pipeline: Pipeline, completed: set[str], in_memory: set[str]) -> list[str]:
     """List the nodes that a resumed run has to run, in the order of the run.
 
-    A completed node has to run again if a remaining node needs what it left only in memory.
+    A completed node has to run again if a remaining node needs one of its outputs in memory.
 
     Args:
         pipeline: the pipeline of the run.
@@ -173,37 +173,35 @@ def find_remaining_nodes(pipeline: Pipeline, completed: set[str], in_memory: set
 
 
 def find_files(names: list[str], catalog: CatalogProtocol) -> dict[str, Path]:
-    """Return the path of each data set that has one, by name."""
+    """Return the path of each data set that is stored in a file or folder, by name."""
     paths = {name: getattr(catalog.get(name), "_filepath", None) for name in names}
     return {name: Path(path) for name, path in paths.items() if path is not None}
 
 
 def check_parameters(parameters: dict[str, Any]) -> Parameters:
-    """Check parameters against their types.
+    """Validate parameters.
 
     Args:
         parameters: the merged content of the parameters files and ``--params``.
 
     Raises:
-        InputError: naming each wrong key, what was expected and what was found.
+        InputError: if a parameter is invalid. The message lists each invalid key with the expected
+            and the found value.
     """
     try:
         return Parameters.model_validate(parameters)
     except ValidationError as error:
         raise InputError(
-            "wrong parameters (conf/<env>/globals.yml, conf/<env>/parameters_*.yml or --params):\n"
+            "Invalid parameters in globals.yml or parameters_*.yml of conf/<env>, or in --params:\n"
             + format_validation_errors(error, Parameters)
         ) from error
 
 
-def check_order(pipeline: Pipeline) -> None:
-    """Check that models are not evaluated and compared in one run.
+def check_comparison_runs_alone(pipeline: Pipeline) -> None:
+    """Raise InputError if models are evaluated and compared in one run.
 
-    The comparison reads the results of earlier runs. In one run with an evaluation, it would not
-    wait for the new results.
-
-    Raises:
-        InputError: if the pipeline does both.
+    The comparison reads the results of earlier runs. If a run also evaluated models, the comparison
+    would not wait for their results.
     """
     evaluates = any(name.endswith(".results") for name in pipeline.all_outputs())
     if evaluates and "previous_results" in pipeline.all_inputs():
@@ -214,10 +212,10 @@ def check_order(pipeline: Pipeline) -> None:
 
 
 def start_spark(properties: dict[str, Any]) -> None:
-    """Start a Spark session, or take the one that this process has.
+    """Start a Spark session, or use the active one.
 
     Args:
-        properties: Spark's, by their full names.
+        properties: Spark properties by name.
 
     Raises:
         InputError: if PySpark or Java is missing, or Spark does not start.
@@ -230,21 +228,21 @@ def start_spark(properties: dict[str, Any]) -> None:
         raise InputError(
             f"engine: spark needs PySpark: {error}\n"
             "Install it:\n  .venv/bin/pip install -r requirements-spark.lock\n"
-            "or run with engine: duckdb"
+            "or run with engine: duckdb."
         ) from error
     master = str(properties["spark.master"])
     if master.startswith("local"):
-        # PySpark would take the python3 of the path, which may be another environment's.
+        # By default, PySpark runs python3 of the PATH, which may belong to another environment.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     java = Path(os.environ["JAVA_HOME"], "bin", "java") if "JAVA_HOME" in os.environ else "java"
     if shutil.which(java) is None:
         raise InputError(
-            f"engine: spark needs Java 17 or 21, and there is no {java}\n"
-            "Install it, or set JAVA_HOME to its folder; or run with engine: duckdb"
+            f"engine: spark needs Java 17 or 21, but {java} was not found.\n"
+            "Install Java, or set JAVA_HOME to its folder, or run with engine: duckdb."
         )
     builder = SparkSession.builder
     for name, value in properties.items():
-        # YAML has true and false, Spark the words.
+        # Spark expects the strings true and false.
         builder = builder.config(name, str(value).lower() if isinstance(value, bool) else value)
     try:
         builder.getOrCreate()
@@ -252,5 +250,5 @@ def start_spark(properties: dict[str, Any]) -> None:
         raise InputError(
             f"Spark does not start on {master}\n  {str(error).splitlines()[0]}\n"
             "Read the log above. Java must be 17 or 21. See conf/<env>/spark.yml and "
-            "docs/how-to/spark.md"
+            "docs/how-to/spark.md."
         ) from error

@@ -1,4 +1,4 @@
-"""Labels and descriptions of models, protocols and results, for text that people read."""
+"""Labels and descriptions of models, protocols and results, for reports and messages."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def format_title(title: str | None, item_id: str) -> str:
 
 
 def describe_split(summary: dict[str, Any]) -> str:
-    """Describe in a sentence how the data was split.
+    """Return a sentence that describes the split.
 
     Args:
         summary: the content of ``split_summary.json``.

@@ -35,7 +35,7 @@ CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",
-    # An environment, or --params, changes one key and keeps its siblings.
+    # An environment or --params can change one key of a block and keep the others.
     "merge_strategy": {"parameters": "soft"},
     "config_patterns": {"downloads": ["downloads*"], "spark": ["spark*"]},
     "custom_resolvers": {"connection": connection},

@@ -39,9 +39,9 @@ def test_absolute_files_are_rejected_with_the_key_to_set(files: Any) -> None:
 @pytest.mark.parametrize(
     ("columns", "unit", "message"),
     [
-        ({"item_id": "i", "timestamp": "t"}, "s", "must map user_id, but map only item_id, time"),
+        ({"item_id": "i", "timestamp": "t"}, "s", "must map user_id, found item_id, time"),
         ({"user_id": "u", "item_id": "i"}, None, "must map timestamp, or position"),
-        ({"user_id": "u", "item_id": "i", "timestamp": "t"}, None, "set timestamp_unit to ms, s"),
+        ({"user_id": "u", "item_id": "i", "timestamp": "t"}, None, "timestamp_unit must be ms, s"),
         ({"user_id": "u", "item_id": "i", "position": "p"}, "s", "timestamp_unit is s, but"),
     ],
 )

@@ -47,7 +47,7 @@ def test_added_products_are_appended_or_replace_the_texts(products: Products) ->
     again = Products.from_frame(extended.to_frame(), extended.vectors)
     for field in ("item_ids", "titles", "attributes", "counts", "recent_counts"):
         np.testing.assert_array_equal(getattr(again, field), getattr(extended, field))
-    with pytest.raises(InputError, match="13 vectors of titles for 14 products"):
+    with pytest.raises(InputError, match="13 title vectors for 14 products"):
         Products.from_frame(extended.to_frame(), extended.vectors[1:])
 
 

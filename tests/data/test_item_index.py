@@ -3,8 +3,8 @@ import pytest
 
 from bazar.data.item_index import (
     check_catalogue_size,
+    count_dataset,
     count_items,
-    get_dataset_sizes,
     list_item_ids,
 )
 from bazar.errors import InputError
@@ -24,4 +24,4 @@ def test_items_are_counted_and_listed_by_index() -> None:
     sequences = ibis.memtable({"user_id": ["u", "u", "v"], "item_index": [1, 2, 1]})
     assert count_items(index) == 2
     assert list_item_ids(index).tolist() == ["", "a", "b"]
-    assert get_dataset_sizes(sequences, index) == {"n_users": 2, "n_interactions": 3, "n_items": 2}
+    assert count_dataset(sequences, index) == {"n_users": 2, "n_interactions": 3, "n_items": 2}

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA
 from bazar.data.joining import (
+    add_title_sources,
     append_added_products,
     choose_titles,
-    count_steps,
+    count_interactions_per_step,
     count_title_coverage,
     drop_duplicates,
-    drop_short_histories,
     drop_titled_products,
+    drop_users_with_few_interactions,
     join_titles,
     keep_titled_interactions,
     list_products,
-    name_title_sources,
 )
 from bazar.errors import InputError
 
@@ -97,7 +97,7 @@ def test_attributes_of_the_most_trusted_source_are_chosen() -> None:
     ]
     columns = ("item_id", "title", "attributes", "title_source")
     assert values(titles.order_by("item_id"), *columns) == expected
-    bought = name_title_sources(interactions(("u", "2", 1), ("u", "9", 2)), titles)
+    bought = add_title_sources(interactions(("u", "2", 1), ("u", "9", 2)), titles)
     listed = list_products(bought, titles, keep_unsold=True)
     assert values(listed, *columns) == [*expected, ("9", None, None, "unknown product")]
     listed = list_products(bought, titles, keep_unsold=False)
@@ -121,7 +121,9 @@ def test_duplicates_without_timestamps_have_equal_positions() -> None:
 
 
 def test_users_with_few_interactions_are_dropped() -> None:
-    kept = drop_short_histories(interactions(("u", "1", 1), ("u", "2", 2), ("v", "1", 1)), 2)
+    kept = drop_users_with_few_interactions(
+        interactions(("u", "1", 1), ("u", "2", 2), ("v", "1", 1)), 2
+    )
     assert {user for (user,) in values(kept, "user_id")} == {"u"}
 
 
@@ -162,7 +164,7 @@ def titles_and_purchases() -> tuple[ir.Table, ir.Table]:
             ("9", "Oat", "meta", 0),
         )
     )  # fmt: skip
-    return titles, name_title_sources(bought, titles)
+    return titles, add_title_sources(bought, titles)
 
 
 def test_titles_are_joined_and_no_interaction_is_lost() -> None:
@@ -196,7 +198,9 @@ def test_keep_users_decides_by_the_titles_of_their_interactions() -> None:
     _, bought = titles_and_purchases()
 
     def kept(keep_users: Any, min_interactions: int = 1) -> list[tuple[Any, ...]]:
-        table = drop_short_histories(keep_titled_interactions(bought, keep_users), min_interactions)
+        table = drop_users_with_few_interactions(
+            keep_titled_interactions(bought, keep_users), min_interactions
+        )
         return sorted(values(table, "user_id", "item_id"))
 
     assert kept("all") == sorted(values(bought, "user_id", "item_id"))
@@ -209,8 +213,12 @@ def test_keep_users_decides_by_the_titles_of_their_interactions() -> None:
 def test_interactions_and_users_are_counted_after_each_step() -> None:
     accepted = interactions(("u", "1", 1), ("u", "1", 1), ("u", "2", 2), ("v", "1", 1))
     distinct = drop_duplicates(accepted)
-    steps = {"accepted": accepted, "distinct": distinct, "long": drop_short_histories(distinct, 2)}
-    assert values(count_steps(steps, 2), "step", "interactions", "users") == [
+    steps = {
+        "accepted": accepted,
+        "distinct": distinct,
+        "long": drop_users_with_few_interactions(distinct, 2),
+    }
+    assert values(count_interactions_per_step(steps, 2), "step", "interactions", "users") == [
         ("accepted", 4, 2),
         ("distinct", 3, 2),
         ("long", 2, 1),
@@ -220,7 +228,9 @@ def test_interactions_and_users_are_counted_after_each_step() -> None:
 def test_no_remaining_user_raises() -> None:
     accepted = interactions(("u", "1", 1), ("v", "1", 1))
     with pytest.raises(InputError) as error:
-        count_steps({"accepted": accepted, "long": drop_short_histories(accepted, 2)}, 2)
+        count_interactions_per_step(
+            {"accepted": accepted, "long": drop_users_with_few_interactions(accepted, 2)}, 2
+        )
     assert "No user with at least 2 interactions is left" in str(error.value)
     assert "accepted: 2 interactions of 2 users" in str(error.value)
 
@@ -239,7 +249,7 @@ def test_order_of_rows_does_not_matter(rows: list[tuple[str, str, int]], random:
     random.shuffle(shuffled)
 
     def kept(content: list[tuple[str, str, int]]) -> list[tuple[Any, ...]]:
-        table = drop_short_histories(drop_duplicates(interactions(*content)), 2)
+        table = drop_users_with_few_interactions(drop_duplicates(interactions(*content)), 2)
         return sorted(values(table, "user_id", "item_id", "timestamp"))
 
     by_hand = [

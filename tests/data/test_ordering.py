@@ -12,7 +12,7 @@ from bazar.data.ordering import (
     index_items,
     list_items,
     list_users,
-    order_interactions,
+    sort_interactions,
 )
 from bazar.data.sequences import read_sequences
 
@@ -27,7 +27,7 @@ def order(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
     full = [row if len(row) == len(SCHEMA) else (*row, "f") for row in rows]
     table = ibis.memtable([dict(zip(SCHEMA, row, strict=True)) for row in full], schema=SCHEMA)
     index = index_items(table.select("item_id").distinct())
-    ordered = order_interactions(table, index)
+    ordered = sort_interactions(table, index)
     return ordered.order_by("user_id", "position").to_pyarrow().to_pylist()
 
 

@@ -347,7 +347,7 @@ def test_a_share_and_a_time_can_be_combined() -> None:
 
 @pytest.mark.parametrize("cuts", [(0.5, 0.6), (0.5, datetime(1970, 1, 1, tzinfo=UTC))])
 def test_cuts_without_validation_raise(cuts: tuple) -> None:
-    with pytest.raises(InputError, match=r"sequencing.temporal: .* at 1970-01-01T00:00:00.007"):
+    with pytest.raises(InputError, match=r"sequencing.temporal: .* from 1970-01-01T00:00:00.007"):
         find_cut_times(np.array([7, 7, 7, 7, 7]), *cuts)
 
 

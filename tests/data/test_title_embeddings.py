@@ -132,7 +132,7 @@ def test_weights_with_another_checksum_raise(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["./no/such/folder", "/no/such/folder", "no-such-package"])
 def test_a_missing_encoder_raises(name: str) -> None:
-    with pytest.raises(InputError, match=f"embedding.encoder: no folder {name}"):
+    with pytest.raises(InputError, match=f"embedding.encoder: there is no folder {name}"):
         find_encoder(name, None)
 
 

@@ -126,6 +126,6 @@ def test_optimizer_of_an_earlier_network_is_not_used(tmp_path: Path) -> None:
 
 def test_previous_training_is_read_only(tmp_path: Path) -> None:
     dataset = PreviousTrainingDataset(filepath=str(tmp_path))
-    with pytest.raises(DatasetError, match="is read only"):
+    with pytest.raises(DatasetError, match="is read-only"):
         dataset.save(make_state())
     assert dataset.load().get_study_path() == tmp_path / "tuning.db"

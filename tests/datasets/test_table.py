@@ -99,6 +99,6 @@ def test_tables_must_be_those_of_the_catalog_entry(tmp_path: Path, names: list[s
     dataset = make_tables_dataset(tmp_path, "rejects", "counts")
     connection = TableDataset(filepath="unused.parquet", connection=CONNECTION).connection
     table = connection.create_table(f"some_{len(names)}_rows", {"reason": ["x"]}, temp=True)
-    with pytest.raises(DatasetError, match=f"has the tables rejects, counts, got {names[0]}"):
+    with pytest.raises(DatasetError, match=f"have the tables rejects, counts, found {names[0]}"):
         dataset.save(dict.fromkeys(names, table))
     assert list(tmp_path.iterdir()) == []

@@ -187,6 +187,6 @@ def test_wrong_command_is_detected(kedro_commands: KedroCLI) -> None:
     with pytest.raises(AssertionError):
         check_script(["benchmarks/latency.py", "--fast"])
     with pytest.raises(AssertionError):
-        check_script(["-m", "bazar.synthetic.amazon_2023", "--produkts", "20"])
+        check_script(["-m", "bazar.synthetic.sample_store", "--produkts", "20"])
     with pytest.raises(AssertionError):
         check_make(["viz", "ENVIRONMENT=my_shop"])

@@ -11,7 +11,7 @@ from bazar.config.data import InteractionSource, ProductSource
 from bazar.errors import InputError
 from bazar.ingestion.typing_rules import (
     cache_table,
-    check_order_columns,
+    check_timestamps_in_all_sources,
     collect_rejects,
     convert_time_units,
     count_rows,
@@ -234,9 +234,9 @@ def test_each_file_is_converted_on_its_own() -> None:
 
 def test_sources_with_timestamps_and_with_positions_are_rejected() -> None:
     positions = source(None, user_id="u", item_id="i", position="p")
-    check_order_columns({"a": source(), "b": source("s")})
+    check_timestamps_in_all_sources({"a": source(), "b": source("s")})
     with pytest.raises(InputError, match=r"interactions\.b has only positions"):
-        check_order_columns({"a": source(), "b": positions})
+        check_timestamps_in_all_sources({"a": source(), "b": positions})
 
 
 row_strategy = st.fixed_dictionaries(

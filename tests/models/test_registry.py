@@ -135,7 +135,7 @@ def test_a_blend_needs_the_weights_of_its_own_components() -> None:
         components=(BlendComponent(model="popularity"), BlendComponent(model="ease")),
         seeds=(), rows=50, rounds=3, seed=1,
     )  # fmt: skip
-    expected = r"chosen for\n  popularity\nbut .*\n  popularity; ease\nRun the pipeline"
+    expected = r"chosen for\n  popularity\nThe .*\n  popularity; ease\nRun the pipeline"
     with pytest.raises(InputError, match=expected):
         registry.build_blend(options, {"popularity": 1.0}, 42)
     blend = registry.build_blend(options, {"popularity": 1.0, "ease": 0.0}, 42)

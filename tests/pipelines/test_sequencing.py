@@ -10,7 +10,7 @@ import yaml
 from bazar.data.splits import Splits
 from bazar.data.windows import Windows
 from bazar.datasets.splits import SplitsDataset
-from bazar.synthetic.amazon_2023 import generate_store
+from bazar.synthetic.sample_store import generate_store
 from tests.project import SMALL_STORE, copy_project, kedro
 
 MODEL_INPUT = "data/05_model_input"

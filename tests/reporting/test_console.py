@@ -51,12 +51,12 @@ def test_summary_fits_the_terminal(width: int) -> None:
 def test_summary_names_the_columns_that_do_not_fit() -> None:
     wide, narrow = print_to_text(width=120), print_to_text(width=50)
     assert "0.2900-0.3100" in wide
-    assert "left out" not in wide
+    assert "Hidden columns" not in wide
     assert "0.2900-0.3100" not in narrow
     hint = " ".join(narrow.split())
     assert (
-        "Columns left out for lack of room: 95% interval, NDCG@10, HR@1. Use a wider terminal."
-        in hint
+        "The terminal is too narrow. Hidden columns: 95% interval, NDCG@10, HR@1. "
+        "Use a wider terminal." in hint
     )
     assert "Last-item co-occurrence" in narrow
 
@@ -115,8 +115,8 @@ def test_reproduction_table_fits_the_terminal() -> None:
         texts[width] = console.export_text()
         assert max(len(line) for line in texts[width].splitlines()) <= width
         assert "0.5000 [0.4705, 0.5295]" in texts[width]
-    assert "left out for lack of room" in texts[80]
-    assert "left out" not in texts[160]
+    assert "Hidden columns" in texts[80]
+    assert "Hidden columns" not in texts[160]
     assert "another protocol than leave_one_out" in " ".join(texts[160].split())
 
 

@@ -115,10 +115,10 @@ def test_search_data_is_inert_json() -> None:
 
 def test_page_says_how_many_customers_can_be_looked_up() -> None:
     text = " ".join(ParsedPage(render_plain_page()).text.split())
-    assert "A random sample of 4 of the 1,100 test customers can be looked up here." in text
+    assert "The search covers a random sample of 4 of the 1,100 test customers." in text
     assert "kedro recommend --user ID" in text
     text = " ".join(ParsedPage(render_page(examples=make_examples(n_customers=4))).text.split())
-    assert "All 4 test customers can be looked up here." in text
+    assert "The search covers all 4 test customers." in text
     empty = make_examples(searchable={"products": [], "customers": []})
     assert 'id="query"' not in render_page(examples=empty)
 
@@ -142,7 +142,7 @@ def test_target_that_was_bought_before_is_explained() -> None:
     examples = make_examples()
     (card,) = examples["examples"]
     card["purchases"].append(card["target"])
-    note = "Bought before, so filtered lists cannot contain it."
+    note = "Bought before. Filtered lists cannot contain it."
     assert note in ParsedPage(render_page(examples=examples)).text
     assert (
         note not in ParsedPage(render_page(examples=examples | {"seen_items": "unfiltered"})).text

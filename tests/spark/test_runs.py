@@ -13,7 +13,7 @@ import yaml
 
 from bazar.datasets.table import TableDataset
 from bazar.settings import connection
-from bazar.synthetic.amazon_2023 import StoreOptions, generate_store
+from bazar.synthetic.sample_store import StoreOptions, generate_store
 from tests.project import copy_project, kedro
 
 pytestmark = pytest.mark.spark

@@ -74,5 +74,5 @@ def test_a_failed_save_keeps_the_previous_folder(session: Any, tmp_path: Path) -
 
 def test_missing_java_raises(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", "/no/java")
-    with pytest.raises(InputError, match="Java 17 or 21, and there is no /no/java/bin/java"):
+    with pytest.raises(InputError, match="Java 17 or 21, but /no/java/bin/java was not found"):
         start_spark({"spark.master": "local[1]"})

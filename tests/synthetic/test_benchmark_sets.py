@@ -12,9 +12,9 @@ from urllib.parse import unquote
 import pytest
 from pydantic import ValidationError
 
-from bazar.synthetic.amazon_2023 import REVIEWS_FILE, generate_store
 from bazar.synthetic.benchmark_sets import SET_A
 from bazar.synthetic.product_lines import PRODUCT_FILES
+from bazar.synthetic.sample_store import REVIEWS_FILE, generate_store
 from bazar.synthetic.set_b import (
     MISSING,
     PURCHASES_FILE,
@@ -243,7 +243,7 @@ def test_failed_set_leaves_no_temporary_file(tmp_path: Path) -> None:
 def test_impossible_sizes_are_rejected() -> None:
     with pytest.raises(ValidationError, match="each of them occurs in a purchase"):
         SetBOptions(interactions=500, customers=100, products=600)
-    with pytest.raises(ValidationError, match="add up to at most 1"):
+    with pytest.raises(ValidationError, match="untitled_share must be at most 1"):
         SetBOptions(known_share=0.95)
 
 

@@ -156,13 +156,19 @@ def test_full_disk_is_reported_in_one_line_and_keeps_the_checkpoint(
         with monkeypatch.context() as patch, pytest.raises(InputError) as error:
             patch.setattr(written_by, raise_no_space)
             checkpoint.save("a", [np.ones(3)], {"steps": 2})
-        assert str(error.value) == (
-            f"{path} cannot be written: No space left on device. Free disk space and run again."
-        )
+        assert str(error.value).startswith(f"No space is left on the disk of {path}.")
+        assert "\n" not in str(error.value)
     assert [file.name for file in tmp_path.iterdir()] == ["state.npz"]
     loaded = checkpoint.load("a")
     assert loaded is not None
     assert loaded[1] == {"steps": 1}
+
+
+def test_checkpoint_that_cannot_be_written_is_reported_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_text("a file")
+    path = tmp_path / "folder" / "state.npz"
+    with pytest.raises(InputError, match=rf"{path} cannot be written: .*"):
+        Checkpoint(path).save("a", [np.ones(3)], {})
 
 
 def test_two_processes_never_write_the_same_temporary_file(

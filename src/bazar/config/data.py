@@ -53,9 +53,7 @@ class InteractionSource(RawSource):
     def _check_columns(self) -> Self:
         mapped = ", ".join(self.columns) or "nothing"
         if missing := {"user_id", "item_id"} - set(self.columns):
-            raise ValueError(
-                f"columns must map {' and '.join(sorted(missing))}, found {mapped}"
-            )
+            raise ValueError(f"columns must map {' and '.join(sorted(missing))}, found {mapped}")
         if not {"timestamp", "position"} & set(self.columns):
             raise ValueError(
                 "columns must map timestamp, or position if the file has only the order of a "
@@ -67,8 +65,8 @@ class InteractionSource(RawSource):
             )
         if "timestamp" not in self.columns and self.timestamp_unit is not None:
             raise ValueError(
-                f"timestamp_unit is {self.timestamp_unit}, but columns do not map timestamp. Map it, "
-                "or remove timestamp_unit"
+                f"timestamp_unit is {self.timestamp_unit}, but columns do not map timestamp. "
+                "Map it, or remove timestamp_unit"
             )
         return self
 
@@ -80,7 +78,7 @@ class ProductSource(RawSource):
         Literal["item_id", "title", "url", "attributes"],
         str | Annotated[list[str], Field(min_length=1)],
     ]
-    """Bazar's column names, mapped to the names in the files. Use ``url`` instead of ``title`` if the
+    """Bazar's column names, mapped to the names in the files. Use ``url`` instead of ``title`` if
     URLs contain the names of the products, such as Amazon's ``…/<Product-Name>/dp/<id>``.
     ``attributes`` are brand, categories and similar: one column or a list of columns, with texts
     or lists of texts."""

@@ -11,8 +11,8 @@ class EvaluationOptions(Options):
     top_k: int = Field(ge=20)
     """Number of recommendations kept per test row. The metrics use the first 20."""
     batch_size: int = Field(ge=1)
-    """Number of test rows scored at a time. Memory use is proportional to ``batch_size`` times the number of
-    items."""
+    """Number of test rows scored at a time. Memory use is proportional to ``batch_size`` times
+    the number of items."""
     validation_rows: int = Field(ge=1)
     """Maximum number of validation rows on which validation NDCG@10 is measured. If there are more,
     this many are sampled with ``seed``."""

@@ -83,7 +83,7 @@ class BlendComponent(Options):
 
     model: BlendModel | NetworkFile
     history_length: int | None = Field(default=None, ge=1)
-    """Maximum length of a history of this component, if shorter than ``sequencing.history_length``."""
+    """Maximum length of a history of this component. null: ``sequencing.history_length``."""
 
     @property
     def is_network(self) -> bool:

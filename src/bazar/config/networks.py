@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from bazar.config.base import Options
 from bazar.errors import suggest_names
 
-REPRODUCED = {"classifier": "model_i", "regressor": "model_ii"}
+REPRODUCTION_NETWORKS = {"classifier": "model_i", "regressor": "model_ii"}
 """Name of the network of each model that reproduces the original study."""
 
 
@@ -61,13 +61,13 @@ class NetworkOptions(Options):
     """The item representation: a learned embedding of the id, the title vector, or their sum."""
     item_dimension: int | None = Field(default=None, ge=1)
     """Size of the item representation. Title vectors are centred, whitened and projected to this
-    size by a trainable layer. null: title vectors are used unchanged (only with ``item: title``)."""
+    size by a trainable layer. null, only with ``item: title``: title vectors are not changed."""
     layers: tuple[Layer, ...]
     """Layers that encode the history, in order."""
     head: Literal["softmax", "tied_softmax", "vector"]
     """Output of the network. ``softmax``: a probability per item, with a weight vector per item.
-    ``tied_softmax``: the same, with the item representations as weight vectors. ``vector``: a vector
-    in the space of title vectors."""
+    ``tied_softmax``: the same, with the item representations as weight vectors. ``vector``: a
+    vector in the space of title vectors."""
     temperature: float | None = Field(default=None, gt=0)
     """``tied_softmax``: scores are cosines divided by the temperature. null: dot products."""
     history_decay: float | None = Field(default=None, gt=0, le=1)
@@ -97,7 +97,8 @@ class NetworkOptions(Options):
         if not any(isinstance(layer, RecurrentLayer | ResidualLayer) for layer in self.layers):
             found = ", ".join(layer.type for layer in self.layers) or "no layer"
             raise ValueError(
-                f"layers must contain at least one of simple_rnn, lstm, gru, residual, found {found}"
+                "layers must contain at least one of simple_rnn, lstm, gru, residual, found "
+                f"{found}"
             )
         if self.temperature is not None and self.head != "tied_softmax":
             raise ValueError(
@@ -106,8 +107,8 @@ class NetworkOptions(Options):
             )
         if self.history_decay is not None and self.temperature is None:
             raise ValueError(
-                f"history_decay: {self.history_decay} needs a temperature, found temperature: null. Set "
-                "a temperature, or set history_decay to null"
+                f"history_decay: {self.history_decay} needs a temperature, found null. Set a "
+                "temperature, or set history_decay to null"
             )
         if self.add_title_similarity and (self.history_decay is None or not self.adapts_titles):
             raise ValueError(
@@ -185,8 +186,8 @@ class NetworkBlock(NetworkOptions):
     def _check_loss(self) -> Self:
         if (self.training.loss == "cross_entropy") != (self.head != "vector"):
             raise ValueError(
-                "training.loss must be cross_entropy for head softmax or tied_softmax, and mse, mae, "
-                "huber or cosine for head vector, found "
+                "training.loss must be cross_entropy for head softmax or tied_softmax, and mse, "
+                "mae, huber or cosine for head vector, found "
                 f"loss: {self.training.loss} with head: {self.head}"
             )
         return self

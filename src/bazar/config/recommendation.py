@@ -37,8 +37,8 @@ class RecommendationOptions(Options):
     filter_seen: bool
     """Whether products that a customer already bought are removed by default."""
     batch_size: int = Field(ge=1)
-    """Number of customers scored at a time. Memory use is proportional to ``batch_size`` times the number of
-    items."""
+    """Number of customers scored at a time. Memory use is proportional to ``batch_size`` times
+    the number of items."""
 
 
 class BundleOptions(Options):

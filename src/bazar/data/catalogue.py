@@ -72,7 +72,7 @@ class Products:
         return is_selected
 
     def _suggest_attributes(self, name: str) -> str:
-        """Return a hint with similar attributes, or with the most frequent ones if none is similar."""
+        """Return a hint with similar attributes, or with the most frequent attributes."""
         if close := get_close_matches(name.casefold(), self._by_attribute, n=3):
             return f" Did you mean {', '.join(map(repr, close))}?"
         by_frequency = sorted(self._by_attribute.items(), key=lambda item: -len(item[1]))

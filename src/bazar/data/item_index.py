@@ -30,7 +30,7 @@ def count_items(item_index: ir.Table) -> int:
     return int(item_index.count().to_pyarrow().as_py())
 
 
-def get_dataset_sizes(sequences: ir.Table, item_index: ir.Table) -> dict[str, int]:
+def count_dataset(sequences: ir.Table, item_index: ir.Table) -> dict[str, int]:
     """Count users, interactions and items: ``n_users``, ``n_interactions``, ``n_items``."""
     sizes = sequences.aggregate(
         n_users=sequences.user_id.nunique(), n_interactions=sequences.count()

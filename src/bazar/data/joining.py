@@ -109,7 +109,7 @@ def keep_titled_interactions(interactions: ir.Table, keep_users: KeepUsers) -> i
     return interactions.anti_join(untitled, "user_id")
 
 
-def drop_short_histories(interactions: ir.Table, min_interactions: int) -> ir.Table:
+def drop_users_with_few_interactions(interactions: ir.Table, min_interactions: int) -> ir.Table:
     """Drop users with fewer than ``min_interactions`` interactions."""
     counted = interactions.group_by("user_id").aggregate(n_interactions=interactions.count())
     return interactions.semi_join(
@@ -117,7 +117,7 @@ def drop_short_histories(interactions: ir.Table, min_interactions: int) -> ir.Ta
     )
 
 
-def name_title_sources(interactions: ir.Table, titles: ir.Table) -> ir.Table:
+def add_title_sources(interactions: ir.Table, titles: ir.Table) -> ir.Table:
     """Add the source of the title to each interaction.
 
     Args:
@@ -224,7 +224,7 @@ def count_title_coverage(interactions: ir.Table, products: ir.Table) -> ir.Table
     )
 
 
-def count_steps(steps: dict[str, ir.Table], min_interactions: int) -> ir.Table:
+def count_interactions_per_step(steps: dict[str, ir.Table], min_interactions: int) -> ir.Table:
     """Count the interactions and users that remain after each step.
 
     Args:
@@ -248,8 +248,8 @@ def count_steps(steps: dict[str, ir.Table], min_interactions: int) -> ir.Table:
         )
         raise InputError(
             f"No user with at least {min_interactions} interactions is left:\n{table_of_steps}\n"
-            "Check that interactions.<source>.columns.user_id in globals.yml is the column with the "
-            "customer ids. See also joining.min_interactions and joining.keep_users."
+            "Check that interactions.<source>.columns.user_id in globals.yml is the column with "
+            "the customer ids. See also joining.min_interactions and joining.keep_users."
         )
     return ibis.memtable(rows, schema={"step": "string", "interactions": "int64", "users": "int64"})
 

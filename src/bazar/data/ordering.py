@@ -17,7 +17,7 @@ def index_items(products: ir.Table) -> ir.Table:
     return products.select("item_id", item_index=number.cast("int32"))
 
 
-def order_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
+def sort_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
     """Sort the interactions of each user by time.
 
     Interactions at the same time are sorted by position, then by file name, then by row number.

@@ -1,4 +1,4 @@
-"""Arrays and Arrow tables, in files that cannot run code when they are loaded."""
+"""Catalog types of NumPy arrays and small Arrow tables. Loading a file never executes code."""
 
 from pathlib import Path
 
@@ -18,13 +18,13 @@ class _ArrayFile(LocalDataset):
         return np.load(str(self._filepath), allow_pickle=False)
 
     def save(self, data: np.ndarray) -> None:
-        # Given a path, NumPy would append a suffix to it.
+        # With a path instead of a file, NumPy would append the suffix .npy.
         with Path(self._filepath).open("wb") as file:
             np.save(file, data, allow_pickle=False)
 
 
 class ArrayDataset(AtomicSave, _ArrayFile):
-    """A NumPy array as ``.npy``."""
+    """A NumPy array in a ``.npy`` file."""
 
 
 class _ArrowTableFile(LocalDataset):
@@ -42,7 +42,7 @@ class _ArrowTableFile(LocalDataset):
 
 
 class AddedProductsDataset(AtomicSave, _ArrowTableFile):
-    """Products that ``kedro add-products`` added to the catalogue. A missing file means none."""
+    """Products that ``kedro add-products`` added to the catalogue. The file may be missing."""
 
     empty = ADDED_PRODUCTS_SCHEMA.empty_table()
 
@@ -56,6 +56,6 @@ class AddedProductsDataset(AtomicSave, _ArrowTableFile):
 
 
 class TitleVectorsDataset(AtomicSave, _ArrowTableFile):
-    """The vector of every text that was embedded so far. A missing file means none."""
+    """Vectors of all texts that were embedded so far. The file may be missing."""
 
     empty = EMPTY_TITLE_VECTORS

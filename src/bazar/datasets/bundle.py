@@ -1,4 +1,4 @@
-"""The bundle that a Recommender loads, as a folder in the catalog."""
+"""Catalog type of the bundle that a Recommender loads."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from bazar.serving.bundle import Bundle, has_bundle, read_bundle, write_bundle
 
 
 class BundleDataset(LocalDataset):
-    """A bundle in a folder of its own, which is replaced as a unit."""
+    """A bundle in its own folder. A save replaces the complete folder."""
 
     def load(self) -> Bundle:
         """Read the bundle and verify its checksums. Networks are loaded at their first use."""

@@ -1,4 +1,4 @@
-"""The Ibis connection that the raw files and the tables of a run share."""
+"""Share one Ibis connection between the raw files and the tables of a run."""
 
 import json
 import sys
@@ -10,7 +10,9 @@ _connections: dict[str, ibis.BaseBackend] = {}
 
 
 class SharedConnection:
-    """Mixin for a catalog type: equal connection settings share one backend, so that tables join.
+    """Mixin for catalog types that share a backend, so that their tables can be joined.
+
+    Data sets with equal connection settings share one backend.
 
     Attributes:
         _connection_config: ``backend``, the name of an Ibis backend, and the arguments of its
@@ -27,7 +29,7 @@ class SharedConnection:
             arguments = dict(self._connection_config)
             backend = getattr(ibis, arguments.pop("backend")).connect(**arguments)
             if backend.name == "duckdb" and sys.stdout.isatty():
-                # In a log file, every step of a progress bar would be a line.
+                # Not in a log file, where every step of a progress bar would be a line.
                 backend.raw_sql("SET enable_progress_bar = true; SET progress_bar_time = 2000")
             _connections[key] = backend
         return _connections[key]

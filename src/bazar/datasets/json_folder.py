@@ -1,4 +1,4 @@
-"""Results that are saved one by one while a node computes them."""
+"""Catalog type of JSON files in a folder, which a node saves one by one."""
 
 import json
 from pathlib import Path
@@ -9,10 +9,10 @@ from bazar.datasets.local import LocalDataset
 
 
 class JSONFolderDataset(LocalDataset):
-    """A folder of JSON files, named without their suffix. A missing folder means no files.
+    """A folder of JSON files, as a dictionary by file name without suffix. It may be missing.
 
-    A save adds files and replaces those of the same name. A node that yields one result at a time
-    keeps the finished results when it is interrupted.
+    A save adds files and replaces files of the same name. If a node yields one result at a time,
+    the finished results are kept when it is interrupted.
     """
 
     def load(self) -> dict[str, Any]:

@@ -18,30 +18,30 @@ class TextDataset(AtomicSave, text.TextDataset):
 
 
 class CSVDataset(AtomicSave, pandas.CSVDataset):
-    """A CSV file as a pandas frame."""
+    """A CSV file as a pandas DataFrame."""
 
 
 class OptionalCSVDataset(CSVDataset):
-    """A CSV file as a pandas frame. A missing file is an empty frame."""
+    """A CSV file as a pandas DataFrame. A missing file is loaded as an empty DataFrame."""
 
     def load(self) -> pd.DataFrame:
-        """Read the file if it exists."""
+        """Return the content of the file, or an empty DataFrame if it is missing."""
         self.release()
         return super().load() if self.exists() else pd.DataFrame()
 
 
 class ParquetDataset(AtomicSave, pandas.ParquetDataset):
-    """A Parquet file as a pandas frame, for tables that fit into memory."""
+    """A Parquet file as a pandas DataFrame, for tables that fit into memory."""
 
 
 class FigureDataset(AtomicSave, matplotlib.MatplotlibDataset):
-    """A Matplotlib figure as a picture."""
+    """A Matplotlib figure as an image file."""
 
 
 class PartitionedDataset(partitions.PartitionedDataset):
-    """The files of one kind in a folder and the folders below it. No file is not an error."""
+    """The files of one type in a folder and its subfolders. There may be no files."""
 
     def load(self) -> dict[str, Callable[[], Any]]:
-        """Return a function that loads each file, by its path in the folder without the suffix."""
+        """Return a load function for each file, by its relative path without the suffix."""
         self.release()
         return super().load() if self.exists() else {}

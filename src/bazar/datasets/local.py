@@ -1,4 +1,4 @@
-"""The base class of catalog types that store local files."""
+"""Base class of catalog types that store local files."""
 
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -7,7 +7,7 @@ from kedro.io import AbstractDataset
 
 
 class LocalDataset(AbstractDataset):
-    """A local file or folder at ``filepath``, which need not exist."""
+    """A local file or folder at ``filepath``. It may be missing."""
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         """Store the path.

@@ -1,7 +1,6 @@
-"""Trained networks as ``.keras`` files.
+"""Catalog type of trained networks, as ``.keras`` files.
 
-TensorFlow is imported when a network is loaded or saved: the catalog of a run with baselines alone
-lists the networks, but does not load any.
+TensorFlow is imported when a network is loaded or saved. Runs without networks do not import it.
 """
 
 from pathlib import Path, PurePosixPath
@@ -16,22 +15,22 @@ if TYPE_CHECKING:
 
 
 class NetworkDataset(LocalDataset):
-    """A trained network in a ``.keras`` file, with its checksum and its optimizer state beside it.
+    """A trained network in a ``.keras`` file, with a checksum and the optimizer state beside it.
 
-    A save takes a network with the state of its optimizer, and a load returns the network alone:
-    only the next warm start needs the optimizer.
+    A save takes a network with the state of its optimizer. A load returns only the network. Only a
+    warm start loads the optimizer state.
     """
 
     _filepath: PurePosixPath
 
     def load(self) -> "RecurrentNetwork":
-        """Read the network after a check of its checksum."""
+        """Verify the checksum and return the network."""
         from bazar.models.networks.files import load_network
 
         return load_network(Path(self._filepath))
 
     def save(self, data: "NetworkState") -> None:
-        """Replace the files, and remove the checkpoint of the finished training."""
+        """Save the network and its optimizer state, and remove the checkpoint of the training."""
         from bazar.models.networks.files import remove_old_checksums, save_network
         from bazar.training.checkpoints import Checkpoint
         from bazar.training.optimizer_files import save_optimizer_state

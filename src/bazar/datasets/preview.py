@@ -3,4 +3,4 @@
 from typing import NewType
 
 TablePreview = NewType("TablePreview", dict)
-"""A table: ``{"index": …, "columns": …, "data": …}``. Kedro-Viz knows the type by its name."""
+"""A table: ``{"index": …, "columns": …, "data": …}``. Kedro-Viz recognizes the type by its name."""

@@ -1,4 +1,4 @@
-"""What earlier runs left for the next training."""
+"""Catalog type of the networks and checkpoints of earlier runs."""
 
 from pathlib import Path
 from typing import Never
@@ -10,12 +10,12 @@ from bazar.training.previous_training import PreviousTraining
 
 
 class PreviousTrainingDataset(LocalDataset):
-    """The networks and checkpoints that earlier runs left in a folder. It is read only."""
+    """The networks and checkpoints of earlier runs in a folder. It is read-only."""
 
     def load(self) -> PreviousTraining:
-        """Return access to the folder. Files are read when they are asked for."""
+        """Return a reader of the folder. Each file is read when it is used."""
         return PreviousTraining(Path(self._filepath))
 
     def save(self, data: Never) -> None:
         """Raise DatasetError: networks and checkpoints are saved by their own data sets."""
-        raise DatasetError(f"{self._filepath} is read only")
+        raise DatasetError(f"{self._filepath} is read-only.")

@@ -1,4 +1,4 @@
-"""Catalog type of raw files: every record of every file of a source, as a table of text."""
+"""Catalog type of raw files. All files of a source are one table of text."""
 
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -40,15 +40,15 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         connection: dict[str, Any],
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Set the files, without opening them.
+        """Store the settings. No file is opened.
 
         Args:
-            path: the folder of the raw files. ``~`` is expanded to the home folder.
+            path: folder of the raw files. ``~`` is expanded to the home folder.
             sources: :class:`bazar.config.data.InteractionSource` or ``ProductSource`` by name.
-            kind: what the files contain.
+            kind: content of the files.
             max_rows: maximum number of lines of a file.
             max_bytes: maximum size in bytes of a file after decompression.
-            connection: Ibis backend and its arguments, shared with the tables of the catalog.
+            connection: name and arguments of the Ibis backend, the same as for the tables.
             metadata: metadata for Kedro-Viz.
         """
         source_type, self._columns = _KINDS[kind]
@@ -62,14 +62,14 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         self.metadata = metadata
 
     def load(self) -> dict[str, ir.Table]:
-        """Check the files, and return a table per source, which is read when it is used.
+        """Check the files, and return a lazy table per source.
 
-        Optional sources without files are left out.
+        Optional sources without files are not returned.
 
         Raises:
             InputError: if no source has a file, or a file is missing or empty, lacks a mapped
-                column, or cannot be parsed. Problems further down in a file of JSON lines are
-                raised when the table is read.
+                column, or cannot be parsed. Errors in later lines of a JSON lines file are raised
+                when the table is read.
         """
         tables = {
             name: self._table([self._file(name, source, path) for path in paths])
@@ -82,13 +82,13 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
             )
             raise InputError(
                 f"no file of {self._kind} in {self._filepath}: expected one of {patterns}\n"
-                "Set the folder with --params raw_dir=PATH, or raw_dir in globals.yml"
+                "Set the folder with --params raw_dir=PATH, or raw_dir in globals.yml."
             )
         return tables
 
     def save(self, data: None) -> None:
         """Raise DatasetError: raw files are read-only."""
-        raise DatasetError("raw files are read-only")
+        raise DatasetError("Raw files are read-only.")
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first records of the first source, for Kedro-Viz.
@@ -122,7 +122,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
             if is_glob and not matched and not source.optional:
                 raise InputError(
                     f"no file {folder / pattern}\nSet the folder with --params raw_dir=PATH, or "
-                    f"raw_dir and {self._kind}.{name}.files in globals.yml"
+                    f"raw_dir and {self._kind}.{name}.files in globals.yml."
                 )
             found.update(matched)
         if source.optional and not any(path.is_file() for path in found):
@@ -174,7 +174,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
 
 
 def _expand_home(path: str) -> PurePosixPath:
-    """Expand ``~``, also after Kedro has prepended the project folder to the path."""
+    """Expand ``~`` in a path, even if Kedro has prepended the project folder."""
     parts = PurePosixPath(path).parts
     if "~" in parts:
         return PurePosixPath(Path.home(), *parts[parts.index("~") + 1 :])

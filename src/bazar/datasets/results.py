@@ -1,4 +1,4 @@
-"""The results of models on the test part, as files in one folder."""
+"""Catalog type of the results of models on the test part, as files in one folder."""
 
 import json
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ _TRAINING, _TRAINING_LOG = "_training.json", "_training_log.csv"
 class ResultsDataset(AbstractDataset):
     """The results of some models: ``<model>_metrics.json`` and the tables beside it.
 
-    A save replaces the files of the models that are saved and keeps those of others, so that a node
-    can yield one model at a time. Models without results are left out when the data set is loaded.
-    Tables are read when they are used.
+    A save replaces the files of the saved models and keeps the files of other models, so that a
+    node can yield one model at a time. A load returns only models that have results. Tables are
+    read when they are used.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class ResultsDataset(AbstractDataset):
 
         Args:
             filepath: path of the folder.
-            models: names of the models. None means every model in the folder and in the folders
-                below it. Those are named by their relative path, such as ``seed_42/classifier``.
+            models: names of the models. None: all models in the folder and its subfolders, named
+                by their relative paths, such as ``seed_42/classifier``.
             metadata: metadata for Kedro-Viz.
         """
         self._filepath = PurePosixPath(filepath)
@@ -50,7 +50,7 @@ class ResultsDataset(AbstractDataset):
         return {name: _StoredResults(folder / name) for name in self._find_models()}
 
     def save(self, data: dict[str, ModelResults]) -> None:
-        """Write the files of each model, its metrics last: they mark complete results."""
+        """Write the files of each model. The metrics are last, to mark complete results."""
         for name, results in data.items():
             model = Path(self._filepath) / name
             with atomic_path(_add_suffix(model, _RANKS)) as path:
@@ -65,7 +65,7 @@ class ResultsDataset(AbstractDataset):
             _write_json(_add_suffix(model, _METRICS), results.metrics)
 
     def preview(self, nrows: int = 20) -> TablePreview:
-        """Return the metrics with seen items filtered for Kedro-Viz, one row per model.
+        """Return the ``filtered`` metrics for Kedro-Viz, one row per model.
 
         Args:
             nrows: number of models.

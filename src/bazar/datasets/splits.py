@@ -1,4 +1,4 @@
-"""The rows to train, validate and test on, as one data set."""
+"""Catalog type of the training, validation and test rows."""
 
 import json
 from pathlib import Path
@@ -40,9 +40,9 @@ class _SplitsFolder(LocalDataset):
 
 
 class SplitsDataset(AtomicSave, _SplitsFolder):
-    """A folder with the rows of each part, memory-mapped when loaded, and the item counts.
+    """A folder with the rows of each part and the item counts. Rows are memory-mapped.
 
-    The folder is replaced as a unit: the parts always come from the same run.
+    A save replaces the complete folder, so that all parts are from the same run.
     """
 
     def preview(self, nrows: int = 5) -> TablePreview:

@@ -1,4 +1,4 @@
-"""Tables of any size: Parquet files that are read and written by Ibis."""
+"""Catalog types of tables of any size: Parquet files that Ibis reads and writes."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -21,14 +21,14 @@ _ROW_GROUP_SIZE = 100_000
 class TableDataset(AtomicSave, SharedConnection, FileDataset):
     """A Parquet table as a lazy Ibis table, saved atomically.
 
-    DuckDB writes a file, Spark a folder of part files in the order of the rows. Both engines read
-    both. Data sets with the same ``connection`` share it, so that their tables can be joined.
+    DuckDB writes a file. Spark writes a folder of part files in the order of the rows. Both engines
+    read both. Data sets with the same ``connection`` share it, so that their tables can be joined.
     """
 
     def load(self) -> ir.Table:
         """Return the table. Its rows are read when the table is used.
 
-        Only DuckDB keeps the order of the rows: sort where the order matters.
+        Only DuckDB keeps the order of the rows. Sort the table if you need the order.
         """
         path = find_saved_path(Path(self._get_load_path()))
         source = path / "*.parquet" if path.is_dir() else path
@@ -56,9 +56,9 @@ class TableDataset(AtomicSave, SharedConnection, FileDataset):
 
 
 class BatchesDataset(TableDataset):
-    """A table that is written batch by batch and read like any other table.
+    """A table that is written in batches and read like any other table.
 
-    What is saved is a function that returns a reader of batches, so that the rows are never all in
+    A node returns a function that opens a reader of batches, so that the rows are never all in
     memory.
     """
 
@@ -89,7 +89,7 @@ class TablesDataset(AbstractDataset):
         Args:
             filepath: path of the folder.
             tables: names of the tables, each a file ``<name>.parquet``.
-            connection: as of :class:`TableDataset`.
+            connection: name and arguments of the Ibis backend.
             metadata: metadata for Kedro-Viz.
         """
         self._filepath = PurePosixPath(filepath)
@@ -115,7 +115,8 @@ class TablesDataset(AbstractDataset):
         """
         if set(data) != set(self._tables):
             raise DatasetError(
-                f"{self._filepath} has the tables {', '.join(self._tables)}, got {', '.join(data)}"
+                f"{self._filepath} must have the tables {', '.join(self._tables)}, found "
+                f"{', '.join(data)}. Change the node or the catalog entry."
             )
         for name, table in self._tables.items():
             table.save(data[name])
@@ -136,7 +137,7 @@ class TablesDataset(AbstractDataset):
 
 
 def _merge_batches(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
-    """Merge small batches: a file of many small row groups is slow to read."""
+    """Yield merged batches, because a file with many small row groups is slow to read."""
     batches: list[pa.RecordBatch] = []
     for batch in reader:
         batches.append(batch)

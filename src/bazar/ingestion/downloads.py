@@ -141,9 +141,7 @@ def download_all(downloads: Downloads, folder: Path) -> DownloadResult:
             if download.sha256 is None:
                 result.unchecked[download.file] = pooch.file_hash(str(path))
         except (InputError, OSError) as problem:
-            logger.warning(
-                "%s: could not be downloaded. See the reason at the end", download.file
-            )
+            logger.warning("%s: could not be downloaded. See the reason at the end", download.file)
             result.problems.append(_format_problem(problem, path))
     return result
 

@@ -122,8 +122,8 @@ def read_chunks(path: Path, name: str, max_rows: int, max_bytes: int) -> Iterato
 def make_size_error(path: Path, limit: str) -> InputError:
     """Return the error for a file that has more rows or bytes than the limit."""
     return InputError(
-        f"{path} has more than {limit}. Check that it is the right file.\nIf it is, increase max_rows or "
-        "max_bytes in conf/base/catalog_ingestion.yml, or split the file into several files."
+        f"{path} has more than {limit}. Check that it is the right file.\nIf it is, increase "
+        "max_rows or max_bytes in conf/base/catalog_ingestion.yml, or split the file."
     )
 
 

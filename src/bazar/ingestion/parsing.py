@@ -1,9 +1,9 @@
 """Parse text into values, with Ibis expressions that give equal results on DuckDB and on Spark.
 
 DuckDB and Spark cast differently. For example, only DuckDB accepts ``1_000`` as a number, and only
-Spark accepts ``12d``. DuckDB rounds to integers, and Spark truncates. Therefore each text is matched
-against a pattern before it is cast. The patterns use only syntax that has the same meaning in both
-dialects (RE2 and Java).
+Spark accepts ``12d``. DuckDB rounds to integers, and Spark truncates. Therefore each text is
+matched against a pattern before it is cast. The patterns use only syntax that has the same meaning
+in both dialects (RE2 and Java).
 """
 
 import ibis

@@ -56,7 +56,7 @@ def clean_titles(titles: str) -> str:
 
 
 @ibis.udf.scalar.pyarrow
-def unquote_names(names: str) -> str:
+def decode_url_names(names: str) -> str:
     """Decode product names in URLs, such as ``Rose-Toner%2C-200-ml``, on any backend."""
     return _apply_to_matches(names, "[-%]", _unquote_name)
 

@@ -15,7 +15,7 @@ from bazar.errors import InputError
 from bazar.ingestion import parsing
 from bazar.ingestion.attributes import join_attributes
 from bazar.ingestion.readers.sql import extract_input_error
-from bazar.ingestion.titles import clean_titles, unquote_names
+from bazar.ingestion.titles import clean_titles, decode_url_names
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ def convert_time_units(typed: ir.Table, source: InteractionSource, now_ms: int) 
     )
 
 
-def check_order_columns(sources: dict[str, InteractionSource]) -> None:
+def check_timestamps_in_all_sources(sources: dict[str, InteractionSource]) -> None:
     """Raise InputError if some sources have timestamps and others only positions.
 
     Timestamps and positions cannot be sorted together.
@@ -216,7 +216,7 @@ def type_products(raw: ir.Table, source: ProductSource, name: str, trust: int) -
     """
     text = raw.title
     if "url" in source.columns:
-        text = unquote_names(raw.url.re_extract(_NAME_IN_URL, 1))
+        text = decode_url_names(raw.url.re_extract(_NAME_IN_URL, 1))
     cleaned = raw.mutate(
         item_id=_strip_text(raw.item_id),
         title=clean_titles(text).nullif(""),

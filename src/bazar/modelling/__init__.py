@@ -1,1 +1,1 @@
-"""What the modelling pipelines share: the template of a network's pipeline, and node functions."""
+"""Code that the modelling pipelines share: a pipeline template and node functions."""

@@ -1,4 +1,4 @@
-"""The template of a pipeline that trains and evaluates one network."""
+"""Template of a pipeline that trains and evaluates one network."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,10 +6,10 @@ from bazar.modelling.nodes import evaluate_network, make_training_function
 
 
 def create_network_pipeline(model: str) -> Pipeline:
-    """Create the nodes that train a network and evaluate it on the test part.
+    """Create a pipeline that trains a network and evaluates it on the test part.
 
     Args:
-        model: ``classifier`` or ``regressor``, which names the parameters, and is the prefix of the
+        model: ``classifier`` or ``regressor``: the name of the parameters, and the prefix of the
             data sets, such as ``classifier.network``.
     """
     return Pipeline(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bazar.config.evaluation import EvaluationOptions
-from bazar.config.networks import REPRODUCED, ModelOptions, NetworkBlock
+from bazar.config.networks import REPRODUCTION_NETWORKS, ModelOptions, NetworkBlock
 from bazar.data.item_index import check_catalogue_size, list_item_ids
 from bazar.data.splits import Splits
 from bazar.evaluation.evaluate import evaluate_scorer
@@ -25,7 +25,7 @@ from bazar.training.warm_start import NetworkState, WarmStart, make_warm_start
 logger = logging.getLogger(__name__)
 
 Training = dict[str, Any]
-"""``model`` (its name), ``facts`` of the training, and ``log`` (a list of rows, one per epoch)."""
+"""``model`` (name), ``facts`` of the training, and ``log`` (a list with one row per epoch)."""
 
 
 def train_model(
@@ -49,8 +49,8 @@ def train_model(
         item_ids: shape (items + 1,), external ids by item index.
         item_vectors: shape (items + 1, dimension), float32, zeros where an item has no title.
         seed: seed of the training.
-        checkpoint: where the training saves its state after each epoch, and resumes from.
-        warm_start: weights to start from; None draws them.
+        checkpoint: the training saves its state there after each epoch, and resumes from it.
+        warm_start: initial weights. None: random weights.
 
     Returns:
         The network with the state of its optimizer, and the facts and the log of the training.
@@ -80,9 +80,9 @@ def load_warm_start(
 
     Args:
         model: name of the model.
-        previous_training: what earlier runs left.
-        item_ids: shape (items + 1,), external ids by item index of today's catalogue.
-        optimizer: name of the optimizer that continues.
+        previous_training: networks and checkpoints of earlier runs.
+        item_ids: shape (items + 1,), external ids by item index of the current catalogue.
+        optimizer: name of the optimizer of the new training.
     """
     state = previous_training.load_network(model)
     if state is None:
@@ -93,7 +93,7 @@ def load_warm_start(
 
 
 def make_training_function(model: str) -> Callable[..., tuple[NetworkState, Training]]:
-    """Make the node function that trains the network that a model's parameters choose.
+    """Return a node function that trains the selected network of a model.
 
     Args:
         model: name of the model, ``classifier`` or ``regressor``.
@@ -108,7 +108,7 @@ def make_training_function(model: str) -> Callable[..., tuple[NetworkState, Trai
         warm_start: bool,
         previous_training: PreviousTraining,
     ) -> tuple[NetworkState, Training]:
-        """Train the chosen network; see :func:`train_model`."""
+        """Train the selected network; see :func:`train_model`."""
         check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
         item_ids = list_item_ids(item_index)
         start, block = None, options.block
@@ -143,7 +143,11 @@ def evaluate_network(
         The results by the name of the model.
     """
     model, item_ids = training["model"], list_item_ids(item_index)
-    pipeline = "modelling_reproduction" if model in REPRODUCED.values() else f"modelling_{model}"
+    pipeline = (
+        "modelling_reproduction"
+        if model in REPRODUCTION_NETWORKS.values()
+        else f"modelling_{model}"
+    )
     check_network_items(network, item_ids, f"the {model}", pipeline)
     check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     scorer = make_scorer(network, item_vectors)
@@ -152,7 +156,7 @@ def evaluate_network(
 
 
 def describe_training(network: str, block: NetworkBlock) -> str:
-    """Describe in one line how a network is trained."""
+    """Return the loss, optimizer, epochs and batch size of a network as one line of text."""
     training = block.training
     return (
         f"network {network}: {training.loss}, {training.optimizer} {training.learning_rate:g}, "

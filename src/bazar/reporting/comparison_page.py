@@ -1,4 +1,4 @@
-"""The comparison of models as a Markdown page, and its tables for the documentation."""
+"""Markdown page of the comparison of models. The documentation shows the same tables."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ Comparison = dict[str, Any]
 METRIC_COLUMNS = ("ndcg@10", "hr@10", "mrr@20")
 FILTER_MODE_LABELS = {"filtered": "seen items filtered", "unfiltered": "seen items not filtered"}
 TEST_EXPLANATION = (
-    "Paired bootstrap over users. A difference is real if its p-value, after Holm's correction "
-    f"for the number of pairs, is below {SIGNIFICANCE_LEVEL:g}. The variation between seeds is not "
-    "part of the test; ± shows it."
+    "Paired bootstrap over users. A difference is significant if its p-value, after Holm's "
+    f"correction for the number of pairs, is below {SIGNIFICANCE_LEVEL:g}. The test does not "
+    "include the variation between seeds; ± shows it."
 )
 
 
 def describe_data(comparison: Comparison) -> str:
-    """Describe in one sentence the data that the models were compared on."""
+    """Return a sentence that describes the data of the comparison."""
     return (
         f"{comparison['dataset']}, {get_protocol_label(comparison['protocol'])}: "
         f"{comparison['n_users']:,} users, {comparison['n_items']:,} items, "
@@ -35,7 +35,7 @@ def describe_data(comparison: Comparison) -> str:
 
 
 def build_models_table(comparison: Comparison, filter_mode: str) -> ResultTable:
-    """Build a table with one row per model: its metrics, training time and size.
+    """Return a table with one row per model: metrics, training time and number of parameters.
 
     Args:
         comparison: the content of ``comparison.json``.
@@ -53,28 +53,30 @@ def build_models_table(comparison: Comparison, filter_mode: str) -> ResultTable:
     rows = [
         [
             get_model_label(model),
-            str(len(figures["seeds"]) or MISSING),
-            *(format_estimate(figures[filter_mode][metric]) for metric in METRIC_COLUMNS),
-            format_number(figures[filter_mode]["coverage@10"]["mean"], ".4f"),
-            format_number(figures[filter_mode]["novelty@10"]["mean"], ".2f"),
-            format_number(figures["seconds_training"], ",.0f", " s"),
-            format_number(figures["n_parameters"] or None, ","),
+            str(len(results["seeds"]) or MISSING),
+            *(format_estimate(results[filter_mode][metric]) for metric in METRIC_COLUMNS),
+            format_number(results[filter_mode]["coverage@10"]["mean"], ".4f"),
+            format_number(results[filter_mode]["novelty@10"]["mean"], ".2f"),
+            format_number(results["seconds_training"], ",.0f", " s"),
+            format_number(results["n_parameters"] or None, ","),
         ]
-        for model, figures in comparison["models"].items()
+        for model, results in comparison["models"].items()
     ]
     return ResultTable(headings, rows)
 
 
 def build_cold_items_table(comparison: Comparison) -> ResultTable:
-    """Build a table of the rows with a cold target, one row per model, the best HR@10 first.
+    """Return a table of the results on rows with a cold target, one row per model.
+
+    The model with the best HR@10 is first.
 
     Args:
-        comparison: the content of ``comparison.json``, with such rows.
+        comparison: the content of ``comparison.json``. It must have rows with a cold target.
     """
     models = {
-        model: figures["cold"]
-        for model, figures in comparison["models"].items()
-        if figures["cold"] is not None
+        model: results["cold"]
+        for model, results in comparison["models"].items()
+        if results["cold"] is not None
     }
     columns = [(filter_mode, metric) for filter_mode in FILTER_MODES for metric in COMPARED_METRICS]
     rows = [
@@ -92,10 +94,10 @@ def build_cold_items_table(comparison: Comparison) -> ResultTable:
 
 
 def build_differences_table(comparison: Comparison, filter_mode: str, metric: str) -> ResultTable:
-    """Build a table of the differences of all pairs of models: row minus column.
+    """Return a table of the differences of all pairs of models: row minus column.
 
-    Models are numbered in order, the best first; columns have the numbers of the rows. Only the
-    half above the diagonal is filled. Real differences are bold.
+    Models are numbered in order, the best first. The headings of the columns are these numbers.
+    Only the half above the diagonal is filled. Significant differences are bold.
 
     Args:
         comparison: the content of ``comparison.json``.
@@ -119,11 +121,11 @@ def build_differences_table(comparison: Comparison, filter_mode: str, metric: st
 def build_pairs_table(
     comparison: Comparison, pairs: list[tuple[str, str]], filter_mode: str
 ) -> ResultTable:
-    """Build a table with one row per selected pair: differences, intervals and p-values.
+    """Return a table with one row per selected pair: differences, intervals and p-values.
 
     Args:
         comparison: the content of ``comparison.json``.
-        pairs: names of models; the difference of a pair is the first minus the second.
+        pairs: names of models. The difference is the first model minus the second.
         filter_mode: ``filtered`` or ``unfiltered``.
 
     Raises:
@@ -131,7 +133,7 @@ def build_pairs_table(
     """
     compared = {tuple(pair["models"]): pair[filter_mode] for pair in comparison["differences"]}
     headings = [
-        text for metric in COMPARED_METRICS for text in (metric.upper(), "p (Holm)", "real")
+        text for metric in COMPARED_METRICS for text in (metric.upper(), "p (Holm)", "significant")
     ]
     rows = []
     for first, second in pairs:
@@ -153,30 +155,31 @@ def build_pairs_table(
 
 
 def write_page(comparison: Comparison) -> str:
-    """Write the comparison as one Markdown page.
+    """Return the comparison as a Markdown page.
 
     Args:
         comparison: the content of ``comparison.json``.
     """
     parts = [
-        f"# {comparison['dataset']}, {get_protocol_label(comparison['protocol'])}: models compared",
+        f"# Comparison: {comparison['dataset']}, {get_protocol_label(comparison['protocol'])}",
         describe_data(comparison),
-        "Mean over seeds ± standard deviation over seeds, and the 95% interval over users "
-        f"({comparison['bootstrap_resamples']:,} resamples). The best model is first, by NDCG@10 "
-        "with seen items filtered.",
+        "Each value is the mean over seeds ± the standard deviation over seeds, with the 95% "
+        f"interval over users ({comparison['bootstrap_resamples']:,} resamples). Models are sorted "
+        "by NDCG@10 with seen items filtered, the best first.",
     ]
     if comparison["protocol"] == "shuffled_windows":
         parts.append(
-            "**Leaky**: overlapping windows of one user are in both the training and the test part."
+            "**Leaky**: the training part and the test part contain overlapping windows of the "
+            "same users."
         )
     parts += [build_models_table(comparison, mode).to_markdown() for mode in FILTER_MODES]
     if comparison["cold_rows"]:
         parts += ["## Cold items", build_cold_items_table(comparison).to_markdown()]
     if comparison["differences"]:
         parts += [
-            "## Which differences are real",
-            f"{TEST_EXPLANATION} Each cell is the row's model minus the column's; columns have the "
-            "numbers of the rows. Real differences are bold.",
+            "## Significant differences",
+            f"{TEST_EXPLANATION} Each cell is the model of the row minus the model of the column. "
+            "The headings of the columns are row numbers. Significant differences are bold.",
         ]
         parts += [
             build_differences_table(comparison, filter_mode, metric).to_markdown()

@@ -1,4 +1,4 @@
-"""What `kedro run` prints at the end: the results in short, and the next commands."""
+"""Console output at the end of `kedro run`: a summary of the results and the next commands."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,8 +29,8 @@ _SHOWN_RECOMMENDATIONS = 5
 _SIDE_BY_SIDE_WIDTH = 70
 _COMMAND = ".venv/bin/kedro"
 _LEAKY = (
-    "[bold]shuffled_windows is leaky:[/bold] windows of one customer are in training and in test. "
-    "Do not compare these results with those of other protocols."
+    "[bold]shuffled_windows is leaky:[/bold] training and test contain windows of the same "
+    "customers. Do not compare these results with the results of other protocols."
 )
 
 
@@ -42,15 +42,15 @@ def print_summary(
     console: Console | None = None,
     given: Mapping[str, Any] | None = None,
 ) -> None:
-    """Print the verdict, the metrics, one customer's recommendations and the next commands.
+    """Print the verdict, the metrics, an example customer and the next commands.
 
     Args:
         metrics: the content of ``metrics.json``.
         examples: the result of :func:`bazar.reporting.examples.build_examples`.
-        report: path of the report page.
-        env: the configuration environment of the run, if it was named.
+        report: path of the report.
+        env: configuration environment of the run; None for the default.
         console: where to print; the terminal if None.
-        given: parameters that were given on the command line.
+        given: parameters of the command line.
     """
     console = console or Console()
     verdict = build_verdict(metrics)
@@ -89,8 +89,8 @@ def _print_next_commands(env: str | None, given: Mapping[str, Any], console: Con
     for command in (f"recommend{env_option}{run_options} --user ID", f"viz run{env_option}"):
         console.print(f"    {_COMMAND} {command}", soft_wrap=True, highlight=False)
     console.print(
-        "The first command recommends products to a customer, the second shows the pipelines in a "
-        "browser. notebooks/explore.ipynb loads the results.",
+        "The first command recommends products to a customer. The second command shows the "
+        "pipelines in a browser. notebooks/explore.ipynb loads the results.",
         highlight=False,
     )
 
@@ -98,7 +98,7 @@ def _print_next_commands(env: str | None, given: Mapping[str, Any], console: Con
 def print_comparison(
     comparison: dict[str, Any], page: Path, console: Console | None = None
 ) -> None:
-    """Print the models, best first, and which of them are not shown to differ.
+    """Print a table of the models, the best first.
 
     Args:
         comparison: the content of ``comparison.json``.
@@ -121,19 +121,19 @@ def print_comparison(
         wrapped=["similar"],
     )
     console.print(
-        "sd: standard deviation over seeds. 95% interval: NDCG@10, over customers. similar: the "
-        "models, by number, whose NDCG@10 is not shown to differ (paired bootstrap over customers, "
-        "Holm's correction). All results, also with seen items not filtered:",
+        "sd: standard deviation over seeds. 95% interval: of NDCG@10, over customers. similar: "
+        "numbers of the models whose NDCG@10 is not significantly different (paired bootstrap over "
+        "customers, Holm's correction). All results, including seen items not filtered:",
         highlight=False,
     )
     console.print(f"    {page}", soft_wrap=True, highlight=False)
 
 
 def print_tuning(best: str, files: dict[str, Path], console: Console | None = None) -> None:
-    """Print the best configuration that tuning found and the paths of its files.
+    """Print the best configuration of the tuning and the paths of its files.
 
     Args:
-        best: the content of ``tuning_best.yml``, which explains how to use it.
+        best: the content of ``tuning_best.yml``. Its comments explain how to use it.
         files: path by name of the data set.
         console: where to print; the terminal if None.
     """
@@ -141,7 +141,7 @@ def print_tuning(best: str, files: dict[str, Path], console: Console | None = No
     console.print()
     console.print(best, markup=False, highlight=False, soft_wrap=True)
     for label, name in (
-        ("These lines", "tuning_best"),
+        ("Best configuration", "tuning_best"),
         ("All trials", "tuning_trials"),
         ("Importance of each hyperparameter, and the results by its value", "tuning_figure"),
     ):
@@ -152,11 +152,11 @@ def print_tuning(best: str, files: dict[str, Path], console: Console | None = No
 def print_reproduction(
     rows: Sequence[Mapping[str, str]], page: Path, split: str, console: Console | None = None
 ) -> None:
-    """Print the published results of the original study beside those of this run.
+    """Print a table of the published results of the original study and the results of this run.
 
     Args:
-        rows: the text of each cell by column, a row per network.
-        page: path of the table as Markdown.
+        rows: text of each cell by column, one row per network.
+        page: path of the Markdown table.
         split: the protocol.
         console: where to print; the terminal if None.
     """
@@ -189,20 +189,20 @@ def print_reproduction(
     else:
         console.print(
             f"The published results used another protocol than {split}. "
-            "`--params split=shuffled_windows` is closest to it."
+            "`--params split=shuffled_windows` is the closest protocol."
         )
-    console.print("The complete table, with seen items filtered, as Markdown:")
+    console.print("The complete Markdown table, including seen items filtered:")
     console.print(f"    {page}", soft_wrap=True, highlight=False)
 
 
 def print_outputs(
     files: dict[str, Path], env: str | None = None, console: Console | None = None
 ) -> None:
-    """Print which files a run wrote.
+    """Print the files that a run wrote.
 
     Args:
         files: path by name of the data set.
-        env: the configuration environment of the run, if it was named.
+        env: configuration environment of the run; None for the default.
         console: where to print; the terminal if None.
     """
     if not files:
@@ -213,7 +213,7 @@ def print_outputs(
         console.print(f"    {name}: {path}", soft_wrap=True, highlight=False)
     env_option = f" --env {env}" if env else ""
     console.print(
-        f"Next: `{_COMMAND} run{env_option}` runs all pipelines, `--pipelines` only those named; "
+        f"Next: `{_COMMAND} run{env_option}` runs all pipelines. Add `--pipelines` to select some. "
         f"`{_COMMAND} viz run{env_option}` shows the pipelines and their data in a browser.",
         highlight=False,
     )
@@ -235,15 +235,15 @@ def _print_table(
     drop_order: list[str],
     wrapped: Sequence[str] = (),
 ) -> None:
-    """Print a table. Leave out columns that the terminal has no room for, and name them.
+    """Print a table. If the terminal is too narrow, hide columns and print their names.
 
     Args:
         title: title of the table.
         headings: heading of each column.
         rows: text of each cell.
         console: where to print.
-        drop_order: headings of the columns that may be left out, the first one first.
-        wrapped: headings of text columns whose cells may be broken into several lines.
+        drop_order: headings of the columns that can be hidden, in order.
+        wrapped: headings of text columns whose cells can have several lines.
     """
     left = {"model", *wrapped}
     widths = {
@@ -271,7 +271,8 @@ def _print_table(
     if dropped:
         shown = [heading for heading in headings if heading in dropped]
         console.print(
-            f"Columns left out for lack of room: {', '.join(shown)}. Use a wider terminal.",
+            f"The terminal is too narrow. Hidden columns: {', '.join(shown)}. "
+            "Use a wider terminal.",
             highlight=False,
         )
 
@@ -302,8 +303,8 @@ def _print_metrics(metrics: dict[str, Any], console: Console) -> None:
         drop_order=["HR@1", "95% interval", "NDCG@10", "validation"],
     )
     console.print(
-        "validation: NDCG@10 on the validation part, which chooses the model. The other columns "
-        "describe the test part.",
+        "validation: NDCG@10 on the validation part, used to select the model. The other columns: "
+        "results on the test part.",
         highlight=False,
     )
 
@@ -335,10 +336,10 @@ def _tabulate_comparison(comparison: dict[str, Any]) -> list[list[str]]:
 
 
 def _print_example(examples: dict[str, Any], verdict: Verdict, console: Console) -> None:
-    """Print one customer with the list of the recommended model, or of the best other model."""
+    """Print one customer with the list of the selected model, or else of the first model."""
     if not examples["examples"] or not examples["models"]:
         return
-    # Examples are sorted by the length of the history: the middle one is a typical customer.
+    # Examples are sorted by the length of the history. The middle one is a typical customer.
     example = examples["examples"][len(examples["examples"]) // 2]
     models: list[str] = examples["models"]
     model = verdict.model if verdict.model is not None and verdict.model in models else models[0]

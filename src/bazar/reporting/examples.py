@@ -1,4 +1,4 @@
-"""Customers that the report shows: their purchases, the target, and what models recommend."""
+"""Example customers of the report: purchases, target and recommendations."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from bazar.evaluation.results import ModelResults
 from bazar.reporting.findings import LIST_LENGTH, get_validation_ndcg
 
 MAX_MODELS = 3
-# Searchable customers are many: of each, only the latest purchases are stored.
+# Maximum number of stored purchases per searchable customer, the latest ones.
 MAX_PURCHASES = 10
 _DAY = 24 * 3600 * 1000
 
@@ -22,12 +22,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class SelectedRows:
-    """Test rows whose customers the report shows.
+    """Test rows of the customers in the report.
 
     Attributes:
         rows: ``row, user_id, item_id, n_seen`` of the selected rows, in order of ``row``.
-        examples: rows that are shown as full cards, in order of the length of the history.
-        searchable: rows that the report's search finds, at most one per customer.
+        examples: row numbers of the example customers, in order of the length of the history.
+        searchable: row numbers of the searchable customers, at most one per customer.
         n_customers: number of customers in the test part.
     """
 
@@ -45,17 +45,18 @@ class SelectedRows:
 def select_test_rows(
     test_rows: pd.DataFrame, n_examples: int, n_searchable: int, seed: int
 ) -> SelectedRows:
-    """Select the test rows to show, by the length of the history and by chance alone.
+    """Return a random selection of test rows for the report.
 
-    Example rows come from groups of equal size, sorted by the length of the history, one row per
-    group. Searchable customers are a random sample that contains the examples. A customer with
-    several test rows is searchable by the latest of them, or by the one that is an example.
+    Test rows are sorted by the length of the history and divided into groups of equal size. One
+    example is drawn from each group. Searchable customers are a random sample that includes the
+    examples. For a customer with several test rows, the example row or else the latest row is
+    searchable.
 
     Args:
         test_rows: ``row, user_id, item_id`` (the target) and ``n_seen``, one row per test row.
-        n_examples: number of examples; fewer if there are fewer rows.
-        n_searchable: number of searchable customers; fewer if there are fewer customers.
-        seed: seed of both draws.
+        n_examples: maximum number of examples.
+        n_searchable: maximum number of searchable customers.
+        seed: seed of the random selection.
     """
     examples = choose_rows(test_rows, n_examples, seed)
     by_customer = test_rows.assign(is_example=test_rows["row"].isin(examples))
@@ -76,12 +77,12 @@ def select_test_rows(
 
 
 def choose_rows(test_rows: pd.DataFrame, n: int, seed: int) -> list[int]:
-    """Choose test rows with short and with long histories, whatever the models recommend.
+    """Return random test rows with short and long histories, independent of recommendations.
 
     Args:
         test_rows: ``row, n_seen``, one row per test row.
-        n: number of rows to choose; fewer if there are fewer.
-        seed: seed of the draw.
+        n: maximum number of rows to choose.
+        seed: seed of the random choice.
     """
     ordered = test_rows.sort_values(["n_seen", "row"])["row"].to_numpy()
     rng = np.random.default_rng(seed)
@@ -92,13 +93,13 @@ def choose_rows(test_rows: pd.DataFrame, n: int, seed: int) -> list[int]:
 def choose_models(
     results: Mapping[str, ModelResults], recommendation_models: Iterable[str]
 ) -> list[str]:
-    """Choose the models whose lists are shown, best validation NDCG@10 first.
+    """Return the models whose recommendations are shown, the best validation NDCG@10 first.
 
-    Models that the bundle recommends with and trained models come before further baselines.
+    Trained models and the models of the bundle have priority over other baselines.
 
     Args:
         results: results by model.
-        recommendation_models: models that the bundle recommends with.
+        recommendation_models: models of the bundle.
 
     Returns:
         At most :data:`MAX_MODELS` names.
@@ -122,7 +123,7 @@ def list_shown_items(
 ) -> list[str]:
     """Return the ids of all items that :func:`build_examples` shows, to look up their titles.
 
-    Arguments are those of :func:`build_examples`.
+    The arguments are the same as those of :func:`build_examples`.
     """
     shown = {str(item_id) for item_id in purchases["item_id"]}
     for model in choose_models(results, recommendation_models):
@@ -139,21 +140,22 @@ def build_examples(
     recommendation_models: Sequence[str],
     filter_seen: bool,
 ) -> Json:
-    """Gather what the report shows of the selected customers.
+    """Return the content of the report about the selected customers.
 
     Args:
         selected: the rows to show.
         purchases: ``user_id, item_id, timestamp, position`` (from 1): all purchases of the
-            selected customers. Purchases after the target are left out.
+            selected customers. Purchases after the target are ignored.
         titles: ``item_id, title``.
         results: results by model.
-        recommendation_models: models that the bundle recommends with.
-        filter_seen: whether the lists leave out products that the customer bought before.
+        recommendation_models: models of the bundle.
+        filter_seen: whether already bought products are removed from the lists.
 
     Returns:
         JSON content: ``seen_items`` (``filtered`` or ``unfiltered``); ``models``, in order of
-        validation NDCG@10; ``n_customers`` in the test part; ``examples``, one card per example;
-        and ``searchable``, the compact form of :func:`_build_searchable`.
+        validation NDCG@10; ``n_customers``, the number of customers in the test part;
+        ``examples``, one card per example; and ``searchable``, the result of
+        :func:`_build_searchable`.
     """
     models = choose_models(results, recommendation_models)
     title_of = {
@@ -179,7 +181,7 @@ def _build_cards(
     title_of: Mapping[str, str | None],
     filter_seen: bool,
 ) -> dict[int, Json]:
-    """Build the full card of each selected row, by row."""
+    """Return the full card of each selected row, by row number."""
     bought_by_user = defaultdict(list)
     for user_id, item_id, timestamp, position in purchases.sort_values("position")[
         ["user_id", "item_id", "timestamp", "position"]
@@ -263,13 +265,14 @@ def _describe_recommendation(
 def _build_searchable(
     cards: list[Json], models: list[str], title_of: Mapping[str, str | None]
 ) -> Json:
-    """Write cards in a compact form: each title is stored once, products are integers.
+    """Return cards in a compact form: each title occurs once, and products are integers.
 
     Returns:
-        ``products``: id and title of each product. ``customers``: for each customer the id, the
-        number of earlier purchases that are left out, the latest purchases and the target (each as
-        index of the product and UTC day, or None), whether the target was bought before, and per
-        model the rank of the target and the indices of the recommended products.
+        ``products``: a list of id and title. ``customers``: a list per customer with the id, the
+        number of earlier purchases that are not shown, the latest purchases, the target, whether
+        the target was bought before, and for each model the rank of the target and the indices of
+        the recommended products. A purchase or target is the index of the product and the UTC day
+        (or None).
     """
     indices: dict[str, int] = {}
 

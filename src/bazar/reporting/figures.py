@@ -13,32 +13,32 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from bazar.config.models import BASELINES
-from bazar.config.networks import REPRODUCED
+from bazar.config.networks import REPRODUCTION_NETWORKS
 from bazar.config.tuning import Choices, NumberRange
 from bazar.labels import get_filter_label, get_model_label
 from bazar.reporting.findings import get_validation_ndcg
 
-# Okabe and Ito's palette: colour-blind readers can distinguish it, on light and dark backgrounds.
+# Okabe and Ito's palette is suitable for colour-blind readers, on light and dark backgrounds.
 _TRAINING, _VALIDATION, _BASELINE = "#0072b2", "#d55e00", "#8a8f98"
 _BLEND = "#009e73"
-# One colour per category, as many as there are at most. Grey is for all others.
+# One colour per category of the title map. Products without a category are grey.
 _CATEGORIES = (
     _TRAINING, _VALIDATION, _BLEND, "#e69f00", "#cc79a7", "#56b4e9", "#8c6bd8", "#a6761d",
 )  # fmt: skip
-# The one colour of texts, axes and grid lines: `render_svg` replaces it by that of the page.
-_INK = "#1d2330"
-# In inches. Small, so that the text stays legible where a phone scales the figure down.
+# Colour of texts, axes and grid lines. `render_svg` replaces it with the text colour of the page.
+_TEXT_COLOUR = "#1d2330"
+# Width in inches. It is small, so that text is legible when a phone scales the figure down.
 _WIDTH = 5.0
 _MAX_NETWORK_SERIES = 3
 
 
 def plot_losses(training_log: pd.DataFrame, title: str, best_epoch: int | None) -> Figure:
-    """Plot training and validation loss per epoch and mark the epoch whose weights were kept.
+    """Plot the training and validation loss of each epoch, and mark the selected epoch.
 
     Args:
-        training_log: a row per epoch: ``epoch`` (from 1), ``loss`` and, if known, ``val_loss``.
+        training_log: one row per epoch: ``epoch`` (from 1), ``loss`` and optionally ``val_loss``.
         title: title of the figure.
-        best_epoch: the epoch whose weights were kept, if known.
+        best_epoch: the epoch whose weights were kept; None if unknown.
     """
     figure, axes = _create_axes(height=3.1)
     marker = "o" if len(training_log) < 30 else None
@@ -53,19 +53,20 @@ def plot_losses(training_log: pd.DataFrame, title: str, best_epoch: int | None) 
             )  # fmt: skip
     if best_epoch is not None:
         axes.axvline(
-            best_epoch, color=_INK, linewidth=1.2, linestyle=":", label=f"kept: epoch {best_epoch}"
-        )
+            best_epoch, color=_TEXT_COLOUR, linewidth=1.2, linestyle=":",
+            label=f"kept: epoch {best_epoch}",
+        )  # fmt: skip
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(title, loc="left")
-    axes.grid(color=_INK, alpha=0.14)
+    axes.grid(color=_TEXT_COLOUR, alpha=0.14)
     axes.legend(frameon=False)
-    return _apply_ink(figure, axes)
+    return _apply_text_colour(figure, axes)
 
 
 def plot_hit_rates(metrics: dict[str, Any], filter_mode: str = "filtered") -> Figure:
-    """Plot HR@10 of every model with its 95% interval, the highest on top.
+    """Plot HR@10 of each model with its 95% interval, the highest on top.
 
     Args:
         metrics: the content of ``metrics.json``.
@@ -77,14 +78,14 @@ def plot_hit_rates(metrics: dict[str, Any], filter_mode: str = "filtered") -> Fi
         {name: measured["hr@10_ci95"] for name, measured in results.items()},
     )
     axes.set_title(f"HR@10, {get_filter_label(filter_mode)}", loc="left")
-    return _apply_ink(figure, axes)
+    return _apply_text_colour(figure, axes)
 
 
 def plot_slices(metrics: dict[str, Any], name: str, xlabel: str, filter_mode: str) -> Figure:
     """Plot HR@10 of each slice of the test rows with its 95% interval.
 
-    The figure shows at most three models that are no baselines, the best by validation NDCG@10,
-    and the best baseline.
+    The figure shows the best baseline and at most three other models, the best by validation
+    NDCG@10.
 
     Args:
         metrics: the content of ``metrics.json``.
@@ -92,14 +93,14 @@ def plot_slices(metrics: dict[str, Any], name: str, xlabel: str, filter_mode: st
         xlabel: the quantity that defines the slices.
         filter_mode: ``filtered`` or ``unfiltered``.
     """
-    results = {model: figures[filter_mode] for model, figures in metrics["models"].items()}
+    results = {model: measured[filter_mode] for model, measured in metrics["models"].items()}
     shown = _choose_series(metrics, filter_mode)
     colours = iter(((_TRAINING, "o"), (_VALIDATION, "s"), (_BLEND, "D")))
     figure, axes = _create_axes(height=4.2)
     slices = next(iter(results.values()))[name]
     for series, model in enumerate(shown):
         colour, marker = (_BASELINE, "^") if model in BASELINES else next(colours)
-        # Side by side: intervals at the same position would hide each other.
+        # Shift each model, because intervals at the same position would hide each other.
         at = np.arange(len(slices)) + 0.15 * (series - (len(shown) - 1) / 2)
         rates = np.array([piece["hr@10"] for piece in results[model][name]])
         ends = np.array([piece["hr@10_ci95"] for piece in results[model][name]])
@@ -107,35 +108,40 @@ def plot_slices(metrics: dict[str, Any], name: str, xlabel: str, filter_mode: st
         axes.vlines(at, ends[:, 0], ends[:, 1], color=colour, linewidth=1.6)
         axes.plot(
             at, rates, "-", marker=marker, markersize=5, linewidth=0.9, color=colour, label=label,
-            clip_on=False,  # a rate of 0 lies on the axis
+            clip_on=False,  # show markers on the axis (a rate of 0) completely
         )  # fmt: skip
     axes.set_xticks(
         range(len(slices)),
         [f"{piece['label']}\n({piece['rows']:,})" for piece in slices],
         fontsize=9,
     )
-    axes.set_xlabel(f"{xlabel}\n(in brackets: test rows)")
+    axes.set_xlabel(f"{xlabel}\n(in brackets: number of test rows)")
     axes.set_ylim(bottom=0)
     axes.set_title(f"HR@10, {get_filter_label(filter_mode)}", loc="left")
-    axes.grid(axis="y", color=_INK, alpha=0.14)
+    axes.grid(axis="y", color=_TEXT_COLOUR, alpha=0.14)
     axes.tick_params(axis="x", length=0)
     _add_legend_below(figure, axes)
-    return _apply_ink(figure, axes)
+    return _apply_text_colour(figure, axes)
 
 
 def _choose_series(metrics: dict[str, Any], filter_mode: str) -> list[str]:
-    """Return the models that the slices show: the best networks or blends, and a baseline."""
+    """Return the models of the figure of slices: the best networks or blends, and a baseline."""
     models = metrics["models"]
     others = [name for name in models if name not in BASELINES]
-    # Reproduced networks are shown only if there is nothing else.
-    others.sort(key=lambda name: (name in REPRODUCED.values(), -get_validation_ndcg(models[name])))
+    # Networks of the reproduction have the lowest priority.
+    others.sort(
+        key=lambda name: (
+            name in REPRODUCTION_NETWORKS.values(),
+            -get_validation_ndcg(models[name]),
+        )
+    )
     baselines = [name for name in models if name in BASELINES]
     baselines.sort(key=lambda name: -models[name][filter_mode]["hr@10"])
     return [*others[:_MAX_NETWORK_SERIES], *baselines[:1]]
 
 
 def plot_coverage_and_novelty(metrics: dict[str, Any], filter_mode: str) -> Figure:
-    """Plot coverage@10 and novelty@10 of every model side by side, highest HR@10 on top.
+    """Plot coverage@10 and novelty@10 of each model side by side, the highest HR@10 on top.
 
     Args:
         metrics: the content of ``metrics.json``.
@@ -159,21 +165,21 @@ def plot_coverage_and_novelty(metrics: dict[str, Any], filter_mode: str) -> Figu
             color=[_BASELINE if model in BASELINES else _TRAINING for model in models],
             height=0.62,
         )
-        axes.bar_label(bars, fmt=f"{{:.{decimals}f}}", padding=3, color=_INK)
+        axes.bar_label(bars, fmt=f"{{:.{decimals}f}}", padding=3, color=_TEXT_COLOUR)
         # Room for the value to the right of the longest bar; any axis length if all are 0.
         axes.set_xlim(0, max(values) * 1.3 or 1)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.set_xlabel(xlabel)
         axes.set_title(column, loc="left")
-        axes.grid(axis="x", color=_INK, alpha=0.14)
+        axes.grid(axis="x", color=_TEXT_COLOUR, alpha=0.14)
         axes.set_axisbelow(True)
         axes.tick_params(axis="y", length=0)
-        _apply_ink(figure, axes)
+        _apply_text_colour(figure, axes)
     return figure
 
 
 def plot_title_map(title_map: pd.DataFrame) -> Figure:
-    """Plot a dot for each product of the map of titles, in the colour of its category.
+    """Plot the title map: a dot for each product, in the colour of its category.
 
     Args:
         title_map: the result of :func:`bazar.reporting.title_map.map_products`.
@@ -187,23 +193,23 @@ def plot_title_map(title_map: pd.DataFrame) -> Figure:
     groups.append((title_map["category"].isna(), "other" if groups else "products", _BASELINE))
     for members, label, colour in groups:
         if members.any():
-            # The number comes first: Matplotlib leaves out labels that start with an underscore.
+            # The number comes first, because Matplotlib ignores labels that start with "_".
             axes.plot(
                 title_map.loc[members, "x"], title_map.loc[members, "y"], "o", markersize=3.2,
                 markeredgewidth=0, color=colour, label=f"{members.sum():,} {label}",
                 zorder=1 if colour == _BASELINE else 2,
             )  # fmt: skip
-    axes.set_title("Similar titles lie close together", loc="left")
-    # Neither the axes nor the distances between groups have a meaning.
+    axes.set_title("Similar titles are close together", loc="left")
+    # The axes have no meaning.
     axes.set_axis_off()
     _add_legend_below(figure, axes, markerscale=2)
-    return _apply_ink(figure, axes)
+    return _apply_text_colour(figure, axes)
 
 
 def plot_comparison(comparison: dict[str, Any]) -> Figure:
-    """Plot NDCG@10 of every model: the mean over its seeds with the 95% interval over users.
+    """Plot NDCG@10 of each model: the mean over its seeds with the 95% interval over users.
 
-    Each dot is a seed. The best model is on top; seen items are filtered.
+    Each dot is a seed. The best model is on top. Seen items are filtered.
 
     Args:
         comparison: the content of ``comparison.json``.
@@ -218,7 +224,7 @@ def plot_comparison(comparison: dict[str, Any]) -> Figure:
                 seeds, [position + 0.17] * len(seeds), "o", color=_VALIDATION, markersize=3.5
             )  # fmt: skip
     axes.set_title(f"NDCG@10, {get_filter_label('filtered')}", loc="left")
-    return _apply_ink(figure, axes)
+    return _apply_text_colour(figure, axes)
 
 
 def plot_tuning(
@@ -226,16 +232,16 @@ def plot_tuning(
     importances: dict[str, float],
     ranges: dict[str, NumberRange | Choices],
 ) -> Figure:
-    """Plot the importance of each tuned hyperparameter and the results by its value.
+    """Plot the importance of each tuned hyperparameter, and the results by its value.
 
-    The top panel has a bar for each hyperparameter. Below, each hyperparameter has a panel with a
-    dot for each trial.
+    The top panel has one bar per hyperparameter. Below it, each hyperparameter has a panel with one
+    dot per trial.
 
     Args:
-        trials: a row per trial: ``state``, ``val_ndcg@10``, and a column per hyperparameter.
-        importances: importance by hyperparameter, adding up to 1; empty if there were too few
-            trials to estimate it.
-        ranges: the values that were tried, by hyperparameter.
+        trials: one row per trial: ``state``, ``val_ndcg@10``, and one column per hyperparameter.
+        importances: importance by hyperparameter, with the sum 1. It is empty if there are too few
+            trials for an estimate.
+        ranges: search space by hyperparameter.
     """
     keys = _sort_ascending(importances)[::-1] if importances else list(ranges)
     n_rows = (len(keys) + 1) // 2
@@ -245,13 +251,13 @@ def plot_tuning(
     top = figure.add_subplot(grid[0, :])
     if importances:
         top.barh(keys[::-1], [importances[key] for key in keys[::-1]], color=_TRAINING, height=0.58)
-        top.set_xlabel("share of the variation that it explains")
+        top.set_xlabel("share of the explained variance")
         top.tick_params(axis="y", length=0)
         top.set_title("Importance", loc="left")
     else:
         top.set_axis_off()
         top.set_title("Too few trials to estimate importance", loc="left")
-    _apply_ink(figure, top)
+    _apply_text_colour(figure, top)
     for panel, key in enumerate(keys):
         axes = figure.add_subplot(grid[1 + panel // 2, panel % 2])
         _plot_trials(axes, trials, key, ranges[key])
@@ -259,9 +265,10 @@ def plot_tuning(
         if panel == 0:
             handles, names = axes.get_legend_handles_labels()
             figure.legend(
-                handles, names, loc="outside lower center", ncols=2, frameon=False, labelcolor=_INK
-            )
-        _apply_ink(figure, axes)
+                handles, names, loc="outside lower center", ncols=2, frameon=False,
+                labelcolor=_TEXT_COLOUR,
+            )  # fmt: skip
+        _apply_text_colour(figure, axes)
     return figure
 
 
@@ -273,7 +280,7 @@ def _plot_trials(axes: Axes, trials: pd.DataFrame, key: str, tried: NumberRange 
         axes.set_xticks(range(len(tried.choices)), [str(choice) for choice in tried.choices])
     elif tried.log:
         axes.set_xscale("log")
-        # Within a few decades, ticks at powers of ten alone would be too few.
+        # In a narrow range, powers of ten alone would give too few ticks.
         subs = (1, 2, 5) if tried.high < 20 * tried.low else (1,)
         axes.xaxis.set_major_locator(LogLocator(subs=subs))
         axes.xaxis.set_major_formatter("{x:g}")
@@ -289,23 +296,24 @@ def _plot_trials(axes: Axes, trials: pd.DataFrame, key: str, tried: NumberRange 
         )  # fmt: skip
     axes.set_xlabel(key)
     axes.tick_params(labelsize=8)
-    axes.grid(color=_INK, alpha=0.14)
+    axes.grid(color=_TEXT_COLOUR, alpha=0.14)
 
 
 def _find_choice(choices: tuple[Any, ...], value: Any) -> int:
-    """Return the position of a value among choices. Files store None as a missing value."""
+    """Return the index of a value in the choices. A missing value means None."""
     return choices.index(None if pd.isna(value) else value)
 
 
 def render_svg(figure: Figure, prefix: str) -> str:
-    """Render a figure as an ``<svg>`` element that can be embedded in a page with others.
+    """Return a figure as an ``<svg>`` element for a page.
 
-    The background is transparent, and axes and texts take the text colour of the page. Equal
-    figures give equal drawings. Text stays text, which can be searched, copied and read aloud.
+    The background is transparent. Axes and texts have the text colour of the page. Equal figures
+    give identical output. Text remains text: it can be searched, copied and read by a screen
+    reader.
 
     Args:
         figure: a figure of this module.
-        prefix: prefix of every id in the drawing, so that ids of two drawings do not clash.
+        prefix: prefix of all ids. It makes the ids of several figures on a page unique.
     """
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": prefix, "svg.fonttype": "none"}):
@@ -315,7 +323,7 @@ def render_svg(figure: Figure, prefix: str) -> str:
     drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
     drawing = re.sub(r'\bid="', f'id="{prefix}-', drawing)
     drawing = re.sub(r'(url\(|href=")#', rf"\1#{prefix}-", drawing)
-    return drawing.replace(_INK, "currentColor")
+    return drawing.replace(_TEXT_COLOUR, "currentColor")
 
 
 def _create_axes(height: float) -> tuple[Figure, Axes]:
@@ -335,15 +343,17 @@ def _plot_bars(values: dict[str, float], intervals: dict[str, list[float]]) -> t
     )
     for position, name in enumerate(models):
         low, high = intervals[name]
-        axes.plot([low, high], [position, position], "|-", color=_INK, linewidth=1.4, markersize=7)
+        axes.plot(
+            [low, high], [position, position], "|-", color=_TEXT_COLOUR, linewidth=1.4, markersize=7
+        )
         axes.annotate(
             f"{values[name]:.4f}", (high, position), va="center", xytext=(7, 0),
-            textcoords="offset points", color=_INK,
+            textcoords="offset points", color=_TEXT_COLOUR,
         )  # fmt: skip
     # Room for the value to the right of the longest bar; any axis length if all are 0.
     axes.set_xlim(0, max((high for _, high in intervals.values()), default=0) * 1.22 or 1)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.grid(axis="x", color=_INK, alpha=0.14)
+    axes.grid(axis="x", color=_TEXT_COLOUR, alpha=0.14)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     return figure, axes
@@ -353,26 +363,27 @@ def _add_legend_below(figure: Figure, axes: Axes, markerscale: float = 1) -> Non
     """Add a legend below the axes, where it hides no data."""
     handles, labels = axes.get_legend_handles_labels()
     legend = figure.legend(
-        handles, labels, loc="outside lower left", ncols=2, frameon=False, labelcolor=_INK,
+        handles, labels, loc="outside lower left", ncols=2, frameon=False, labelcolor=_TEXT_COLOUR,
         markerscale=markerscale,
     )  # fmt: skip
     for text in legend.get_texts():
-        # A dollar sign in a name does not start a formula.
+        # A dollar sign in a name must not start a formula.
         text.set_parse_math(False)
 
 
-def _apply_ink(figure: Figure, axes: Axes) -> Figure:
-    """Draw texts and axes in the one colour that :func:`render_svg` replaces."""
+def _apply_text_colour(figure: Figure, axes: Axes) -> Figure:
+    """Set the colour of texts and axes to the colour that :func:`render_svg` replaces."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["bottom", "left"]].set_color(_INK)
-    axes.tick_params(color=_INK, labelcolor=_INK)
+    axes.spines[["bottom", "left"]].set_color(_TEXT_COLOUR)
+    axes.tick_params(color=_TEXT_COLOUR, labelcolor=_TEXT_COLOUR)
     legend = axes.get_legend()
     texts = [axes.xaxis.label, axes.yaxis.label, axes.xaxis.get_offset_text()]
     texts += [axes.yaxis.get_offset_text(), *(legend.get_texts() if legend else [])]
     for text in texts:
-        text.set_color(_INK)
-    # The left title is a text of its own, separate from `axes.title`.
-    axes.set_title(axes.get_title(loc="left"), loc="left", color=_INK, fontsize=11, weight="bold")
+        text.set_color(_TEXT_COLOUR)
+    # Matplotlib stores the left title separately from `axes.title`.
+    title = axes.get_title(loc="left")
+    axes.set_title(title, loc="left", color=_TEXT_COLOUR, fontsize=11, weight="bold")
     return figure
 
 

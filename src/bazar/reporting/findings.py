@@ -1,4 +1,4 @@
-"""The verdict of a run and the comparison of each model with the baselines, in sentences."""
+"""Findings of a run in sentences: which model to use, and comparisons with the baselines."""
 
 import math
 from collections.abc import Iterable
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bazar.config.models import BASELINES
-from bazar.config.networks import REPRODUCED
+from bazar.config.networks import REPRODUCTION_NETWORKS
 from bazar.labels import get_filter_label, get_model_label
 
 Metrics = dict[str, Any]
 
 LIST_LENGTH = 10
-# From this share of test targets on, the verdict points to the results with seen items.
+# Minimum share of repeat targets for which the verdict mentions unfiltered results.
 _NOTABLE_REPEAT_SHARE = 0.05
 _SETTINGS_FILE = "conf/<env>/parameters_recommendation.yml"
 _FRACTIONS = [(1, 5), (1, 4), (3, 10), (1, 3), (2, 5), (1, 2), (3, 5), (2, 3), (7, 10), (3, 4),
@@ -21,13 +21,13 @@ _FRACTIONS = [(1, 5), (1, 4), (3, 10), (1, 3), (2, 5), (1, 2), (3, 5), (2, 3), (
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of a run for a reader who knows no metrics.
+    """The conclusion of a run, for readers who do not know the metrics.
 
     Attributes:
-        headline: which model to use and how good it is, or why the run does not show it.
-        sentences: qualifications of the headline.
-        model: the recommended model; None if the results cannot rank the models.
-        setting: YAML to put into the configuration; None if nothing needs to change.
+        headline: the model to use and its quality, or the reason why no model can be chosen.
+        sentences: details of the headline.
+        model: the recommended model; None if no model can be chosen.
+        setting: YAML for the configuration; None if no change is needed.
     """
 
     headline: str
@@ -49,10 +49,10 @@ class _Estimate:
 
 
 def build_verdict(metrics: Metrics) -> Verdict:
-    """Choose a model by validation NDCG@10 and describe its test results.
+    """Return the verdict: the model with the best validation NDCG@10, and its test results.
 
-    The test results never choose the model. The reproduction's networks cannot be chosen, since
-    the bundle cannot recommend with them.
+    Test results are not used to choose the model. The networks of the reproduction cannot be
+    chosen, because the bundle does not support them.
 
     Args:
         metrics: the content of ``metrics.json``.
@@ -67,14 +67,14 @@ def build_verdict(metrics: Metrics) -> Verdict:
     if best is None:
         return Verdict(
             "No model can be chosen: no model has a validation NDCG@10 above 0.",
-            ["The tables show the results on the test part, which must not choose the model."],
+            ["The tables show the test results. Do not use them to choose a model."],
         )
-    sentences = [_qualify(metrics, best), *_describe_repeats(metrics)]
+    sentences = [_describe_certainty(metrics, best), *_describe_repeats(metrics)]
     setting = format_models_setting(metrics, best)
     if setting is not None:
-        first = _name_in_sentence(metrics["recommendation_models"][0])
+        first = _format_model_name(metrics["recommendation_models"][0])
         sentences.append(
-            f"Recommendations currently come from {first}. To switch, set these lines in "
+            f"Recommendations currently come from {first}. To change this, set these lines in "
             f"`{_SETTINGS_FILE}` and run `kedro run --pipelines recommendation`:"
         )
     return Verdict(_write_headline(metrics, best), sentences, best, setting)
@@ -85,34 +85,36 @@ def select_best_model(metrics: Metrics, among: Iterable[str] | None = None) -> s
 
     Args:
         metrics: the content of ``metrics.json``.
-        among: candidates; by default, all models that a bundle can recommend with.
+        among: candidate models; by default, all models that a bundle supports.
     """
     if among is None:
-        among = [model for model in metrics["models"] if model not in REPRODUCED.values()]
+        among = [
+            model for model in metrics["models"] if model not in REPRODUCTION_NETWORKS.values()
+        ]
     values = {model: get_validation_ndcg(metrics["models"][model]) for model in among}
     best = max(values, key=lambda model: values[model], default=None)
     return best if best is not None and values[best] > 0 else None
 
 
 def get_validation_ndcg(results: dict[str, Any]) -> float:
-    """Return the validation NDCG@10 of a model's results, -inf if there is none."""
+    """Return the validation NDCG@10 of a model, or -inf if it is unknown."""
     value = results.get("validation_ndcg@10")
     return -math.inf if value is None or math.isnan(value) else float(value)
 
 
 def get_filter_mode(metrics: Metrics) -> str:
-    """Return ``filtered`` or ``unfiltered``: what the bundle is configured to recommend."""
+    """Return the filter mode of the bundle: ``filtered`` or ``unfiltered``."""
     return "filtered" if metrics.get("filter_seen", True) else "unfiltered"
 
 
 def can_rank_models(metrics: Metrics) -> bool:
-    """Whether the test results distinguish the models at all."""
+    """Return whether the test results can rank the models."""
     checks = (_explain_small_catalogue, _explain_no_hits, _explain_equal)
     return bool(metrics["models"]) and all(explain(metrics) is None for explain in checks)
 
 
 def format_models_setting(metrics: Metrics, best: str) -> str | None:
-    """Return the YAML that makes a model the first of the bundle, None if it already is.
+    """Return the YAML that makes a model the default of the bundle; None if it is the default.
 
     Args:
         metrics: the content of ``metrics.json``.
@@ -126,7 +128,7 @@ def format_models_setting(metrics: Metrics, best: str) -> str | None:
 
 
 def describe_share(share: float) -> str:
-    """Describe a share in words, such as ``about 1 in 5``.
+    """Return a share in words, such as ``about 1 in 5``.
 
     Args:
         share: from 0 to 1.
@@ -144,15 +146,15 @@ def describe_share(share: float) -> str:
 
 
 def list_findings(metrics: Metrics) -> list[str]:
-    """Compare each model with popularity and with the best baseline, a sentence for each model.
+    """Return sentences that compare each model with popularity and with the best baseline.
 
-    A model is said to beat a baseline if their 95% intervals of HR@10 do not overlap.
+    A model beats a baseline if its HR@10 is higher and the 95% intervals do not overlap.
 
     Args:
         metrics: the content of ``metrics.json``.
 
     Returns:
-        A sentence for each model that is not a baseline; nothing if there are no baselines.
+        One sentence for each model that is not a baseline. The list is empty without baselines.
     """
     mode = get_filter_mode(metrics)
     estimates = _estimate_hit_rates(metrics, mode)
@@ -165,9 +167,9 @@ def list_findings(metrics: Metrics) -> list[str]:
     for model in (name for name in estimates if name not in baselines):
         comparisons = []
         for baseline in dict.fromkeys([first_baseline, best_baseline]):
-            name = _name_in_sentence(baseline)
+            name = _format_model_name(baseline)
             name = f"the best baseline, {name}" if baseline == best_baseline else name
-            comparisons.append(_compare(estimates[model], estimates[baseline], name))
+            comparisons.append(_compare_with_baseline(estimates[model], estimates[baseline], name))
         label = f"{get_model_label(model)} ({_format_percent(estimates[model].value)})"
         sentences.append(f"{label} {'; it '.join(comparisons)}.")
     return sentences
@@ -179,9 +181,9 @@ def _explain_leak(metrics: Metrics) -> Verdict | None:
     return Verdict(
         "Do not choose a model by this run: its split leaks test data into training.",
         [
-            "The protocol shuffled_windows puts overlapping windows of one customer into training "
-            "and test. It only reproduces earlier work. The results are too good for a shop and "
-            "not comparable with those of other protocols.",
+            "With the protocol shuffled_windows, training and test contain overlapping windows of "
+            "the same customers. Its only purpose is to reproduce earlier work. The results are "
+            "too optimistic, and they are not comparable with the results of other protocols.",
             "Run `kedro run --params split=leave_one_out` to choose a model.",
         ],
     )
@@ -193,8 +195,8 @@ def _explain_small_catalogue(metrics: Metrics) -> Verdict | None:
     return Verdict(
         f"The catalogue is too small to compare models: it has {metrics['n_items']} products.",
         [
-            f"A list of {LIST_LENGTH} recommendations holds the complete catalogue, so every model "
-            "always finds the next purchase."
+            f"A list of {LIST_LENGTH} recommendations contains the complete catalogue. Therefore "
+            "every list contains the next purchase."
         ],
     )
 
@@ -208,16 +210,14 @@ def _explain_no_hits(metrics: Metrics) -> Verdict | None:
         return Verdict(f"{headline}.", [f"HR@10 is 0 for all models, {get_filter_label(mode)}."])
     sentences = [
         f"{_format_percent(metrics['repeat_share'])} of the next purchases are products that the "
-        "customer had bought before. Filtered lists leave such products out, so they cannot "
-        "contain them."
+        "customer had bought before. Filtered lists never contain such products."
     ]
     rates = [results["unfiltered"]["hr@10"] for results in metrics["models"].values()]
     if max(rates) > 0:
         sentences.append(
             "With seen items not filtered, HR@10 is between "
-            f"{_format_percent(min(rates))} and {_format_percent(max(rates))}: see the unfiltered "
-            f"results. If your customers buy again, set these lines in `{_SETTINGS_FILE}` and run "
-            "`kedro run`:"
+            f"{_format_percent(min(rates))} and {_format_percent(max(rates))}. If your customers "
+            f"buy products again, set these lines in `{_SETTINGS_FILE}` and run `kedro run`:"
         )
     return Verdict(
         f"{headline} when seen items are filtered.",
@@ -239,42 +239,40 @@ def _explain_equal(metrics: Metrics) -> Verdict | None:
         "All models have the same results: this data cannot show which one to use.",
         [
             f"HR@10 is {_format_percent(rates[0][0])} for each of the {len(rates)} models, on "
-            f"{metrics['n_test_rows']:,} test rows. More customers or more products are needed."
+            f"{metrics['n_test_rows']:,} test rows. Use data with more customers or more products."
         ],
     )
 
 
 def _write_headline(metrics: Metrics, best: str) -> str:
     share = metrics["models"][best][get_filter_mode(metrics)]["hr@10"]
-    name = _name_in_sentence(best)
+    name = _format_model_name(best)
     words = describe_share(share)
     if best not in BASELINES or set(metrics["models"]) <= set(BASELINES):
         advice = f"Use {name}: {words}"
-    elif best == "nearest_titles":
-        advice = f"No trained network is needed: with {name}, {words}"
     else:
-        advice = f"Counting is enough: with {name}, {words}"
+        advice = f"No trained network is needed: with {name}, {words}"
     if metrics["protocol"] == "temporal":
-        return f"{advice} purchases are among the ten products recommended before them."
+        return f"{advice} purchases are among the ten recommended products."
     return f"{advice} customers see their next purchase among ten products."
 
 
-def _qualify(metrics: Metrics, best: str) -> str:
-    """Describe how certain the advantage of a model is, on the test part."""
+def _describe_certainty(metrics: Metrics, best: str) -> str:
+    """Return a sentence about the certainty of the advantage of a model, on the test part."""
     estimates = _estimate_hit_rates(metrics, get_filter_mode(metrics))
     baselines = [name for name in BASELINES if name in estimates]
     networks = [name for name in estimates if name not in baselines]
-    own = f"{_format_percent(estimates[best].value)} of {_name_rows(metrics)}"
+    own = f"{_format_percent(estimates[best].value)} of {_format_test_rows(metrics)}"
     if not networks:
-        return f"It reaches {own}. Only baselines were run: no network was trained to compare with."
+        return f"It succeeds for {own}. Only baselines were run. No network was trained."
     if not baselines:
-        return f"It reaches {own}. No baseline was run, so it is unknown whether it is needed."
+        return f"It succeeds for {own}. No baseline was run, so a comparison is not possible."
     if best in baselines:
-        candidates = [name for name in networks if name not in REPRODUCED.values()]
+        candidates = [name for name in networks if name not in REPRODUCTION_NETWORKS.values()]
         rival = select_best_model(metrics, candidates or networks) or networks[0]
         return (
-            f"It reaches {own}. The best trained model on the validation part, "
-            f"{_name_in_sentence(rival)}, reaches {_format_percent(estimates[rival].value)}. "
+            f"It succeeds for {own}. The best trained model on the validation part, "
+            f"{_format_model_name(rival)}, succeeds for {_format_percent(estimates[rival].value)}. "
             f"{_format_intervals(estimates[best], estimates[rival])}."
         )
     rival = max(baselines, key=lambda name: estimates[name].value)
@@ -282,18 +280,19 @@ def _qualify(metrics: Metrics, best: str) -> str:
 
 
 def _describe_advantage(model: _Estimate, baseline: _Estimate, name: str, own: str) -> str:
-    known = f"the best baseline, {_name_in_sentence(name)}"
+    known = f"the best baseline, {_format_model_name(name)}"
     against = f"{own} against {_format_percent(baseline.value)}"
     intervals = _format_intervals(model, baseline)
     if model.low > baseline.high:
-        return f"It beats {known}: {against}. {intervals}, do not overlap."
+        return f"It beats {known}: {against}. {intervals}. They do not overlap."
     if model.value > baseline.value:
         return (
-            f"It is ahead of {known} ({against}), but this is not certain. {intervals}, overlap. "
-            "`kedro run --pipelines comparison` is a more sensitive test."
+            f"It is better than {known} ({against}), but this is not certain. {intervals}. "
+            "They overlap. `kedro run --pipelines comparison` runs a more sensitive test."
         )
     return (
-        f"It does not beat {known} ({against}): counting may be enough for this data. {intervals}."
+        f"It does not beat {known} ({against}). A baseline may be enough for this data. "
+        f"{intervals}."
     )
 
 
@@ -303,20 +302,20 @@ def _describe_repeats(metrics: Metrics) -> list[str]:
         return []
     return [
         f"{_format_percent(share)} of the next purchases are products that the customer had bought "
-        "before. The lists leave such products out, so they miss all of these. If your customers "
-        "buy products again, compare the results with seen items not filtered, and consider "
+        "before. Filtered lists never contain such products. If your customers buy products again, "
+        "compare the results with seen items not filtered, and consider "
         "`recommendation.filter_seen: false`."
     ]
 
 
-def _name_rows(metrics: Metrics) -> str:
-    """Name what a test row is: a customer, where each customer has one row."""
+def _format_test_rows(metrics: Metrics) -> str:
+    """Return the number of test rows: customers if each has one row, else purchases."""
     one_each = metrics["protocol"] in ("leave_one_out", "cold_items")
     return f"the {metrics['n_test_rows']:,} test {'customers' if one_each else 'purchases'}"
 
 
 def _format_intervals(first: _Estimate, second: _Estimate) -> str:
-    return f"The 95% intervals, {first.format_interval()} and {second.format_interval()}"
+    return f"The 95% intervals are {first.format_interval()} and {second.format_interval()}"
 
 
 def _estimate_hit_rates(metrics: Metrics, mode: str) -> dict[str, _Estimate]:
@@ -326,8 +325,8 @@ def _estimate_hit_rates(metrics: Metrics, mode: str) -> dict[str, _Estimate]:
     }
 
 
-def _name_in_sentence(model: str) -> str:
-    """Return the name of a model as it is written within a sentence."""
+def _format_model_name(model: str) -> str:
+    """Return the name of a model for use inside a sentence."""
     label = get_model_label(model)
     if model in ("blend", "classifier", "regressor"):
         return f"the {label.lower()}"
@@ -338,7 +337,7 @@ def _format_percent(share: float) -> str:
     return f"{share:.2%}" if 0 < share < 0.01 else f"{share:.1%}"
 
 
-def _compare(model: _Estimate, baseline: _Estimate, name: str) -> str:
+def _compare_with_baseline(model: _Estimate, baseline: _Estimate, name: str) -> str:
     against = f"{name} ({_format_percent(baseline.value)})"
     if model.low > baseline.high:
         return f"beats {against}"

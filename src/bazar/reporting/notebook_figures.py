@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito's palette without its yellow, which is hard to see on white. Shapes differ, too.
+# Okabe and Ito's palette without yellow, which is hard to see on white.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1d2330")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _OTHER = "#b5b9c0"
@@ -18,12 +18,12 @@ _DPI = 90
 
 
 def plot_label_map(spaces: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
-    """Plot items as points of one or more planes, in the colour and shape of their label.
+    """Plot items as points of one or more panels, in the colour and shape of their label.
 
     Args:
         spaces: coordinates of all items by title of the panel, each of shape (items, 2), float.
-        labels: shape (items,), text. The seven most frequent labels get a colour; all others are
-            grey.
+        labels: shape (items,), text. The seven most frequent labels have colours. All other labels
+            are grey.
     """
     names, counts = np.unique(labels, return_counts=True)
     frequent = names[np.argsort(-counts, kind="stable")][: len(_COLOURS)]
@@ -52,12 +52,15 @@ def plot_label_map(spaces: Mapping[str, np.ndarray], labels: np.ndarray) -> Figu
 
 
 def plot_interval_dots(panels: Mapping[str, Mapping[str, pd.DataFrame]], measured: str) -> Figure:
-    """Plot values with their intervals, the first on top. A line marks 0 if an interval reaches it.
+    """Plot values with their intervals, the first on top.
+
+    If an interval reaches below 0, a line marks 0.
 
     Args:
-        panels: by title of the panel, by name of the series: a table ``value, low, high`` whose
-            index labels the lines. All tables of a panel have the same index.
-        measured: label of the value axis, which all panels share.
+        panels: tables by title of the panel and name of the series. A table has the columns
+            ``value, low, high``. Its index labels the lines. All tables of a panel have the same
+            index.
+        measured: label of the value axis. All panels share it.
     """
     names = list(dict.fromkeys(name for tables in panels.values() for name in tables))
     lines = max(len(table) for tables in panels.values() for table in tables.values())
@@ -95,11 +98,11 @@ def plot_interval_dots(panels: Mapping[str, Mapping[str, pd.DataFrame]], measure
 def plot_interval_matrix(
     cells: Mapping[tuple[str, str], tuple[float, float, float]], title: str, row: str, column: str
 ) -> Figure:
-    """Plot a number and its interval for each pair of names. Darker cells are higher.
+    """Plot a matrix of values and intervals, one cell per pair of names. Higher values are darker.
 
     Args:
         cells: ``(value, low, high)`` by name of the row and name of the column. Rows and columns
-            are in the order in which they first occur. Pairs that are missing stay empty.
+            are in the order of their first occurrence. Missing pairs stay empty.
         title: title of the figure.
         row: label of the rows.
         column: label of the columns.
@@ -112,7 +115,7 @@ def plot_interval_matrix(
     size = (2.2 + 1.0 * len(columns), 1.7 + 0.62 * len(rows))
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
     axes = figure.subplots()
-    # Dark text is legible on every shade up to the middle of the scale.
+    # Use only the lighter half of the colour scale, so that dark text is legible.
     ceiling = 2 * np.nanmax(values) or 1
     axes.imshow(values, cmap=colormaps["Blues"], vmin=0, vmax=ceiling, aspect="auto")
     for (row_name, column_name), (value, low, high) in cells.items():

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page that needs no other file and makes no request."""
+"""Report of a run: one self-contained HTML page without external requests."""
 
 import base64
 import hashlib
@@ -50,21 +50,21 @@ SLICES = {
     "by_target_popularity": "purchases of the target in the training part",
 }
 _SLICE_CAPTIONS = {
-    "by_history_length": "How to read it: further to the right are customers with more purchases. "
-    "A model that uses long histories well stays ahead on the right.",
-    "by_target_popularity": "How to read it: further to the right are products that were bought "
-    "more often. A model that is good only on the right recommends what everybody buys.",
+    "by_history_length": "Customers on the right have more purchases. A model that uses long "
+    "histories well has the highest values on the right.",
+    "by_target_popularity": "Products on the right were bought more often. A model that is good "
+    "only on the right recommends mainly popular products.",
 }
 
 
 @dataclass(frozen=True)
 class ReproductionTable:
-    """The table of the original study's networks, as text.
+    """Formatted table of the networks of the original study.
 
     Attributes:
         headings: heading by column.
-        text_columns: the columns that hold text; all others hold numbers.
-        rows: the text of each cell by column, a dictionary per row.
+        text_columns: the columns with text. All other columns contain numbers.
+        rows: text of each cell by column, one dictionary per row.
         notes: sentences below the table.
     """
 
@@ -82,7 +82,7 @@ def render_report(
     title_map: pd.DataFrame,
     reproduction: ReproductionTable | None = None,
 ) -> str:
-    """Render the report. All text from the data is escaped.
+    """Return the report as HTML. All text from the data is escaped.
 
     Args:
         metrics: the content of ``metrics.json``.
@@ -91,8 +91,9 @@ def render_report(
             ``counts`` (``read_as, source_file, rows_read, rows_kept, rows_rejected``).
         joining_summary: ``counts`` (``step, interactions, users``) and ``title_coverage``
             (``title_source, products, interactions, examples``).
-        title_map: the result of :func:`bazar.reporting.title_map.map_products`; may be empty.
-        reproduction: the table of the original study's networks, if they were trained.
+        title_map: the result of :func:`bazar.reporting.title_map.map_products`. It may be empty.
+        reproduction: the table of the networks of the original study; None if they were not
+            trained.
 
     Returns:
         The HTML of the page.
@@ -105,7 +106,7 @@ def render_report(
         models=_sort_models(metrics),
         baselines=BASELINES,
         filter_modes=sorted(FILTER_MODES, key=lambda mode: mode != get_filter_mode(metrics)),
-        bars_mode=_choose_bars(metrics),
+        bars_mode=_choose_bars_filter_mode(metrics),
         verdict=build_verdict(metrics),
         findings=list_findings(metrics),
         columns=COLUMNS,
@@ -119,7 +120,9 @@ def render_report(
         reproduction=reproduction,
         customers=examples,
         list_length=LIST_LENGTH,
-        search_data=htmlsafe_json_dumps(_build_search_data(metrics, examples), dumps=_dump_compact),
+        search_data=htmlsafe_json_dumps(
+            _build_search_data(metrics, examples), dumps=_dump_compact_json
+        ),
         rejects=ingestion_summary["rejects"].to_dict("records"),
         ingestion_counts=ingestion_summary["counts"].to_dict("records"),
         joining_counts=joining_summary["counts"].to_dict("records"),
@@ -146,7 +149,7 @@ def _create_environment() -> Environment:
         "protocol": get_protocol_label,
         "seen_items": get_filter_label,
         "number": lambda value: f"{int(value):,}",
-        "sentence": _mark_code,
+        "sentence": _render_code,
         "share": lambda part, total: f"{part / total:.1%}" if total else "–",
     }
     environment.globals["format_title"] = format_title
@@ -154,7 +157,7 @@ def _create_environment() -> Environment:
 
 
 def _sort_models(metrics: Json) -> dict[str, Json]:
-    """Return the results by model, best validation NDCG@10 first."""
+    """Return the results by model, the best validation NDCG@10 first."""
     models = metrics["models"]
     unknown = {"seconds_training": None, "n_parameters": None}
     return {
@@ -163,8 +166,8 @@ def _sort_models(metrics: Json) -> dict[str, Json]:
     }
 
 
-def _choose_bars(metrics: Json) -> str:
-    """Choose the filter mode of the first figure: that of the bundle, unless all bars are 0."""
+def _choose_bars_filter_mode(metrics: Json) -> str:
+    """Return the filter mode of the first figure: that of the bundle, unless all bars are 0."""
     mode = get_filter_mode(metrics)
     if any(results[mode]["hr@10"] > 0 for results in metrics["models"].values()):
         return mode
@@ -172,14 +175,14 @@ def _choose_bars(metrics: Json) -> str:
 
 
 def _find_best_values(metrics: Json) -> dict[str, Json]:
-    """Find the cells to mark as the highest of their column.
+    """Return the highest values of the tables, to mark their cells.
 
-    Values that look equal in the table are marked alike. Nothing is marked in a column of equal
-    values, or if the results cannot rank the models.
+    Cells with the same text are all marked. A column is not marked if all its values are equal, or
+    if the results cannot rank the models.
 
     Returns:
-        For each filter mode the highest value of each metric and, by name of the slices, the
-        highest HR@10 of each slice, as text; None where nothing is marked.
+        For each filter mode: the highest value of each metric; and by name of the slices, the
+        highest HR@10 of each slice. Values are text, or None if the column is not marked.
     """
     ranked = can_rank_models(metrics)
 
@@ -198,7 +201,7 @@ def _find_best_values(metrics: Json) -> dict[str, Json]:
 
 
 def _draw_figures(metrics: Json, title_map: pd.DataFrame) -> Json:
-    """Draw the figures of the page as SVG, by name; training curves by model."""
+    """Return the figures of the page as SVG, by name. Training curves are by model."""
     mode = get_filter_mode(metrics)
     drawings: Json = {"losses": {}, "slices": {}, "titles": None}
     if not title_map.empty:
@@ -225,7 +228,7 @@ def _draw_figures(metrics: Json, title_map: pd.DataFrame) -> Json:
 
 
 def _describe_settings(metrics: Json) -> dict[str, str]:
-    """Return short facts about the run, by name."""
+    """Return short descriptions of the settings of the run, by name."""
     settings = {
         "split": metrics["split_description"],
         "sequences": metrics["sequences_description"],
@@ -250,7 +253,7 @@ def _describe_weights(training: Json) -> str:
 
 
 def _build_search_data(metrics: Json, examples: Json) -> Json:
-    """Return what the script of the page needs to show a customer."""
+    """Return the data for the customer search of the page."""
     return {
         "models": [get_model_label(model) for model in examples["models"]],
         "filtered": examples["seen_items"] == "filtered",
@@ -259,12 +262,12 @@ def _build_search_data(metrics: Json, examples: Json) -> Json:
     }
 
 
-def _dump_compact(value: Any, **_: Any) -> str:
+def _dump_compact_json(value: Any, **_: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _mark_code(sentence: str) -> Markup:
-    """Return a sentence as HTML, with the parts between backticks as code."""
+def _render_code(sentence: str) -> Markup:
+    """Return a sentence as HTML. Text between backticks becomes code."""
     parts = [escape(part) for part in sentence.split("`")]
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if index % 2 else part

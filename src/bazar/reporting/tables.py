@@ -1,8 +1,7 @@
-"""Tables of formatted cells: built once, and rendered where they are shown.
+"""Tables of formatted cells, and functions that format numbers.
 
-The functions that build a table choose its columns and format its numbers. Renderers only lay out
-text: :meth:`ResultTable.to_markdown` writes Markdown, the console and the HTML report read
-``headings`` and ``rows``.
+The functions that build a table choose the columns and format the numbers.
+:meth:`ResultTable.to_markdown` renders a table as Markdown.
 """
 
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class ResultTable:
-    """A table whose cells are formatted texts.
+    """A table of formatted cells.
 
     Attributes:
-        headings: one per column.
+        headings: headings of the columns.
         rows: cells of each row, one per column.
-        text_columns: positions of the columns that hold words, which are aligned to the left;
-            the other columns hold numbers, which are aligned to the right.
+        text_columns: positions of the columns with text, which are left-aligned. All other columns
+            contain numbers and are right-aligned.
     """
 
     headings: list[str]
@@ -28,7 +27,7 @@ class ResultTable:
     text_columns: frozenset[int] = frozenset({0})
 
     def to_markdown(self) -> str:
-        """Render the table as Markdown, without a line break at the end.
+        """Return the table as Markdown, without a line break at the end.
 
         Raises:
             ValueError: if a row has more or fewer cells than there are headings.
@@ -43,16 +42,16 @@ class ResultTable:
 
 
 def format_number(value: float | None, spec: str, unit: str = "") -> str:
-    """Format a number with a format specification and a unit; None as :data:`MISSING`."""
+    """Return a number with a format specification and a unit, or :data:`MISSING` for None."""
     return MISSING if value is None else format(value, spec) + unit
 
 
 def format_estimate(estimate: dict[str, Any]) -> str:
-    """Format a metric over several seeds as ``mean ± sd [low, high]``.
+    """Return a metric over several seeds as ``mean ± sd [low, high]``.
 
     Args:
-        estimate: ``mean``, ``sd`` (standard deviation over seeds; None for one seed, and left
-            out then) and ``ci95`` (95% interval over users).
+        estimate: ``mean``; ``sd``, the standard deviation over seeds, which is omitted if it is
+            None (one seed); and ``ci95``, the 95% interval over users.
     """
     low, high = estimate["ci95"]
     spread = "" if estimate["sd"] is None else f" ± {estimate['sd']:.4f}"
@@ -60,10 +59,10 @@ def format_estimate(estimate: dict[str, Any]) -> str:
 
 
 def format_difference(difference: float, low: float, high: float) -> str:
-    """Format a difference with its 95% interval as ``+difference [+low, +high]``."""
+    """Return a difference with its 95% interval as ``+difference [+low, +high]``."""
     return f"{difference:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 def format_p_value(p: float) -> str:
-    """Format a p-value with three decimals; smaller ones as ``< 0.001``."""
+    """Return a p-value with three decimals, or ``< 0.001``."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

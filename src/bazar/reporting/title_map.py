@@ -1,4 +1,4 @@
-"""Map of the title vectors: products with similar titles lie close together in a plane."""
+"""Two-dimensional map of products. Products with similar titles are close together."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,22 +7,22 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-# More dots hide each other on a page, and their layout takes minutes.
+# With more products, the dots hide each other and the layout takes minutes.
 MAX_PRODUCTS = 2_000
-# More colours are hard to distinguish.
+# With more categories, the colours are hard to distinguish.
 MAX_CATEGORIES = 8
 
 
 def sample_titled_items(
     item_vectors: np.ndarray, seed: int, max_items: int = MAX_PRODUCTS
 ) -> np.ndarray:
-    """Draw a random sample of the items that have a title.
+    """Return a random sample of the items with a title.
 
     Args:
         item_vectors: shape (items + 1, dimension), float32; zeros for padding and for items
             without a title.
-        seed: seed of the draw.
-        max_items: size of the sample. If fewer items have a title, all of them are returned.
+        seed: seed of the sample.
+        max_items: maximum size of the sample.
 
     Returns:
         Shape (items,), int64: item indices in ascending order.
@@ -34,10 +34,10 @@ def sample_titled_items(
 
 
 def map_products(products: pd.DataFrame, vectors: np.ndarray, seed: int) -> pd.DataFrame:
-    """Assign each product a position in a plane and a category.
+    """Return the two-dimensional position and the category of each product.
 
     Args:
-        products: a row per product: ``item_id, title, attributes``.
+        products: one row per product: ``item_id, title, attributes``.
         vectors: shape (products, dimension), float32: unit vectors of the titles, in the order of
             ``products``.
         seed: seed of the layout.
@@ -56,15 +56,15 @@ def map_products(products: pd.DataFrame, vectors: np.ndarray, seed: int) -> pd.D
 
 
 def project_vectors(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """Project vectors into a plane with t-SNE, so that near vectors stay near.
+    """Return two-dimensional points for vectors, computed with t-SNE.
 
-    t-SNE (van der Maaten and Hinton 2008) starts from the two principal components (Kobak and
-    Berens 2019). It keeps neighbours together: a short distance between two points is meaningful,
-    the distance between two groups and their directions are not. Equal vectors get equal points.
+    t-SNE (van der Maaten and Hinton 2008) starts from the first two principal components (Kobak and
+    Berens 2019). Near vectors stay near. Distances between groups, and directions, have no meaning.
+    Equal vectors have equal points.
 
     Args:
         vectors: shape (rows, dimension), float32.
-        seed: seed of the algorithm; equal seeds give equal points.
+        seed: seed of t-SNE. Equal seeds give equal points.
 
     Returns:
         Shape (rows, 2), float32. If there are fewer than four distinct vectors, the points lie on
@@ -75,31 +75,30 @@ def project_vectors(vectors: np.ndarray, seed: int) -> np.ndarray:
         line = np.arange(len(distinct), dtype=np.float32)
         points = np.column_stack([line, np.zeros_like(line)])
     else:
-        # scikit-learn is slow to import: commands that draw no map start without it.
+        # The import of scikit-learn is slow. Commands without a map do not need it.
         from sklearn.manifold import TSNE
 
         tsne = TSNE(
             perplexity=min(30, (len(distinct) - 1) / 3), init="pca", max_iter=500, random_state=seed
         )
-        # On busy cores, threads that wait for each other take ten times as long as one thread.
+        # On busy cores, several threads are much slower than one, because they wait for each other.
         with threadpool_limits(1):
             points = tsne.fit_transform(distinct)
     return points[inverse.reshape(-1)]
 
 
 def list_categories(attributes: Sequence[str | None]) -> list[str | None]:
-    """Assign each product to one of the few categories that together cover most products.
+    """Return a category for each product. A few large categories are selected greedily.
 
-    Any attribute that several products share can be a category, for example a brand if nothing
-    else is known. An attribute of more than half of the products, such as the root of a category
-    tree, does not distinguish products and is skipped. The largest category is chosen first; each
-    further one is the largest among the products that are not assigned yet.
+    Any attribute of several products can be a category, for example a brand. An attribute of more
+    than half of the products, such as the root of a category tree, is skipped. In each step, the
+    most frequent attribute of the products without a category becomes the next category.
 
     Args:
         attributes: attributes of each product, joined by ``", "``, or None.
 
     Returns:
-        For each product one of at most :data:`MAX_CATEGORIES` names, or None.
+        The category of each product, or None. There are at most :data:`MAX_CATEGORIES` categories.
     """
     names_by_product = [{name for name in (text or "").split(", ") if name} for text in attributes]
     counts = Counter(name for names in names_by_product for name in names)
@@ -111,7 +110,7 @@ def list_categories(attributes: Sequence[str | None]) -> list[str | None]:
     categories: list[str | None] = [None] * len(names_by_product)
     for _ in range(MAX_CATEGORIES):
         counts = Counter(name for names in unassigned.values() for name in names)
-        # Sets have no order: ties are broken alphabetically.
+        # Sets have no order. Ties are broken alphabetically.
         largest = min(counts, key=lambda name: (-counts[name], name), default=None)
         if largest is None or counts[largest] < 2:
             break

@@ -61,13 +61,9 @@ def train_variants(
         InputError: if there are no rows to learn from, or if the checkpoint cannot be read or
             written.
     """
-    parts = (splits.train, splits.validation, splits.test)
-    arrays = [*(array for part in parts for array in part.get_arrays()), item_vectors]
-    marks = {
-        get_result_key(each): fingerprint(each.network, seed, arrays) for each in variants.root
-    }
+    marks = _compute_fingerprints(variants, splits, item_vectors, seed)
     valid = {
-        key for key, result in previous_results.items() if result["fingerprint"] == marks.get(key)
+        key for key, found in previous_results.items() if found["fingerprint"] == marks.get(key)
     }
     missing = [each for each in variants.root if get_result_key(each) not in valid]
     if not missing and checkpoint is not None:
@@ -86,6 +82,15 @@ def train_variants(
                 ),
             }
         yield {get_result_key(variant): by_mark[mark]}
+
+
+def _compute_fingerprints(
+    variants: ReproductionVariants, splits: Splits, item_vectors: np.ndarray, seed: int
+) -> dict[str, str]:
+    """Compute the fingerprints of all that the results depend on, by result key."""
+    parts = (splits.train, splits.validation, splits.test)
+    arrays = [*(array for part in parts for array in part.get_arrays()), item_vectors]
+    return {get_result_key(each): fingerprint(each.network, seed, arrays) for each in variants.root}
 
 
 def _train_and_measure(

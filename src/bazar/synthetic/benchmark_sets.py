@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from bazar.synthetic.amazon_2023 import StoreOptions, generate_store
 from bazar.synthetic.files import add_arguments
+from bazar.synthetic.sample_store import StoreOptions, generate_store
 from bazar.synthetic.set_b import SetBOptions, generate_set_b
 
 SET_A = StoreOptions(

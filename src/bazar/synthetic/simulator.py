@@ -2,7 +2,7 @@
 
 Customers follow care routines step by step. They buy consumables again, and they prefer a brand and
 a shade. They buy sunscreen in summer and gifts in December. A sequence model can learn these
-patterns. A popularity baseline cannot. :mod:`bazar.synthetic.amazon_2023` and
+patterns. A popularity baseline cannot. :mod:`bazar.synthetic.sample_store` and
 :mod:`bazar.synthetic.benchmark_sets` write the purchases in the formats of real data sets.
 """
 

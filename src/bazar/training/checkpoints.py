@@ -1,6 +1,5 @@
 """Checkpoints: the state of a training after each epoch, in one file."""
 
-import errno
 import hashlib
 import json
 import zipfile
@@ -15,8 +14,6 @@ from pydantic import BaseModel
 
 from bazar.atomic import atomic_path
 from bazar.errors import InputError
-
-_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def fingerprint(options: BaseModel, seed: int, arrays: Iterable[np.ndarray]) -> str:
@@ -89,9 +86,8 @@ class Checkpoint:
             with atomic_path(self._path) as temporary, temporary.open("wb") as file:
                 np.savez(file, facts=np.array(facts_json), **named)
         except OSError as error:
-            advice = " Free disk space and run again." if error.errno in _DISK_IS_FULL else ""
             raise InputError(
-                f"{self._path} cannot be written: {error.strerror or error}.{advice}"
+                f"{self._path} cannot be written: {error.strerror or error}."
             ) from error
 
     def clear(self) -> None:

@@ -46,9 +46,10 @@ class RawFile:
 def build_records_schema(columns: Iterable[str]) -> pa.Schema:
     """Return the schema of the records of a file.
 
-    Its columns are ``source_file`` (string), ``row_number`` (int64, from 1, in the order of the file), ``raw``
-    (string, the first 200 characters of the record), ``problem`` (string, why the record could
-    not be parsed, otherwise null), and a nullable string column for each mapped column.
+    Its columns are ``source_file`` (string), ``row_number`` (int64, from 1, in the order of the
+    file), ``raw`` (string, the first 200 characters of the record), ``problem`` (string, the reason
+    why the record could not be parsed, otherwise null), and a nullable string column for each
+    mapped column.
     """
     texts = [(name, pa.string()) for name in ("raw", "problem", *columns)]
     return pa.schema([("source_file", pa.string()), ("row_number", pa.int64()), *texts])
@@ -71,7 +72,8 @@ def check_exists(file: RawFile) -> None:
         start = opened.read(4)
     if start.startswith(b"PK\x03\x04"):
         raise InputError(
-            f"{path} is a zip archive. Extract it, and set {file.setting}.files to the extracted file."
+            f"{path} is a zip archive. Extract it, and set {file.setting}.files to the "
+            "extracted file."
         )
 
 
@@ -82,6 +84,6 @@ def check_columns(file: RawFile, available: list[str]) -> None:
             if name not in available:
                 raise InputError(
                     f"{file.path} has no column {name!r}.{suggest_names(name, available)}\n"
-                    f"Set {file.setting}.columns.{column} in globals.yml to the column that contains "
-                    f"the {column}{_ADVICE_IF_MISSING.get(column, '')}."
+                    f"Set {file.setting}.columns.{column} in globals.yml to the column that "
+                    f"contains the {column}{_ADVICE_IF_MISSING.get(column, '')}."
                 )

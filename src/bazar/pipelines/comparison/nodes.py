@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from bazar.config.data import Split
 from bazar.config.evaluation import ComparisonOptions
-from bazar.data.item_index import get_dataset_sizes, list_item_ids
+from bazar.data.item_index import count_dataset, list_item_ids
 from bazar.data.splits import Splits
 from bazar.evaluation.comparison import check_same_rows, compare_results, read_results
 from bazar.evaluation.results import ModelResults
@@ -27,7 +27,7 @@ def compare_models(
 ) -> dict[str, Any]:
     """Compare all models that have results on the test part."""
     results = read_results(previous_results)
-    sizes = get_dataset_sizes(sequences, item_index)
+    sizes = count_dataset(sequences, item_index)
     users = np.asarray(splits.test.user_ids.to_pylist(), object)
     targets = list_item_ids(item_index)[splits.test.targets]
     check_same_rows(results, users, targets, sizes["n_items"])
@@ -47,5 +47,5 @@ def write_comparison(comparison: dict[str, Any]) -> str:
 
 
 def draw_comparison(comparison: dict[str, Any]) -> Figure:
-    """Plot NDCG@10 of all models, with intervals and seeds."""
+    """Plot the NDCG@10 of all models, with confidence intervals and seeds."""
     return plot_comparison(comparison)

@@ -1,4 +1,4 @@
-"""Turn titles into vectors."""
+"""Embed the titles of the products."""
 
 from bazar.pipelines.embedding.pipeline import create_pipeline
 

@@ -11,7 +11,7 @@ from bazar.data import title_embeddings as vectors
 def embed_titles(
     products: ir.Table, previous_title_vectors: pa.Table, options: EmbeddingOptions
 ) -> pa.Table:
-    """Embed the distinct texts of titled products that were not embedded before."""
+    """Embed the distinct texts of products with a title, except those embedded before."""
     texts = products.select(text=vectors.select_texts(products, options.text)).distinct()
     return vectors.embed_texts(
         texts.filter(texts.text.notnull()).order_by("text").to_pyarrow()["text"].to_pylist(),
@@ -24,10 +24,11 @@ def embed_titles(
 def build_item_vectors(
     products: ir.Table, item_index: ir.Table, title_vectors: pa.Table, options: EmbeddingOptions
 ) -> np.ndarray:
-    """Lay a unit vector at each item index, zeros at padding and where a title is missing.
+    """Build the matrix of title vectors by item index.
 
     Returns:
-        shape (items + 1, dimension), float32.
+        Shape (items + 1, dimension), float32, unit vectors, zeros for padding and for items without
+        a title.
     """
     texts = products.select("item_id", text=vectors.select_texts(products, options.text))
     by_index = item_index.join(texts, "item_id").order_by("item_index").select("text")

@@ -14,12 +14,12 @@ def ingest_raw_files(
     raw_products: dict[str, ir.Table],
     options: IngestionOptions,
 ) -> tuple[ir.Table, ir.Table, dict[str, ir.Table]]:
-    """Type the purchases and the products, and reject the rows that cannot be used.
+    """Convert raw interactions and products to typed rows, and reject invalid rows.
 
-    One node reads both: if either cannot be used, the tables of an earlier run stay as they are.
+    One node reads both, so that an error in either keeps both tables of the earlier run.
 
     Returns:
-        The accepted purchases; the accepted products; and the summary: ``rejects`` by file and
+        The accepted interactions; the accepted products; and the summary: ``rejects`` by file and
         reason, and ``counts`` of rows by file.
     """
     interactions = _type_interactions(raw_interactions, options)
@@ -41,7 +41,7 @@ def ingest_raw_files(
 def _type_interactions(raw: dict[str, ir.Table], options: IngestionOptions) -> ir.Table:
     now_ms = int(time.time() * 1000)
     sources = {name: options.interactions[name] for name in raw}
-    ingest.check_order_columns(sources)
+    ingest.check_timestamps_in_all_sources(sources)
     typed = []
     for name, source in sources.items():
         rows = ingest.cache_table(ingest.type_interactions(raw[name], source, now_ms))
@@ -50,7 +50,7 @@ def _type_interactions(raw: dict[str, ir.Table], options: IngestionOptions) -> i
 
 
 def _type_products(raw: dict[str, ir.Table], options: IngestionOptions) -> ir.Table:
-    # The order in the settings is the order of trust. Optional sources may be missing.
+    # The sources are listed in order of trust. Optional sources may be missing.
     return ibis.union(
         *(
             ingest.cache_table(ingest.type_products(raw[name], source, name, trust))
@@ -61,7 +61,7 @@ def _type_products(raw: dict[str, ir.Table], options: IngestionOptions) -> ir.Ta
 
 
 def _union(interactions: ir.Table, products: ir.Table, *order: str) -> ir.Table:
-    """Union two tables, with a column that tells them apart: one file may be read as both."""
+    """Union two tables. The column ``read_as`` is added, because a file may be read as both."""
     named = [
         table.select(ibis.literal(name).name("read_as"), *table.columns)
         for name, table in (("interactions", interactions), ("products", products))

@@ -6,7 +6,7 @@ from bazar.pipelines.ingestion.nodes import ingest_raw_files
 
 
 def create_pipeline() -> Pipeline:
-    """Turn the raw files into typed tables and a summary of rejected rows."""
+    """Convert the raw files to typed tables, and summarize the rejected rows."""
     return Pipeline(
         [
             Node(

@@ -14,20 +14,20 @@ def join_titles(
     added_products: pa.Table,
     options: JoiningOptions,
 ) -> tuple[ir.Table, ir.Table, dict[str, ir.Table]]:
-    """Give every product a title, and keep the interactions that can be used.
+    """Join titles onto the interactions, and filter users, interactions and products.
 
     Returns:
         The interactions with their titles; the catalogue; and the summary: ``counts`` of the
-        interactions after each step, and ``title_coverage``, the products and interactions that
-        each source of titles covers.
+        interactions after each step, and ``title_coverage``, the numbers of products and
+        interactions by the source of their title.
     """
     titles = cache_table(
         join.append_added_products(join.choose_titles(accepted_products), added_products)
     )
     distinct = join.drop_duplicates(accepted_interactions)
-    sourced = cache_table(join.name_title_sources(distinct, titles))
+    sourced = cache_table(join.add_title_sources(distinct, titles))
     titled = join.keep_titled_interactions(sourced, options.keep_users)
-    kept = join.drop_short_histories(titled, options.min_interactions)
+    kept = join.drop_users_with_few_interactions(titled, options.min_interactions)
     products = join.list_products(kept, titles, options.keep_unsold_products)
     steps = {"accepted": accepted_interactions, "without duplicates": sourced}
     if options.keep_users != "all":
@@ -37,7 +37,7 @@ def join_titles(
         join.join_titles(kept, titles),
         products,
         {
-            "counts": join.count_steps(steps, options.min_interactions),
+            "counts": join.count_interactions_per_step(steps, options.min_interactions),
             "title_coverage": join.count_title_coverage(sourced, products),
         },
     )

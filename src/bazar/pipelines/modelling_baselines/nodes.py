@@ -25,7 +25,7 @@ def evaluate_baselines(
     baselines: BaselineOptions,
     evaluation: EvaluationOptions,
 ) -> Iterator[dict[str, ModelResults]]:
-    """Count each baseline on the training part and evaluate it on the test part.
+    """Fit each baseline on the training part and evaluate it on the test part.
 
     Yields:
         The results of one baseline, by its name.
@@ -35,14 +35,14 @@ def evaluate_baselines(
     if n_warm > max_items:
         logger.warning(
             "EASE scores only the %s most popular of the %s items in training and ranks the "
-            "others last (baselines.ease.max_items).",
+            "others last. Set baselines.ease.max_items to change this.",
             f"{max_items:,}",
             f"{n_warm:,}",
         )
     item_ids = list_item_ids(item_index)
     for name in BASELINES:
         logger.info("evaluating %s", name)
-        # A registry for each baseline: what one of them counts does not stay in memory.
+        # Each baseline has its own registry, so that its memory is released afterwards.
         registry = ModelRegistry(
             item_vectors,
             splits.train,

@@ -93,7 +93,7 @@ def choose_weights(
     Returns:
         ``weights`` and ``validation_ndcg@10`` of each component, ``blend_validation_ndcg@10``,
         ``validation_rows``, ``n_parameters`` of the networks with a weight, and
-        ``seconds_training``: the time of this choice alone.
+        ``seconds_training``: the time to choose the weights.
     """
     started = time.monotonic()
     choice = blend_weights.choose_weights(

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 import numpy as np
 
 from bazar.config.evaluation import EvaluationOptions
-from bazar.config.networks import REPRODUCED, ModelOptions
+from bazar.config.networks import REPRODUCTION_NETWORKS, ModelOptions
 from bazar.data.item_index import check_catalogue_size, list_item_ids
 from bazar.data.splits import Splits
 from bazar.evaluation.results import ModelResults
@@ -79,7 +79,7 @@ def _train(
     previous_training: PreviousTraining,
 ) -> tuple[NetworkState, Training]:
     check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
-    network = REPRODUCED[options_of]
+    network = REPRODUCTION_NETWORKS[options_of]
     return train_model(
         network,
         network,

@@ -36,8 +36,8 @@ def select_models(
     """Select the models that recommend, the default first.
 
     Returns:
-        The models that the parameters list, or with ``auto`` the trained models and the best
-        baseline, in the order of their validation NDCG@10.
+        The models in the parameters; with ``auto``, the trained models and the best baseline in
+        descending order of validation NDCG@10.
 
     Raises:
         InputError: if ``auto`` finds no results.
@@ -56,11 +56,11 @@ def build_catalogue(
     sequencing: SequencingOptions,
     embedding: EmbeddingOptions,
 ) -> tuple[Windows, Products]:
-    """Collect the customers to recommend to and the products to recommend.
+    """Build one row per customer, and the catalogue of products.
 
     Returns:
-        One row per customer, after all that they bought; and the products by item index, with
-        those that ``kedro add-products`` added.
+        One row per customer, with all interactions as the history; and the products by item index,
+        including the products that ``kedro add-products`` added.
     """
     users = ordering.list_users(sequences).to_pyarrow()
     items = ordering.list_items(sequences).to_pyarrow_batches()
@@ -82,7 +82,7 @@ def describe_bundle(
     split: str,
     seed: int,
 ) -> BundleOptions:
-    """Describe which models recommend, and how they are built.
+    """Return the models of the bundle and their parameters.
 
     Raises:
         InputError: if the blend recommends and was not trained, or its weights were chosen for
@@ -118,7 +118,7 @@ def build_bundle(
     catalogue: Products,
     trained_networks: Mapping[str, Callable[[], Any]],
 ) -> Bundle:
-    """Put together all that a Recommender loads."""
+    """Build the bundle that a Recommender loads."""
     return Bundle(options, catalogue, customers, trained_networks)
 
 
@@ -147,7 +147,7 @@ def recommend_to_everyone(
 def publish_bundle(recommendations: ir.Table, split: str, seed: int) -> str:
     """Return the path of the new bundle, relative to the models of the data set.
 
-    It takes the recommendations as an input so that an unfinished run leaves the previous bundle
-    in use.
+    The input ``recommendations`` makes this node run last, so that an unfinished run keeps the
+    previous bundle in use.
     """
     return f"{split}/seed_{seed}/bundle\n"

@@ -39,7 +39,7 @@ def collect_results(
 ) -> Results:
     """Collect the results of all models that were evaluated on the test part.
 
-    The reproduced networks are optional: their results on other data are left out with a warning.
+    Results of the reproduced networks on other data are left out, with a warning.
 
     Raises:
         InputError: if no model was evaluated, or one was measured on other data.
@@ -70,7 +70,7 @@ def compile_metrics(
     dataset: str,
     recommendation: RecommendationOptions,
 ) -> dict[str, Any]:
-    """Compile the metrics of all models, and the size and the split of the data set."""
+    """Collect the metrics of all models, and the size and the split of the data set."""
     summary = splits.summary
     return {
         "dataset": dataset,
@@ -91,7 +91,7 @@ def compile_metrics(
 def map_titles(
     products: ir.Table, item_index: ir.Table, item_vectors: np.ndarray, options: ReportingOptions
 ) -> pd.DataFrame:
-    """Map products to a plane, with similar titles close together."""
+    """Project products onto a plane, with similar titles close together."""
     check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     chosen = sample_titled_items(item_vectors, options.seed)
     indices = item_index.filter(item_index.item_index.isin(chosen.tolist()))
@@ -158,7 +158,7 @@ def _compile_model(results: ModelResults) -> dict[str, Any]:
 
 
 def _format_reproduction(table: pd.DataFrame, metrics: dict[str, Any]) -> ReproductionTable | None:
-    """Format the table of the fourteen networks, or return None if it is of other data."""
+    """Format the table of the fourteen networks. Return None if it is for other data."""
     current = reproduction.select_same_data(table, metrics["n_test_rows"], metrics["n_items"])
     if current.empty:
         return None

@@ -29,7 +29,7 @@ def train_variants(
     evaluation: EvaluationOptions,
     previous_training: PreviousTraining,
 ) -> Iterator[Json]:
-    """Train and evaluate the networks without a result. Each result is saved when it is yielded."""
+    """Train and evaluate the networks that have no result yet, and yield each result to save it."""
     check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     yield from experiment.train_variants(
         variants,
@@ -45,7 +45,7 @@ def train_variants(
 def measure_mean_title(
     splits: Splits, item_vectors: np.ndarray, evaluation: EvaluationOptions
 ) -> Json:
-    """Measure the mean title vector of the training targets as the prediction for all rows."""
+    """Evaluate a constant prediction: the mean title vector of the training targets."""
     return experiment.measure_mean_title(
         splits.train, splits.test, item_vectors, evaluation.batch_size
     )
@@ -58,7 +58,7 @@ def tabulate_variants(
     splits: Splits,
     item_vectors: np.ndarray,
 ) -> pd.DataFrame:
-    """Make a table of the published figures and ours."""
+    """Return a table of the published figures and our figures."""
     return make_variant_table(
         variants,
         variant_results,

@@ -1,4 +1,4 @@
-"""Order the interactions of each user and split them into training, validation and test."""
+"""Sort the interactions of each user and split them into training, validation and test."""
 
 from bazar.pipelines.sequencing.pipeline import create_pipeline
 

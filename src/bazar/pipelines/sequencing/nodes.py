@@ -9,7 +9,7 @@ import numpy as np
 
 from bazar.config.data import SequencingOptions, Split
 from bazar.data import ordering, splits
-from bazar.data.item_index import get_dataset_sizes
+from bazar.data.item_index import count_dataset
 from bazar.data.sequences import Sequences, read_sequences
 from bazar.data.splits import Splits
 from bazar.labels import describe_split
@@ -23,21 +23,21 @@ def index_items(products: ir.Table) -> ir.Table:
 
 
 def order_sequences(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
-    """Put the interactions of each user in chronological order."""
-    return ordering.order_interactions(interactions, item_index)
+    """Sort the interactions of each user by time."""
+    return ordering.sort_interactions(interactions, item_index)
 
 
 def split_sequences(
     sequences: ir.Table, item_index: ir.Table, split: Split, options: SequencingOptions
 ) -> Splits:
-    """Split the interactions into the rows to train, validate and test on.
+    """Split the sequences into training, validation and test rows.
 
     Returns:
         The rows of each part, the item counts of the training part, and a summary with the sizes
         of the data set and of the parts.
     """
-    # The queries run one by one: a new query would end one that is still being read.
-    sizes = get_dataset_sizes(sequences, item_index)
+    # Read each result completely before the next query, which would close it.
+    sizes = count_dataset(sequences, item_index)
     windows = ordering.count_windows(sequences).to_pyarrow().to_pylist()
     users = ordering.list_users(sequences).to_pyarrow()
     items = ordering.list_items(sequences).to_pyarrow_batches()
@@ -79,7 +79,7 @@ def _split(
     timestamps: np.ndarray | None,
     n_items: int,
 ) -> tuple[Splits, dict[str, Any]]:
-    """Split by a protocol; return the parts, and the cut times or the number of cold items."""
+    """Return the parts of a split, and its start times or its number of cold items."""
     length, recent = options.history_length, options.recent_share
     if split == "leave_one_out":
         return splits.split_leave_one_out(sequences, n_items, length, timestamps, recent), {}

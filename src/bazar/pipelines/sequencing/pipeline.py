@@ -6,7 +6,7 @@ from bazar.pipelines.sequencing.nodes import index_items, order_sequences, split
 
 
 def create_pipeline() -> Pipeline:
-    """Index the items, order the interactions of each user, and split them into parts."""
+    """Index the items, sort the interactions of each user, and split them into parts."""
     return Pipeline(
         [
             Node(index_items, "products", "item_index", name="index_items"),

@@ -1,4 +1,4 @@
-"""Tune the block of a network on the validation part."""
+"""Tune the parameters of a network on the validation part."""
 
 from bazar.pipelines.tuning.pipeline import create_pipeline
 

@@ -25,10 +25,10 @@ def tune(
     seed: int,
     previous_training: PreviousTraining,
 ) -> tuple[str, pd.DataFrame, dict[str, float]]:
-    """Tune the block of a network on the validation part. The test part is not read.
+    """Tune the parameters of a network on the validation part. The test part is not read.
 
     Returns:
-        The best block as YAML, the table of the trials, and the importances of the keys.
+        The best parameters as YAML, the table of trials, and the importance of each parameter.
     """
     check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     models = {"classifier": classifier, "regressor": regressor}
@@ -49,5 +49,5 @@ def tune(
 def draw_tuning(
     trials: pd.DataFrame, importances: dict[str, float], options: TuningOptions
 ) -> Figure:
-    """Plot the importances of the keys, and the NDCG@10 of each value."""
+    """Plot the importance of each parameter, and the NDCG@10 of each value."""
     return plot_tuning(trials, importances, options.active_ranges)

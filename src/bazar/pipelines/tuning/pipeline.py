@@ -6,7 +6,7 @@ from bazar.pipelines.tuning.nodes import draw_tuning, tune
 
 
 def create_pipeline() -> Pipeline:
-    """Tune the block of a network on the validation part."""
+    """Tune the parameters of a network on the validation part."""
     return Pipeline(
         [
             Node(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bazar.synthetic.amazon_2023 import (
+from bazar.synthetic.sample_store import (
     PRODUCTS_FILE,
     REVIEWS_FILE,
     StoreOptions,

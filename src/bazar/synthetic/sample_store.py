@@ -1,8 +1,8 @@
 """Write a synthetic cosmetics store of any size in the file formats of Amazon Reviews 2023.
 
-``python -m bazar.synthetic.amazon_2023 --output-dir data/01_raw/sample`` writes the sample store of
-the project. See :mod:`bazar.synthetic.simulator` for the behaviour of the customers. The same seed
-gives identical files.
+``python -m bazar.synthetic.sample_store --output-dir data/01_raw/sample`` writes the sample store
+of the project. See :mod:`bazar.synthetic.simulator` for the behaviour of the customers. The same
+seed gives identical files.
 """
 
 import argparse
@@ -317,7 +317,7 @@ def _make_product_lines(
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m bazar.synthetic.amazon_2023", description=__doc__
+        prog="python -m bazar.synthetic.sample_store", description=__doc__
     )
     parser.add_argument("--output-dir", type=Path, required=True)
     add_arguments(parser, StoreOptions())
