@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -128,9 +129,8 @@ def plot_interval_matrix(
             f"{low:.1f}–{high:.1f}", position, xytext=(0, -2), textcoords="offset points",
             ha="center", va="top", fontsize=8.5, color=_COLOURS[-1],
         )  # fmt: skip
-    axes.set_xticks(
-        range(len(columns)), [textwrap.fill(name, 13, break_on_hyphens=False) for name in columns]
-    )
+    wrap = partial(textwrap.fill, width=13, break_on_hyphens=False, break_long_words=False)
+    axes.set_xticks(range(len(columns)), list(map(wrap, columns)))
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
     axes.set_xlabel(column)
