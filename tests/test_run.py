@@ -339,7 +339,7 @@ def test_documented_python_call_works(ran: FinishedRun, monkeypatch: pytest.Monk
     names: dict[str, Any] = {}
     exec(textwrap.dedent(code), names)
     assert len(names["recommender"].products) == 80
-    assert code.count("shop.") == 4
+    assert code.count("recommender.") == 4
 
 
 def test_documented_commands_work(ran: FinishedRun, tmp_path: Path) -> None:
@@ -551,7 +551,7 @@ def test_models_and_seeds_are_compared(ran: FinishedRun) -> None:
                 assert figures["unfiltered"][name]["mean"] == pytest.approx(measured)
         differences = {tuple(one["models"]): one["filtered"] for one in comparison["differences"]}
         assert len(differences) == math.comb(len(MODELS), 2)
-        assert differences["classifier", "popularity"]["ndcg@10"]["real"]
+        assert differences["classifier", "popularity"]["ndcg@10"]["significant"]
         assert (report / "comparison.png").stat().st_size > 5_000
         assert "Classifier" in (report / "comparison.md").read_text()
         assert str(report / "comparison.md") in run.stdout.replace("\n", "")

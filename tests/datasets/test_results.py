@@ -76,12 +76,12 @@ def test_models_are_saved_one_by_one(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_model_without_metrics_is_unfinished(tmp_path: Path) -> None:
+def test_failed_first_save_leaves_no_file(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path, "classifier")
-    broken = ModelResults({"filtered": object()}, RANKS, RECOMMENDATIONS)
-    with pytest.raises(DatasetError, match="not JSON serializable"):
+    broken = ModelResults({"filtered": {}}, RANKS, pd.DataFrame({"row": [object()]}))
+    with pytest.raises(DatasetError):
         dataset.save({"classifier": broken})
-    assert (tmp_path / "seed_42/classifier_ranks.parquet").is_file()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert dataset.load() == {}
     assert not dataset.exists()
 
@@ -89,7 +89,8 @@ def test_model_without_metrics_is_unfinished(tmp_path: Path) -> None:
 def test_failed_save_leaves_the_earlier_file(tmp_path: Path) -> None:
     dataset, earlier = make_dataset(tmp_path, "classifier"), make_results(0.5)
     dataset.save({"classifier": earlier})
-    broken = ModelResults({}, pd.DataFrame({"row": [object()]}), RECOMMENDATIONS)
+    # The recommendations are written last: the other new files are complete by then.
+    broken = ModelResults({}, RANKS.head(0), pd.DataFrame({"row": [object()]}))
     with pytest.raises(DatasetError):
         dataset.save({"classifier": broken})
     assert_same_results(dataset.load()["classifier"], earlier)

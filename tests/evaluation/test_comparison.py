@@ -86,9 +86,9 @@ def test_equal_models_do_not_differ(comparison: dict) -> None:
     assert difference["difference"] == 0
     assert difference["ci95"] == [0, 0]
     assert difference["p"] == difference["p_holm"] == 1
-    assert not difference["real"]
+    assert not difference["significant"]
     # Two baselines of the same quality that are wrong on different rows.
-    assert not find_pair(comparison, "popularity", "ease")["real"]
+    assert not find_pair(comparison, "popularity", "ease")["significant"]
 
 
 def test_a_better_model_is_really_better(comparison: dict) -> None:
@@ -96,7 +96,7 @@ def test_a_better_model_is_really_better(comparison: dict) -> None:
         for baseline in ("popularity", "ease"):
             difference = find_pair(comparison, model, baseline)
             low, high = difference["ci95"]
-            assert difference["real"]
+            assert difference["significant"]
             assert 0 < low < difference["difference"] < high
             assert difference["p"] < difference["p_holm"] < 0.05
     order = list(comparison["models"])
@@ -168,7 +168,7 @@ def test_pairing_finds_a_difference_although_the_intervals_overlap() -> None:
     )
     first, second = (found["models"][name]["filtered"]["hr@10"]["ci95"] for name in "ab")
     assert first[0] < second[1]
-    assert find_pair(found, "a", "b")["real"]
+    assert find_pair(found, "a", "b")["significant"]
 
 
 def test_false_positives_are_rare_among_many_models() -> None:
@@ -176,7 +176,9 @@ def test_false_positives_are_rare_among_many_models() -> None:
     for trial in range(20):
         results = [make_results(f"m{n}", ranks_with(0.2, 100 * trial + n)) for n in range(5)]
         found = compare_results(results, USERS, 1000, seed=trial)
-        false_positives += any(pair["filtered"]["hr@10"]["real"] for pair in found["differences"])
+        false_positives += any(
+            pair["filtered"]["hr@10"]["significant"] for pair in found["differences"]
+        )
     assert false_positives <= 4
 
 
@@ -256,6 +258,8 @@ def test_results_of_other_rows_raise() -> None:
     ):
         with pytest.raises(InputError, match=r"ease, classifier \(seed 43\): measured on other"):
             check_same_rows(results, users, targets, n_items)
+    with pytest.raises(InputError, match="modelling_baselines,modelling_classifier again"):
+        check_same_rows(results, USERS, TARGETS, 999)
 
 
 def test_page_has_models_and_differences(comparison: dict) -> None:

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from functools import cached_property
+from contextlib import ExitStack
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -50,19 +51,18 @@ class ResultsDataset(AbstractDataset):
         return {name: _StoredResults(folder / name) for name in self._find_models()}
 
     def save(self, data: dict[str, ModelResults]) -> None:
-        """Write the files of each model. The metrics are last, to mark complete results."""
+        """Write the files of each model, and replace the earlier files when all are complete."""
         for name, results in data.items():
-            model = Path(self._filepath) / name
-            with atomic_path(_add_suffix(model, _RANKS)) as path:
-                results.ranks.to_parquet(path, index=False)
-            with atomic_path(_add_suffix(model, _RECOMMENDATIONS)) as path:
-                results.recommendations.to_parquet(path, index=False)
-            if results.training is not None:
-                _write_json(_add_suffix(model, _TRAINING), results.training)
-            if results.training_log is not None:
-                with atomic_path(_add_suffix(model, _TRAINING_LOG)) as path:
-                    results.training_log.to_csv(path, index=False)
-            _write_json(_add_suffix(model, _METRICS), results.metrics)
+            with ExitStack() as files:
+                open_file = partial(_open_file, files, Path(self._filepath) / name)
+                # Files are replaced in reverse order. The metrics mark complete results: last.
+                _write_json(open_file(_METRICS), results.metrics)
+                if results.training is not None:
+                    _write_json(open_file(_TRAINING), results.training)
+                if results.training_log is not None:
+                    results.training_log.to_csv(open_file(_TRAINING_LOG), index=False)
+                results.ranks.to_parquet(open_file(_RANKS), index=False)
+                results.recommendations.to_parquet(open_file(_RECOMMENDATIONS), index=False)
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """Return the ``filtered`` metrics for Kedro-Viz, one row per model.
@@ -137,6 +137,10 @@ def _add_suffix(model: Path, suffix: str) -> Path:
     return model.with_name(f"{model.name}{suffix}")
 
 
+def _open_file(files: ExitStack, model: Path, suffix: str) -> Path:
+    """Return a temporary path, which replaces the file of the model when the stack is closed."""
+    return files.enter_context(atomic_path(_add_suffix(model, suffix)))
+
+
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")

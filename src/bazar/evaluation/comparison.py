@@ -153,7 +153,7 @@ def compare_results(
         ``differences``: one entry per pair of models, the better model first. For both filter
         modes and each of :data:`COMPARED_METRICS` it has the ``difference`` of the means, its
         ``ci95``, the two-sided bootstrap p-value ``p``, ``p_holm`` (corrected for the number of
-        pairs), and ``real``: whether the difference is significant (``p_holm`` is below
+        pairs), and ``significant``: whether the difference is significant (``p_holm`` is below
         :data:`SIGNIFICANCE_LEVEL`).
 
     Raises:
@@ -258,13 +258,13 @@ def _compare_pair(better: str, other: str, per_row: _Columns, samples: _Columns)
 
 
 def _correct_p_values(differences: list[dict[str, Any]]) -> None:
-    """Add ``p_holm`` and ``real`` to the differences, in place."""
+    """Add ``p_holm`` and ``significant`` to the differences, in place."""
     for filter_mode in FILTER_MODES:
         for metric in COMPARED_METRICS:
             tests = [difference[filter_mode][metric] for difference in differences]
             corrected = apply_holm_correction(np.array([test["p"] for test in tests]))
             for test, p in zip(tests, corrected, strict=True):
-                test |= {"p_holm": float(p), "real": bool(p < SIGNIFICANCE_LEVEL)}
+                test |= {"p_holm": float(p), "significant": bool(p < SIGNIFICANCE_LEVEL)}
 
 
 def _measure_rows(

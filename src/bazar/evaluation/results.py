@@ -1,6 +1,7 @@
 """Results of a model on the test part: ranks, recommendations and metrics."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -170,8 +171,8 @@ def check_measured_on(results: Mapping[str, ModelResults], expected: Mapping[str
     """Raise InputError if a model was measured on other data than the current test part.
 
     Args:
-        results: results by the name of the model, or by a path that ends with the name, such as
-            ``seed_42/classifier``.
+        results: results by the name of the model, by a path that ends with the name, such as
+            ``seed_42/classifier``, or by a label such as ``classifier (seed 42)``.
         expected: description of the current data, such as ``test_rows``, ``items`` and
             ``rows_fingerprint``. Each value must be equal in ``measured_on`` of the metrics.
 
@@ -183,7 +184,8 @@ def check_measured_on(results: Mapping[str, ModelResults], expected: Mapping[str
         counts = {name: value for name, value in expected.items() if isinstance(value, int)}
         sizes = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
         pipelines = [
-            _PIPELINES.get(name.rsplit("/", 1)[-1], "modelling_baselines") for name in outdated
+            _PIPELINES.get(re.sub(r"^.*/| \(seed.*$", "", name), "modelling_baselines")
+            for name in outdated
         ]
         raise InputError(
             f"{', '.join(outdated)}: measured on other data than the current test part ({sizes}).\n"

@@ -114,7 +114,7 @@ def build_differences_table(comparison: Comparison, filter_mode: str, metric: st
         row, column = (models.index(model) for model in pair["models"])
         difference = pair[filter_mode][metric]
         text = f"{difference['difference']:+.4f}"
-        rows[row][column] = f"**{text}**" if difference["real"] else text
+        rows[row][column] = f"**{text}**" if difference["significant"] else text
     return ResultTable([f"{metric.upper()}, {filter_mode}", *numbers], rows)
 
 
@@ -148,7 +148,7 @@ def build_pairs_table(
             cells += [
                 format_difference(value, low, high),
                 format_p_value(test["p_holm"]),
-                "**yes**" if test["real"] else "no",
+                "**yes**" if test["significant"] else "no",
             ]
         rows.append(cells)
     return ResultTable([FILTER_MODE_LABELS[filter_mode], *headings], rows)

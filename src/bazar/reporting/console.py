@@ -313,7 +313,7 @@ def _tabulate_comparison(comparison: dict[str, Any]) -> list[list[str]]:
     models = list(comparison["models"])
     similar: dict[str, list[int]] = {model: [] for model in models}
     for difference in comparison["differences"]:
-        if not difference["filtered"]["ndcg@10"]["real"]:
+        if not difference["filtered"]["ndcg@10"]["significant"]:
             first, second = difference["models"]
             similar[first].append(models.index(second) + 1)
             similar[second].append(models.index(first) + 1)
