@@ -16,7 +16,7 @@ run: $(INSTALLED) ## Run everything on the synthetic sample store, and recommend
 	$(BIN)/kedro recommend --user AYM3ZO4LJ5KWOGVR64OK2OD2JROP --top 5
 
 test: $(INSTALLED) check ## Check style and types, and run the test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-spark: $(SPARK_INSTALLED) ## Install PySpark (400 MB) and test the tables on it (needs Java 17 or 21)
 	$(BIN)/python -m pytest -m spark tests/spark

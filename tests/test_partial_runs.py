@@ -47,7 +47,7 @@ def with_baselines(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "ingestion,joining,sequencing,embedding,modelling_baselines,recommendation,reporting",
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    assert "no network was trained" in " ".join(run.stdout.split())
+    assert "No network was trained" in " ".join(run.stdout.split())
     return project
 
 

@@ -89,8 +89,8 @@ def test_tutorial_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(project)
     names: dict[str, Any] = {}
     exec(block("from bazar import Recommender"), names)
-    assert names["shop"].models == ("decayed_cooccurrence", "classifier")
-    assert len(names["shop"].recommend(["00831", "00944"], k=3)) == 3
+    assert names["recommender"].models == ("decayed_cooccurrence", "classifier")
+    assert len(names["recommender"].recommend(["00831", "00944"], k=3)) == 3
 
     (own / "globals.yml").write_text(
         block("dataset: my_shop").replace("user_id: customer", "user_id: client")

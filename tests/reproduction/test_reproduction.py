@@ -160,7 +160,7 @@ def test_invalid_variants_are_rejected() -> None:
     softmax = entry(1)
     softmax["network"] |= {"head": "softmax"}
     softmax["network"]["training"]["loss"] = "cross_entropy"
-    with pytest.raises(ValidationError, match="measured on title vectors"):
+    with pytest.raises(ValidationError, match="evaluated on title vectors"):
         networks_of(softmax)
 
 
