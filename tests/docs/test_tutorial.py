@@ -99,7 +99,7 @@ def test_tutorial_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     wrong = kedro(project, "run", "--env", "my_shop", "--pipelines", "ingestion")
     assert wrong.returncode != 0
     assert "has no column 'client'" in wrong.stderr
-    assert "found customer, sku, product, brand, department, ordered_at" in wrong.stderr
+    assert "Available: brand, customer, department, ordered_at, product, sku" in wrong.stderr
     assert "interactions.orders.columns.user_id" in wrong.stderr
     assert snapshot(project) == before
 
