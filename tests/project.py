@@ -92,7 +92,7 @@ def _make_environment(project: Path) -> dict[str, str]:
 # A Kedro command that waits as soon as a training has saved a number of checkpoints, of which those
 # count whose file names contain a given text.
 _WAIT_IN_TRAINING = """
-import sys, time
+import signal, sys, time
 from bazar.training.checkpoints import Checkpoint
 from kedro.framework.cli.cli import main
 
@@ -107,6 +107,8 @@ def save_and_wait(checkpoint, *state):
             time.sleep(600)
 
 Checkpoint.save = save_and_wait
+# A process that was started in the background ignores Ctrl+C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
 """
 
