@@ -74,7 +74,7 @@ def _project() -> None:
     configure_project("bazar")
 
 
-@pytest.fixture(params=ENVIRONMENTS)
+@pytest.fixture(scope="module", params=ENVIRONMENTS)
 def catalog(request: pytest.FixtureRequest) -> Iterator[DataCatalog]:
     with KedroSession.create(ROOT, env=request.param) as session:
         yield session.load_context().catalog
