@@ -2,7 +2,10 @@
 
 import errno
 import os
+import re
+import resource
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,23 +34,35 @@ def atomic_path(path: Path) -> Iterator[Path]:
         A unique path with the same suffixes.
 
     Raises:
-        InputError: if the disk is full.
+        InputError: if the disk is full, a file becomes too large, or the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _make_hidden_path(path)
+    with explain_disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            _sync(temporary)
+            _replace(path, temporary)
+        finally:
+            _remove(temporary)
+
+
+@contextmanager
+def explain_disk_faults(path: Path) -> Iterator[None]:
+    """Raise InputError in place of an error that :func:`describe_disk_fault` describes.
+
+    Args:
+        path: the path that the block writes.
+    """
     try:
-        yield temporary
-        _sync(temporary)
-        _replace(path, temporary)
-    except OSError as error:
-        if _is_disk_full(error):
-            raise InputError(
-                f"No space is left on the disk of {path}. Free some space and run the command "
-                "again."
-            ) from error
+        yield
+    except InputError:
         raise
-    finally:
-        _remove(temporary)
+    except Exception as error:
+        message = describe_disk_fault(error, path)
+        if message is None:
+            raise
+        raise InputError(message) from error
 
 
 def find_saved_path(path: Path) -> Path:
@@ -113,6 +128,88 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _is_disk_full(error: OSError) -> bool:
-    # NumPy raises an error without a number: "31104 requested and 15328 written".
-    return error.errno in (errno.ENOSPC, errno.EDQUOT) or "requested and" in str(error)
+# Faults of the disk
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FAULTS = (*_FULL, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+# The text of DuckDB's error if its temporary folder fills the disk.
+_SPILL_LIMIT = "max_temp_directory_size"
+
+
+def describe_disk_fault(error: BaseException, path: Path | None = None) -> str | None:
+    """Describe a full disk, a file that is too large, or a path that cannot be read or written.
+
+    Args:
+        error: any error. Its causes are searched, too.
+        path: the path that was being written, if it is known.
+
+    Returns:
+        One line with the path and what to do; None if the error is of another kind.
+    """
+    for cause in list_causes(error):
+        fault = _find_fault(cause)
+        if fault is None:
+            continue
+        place = _find_place(cause, path)
+        if fault in _FULL:
+            disk = "the disk" if place is None else f"the disk of {place}"
+            return f"No space is left on {disk}. Free some space and run again."
+        if place is not None:
+            return _describe_denial(fault, place.parent if place == path else place, place)
+    return None
+
+
+def list_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and the errors that a traceback shows as its causes."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        context = None if cause.__suppress_context__ else cause.__context__
+        cause = cause.__cause__ or context
+
+
+def _find_fault(error: BaseException) -> int | None:
+    """Return the number of an error of the disk, also from the text of other libraries."""
+    text = str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno if error.errno in _FAULTS else None
+    if isinstance(error, OSError) and "requested and" in text:
+        # NumPy gives no reason: "31104 requested and 15328 written".
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        return errno.ENOSPC if limit == resource.RLIM_INFINITY else errno.EFBIG
+    if _SPILL_LIMIT in text:
+        return errno.ENOSPC
+    return next((fault for fault in _FAULTS if os.strerror(fault) in text), None)
+
+
+def _find_place(error: BaseException, path: Path | None) -> Path | None:
+    """Return the path that an error names, or ``path`` if it names none or a temporary file."""
+    named = getattr(error, "filename", None)
+    if not isinstance(error, OSError):
+        if _SPILL_LIMIT in str(error):
+            return Path(tempfile.gettempdir())
+        # DuckDB: Could not write file "/data/a.parquet": No space left on device
+        quoted = re.search(r'"(/[^"]+)"', str(error))
+        named = quoted.group(1) if quoted is not None else None
+    if not isinstance(named, str):
+        return path
+    found = Path(named)
+    return path if path is not None and path.parent in (found, *found.parents) else found
+
+
+def _describe_denial(fault: int, target: Path, file: Path) -> str:
+    """Describe a path that may not be written."""
+    if fault == errno.EFBIG:
+        return (
+            f"{file} is larger than a file may be. Raise the limit that `ulimit -f` shows, and run "
+            "again."
+        )
+    while not os.access(target, os.F_OK):
+        target = target.parent
+    if fault == errno.EROFS:
+        folder = target if target.is_dir() else target.parent
+        return f"The folder {folder} is on a read-only disk. Make it writable and run again."
+    return (
+        f"{target} cannot be read or written: permission denied. Change its permissions and run "
+        "again."
+    )

@@ -1,9 +1,10 @@
-"""Kedro hooks: check the parameters before a run, and print a summary after it."""
+"""Kedro hooks: check the parameters and lock the data set before a run, and print its results."""
 
 import logging
 import os
 import shutil
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from bazar.config.base import format_validation_errors
 from bazar.config.parameters import Parameters
+from bazar.datasets.run_lock import lock_data_set
 from bazar.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -29,8 +31,11 @@ class ParameterCheck:
         check_parameters(context.config_loader["parameters"])
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Check the encoder, the tuning ranges and the pipelines before the first node runs."""
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        """Check the runner, the encoder, the tuning ranges and the pipelines."""
+        check_runner(run_params["runner"])
         check_comparison_runs_alone(pipeline)
         # Imported only if needed, because these imports take time.
         if "title_vectors" in pipeline.all_outputs():
@@ -53,6 +58,41 @@ class SparkEngine:
         """Start Spark after the parameters were checked."""
         if context.config_loader["parameters"]["engine"] == "spark":
             start_spark(context.config_loader["spark"])
+
+
+class RunLock:
+    """Locks the results of a data set while a run changes them.
+
+    Kedro-Viz and notebooks that only read the catalog do not lock.
+    """
+
+    def __init__(self) -> None:
+        self._lock = ExitStack()
+        self._project_path = Path()
+        self._dataset = ""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Store the project and the name of the data set."""
+        self._project_path = context.project_path
+        self._dataset = context.config_loader["parameters"]["dataset"]
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self) -> None:
+        """Lock after the checks, which may end the run."""
+        # A run that was interrupted in a notebook still has the lock.
+        self._lock.close()
+        self._lock.enter_context(lock_data_set(self._project_path, self._dataset))
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self) -> None:
+        """Release the lock."""
+        self._lock.close()
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self) -> None:
+        """Release the lock."""
+        self._lock.close()
 
 
 class RunProgress:
@@ -149,6 +189,12 @@ class RunSummary:
                 files["reproduction_page"],
                 catalog.load("params:split"),
             )
+        elif "data_summary" in files and not any(name.endswith(".results") for name in files):
+            from bazar.reporting.data_summary_console import print_data_summary
+
+            print_data_summary(
+                catalog.load("data_summary"), files["data_summary"], self._env, given=self._given
+            )
         else:
             console.print_outputs(files, self._env)
 
@@ -195,6 +241,19 @@ def check_parameters(parameters: dict[str, Any]) -> Parameters:
             "Invalid parameters in globals.yml or parameters_*.yml of conf/<env>, or in --params:\n"
             + format_validation_errors(error, Parameters)
         ) from error
+
+
+def check_runner(runner: str, is_async: bool = False) -> None:
+    """Raise InputError unless all nodes run in one thread of one process.
+
+    Args:
+        runner: name or description of the runner.
+        is_async: whether data sets are loaded and saved in other threads.
+    """
+    if is_async or "SequentialRunner" not in runner:
+        raise InputError(
+            "Tables share one DuckDB connection: run without --async, with SequentialRunner."
+        )
 
 
 def check_comparison_runs_alone(pipeline: Pipeline) -> None:

@@ -1,5 +1,6 @@
 """Labels and descriptions of models, protocols and results, for reports and messages."""
 
+import re
 from typing import Any
 
 MODEL_LABELS = {
@@ -33,6 +34,11 @@ FILTER_LABELS = {
     "unfiltered": "seen items not filtered",
 }
 NO_TITLE = "(no title)"
+# Control characters, line and paragraph separators, characters that change the direction of the
+# text, and bytes of a command line that are not valid text.
+_UNPRINTABLE = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
 
 
 def get_model_label(model: str) -> str:
@@ -53,6 +59,11 @@ def get_filter_label(filter_mode: str) -> str:
 def format_title(title: str | None, item_id: str) -> str:
     """Return the title of a product, or ``(no title)`` and its id."""
     return title or f"{NO_TITLE} {item_id}"
+
+
+def make_printable(text: str) -> str:
+    r"""Return a text for one line of a terminal: line breaks and the like are shown as ``\n``."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def describe_split(summary: dict[str, Any]) -> str:

@@ -3,14 +3,12 @@
 https://docs.kedro.org/en/stable/configure/project_settings/
 """
 
-import tempfile
 import warnings
-from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
 
-from bazar.hooks import ParameterCheck, RunProgress, RunSummary, SparkEngine
+from bazar.hooks import ParameterCheck, RunLock, RunProgress, RunSummary, SparkEngine
 
 
 def connection(engine: str, memory_limit: str) -> dict[str, Any]:
@@ -22,14 +20,13 @@ def connection(engine: str, memory_limit: str) -> dict[str, Any]:
         "backend": "duckdb",
         "database": ":memory:",
         "memory_limit": memory_limit,
-        "temp_directory": str(Path(tempfile.gettempdir()) / "bazar"),
     }
 
 
 # Data sets are named for their model, such as classifier.results, without a Kedro namespace.
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.'")
 
-HOOKS = (ParameterCheck(), SparkEngine(), RunProgress(), RunSummary())
+HOOKS = (ParameterCheck(), SparkEngine(), RunLock(), RunProgress(), RunSummary())
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS: dict[str, Any] = {

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ibis
+import pandas as pd
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
@@ -52,7 +53,20 @@ def finished_project(metadata: ProjectMetadata, tmp_path_factory: pytest.TempPat
     )
     products = bundle.products.to_frame().assign(title_source="metadata")
     catalog.save("products", ibis.memtable(products))
+    catalog.save("accepted_interactions", make_accepted_interactions())
     return path
+
+
+def make_accepted_interactions() -> ibis.Table:
+    """Purchases of users who are not in the bundle, one of them twice in the files."""
+    purchases = [
+        ("solo", 1, False), ("solo", 1, False), ("many", 1, False), ("many", 2, False),
+        ("order 1", 1, True), ("order 1", 2, True),
+    ]  # fmt: skip
+    frame = pd.DataFrame(purchases, columns=["user_id", "timestamp", "is_guest"]).assign(
+        item_id="P01", position=1, source_file="a.csv", source_order=range(len(purchases))
+    )
+    return ibis.memtable(frame)
 
 
 @pytest.fixture

@@ -1,7 +1,12 @@
 import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from kedro.io import DataCatalog
 
@@ -30,10 +35,89 @@ def test_customer_is_recommended_the_next_product(invoke: Invoke) -> None:
 
 
 def test_unknown_customer_is_explained(invoke: Invoke) -> None:
-    assert_error(
-        invoke("recommend", "--user", " solo "),
-        "There is no customer 'solo' with at least 2 purchases (joining.min_interactions).",
-    )
+    for user, message in (
+        (
+            " solo ",
+            "There is no customer 'solo' with at least 2 purchases (joining.min_interactions): "
+            "'solo' has 1 purchase.",
+        ),
+        ("many", "Customer 'many' has 2 purchases, but was left out. See joining.keep_users."),
+        ("order 1", "'order 1' is a guest, and guests get no recommendations of their own."),
+        ("x\0y", r"There is no customer 'x\x00y' in the data."),
+        ("\udcff", r"There is no customer '\udcff' in the data."),
+    ):
+        found = invoke("recommend", "--user", user)
+        assert_error(found, message, "For anybody else, use --items")
+
+
+def test_unknown_customer_is_an_error_without_the_ingested_tables(
+    invoke: Invoke, project: Path
+) -> None:
+    shutil.rmtree(project / "data" / "02_intermediate")
+    assert_error(invoke("recommend", "--user", "solo"), "There is no customer 'solo'.")
+
+
+def rename(catalog: DataCatalog, items: Mapping[int, str], users: Mapping[int, str]) -> None:
+    """Replace the bundle by one in which some products and customers have other ids."""
+    products = make_products()
+    for index, item_id in items.items():
+        products.item_ids[index] = item_id
+        products.titles[index] = f"title of {item_id}"
+    bundle = make_bundle({}, products, models=("decayed_cooccurrence",), weights={})
+    sequences = bundle.customers.sequences
+    user_ids = sequences.user_ids.to_pylist()
+    for position, user_id in users.items():
+        user_ids[position] = user_id
+    renamed = replace(sequences, user_ids=pa.array(user_ids, pa.large_string()))
+    catalog.save("bundle", replace(bundle, customers=replace(bundle.customers, sequences=renamed)))
+
+
+STRANGE = [
+    "SKU,1", "[red]x[/red]", ":heart:", 'it\'s "5%"', "007", "-5", "=1+1", "+8801700000000",
+    "--user", "${HOME}", "日本 ä", "a\nb",
+]  # fmt: skip
+"""Ids that mean something to a shell, a terminal, a spreadsheet or a parser."""
+
+
+def test_ids_with_any_characters_are_found(invoke: Invoke, catalog: DataCatalog) -> None:
+    rename(catalog, dict(enumerate(STRANGE, start=1)), dict(enumerate(STRANGE)))
+    for position in (0, 5, 8, 11):
+        found = answer(invoke, "recommend", "--user", STRANGE[position])
+        assert found["user_id"] == STRANGE[position]
+        cycle = STRANGE[position:] + STRANGE[:position]
+        assert found["history"] == cycle[:5]
+        assert found["products"][0]["item_id"] == cycle[5]
+    options = [part for item_id in STRANGE for part in ("--item", item_id)]
+    assert answer(invoke, "recommend", *options, "--no-filter-seen")["history"] == STRANGE
+    assert answer(invoke, "recommend", "--items", ",".join(STRANGE))["history"] == STRANGE
+    similar = invoke("similar", "--json", "--top", "1", "--", "-5")
+    assert json.loads(similar.stdout)["item_id"] == "-5"
+
+
+def test_other_form_of_an_id_is_found_and_reported(invoke: Invoke, catalog: DataCatalog) -> None:
+    rename(catalog, {4: "17850", 5: "SKU,1"}, {0: "17850"})
+    number = "There is no '17850.0'. '17850' was found instead.\n"
+    text = "There is no 'sku,1'. 'SKU,1' was found instead.\n"
+    for arguments, field, expected, note in (
+        (["recommend", "--user", "17850.0"], "user_id", "17850", number),
+        (["recommend", "--items", "P02,sku,1"], "history", ["P02", "SKU,1"], text),
+        (["recommend", "--item", "17850.0"], "history", ["17850"], number),
+        (["similar", "17850.0"], "item_id", "17850", number),
+    ):
+        result = invoke(*arguments, "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)[field] == expected
+        assert result.stderr == note
+
+
+def test_close_ids_are_suggested_if_none_is_the_only_other_form(
+    invoke: Invoke, catalog: DataCatalog
+) -> None:
+    ids = {4: "17850", 5: "17850.00", 6: "007"}
+    rename(catalog, ids, ids)
+    for command in (["recommend", "--user"], ["recommend", "--items"], ["similar"]):
+        assert_error(invoke(*command, "17850.0"), "Did you mean '17850' or '17850.00'?")
+        assert_error(invoke(*command, "7"), "Did you mean '007'?")
 
 
 def test_purchases_are_named_by_items_and_item(invoke: Invoke) -> None:
@@ -47,22 +131,10 @@ def test_purchases_are_named_by_items_and_item(invoke: Invoke) -> None:
         assert answer(invoke, "recommend", *arguments) == expected
 
 
-def test_item_id_with_a_comma_is_one_product(invoke: Invoke, catalog: DataCatalog) -> None:
-    products = make_products()
-    products.item_ids[3] = "SKU,1"
-    catalog.save(
-        "bundle",
-        make_bundle({}, products, models=("decayed_cooccurrence",), weights={}),
-    )
-    for arguments in (["--items", "SKU,1"], ["--item", "SKU,1"]):
-        assert answer(invoke, "recommend", *arguments)["history"] == ["SKU,1"]
-    assert answer(invoke, "recommend", "--items", "P02,P04")["history"] == ["P02", "P04"]
-
-
 def test_items_of_which_none_is_known_are_an_error(invoke: Invoke) -> None:
     assert_error(
-        invoke("recommend", "--items", "p02,gone"),
-        "None of these items is in the catalogue: 'p02', 'gone'.",
+        invoke("recommend", "--items", "Q02,gone"),
+        "None of these items is in the catalogue: 'Q02', 'gone'.",
         "Did you mean 'P02'",
     )
 
@@ -155,10 +227,10 @@ def test_nothing_is_cut_in_a_narrow_terminal(
 
 
 def read_export(path: Any) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=str)
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
-def test_recommendations_are_exported(invoke: Invoke, project: Any) -> None:
+def test_recommendations_are_exported(invoke: Invoke, project: Path) -> None:
     path = project / "out.csv"
     result = invoke("export-recommendations", str(path))
     assert result.exit_code == 0, result.output
@@ -173,14 +245,22 @@ def test_recommendations_are_exported(invoke: Invoke, project: Any) -> None:
     assert set(read_export(path)["model"]) == {"ease"}
 
 
-def test_raw_export_keeps_formulas(invoke: Invoke, catalog: DataCatalog, project: Any) -> None:
-    table = catalog.load("recommendations").to_pyarrow().slice(0, 1)
-    column = table.schema.get_field_index("title")
-    table = table.set_column(column, table.schema.field("title"), [["=cmd()"]])
+def test_only_titles_are_protected_in_an_export(
+    invoke: Invoke, catalog: DataCatalog, project: Path
+) -> None:
+    strange = [*STRANGE, "a\rb", "@x", "\tx"]
+    table = catalog.load("recommendations").to_pyarrow().slice(0, len(strange))
+    for name in ("user_id", "item_id", "title"):
+        column = table.schema.get_field_index(name)
+        table = table.set_column(column, table.schema.field(name), [strange])
     catalog.save("recommendations", table.to_reader)
-    for options, title in (([], "'=cmd()"), (["--raw"], "=cmd()")):
-        assert invoke("export-recommendations", str(project / "out.csv"), *options).exit_code == 0
-        assert read_export(project / "out.csv")["title"].tolist() == [title]
+    path = project / "out 1,[2].csv"
+    for options in ([], ["--raw"]):
+        assert invoke("export-recommendations", str(path), *options).exit_code == 0
+        found = read_export(path)
+        assert found["user_id"].tolist() == found["item_id"].tolist() == strange
+        protected = [f"'{text}" if text[0] in "=+-@\t" else text for text in strange]
+        assert found["title"].tolist() == (strange if options else protected)
 
 
 def test_export_by_an_unknown_model_keeps_the_earlier_file(invoke: Invoke, project: Any) -> None:

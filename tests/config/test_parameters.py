@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bazar.config.data import InteractionSource, ProductSource
+from bazar.config.sources import InteractionSource, ProductSource
 from bazar.config.recommendation import RecommendationOptions
 
 RECOMMENDATION = {"top_k": 10, "filter_seen": True, "batch_size": 512}
@@ -41,10 +41,10 @@ def test_absolute_files_are_rejected_with_the_key_to_set(files: Any) -> None:
     [
         ({"item_id": "i", "timestamp": "t"}, "s", "must map user_id, found item_id, time"),
         ({"user_id": "u", "item_id": "i"}, None, "must map timestamp, or position"),
-        ({"user_id": "u", "item_id": "i", "timestamp": "t"}, None, "timestamp_unit must be ms, s"),
-        ({"user_id": "u", "item_id": "i", "position": "p"}, "s", "timestamp_unit is s, but"),
+        ({"user_id": "u", "item_id": "i", "timestamp": "t"}, None, "timestamp_format must be ms, s"),
+        ({"user_id": "u", "item_id": "i", "position": "p"}, "s", "timestamp_format is s, but"),
     ],
 )
 def test_columns_and_unit_must_fit(columns: Any, unit: Any, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        InteractionSource(files="f", format="csv", columns=columns, timestamp_unit=unit)
+        InteractionSource(files="f", format="csv", columns=columns, timestamp_format=unit)

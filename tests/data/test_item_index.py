@@ -21,7 +21,15 @@ def test_a_catalogue_of_another_size_raises() -> None:
 
 def test_items_are_counted_and_listed_by_index() -> None:
     index = ibis.memtable({"item_id": ["b", "a"], "item_index": [2, 1]})
-    sequences = ibis.memtable({"user_id": ["u", "u", "v"], "item_index": [1, 2, 1]})
+    sequences = ibis.memtable(
+        {
+            "user_id": ["u", "u", "v", "guest order 1"],
+            "item_index": [1, 2, 1, 1],
+            "is_guest": [False, False, False, True],
+        }
+    )
     assert count_items(index) == 2
     assert list_item_ids(index).tolist() == ["", "a", "b"]
-    assert count_dataset(sequences, index) == {"n_users": 2, "n_interactions": 3, "n_items": 2}
+    assert count_dataset(sequences, index) == {
+        "n_users": 2, "n_guests": 1, "n_interactions": 4, "n_items": 2,
+    }  # fmt: skip

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA
 from bazar.data.joining import (
     add_title_sources,
+    add_variant_groups,
     append_added_products,
     choose_titles,
     count_interactions_per_step,
@@ -25,7 +26,7 @@ from bazar.errors import InputError
 
 INTERACTION = {
     "user_id": "string", "item_id": "string", "timestamp": "int64", "position": "int64",
-    "rating": "float64", "source_file": "string", "source_order": "int64",
+    "rating": "float64", "order_id": "string", "source_file": "string", "source_order": "int64",
 }  # fmt: skip
 PRODUCT = {
     "item_id": "string", "title": "string", "attributes": "string", "title_source": "string",
@@ -35,7 +36,7 @@ PRODUCT = {
 
 def interactions(*rows: tuple[str, str, int | None]) -> ir.Table:
     content = [
-        dict(zip(INTERACTION, (user, item, time, None, 5.0, "reviews", order), strict=True))
+        dict(zip(INTERACTION, (user, item, time, None, 5.0, None, "reviews", order), strict=True))
         for order, (user, item, time) in enumerate(rows)
     ]
     return ibis.memtable(content, schema=INTERACTION)
@@ -67,7 +68,8 @@ def test_title_of_the_most_trusted_source_is_chosen() -> None:
             ("1", "Rose", "old", 1),
             ("1", "Rose again", "old", 1),
             ("2", None, "new", 0),
-        )
+        ),
+        "first",
     )
     assert values(titles.order_by("item_id"), "item_id", "title", "title_source") == [
         ("1", "Rose", "old"),
@@ -87,7 +89,8 @@ def test_attributes_of_the_most_trusted_source_are_chosen() -> None:
             ("3", "Oat", None, "new", 0),
             ("4", "Gel", "newest", "new", 0),
             ("4", "Gel", "older", "old", 1),
-        )
+        ),
+        "first",
     )
     expected = [
         ("1", "Rose", "first", "new"),
@@ -104,6 +107,67 @@ def test_attributes_of_the_most_trusted_source_are_chosen() -> None:
     assert values(listed, *columns) == [expected[1], ("9", None, None, "unknown product")]
 
 
+BAG, NOTE = "JUMBO BAG VINTAGE LEAF", "mailout"
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("most_frequent", [("1", BAG), ("2", "Gel"), ("3", "Oat"), ("4", None)]),
+        ("latest", [("1", "JUMBO BAG LEAF"), ("2", "Gel blue"), ("3", "Oat"), ("4", None)]),
+        ("first", [("1", NOTE), ("2", "Gel"), ("3", "Oat"), ("4", None)]),
+    ],
+)
+def test_title_choice_decides_within_the_most_trusted_source(choice: Any, expected: Any) -> None:
+    rows = [
+        ("1", NOTE, "till", 1),
+        *[("1", BAG, "till", 1)] * 300,
+        ("1", "JUMBO BAG LEAF", "till", 1),
+        ("1", None, "till", 1),
+        *[("1", "Bag of an old catalogue", "web", 2)] * 400,
+        *[("2", title, "till", 1) for title in ("Gel", "Gel blue", "Gel", "Gel blue")],
+        ("3", None, "meta", 0),
+        ("3", "Oat", "till", 1),
+        ("4", None, "till", 1),
+    ]
+    chosen = choose_titles(products(*rows), choice).order_by("item_id")
+    assert values(chosen, "item_id", "title") == expected
+
+
+def test_latest_title_is_in_the_last_file() -> None:
+    schema = list(PRODUCT)
+    rows = [
+        dict(zip(schema, ("1", title, title.lower(), "s", 0, file, order), strict=True))
+        for title, file, order in [("New", "2024.csv", 0), ("Old", "2023.csv", 9)]
+    ]
+    table = ibis.memtable(rows, schema=PRODUCT)
+    chosen = {choice: choose_titles(table, choice) for choice in ("first", "latest")}  # type: ignore[arg-type]
+    assert values(chosen["first"], "title", "attributes") == [("Old", "old")]
+    assert values(chosen["latest"], "title", "attributes") == [("New", "new")]
+
+
+def test_variants_are_grouped_by_title_and_attributes() -> None:
+    rows = [
+        ("20", "Cotton Shirt, red, M", "Acme", "20"),
+        ("100", "COTTON SHIRT BLUE L", "Acme", "100"),
+        ("3", "Cotton Shirt", "Acme", "100"),
+        ("4", "Cotton Shirt, green", "Other", "4"),
+        ("5", "Cotton Shirt, black", None, "5"),
+        ("6", "Cotton Shirt, white", None, "5"),
+        ("7", "Toner 50 ml", None, "7"),
+        ("8", "Toner 100 ml", None, "8"),
+        ("9", None, None, None),
+    ]
+    table = ibis.memtable(
+        [dict(zip(["item_id", "title", "attributes"], row, strict=False)) for row in rows],
+        schema=dict.fromkeys(["item_id", "title", "attributes"], "string"),
+    )
+    grouped = add_variant_groups(table)
+    assert grouped.columns == (*table.columns, "variant_group")
+    expected = {item: group for item, _, _, group in rows} | {"20": "100"}
+    assert dict(values(grouped, "item_id", "variant_group")) == expected
+
+
 def test_only_exact_duplicates_are_dropped() -> None:
     kept = drop_duplicates(
         interactions(("u", "1", 5), ("u", "1", 5), ("u", "1", 6), ("v", "1", 5), ("u", "2", 5))
@@ -113,11 +177,20 @@ def test_only_exact_duplicates_are_dropped() -> None:
 
 def test_duplicates_without_timestamps_have_equal_positions() -> None:
     rows = [
-        dict(zip(INTERACTION, ("u", "1", None, position, None, "f", order), strict=True))
+        dict(zip(INTERACTION, ("u", "1", None, position, None, None, "f", order), strict=True))
         for order, position in enumerate([1, 2, 2])
     ]
     kept = drop_duplicates(ibis.memtable(rows, schema=INTERACTION)).order_by("source_order")
     assert values(kept, "source_order") == [(0,), (1,)]
+
+
+def test_equal_lines_of_different_orders_are_no_duplicates() -> None:
+    rows = [
+        dict(zip(INTERACTION, ("u", "1", 5, None, None, order_id, "f", order), strict=True))
+        for order, order_id in enumerate(["a", "a", "b"])
+    ]
+    kept = drop_duplicates(ibis.memtable(rows, schema=INTERACTION)).order_by("source_order")
+    assert values(kept, "source_order") == [(0,), (2,)]
 
 
 def test_users_with_few_interactions_are_dropped() -> None:
@@ -129,7 +202,8 @@ def test_users_with_few_interactions_are_dropped() -> None:
 
 def test_added_products_keep_their_title_unless_the_files_have_one() -> None:
     titles = choose_titles(
-        products(("1", "Rose", "meta", 0), ("2", None, "meta", 0), ("3", None, "meta", 0))
+        products(("1", "Rose", "meta", 0), ("2", None, "meta", 0), ("3", None, "meta", 0)),
+        "first",
     )
     columns = {"item_id": ["1", "2", "7"], "title": ["No", "Oat", "Gel"], "attributes": [None] * 3}
     found = append_added_products(titles, pa.table(columns, schema=ADDED_PRODUCTS_SCHEMA)).order_by(
@@ -162,7 +236,8 @@ def titles_and_purchases() -> tuple[ir.Table, ir.Table]:
         products(
             ("1", "Rose", "meta", 0), ("2", None, "meta", 0), ("4", "Gel", "url", 1),
             ("9", "Oat", "meta", 0),
-        )
+        ),
+        "first",
     )  # fmt: skip
     return titles, add_title_sources(bought, titles)
 
@@ -179,8 +254,9 @@ def test_titles_are_joined_and_no_interaction_is_lost() -> None:
         ("w", "4", "Gel", "url"),
     ]
     listed = list_products(bought, titles, keep_unsold=True)
-    assert values(listed, "item_id", "title") == [
-        ("1", "Rose"), ("2", None), ("3", None), ("4", "Gel"), ("9", "Oat"),
+    assert values(listed, "item_id", "title", "variant_group") == [
+        ("1", "Rose", "1"), ("2", None, None), ("3", None, None), ("4", "Gel", "4"),
+        ("9", "Oat", "9"),
     ]  # fmt: skip
     assert values(list_products(bought, titles, keep_unsold=False), "item_id") == [
         ("1",), ("2",), ("3",), ("4",),

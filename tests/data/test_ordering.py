@@ -27,7 +27,7 @@ def order(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
     full = [row if len(row) == len(SCHEMA) else (*row, "f") for row in rows]
     table = ibis.memtable([dict(zip(SCHEMA, row, strict=True)) for row in full], schema=SCHEMA)
     index = index_items(table.select("item_id").distinct())
-    ordered = sort_interactions(table, index)
+    ordered = sort_interactions(table.mutate(is_guest=ibis.literal(False)), index)
     return ordered.order_by("user_id", "position").to_pyarrow().to_pylist()
 
 
@@ -127,7 +127,8 @@ def long_form(users: dict[str, list[int]], order: list[int] | None = None) -> ir
     schema = {
         "user_id": "string", "position": "int64", "item_index": "int32", "timestamp": "int64",
     }  # fmt: skip
-    return ibis.memtable([rows[number] for number in order or range(len(rows))], schema=schema)
+    table = ibis.memtable([rows[number] for number in order or range(len(rows))], schema=schema)
+    return table.mutate(is_guest=table.user_id.startswith("guest"))
 
 
 @settings(max_examples=30, deadline=None)
@@ -161,6 +162,21 @@ def test_items_without_timestamps_are_listed() -> None:
     )
     assert sequences.items.tolist() == [2, 3, 1]
     assert timestamps is None
+
+
+def test_guests_are_marked() -> None:
+    table = long_form({"b": [3, 1], "guest order 1": [2, 2], "a": [2], "guest order 0": [4]})
+    sequences, _ = read_sequences(
+        list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches()
+    )
+    assert sequences.user_ids.to_pylist() == ["a", "b", "guest order 0", "guest order 1"]
+    assert sequences.guests.tolist() == [2, 3]
+    assert sequences.is_guest.tolist() == [False, False, True, True]
+    kept = sequences.filter(sequences.items != 4)
+    assert kept.user_ids.to_pylist() == ["a", "b", "guest order 1"]
+    assert kept.guests.tolist() == [2]
+    windows = count_windows(table).to_pyarrow().to_pylist()
+    assert windows[0] == {"window_length": 2, "windows": 1, "sequences": 1}
 
 
 @settings(max_examples=30, deadline=None)

@@ -65,9 +65,15 @@ def read(
         }
     )
     return read_sequences(
-        pa.table({"user_id": users, "length": [len(items) for items in lists]}),
+        list_lengths(users, [len(items) for items in lists]),
         items.to_batches(max_chunksize=3),
     )
+
+
+def list_lengths(users: list[str], lengths: list[int], guests: int = 0) -> pa.Table:
+    """Return the table of users. The last ones are guests."""
+    is_guest = [False] * (len(users) - guests) + [True] * guests
+    return pa.table({"user_id": users, "length": lengths, "is_guest": is_guest})
 
 
 def make_timestamps(times: list[list[int]]) -> np.ndarray:
@@ -533,10 +539,52 @@ def test_shuffled_windows_depend_on_the_seed() -> None:
     ("length", "message"), [(2, "more items than the 3"), (4, "4 items, but the users have 5")]
 )
 def test_lengths_that_differ_from_the_items_raise(length: int, message: str) -> None:
-    users = pa.table({"user_id": ["a", "b"], "length": [1, length]})
+    users = list_lengths(["a", "b"], [1, length])
     items = pa.table({"item_index": pa.array([1, 2, 3, 4], pa.int32()), "timestamp": [5, 6, 7, 8]})
     with pytest.raises(ValueError, match=message):
         read_sequences(users, items.to_batches(max_chunksize=2))
+
+
+CUSTOMERS, GUESTS = [[1, 2, 3, 4], [5, 6, 7, 8]], [[1, 9], [9, 5, 2], [3]]
+
+
+def with_guests() -> Sequences:
+    """Return the sequences of two customers and three guests."""
+    without = sequences_of([*CUSTOMERS, *GUESTS])
+    return Sequences(without.user_ids, without.items, without.starts, np.array([2, 3, 4]))
+
+
+def test_orders_of_guests_are_only_in_training() -> None:
+    split = split_leave_one_out(with_guests(), 9, 5)
+    alone = split_leave_one_out(sequences_of(CUSTOMERS), 9, 5)
+    assert rows_of(split.test) == rows_of(alone.test)
+    assert rows_of(split.validation) == rows_of(alone.validation)
+    of_guests = [row for row in rows_of(split.train) if row not in rows_of(alone.train)]
+    assert [(row.history, row.target) for row in of_guests] == [([1], 9), ([9], 5), ([9, 5], 2)]
+    counts = split.training_counts - alone.training_counts
+    assert counts.tolist() == [0, 1, 1, 1, 0, 1, 0, 0, 0, 2]
+
+
+def test_later_orders_of_guests_are_in_no_part() -> None:
+    sequences = with_guests()
+    times = np.array([1, 2, 3, 4, 1, 2, 3, 4, 1, 1, 3, 3, 3, 4])
+    split = split_temporal(sequences, 9, 5, times, 3, 4)
+    assert [row.target for row in rows_of(split.train)] == [2, 6, 9]
+    assert [row.target for row in rows_of(split.validation)] == [3, 7]
+    assert [row.target for row in rows_of(split.test)] == [4, 8]
+    assert split.training_counts.tolist() == [0, 2, 1, 0, 0, 1, 1, 0, 0, 1]
+
+
+def test_guests_have_no_test_rows_in_the_other_splits() -> None:
+    cold = split_cold_items(with_guests(), 9, 5, np.array([5]))
+    alone = split_cold_items(sequences_of(CUSTOMERS), 9, 5, np.array([5]))
+    assert rows_of(cold.test) == rows_of(alone.test)
+    assert rows_of(cold.validation) == rows_of(alone.validation)
+    assert ([9], 2) in [(row.history, row.target) for row in rows_of(cold.train)]
+    windows = split_shuffled_windows(with_guests(), 9, 2, 0.2, 0.2, seed=1)
+    held_out = [*rows_of(windows.validation), *rows_of(windows.test)]
+    assert {row.user for row in held_out} <= {"u000", "u001"}
+    assert {"u002", "u003"} <= {row.user for row in rows_of(windows.train)}
 
 
 def test_times_are_read_with_the_items() -> None:

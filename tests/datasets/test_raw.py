@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.io import DatasetError
 
-from bazar.config.data import ProductSource
+from bazar.config.sources import ProductSource
 from bazar.datasets.raw import RawDataset
 from bazar.errors import InputError
 from bazar.ingestion.attributes import join_attribute_texts
-from bazar.ingestion.typing_rules import cache_table, type_products
+from bazar.ingestion.cache import cache_table
+from bazar.ingestion.typing_rules import type_products
 
 CONNECTION = {"backend": "duckdb", "database": ":memory:"}
 COLUMNS = {"user_id": "user", "item_id": "asin", "timestamp": "time"}
@@ -29,6 +30,7 @@ def raw(
     file_format: str = "",
     max_rows: int = 10**9,
     max_bytes: int = 10**12,
+    **keys: Any,
 ) -> RawDataset:
     name = path.name.removesuffix(".gz")
     return RawDataset(
@@ -38,7 +40,8 @@ def raw(
                 "files": path.name,
                 "format": file_format or name.rsplit(".", 1)[1],
                 "columns": columns,
-                "timestamp_unit": "ms",
+                "timestamp_format": "ms",
+                **keys,
             }
         },
         kind="interactions",
@@ -125,7 +128,7 @@ def test_malformed_csv_line_does_not_remove_valid_lines(tmp_path: Path, name: st
     lines = [bad.get(number, f'{number},"a, ""b""",1') for number in range(count)]
     content = "\n".join(["user,asin,time", *lines]).encode(errors="surrogateescape")
     path.write_bytes(gzip.compress(content, 1) if name.endswith(".gz") else content)
-    table = raw(path).load()["orders"].cache()
+    table = raw(path, encoding="utf-8").load()["orders"].cache()
     assert table.count().execute() == count
     found = table.filter(table.problem.notnull()).order_by("row_number").to_pyarrow().to_pylist()
     assert [(row["row_number"] - 2, row["problem"]) for row in found] == [
@@ -172,7 +175,7 @@ def test_delimiter_is_detected(tmp_path: Path, delimiter: str) -> None:
     path = tmp_path / "shop.csv"
     path.write_text("note,user,asin,time\n,u,a b,1\n,v,c,2\n".replace(",", delimiter))
     assert [row["item_id"] for row in rows(path)] == ["a b", "c"]
-    assert "Available: asin, note, time, user." in read_error(
+    assert "Available: 'note', 'user', 'asin', 'time'." in read_error(
         path, columns=COLUMNS | {"user_id": "nobody"}
     )
 
@@ -181,7 +184,7 @@ def test_json_lines_that_are_not_utf8_are_rows_with_a_problem(tmp_path: Path) ->
     path = tmp_path / "shop.jsonl"
     text = line(user="1") * 2000 + line(user="caf").replace("caf", "caf\udce9") + line() + "{\n"
     path.write_bytes(text.encode(errors="surrogateescape"))
-    found = rows(path)
+    found = rows(path, encoding="utf-8")
     assert len(found) == 2003
     assert [(row["row_number"], row["problem"]) for row in found if row["problem"]] == [
         (2001, "not UTF-8"),
@@ -303,7 +306,11 @@ def test_missing_column_raises_with_the_key_to_set(tmp_path: Path, name: str) ->
 def test_repeated_column_name_raises(tmp_path: Path) -> None:
     path = tmp_path / "shop.csv"
     path.write_text("user,asin,user,time\n1,2,3,4\n")
-    assert "several columns are named user" in read_error(path)
+    message = read_error(path)
+    assert "2 columns are named 'user', which interactions.orders.columns.user_id reads" in message
+    # Columns that are not mapped may have equal names.
+    path.write_text("note,user,asin,note,time\n1,2,3,4,5\n")
+    assert [row["user_id"] for row in rows(path)] == ["2"]
 
 
 @pytest.mark.parametrize("prefix", ["", "/work/project/"])
@@ -324,7 +331,9 @@ def test_wrong_format_raises(tmp_path: Path) -> None:
     message = read_error(path)
     assert "no line is a JSON object" in message
     assert "interactions.orders.format" in message
-    assert "cannot be read as parquet" in read_error(path, file_format="parquet")
+    message = read_error(path, file_format="parquet")
+    assert "shop.jsonl is a CSV file, but interactions.orders.format is parquet" in message
+    assert "Set interactions.orders.format in globals.yml to csv, or to auto." in message
 
 
 def test_preview_shows_the_first_records(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ JSON_SOURCES = {
                 "timestamp": "time",
                 "rating": "stars",
             },
-            "timestamp_unit": "ms",
+            "timestamp_format": "ms",
         }
     },
     "products": {
@@ -74,6 +74,7 @@ def prepare(
     files: dict[str, bytes],
     sources: dict[str, Any] = JSON_SOURCES,
     keep_users: Any = "all",
+    title_choice: Any = "first",
     **limits: int,
 ) -> Prepared:
     """Write the files, and run the nodes that read, join and order them."""
@@ -96,22 +97,25 @@ def prepare(
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None
         raise
-    accepted, products, summary = ingest_raw_files(*tables, options)
+    ingested, _ = ingest_raw_files(*tables, options)
     # Users with one purchase are kept, so that each case needs only one purchase.
     joining = JoiningOptions.model_construct(
-        min_interactions=1, keep_users=keep_users, keep_unsold_products=True
+        min_interactions=1,
+        keep_users=keep_users,
+        title_choice=title_choice,
+        keep_unsold_products=True,
     )
     interactions, listed, joined = join_titles(
-        accepted, products, ADDED_PRODUCTS_SCHEMA.empty_table(), joining
+        ingested, ADDED_PRODUCTS_SCHEMA.empty_table(), joining
     )
     sequences = order_sequences(interactions, index_items(listed))
     return Prepared(
         list_rows(interactions),
         {row["item_id"]: row["title"] for row in list_rows(listed)},
-        {row["reason"]: row["count"] for row in list_rows(summary["rejects"])},
+        {row["reason"]: row["count"] for row in list_rows(ingested["rejects"])},
         {
             row["source_file"]: (row["rows_read"], row["rows_kept"], row["rows_rejected"])
-            for row in list_rows(summary["counts"])
+            for row in list_rows(ingested["counts"])
         },
         {row["title_source"]: row for row in list_rows(joined["title_coverage"])},
         list_rows(sequences.order_by("user_id", "position")),
@@ -161,7 +165,9 @@ CASES = {
     ),
     "a byte order mark": Case(b"\xef\xbb\xbf" + VALID),
     "lines that end in CRLF": Case(VALID.replace(b"\n", b"\r\n")),
-    "not UTF-8": Case(VALID + line(user="caf\udce9"), rejects={"not UTF-8": 1}),
+    "not UTF-8": Case(
+        VALID + line(user="café") + line(user="caf\udce9"), kept=3, rejects={"not UTF-8": 1}
+    ),
     "a line of 20 MB": Case(VALID + line(user="v", note="x" * 20_000_000), kept=3),
     "a line of more than 32 MB": Case(
         VALID + line(note="x" * 34_000_000), error="orders.jsonl, line 3: longer than 32 MB"
@@ -178,7 +184,7 @@ CASES = {
         + line(time="X").replace(b'"X"', b"NaN")
         + line(time="X").replace(b'"X"', b"1e400")
         + line(time="yesterday"),
-        rejects={"timestamp is not a time": 3},
+        rejects={"timestamp is not a time": 2, "missing timestamp": 1},
     ),
     "a repeated key in an object": Case(
         VALID + b'{"user": "v", "user": "w", "item": "a", "time": %d}\n' % TIME,
@@ -210,7 +216,7 @@ CASES = {
     "a zip archive": Case(b"PK\x03\x04" + VALID, error="is a zip archive. Extract it"),
     "a column that is missing or was renamed": Case(
         VALID.replace(b'"item"', b'"sku"'),
-        error="has no column 'item'. Available: sku, stars, time, user.\n"
+        error="has no column 'item'. Available: 'user', 'sku', 'time', 'stars'.\n"
         "Set interactions.orders.columns.item_id",
     ),
     "a key that is missing in some lines": Case(

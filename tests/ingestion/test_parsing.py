@@ -1,4 +1,3 @@
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import ibis
@@ -7,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bazar.ingestion.parsing import parse_number, parse_time, round_number, strip
+from bazar.ingestion.parsing import bind, parse_number, round_number, strip
 
 
 def texts(*rows: str | None) -> ir.Table:
@@ -54,45 +53,12 @@ def test_numbers_are_rounded_to_the_nearest_integer() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("text", "milliseconds"),
-    [
-        ("2020-09-13T12:26:40", 1_600_000_000_000),
-        ("2020-09-13 12:26:40.9999", 1_600_000_000_999),
-        ("2020-09-13 12:26:40,5", 1_600_000_000_500),
-        ("2020-09-13 12:26:40 UTC", 1_600_000_000_000),
-        ("2020-09-13t12:26:40z", 1_600_000_000_000),
-        (" 2020-9-13  12:26:40\n", 1_600_000_000_000),
-        ("2020/09/13 12:26:40", 1_600_000_000_000),
-        ("2020-09-13 12:26", 1_599_999_960_000),
-        ("2020-09-13", 1_599_955_200_000),
-        ("1950-01-01 00:00:00.25", -631_151_999_750),
-        ("2020-02-29", 1_582_934_400_000),
-        ("2019-02-29", None), ("2020-13-01", None), ("2020-09-13 25:00", None),
-        ("2020-09-13 12:60", None), ("2020-09-13 12:26:60", None), ("2020-09-13T", None),
-        ("2020-09-13 12:26:40 Europe/Paris", None), ("2020-09-13+02:00", None),
-        ("13.09.20", None), ("1600000000", None), ("epoch", None), ("infinity", None),
-        ("", None), (None, None),
-    ],
-)  # fmt: skip
-def test_iso_time_is_parsed_to_utc_milliseconds(text: str | None, milliseconds: int | None) -> None:
-    assert values(parse_time(texts(text).text)) == [milliseconds]
+def test_bound_value_is_computed_once() -> None:
+    table = texts("2", "3", None)
 
+    def square_and_add(number: ir.IntegerValue) -> ir.IntegerValue:
+        return bind(number + 1, lambda next_number: next_number * next_number + number)
 
-@given(
-    st.datetimes(datetime(1600, 1, 1), datetime(2400, 1, 1)),
-    st.integers(-14 * 60, 14 * 60),
-    st.sampled_from(["T", " "]),
-    st.sampled_from(["milliseconds", "microseconds", "seconds"]),
-)
-@settings(max_examples=50, deadline=None)
-def test_time_with_offset_is_converted_to_utc(
-    moment: datetime, offset: int, separator: str, precision: str
-) -> None:
-    there = moment.replace(tzinfo=UTC) + timedelta(minutes=offset)
-    hours, minutes = divmod(abs(offset), 60)
-    local = there.replace(tzinfo=None).isoformat(separator, precision)
-    text = f"{local}{'-' if offset < 0 else '+'}{hours:02d}:{minutes:02d}"
-    unit = timedelta(seconds=1) if precision == "seconds" else timedelta(milliseconds=1)
-    expected = (moment - datetime(1970, 1, 1)) // unit * (unit // timedelta(milliseconds=1))
-    assert values(parse_time(texts(text).text)) == [expected]
+    bound = bind(table.text.length() + 1, square_and_add)
+    assert values(bound) == [11, 11, None]
+    assert ibis.to_sql(bound).count("LENGTH") == 1

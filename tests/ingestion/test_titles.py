@@ -22,6 +22,25 @@ PAIRS = [
     ("Crème 💄 👩‍🔬", "Crème 💄 👩‍🔬"),
     ("שמן ורדים", "שמן ורדים"),
     ("می‌خواهم", "می‌خواهم"),
+    ("CrÃ¨me brÃ»lÃ©e", "Crème brûlée"),
+    ("CrÃƒÂ¨me brÃƒÂ»lÃƒÂ©e", "Crème brûlée"),
+    ("Cr&Atilde;&uml;me", "Crème"),
+    ("Dadâ€™s GÃ¤rtner, 5 â‚¬", "Dad’s Gärtner, 5 €"),
+    ("Dadâ\x80\x99s GÃ\x9cRTEL", "Dad’s GÜRTEL"),
+    ("CrÃ¨me Ã\xa0 la rose", "Crème à la rose"),
+    ("CrÃ¨me Ã la rose", "Crème à la rose"),
+    ("Cr\ufffdme", "Cr\ufffdme"),
+    ("MAÇÃ\xa0VERDE, LÃ", "MAÇÃ VERDE, LÃ"),
+    ("NESCAFÉ™ “ROSÉ” – Décor’s à 30°C", "NESCAFÉ™ “ROSÉ” – Décor’s à 30°C"),
+    ("nan", None),
+    (" NaN ", None),
+    ("NULL", None),
+    ("none", None),
+    ("<NA>", None),
+    ("&lt;NA&gt;", None),
+    ("<b>None</b>", None),
+    ("\\N", None),
+    ("Nana None", "Nana None"),
     ("x" * 2**20, "x" * MAX_TITLE_LENGTH),
     ("   ", None),
     ("", None),
@@ -43,8 +62,37 @@ def test_backend_cleans_titles_like_the_function() -> None:
     assert cleaned.title.to_pyarrow().to_pylist() == [expected for _, expected in PAIRS]
 
 
+PARTS = [
+    "&",
+    "amp;",
+    "lt;",
+    "#233;",
+    "<",
+    "b>",
+    "/b>",
+    " ",
+    "\xa0",
+    "Ã",
+    "©",
+    "â€",
+    "™",
+    "É",
+    "nan",
+]
+
+
 @settings(max_examples=200, deadline=None)
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40))
+@given(st.lists(st.sampled_from(PARTS), max_size=12).map("".join))
+def test_cleaning_a_clean_title_does_not_change_it(title: str) -> None:
+    cleaned = clean_title(title)
+    assert clean_title(cleaned) == cleaned
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40)
+    | st.lists(st.sampled_from(PARTS), max_size=8).map("".join)
+)
 def test_pattern_finds_every_title_that_needs_cleaning(title: str) -> None:
     table = ibis.memtable([{"title": title}], schema={"title": "string"})
     cleaned = clean_titles(table.title).nullif("").to_pyarrow().to_pylist()

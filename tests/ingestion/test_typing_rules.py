@@ -3,123 +3,190 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bazar.config.data import InteractionSource, ProductSource
+from bazar.config.sources import InteractionSource, ProductSource
 from bazar.errors import InputError
+from bazar.ingestion.cache import cache_table
+from bazar.ingestion.times import convert_time_units
 from bazar.ingestion.typing_rules import (
-    cache_table,
     check_timestamps_in_all_sources,
-    collect_rejects,
-    convert_time_units,
-    count_rows,
-    select_accepted,
     type_interactions,
     type_products,
 )
+from tests.ingestion.raw_rows import COLUMNS, NOW, raw_table, source
 
-NOW = 1_700_000_000_000
-VALID = {
-    "user_id": "u",
-    "item_id": "i",
-    "timestamp": "1600000000000",
-    "rating": "5",
-    "problem": None,
-}
+Row = dict[str, Any]
 
 
-def source(unit: str | None = "ms", **columns: str) -> InteractionSource:
-    mapped = columns or {"user_id": "u", "item_id": "i", "timestamp": "t", "rating": "r"}
-    return InteractionSource(files="f", format="csv", columns=mapped, timestamp_unit=unit)  # type: ignore[arg-type]
+def type_rows(rows: list[Row], of: InteractionSource) -> ir.Table:
+    return cache_table(type_interactions(raw_table(rows, of), of, of.timestamp_format, NOW))
 
 
-def table(rows: list[dict[str, Any]], names: tuple[str, ...] = tuple(VALID)) -> ir.Table:
-    full = [
-        {
-            "source_file": "shop.csv",
-            "row_number": number + 1,
-            "raw": f"row {number + 1}",
-            **{name: (VALID | row)[name] for name in names},
-        }
-        for number, row in enumerate(rows)
-    ]
-    types = {"source_file": "string", "row_number": "int64", "raw": "string"}
-    return ibis.memtable(full, schema=types | dict.fromkeys(names, "string"))
-
-
-def typed(*rows: dict[str, Any], unit: str = "ms") -> list[dict[str, Any]]:
-    result = type_interactions(table(list(rows)), source(unit), NOW)
-    result = convert_time_units(cache_table(result), source(unit), NOW)
+def typed(*rows: Row, of: InteractionSource | None = None) -> list[Row]:
+    found = of or source()
+    result = convert_time_units(type_rows(list(rows), found), found.timestamp_format, NOW)
     return result.order_by("source_order").to_pyarrow().to_pylist()
 
 
 @pytest.mark.parametrize(
-    ("row", "reason"),
+    ("row", "reason", "is_excluded"),
     [
-        ({}, None),
-        ({"problem": "broken JSON"}, "broken JSON"),
-        ({"user_id": None}, "missing user_id"),
-        ({"user_id": "  "}, "missing user_id"),
-        ({"item_id": ""}, "missing item_id"),
-        ({"user_id": None, "timestamp": None}, "missing user_id"),
-        ({"timestamp": None}, "missing timestamp"),
-        ({"timestamp": "yesterday"}, "timestamp is not a time"),
-        ({"timestamp": "nan"}, "timestamp is not a time"),
-        ({"timestamp": "1e400"}, "timestamp is not a time"),
-        ({"timestamp": "0"}, "impossible timestamp"),
-        ({"timestamp": "-1600000000000"}, "impossible timestamp"),
-        ({"timestamp": "1e99"}, "impossible timestamp"),
-        ({"timestamp": "6942672000000"}, "impossible timestamp"),
-        ({"timestamp": str(NOW + 2 * 86_400_000)}, "impossible timestamp"),
-        ({"timestamp": str(NOW + 1000)}, None),
-        ({"rating": "none"}, None),
+        ({}, None, False),
+        ({"problem": "broken JSON"}, "broken JSON", False),
+        ({"customer": None}, "guest", True),
+        ({"customer": " nan "}, "guest", True),
+        ({"sku": ""}, "missing item_id", False),
+        ({"sku": "NULL"}, "missing item_id", False),
+        ({"time": None}, "missing timestamp", False),
+        ({"time": "yesterday"}, "timestamp is not a time", False),
+        ({"time": "nan"}, "timestamp is not a time", False),
+        ({"time": "1e400"}, "timestamp is not a time", False),
+        ({"time": "0"}, "impossible timestamp", False),
+        ({"time": "-1600000000000"}, "impossible timestamp", False),
+        ({"time": "1e99"}, "impossible timestamp", False),
+        ({"time": "6942672000000"}, "impossible timestamp", False),
+        ({"time": str(NOW + 2 * 86_400_000)}, "impossible timestamp", False),
+        ({"time": str(NOW + 1000)}, None, False),
+        ({"pieces": None, "price": None}, None, False),
+        ({"pieces": "-2"}, "return", True),
+        ({"pieces": "0"}, "quantity 0", True),
+        ({"pieces": "two"}, "quantity is not a number", False),
+        ({"price": "free"}, "price is not a number", False),
+        ({"price": "0"}, None, False),
+        # A row has one reason: rules of the shop come before missing values.
+        ({"pieces": "-1", "customer": None, "time": None}, "return", True),
+        ({"customer": None, "time": None}, "guest", True),
+        ({"sku": "POST", "customer": None}, "excluded item", True),
+        ({"sku": "POST", "pieces": "-1"}, "return", True),
     ],
 )
-def test_row_is_rejected_with_the_first_reason(row: dict[str, Any], reason: str | None) -> None:
-    (found,) = typed(row)
-    assert found["reason"] == reason
+def test_row_has_the_first_reason(row: Row, reason: str | None, is_excluded: bool) -> None:
+    (found,) = typed(row, of=source(exclude_items={"ids": ["post"]}))
+    assert (found["reason"], found["is_excluded"]) == (reason, is_excluded)
     assert (found["raw"] is None) == (reason is None)
 
 
 def test_values_are_converted() -> None:
-    plain, spaced, unrated = typed(
-        {"item_id": "0205616461"}, {"user_id": " u 1 "}, {"rating": "inf", "timestamp": "1.6e12"}
+    plain, spaced = typed(
+        {"sku": "0205616461", "order": " 7 ", "price": "1,234.50", "pieces": "12"},
+        {"customer": " u 1 ", "time": "1.6e12", "price": "$9"},
     )
-    assert plain["item_id"] == "0205616461"
-    assert plain["timestamp"] == 1_600_000_000_000
-    assert plain["rating"] == 5.0
-    assert plain["source_order"] == 1
-    assert spaced["user_id"] == "u 1"
-    assert unrated["rating"] is None
-    assert unrated["timestamp"] == 1_600_000_000_000
+    assert (plain["item_id"], plain["order_id"]) == ("0205616461", "7")
+    assert (plain["timestamp"], plain["source_order"]) == (1_600_000_000_000, 1)
+    assert (plain["price"], plain["quantity"]) == (1234.5, 12.0)
+    assert (plain["event_type"], plain["is_guest"]) == ("purchase", False)
+    assert (spaced["user_id"], spaced["timestamp"], spaced["price"]) == ("u 1", 1.6e12, 9.0)
+    (german,) = typed({"price": "1.234,50 \u20ac", "pieces": "2,0"}, of=source(decimal=","))
+    assert (german["price"], german["quantity"]) == (1234.5, 2.0)
+    rated = source(COLUMNS | {"rating": "stars"})
+    assert [row["rating"] for row in typed({"stars": "4.5"}, {"stars": "none"}, of=rated)] == [
+        4.5, None,
+    ]  # fmt: skip
 
 
-def test_timestamp_units_are_converted() -> None:
-    assert typed({"timestamp": "1600000000"}, unit="s")[0]["timestamp"] == 1_600_000_000_000
-    for text, milliseconds in (
-        ("2020-09-13T12:26:40", 1_600_000_000_000),
-        ("2020-09-13 12:26:40.250", 1_600_000_000_250),
-        ("2020-09-13T14:26:40+02:00", 1_600_000_000_000),
-        ("2020-09-13 06:56:40.5-0530", 1_600_000_000_500),
-        ("2020-09-13T12:26:40Z", 1_600_000_000_000),
-        ("2020-09-13", 1_599_955_200_000),
-    ):
-        assert typed({"timestamp": text}, unit="iso")[0]["timestamp"] == milliseconds
-    assert typed({"timestamp": "13.09.20"}, unit="iso")[0]["reason"] == "timestamp is not a time"
+def test_times_are_read_in_the_format_and_zone_of_the_source() -> None:
+    british = source(timestamp_format="%d/%m/%Y %H:%M", timezone="Europe/London")
+    summer, winter, wrong = typed(
+        {"time": "1/7/2020 12:00"}, {"time": "01/12/2020 12:00"}, {"time": "2020-07-01"}, of=british
+    )
+    assert summer["timestamp"] == 1_593_601_200_000
+    assert winter["timestamp"] == 1_606_824_000_000
+    assert wrong["reason"] == "timestamp is not a time"
 
 
 def test_position_replaces_the_timestamp() -> None:
-    names = ("user_id", "item_id", "position", "problem")
-    rows = [{"position": "2"}, {"position": None}, {"position": "two"}]
-    mapped = source(None, user_id="u", item_id="i", position="p")
-    found = type_interactions(table(rows, names), mapped, NOW).order_by("source_order")
-    assert [
-        (row["position"], row["timestamp"], row["reason"]) for row in found.to_pyarrow().to_pylist()
-    ] == [
+    rows = [{"place": "2"}, {"place": None}, {"place": "two"}]
+    of = source({"user_id": "customer", "item_id": "sku", "position": "place"})
+    found = type_rows(rows, of).order_by("source_order").to_pyarrow().to_pylist()
+    assert [(row["position"], row["timestamp"], row["reason"]) for row in found] == [
         (2, None, None), (None, None, "missing position"), (None, None, "position is not a number"),
     ]  # fmt: skip
+
+
+def test_rows_that_fail_a_condition_are_excluded() -> None:
+    shop = source(
+        where={"status": {"in": ["paid"]}, "Cancelled at": {"missing": True}},
+        returns={"where": {"status": {"in": ["refunded"]}}},
+    )
+    rows = [
+        {"status": "paid"}, {"status": "open"}, {"status": "paid", "Cancelled at": "1 May"},
+        {"status": "refunded"},
+    ]  # fmt: skip
+    assert [row["reason"] for row in typed(*rows, of=shop)] == [
+        None, "where: status", "where: Cancelled at", "return",
+    ]  # fmt: skip
+
+
+def test_values_of_the_first_line_hold_for_the_order() -> None:
+    shop = source(
+        COLUMNS | {"currency": "money"}, where={"status": {"in": ["paid"]}},
+        fill_within_order=["status", "customer"],
+    )  # fmt: skip
+    rows = [
+        {"order": "1", "status": "paid", "customer": "ana", "money": "EUR"},
+        {"order": "1", "status": " ", "customer": None},
+        {"order": "2", "status": None, "customer": "bo"},
+        {"order": None, "status": "paid", "customer": "cy"},
+        {"order": None, "status": None, "customer": None},
+    ]
+    found = typed(*rows, of=shop)
+    assert [row["reason"] for row in found] == [
+        None, None, "where: status", None, "where: status",
+    ]  # fmt: skip
+    assert [row["user_id"] for row in found][:2] == ["ana", "ana"]
+    assert [row["currency"] for row in found][:2] == ["EUR", None]
+
+
+def test_events_are_recognised_by_their_values() -> None:
+    log = source(
+        COLUMNS | {"event_type": "event"},
+        events={"purchase": ["purchase", "order"], "view": ["view"]},
+    )
+    names = ["purchase", "order", "view", "scroll", None]
+    found = typed(*({"event": name, "pieces": "0"} for name in names[2:]), of=log)
+    assert [(row["event_type"], row["reason"]) for row in found] == [
+        ("view", None), (None, "event: scroll"), (None, "event: none"),
+    ]  # fmt: skip
+    found = typed(*({"event": name} for name in names[:2]), of=log)
+    assert {(row["event_type"], row["reason"]) for row in found} == {("purchase", None)}
+    (view,) = typed({}, of=source(events="view"))
+    assert (view["event_type"], view["reason"]) == ("view", None)
+
+
+def test_guests_are_sessions_of_their_orders() -> None:
+    rows = [
+        {"customer": None, "order": "7"}, {"customer": None, "order": None}, {"customer": "u"},
+    ]  # fmt: skip
+    found = typed(*rows, of=source(guests="sessions"))
+    assert [(row["user_id"], row["is_guest"], row["reason"]) for row in found] == [
+        ("guest order 7", True, None), (None, True, "guest without order_id"), ("u", False, None),
+    ]  # fmt: skip
+
+
+def test_ids_are_normalised() -> None:
+    steps = {"user_id": ["integer_like"], "item_id": ["strip", "upper"]}
+    (found,) = typed({"customer": "17850.0", "sku": "85123a\u00a0"}, of=source(normalise_ids=steps))
+    assert (found["user_id"], found["item_id"]) == ("17850", "85123A")
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"guests": "sessions"}, "guests: sessions needs columns.order_id"),
+        ({"fill_within_order": ["t"]}, "fill_within_order needs columns.order_id"),
+        ({"events": {"view": ["v"]}}, "needs columns.event_type"),
+        ({"timestamp_format": "dd.mm.yyyy"}, "timestamp_format"),
+        ({"timestamp_format": "%H:%M"}, "a year, a month and a day"),
+        ({"timezone": "Mars/Olympus"}, "time zone"),
+        ({"encoding": "utf-88"}, "encoding"),
+        ({"where": {"status": {"matches": "("}}}, "regular expression"),
+    ],
+)
+def test_impossible_rules_are_rejected(rules: Row, message: str) -> None:
+    columns = {"user_id": "u", "item_id": "i", "timestamp": "t"}
+    with pytest.raises(ValidationError, match=message):
+        InteractionSource.model_validate({"files": "f", "columns": columns} | rules)
 
 
 def products(*rows: dict[str, Any], **columns: str | list[str]) -> list[dict[str, Any]]:
@@ -199,110 +266,20 @@ def test_only_attributes_may_be_several_columns() -> None:
 SECONDS, MILLISECONDS = "1600000000", "1600000000000"
 
 
-@pytest.mark.parametrize(
-    ("unit", "times", "expected"),
-    [
-        ("ms", [SECONDS, SECONDS], [1_600_000_000_000] * 2),
-        ("s", [MILLISECONDS, MILLISECONDS], [1_600_000_000_000] * 2),
-        # A time that is impossible in both units does not prevent the conversion.
-        ("ms", [SECONDS, "0", None], [1_600_000_000_000, None, None]),
-        # One time is possible in milliseconds, so the file is not converted.
-        ("ms", [SECONDS, MILLISECONDS], [None, 1_600_000_000_000]),
-        ("ms", ["0", "-1"], [None, None]),
-    ],
-)
-def test_file_in_another_unit_is_converted(
-    unit: str, times: list[str | None], expected: list[int | None]
-) -> None:
-    found = typed(*({"timestamp": time} for time in times), unit=unit)
-    kept = [row["timestamp"] if row["reason"] is None else None for row in found]
-    assert kept == expected
-    assert all((row["raw"] is None) == (row["reason"] is None) for row in found)
-
-
 def test_each_file_is_converted_on_its_own() -> None:
-    rows = [VALID | {"timestamp": SECONDS}, VALID | {"timestamp": MILLISECONDS}]
+    of = source()
     files = [
-        table([row]).mutate(source_file=ibis.literal(name))
-        for row, name in zip(rows, ("old.csv", "new.csv"), strict=True)
+        raw_table([{"time": time}], of, name)
+        for time, name in ((SECONDS, "old.csv"), (MILLISECONDS, "new.csv"))
     ]
-    result = cache_table(type_interactions(ibis.union(*files), source("ms"), NOW))
-    converted = convert_time_units(result, source("ms"), NOW)
+    result = cache_table(type_interactions(ibis.union(*files), of, "ms", NOW))
+    converted = convert_time_units(result, "ms", NOW)
     assert converted.timestamp.to_pyarrow().to_pylist() == [1_600_000_000_000] * 2
     assert converted.reason.notnull().sum().execute() == 0
 
 
 def test_sources_with_timestamps_and_with_positions_are_rejected() -> None:
-    positions = source(None, user_id="u", item_id="i", position="p")
-    check_timestamps_in_all_sources({"a": source(), "b": source("s")})
+    positions = source({"user_id": "u", "item_id": "i", "position": "p"})
+    check_timestamps_in_all_sources({"a": source(), "b": source()})
     with pytest.raises(InputError, match=r"interactions\.b has only positions"):
         check_timestamps_in_all_sources({"a": source(), "b": positions})
-
-
-row_strategy = st.fixed_dictionaries(
-    {
-        "user_id": st.sampled_from(["u", "", None, "0"]),
-        "item_id": st.sampled_from(["i", " ", None]),
-        "timestamp": st.sampled_from(["1600000000000", "0", "x", None, "-1", "nan"]),
-        "problem": st.sampled_from([None, None, "broken JSON"]),
-    }
-)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(row_strategy, min_size=1, max_size=12))
-def test_every_row_is_kept_or_rejected(rows: list[dict[str, Any]]) -> None:
-    expected_kept = sum(
-        bool(row["problem"] is None and row["user_id"] and (row["item_id"] or "").strip())
-        and row["timestamp"] == "1600000000000"
-        for row in rows
-    )
-    result = cache_table(type_interactions(table(rows), source(), NOW))
-    (counts,) = count_rows(result).to_pyarrow().to_pylist()
-    rejects = collect_rejects(result).to_pyarrow().to_pylist()
-    assert counts["rows_read"] == len(rows)
-    assert counts["rows_kept"] == expected_kept
-    assert counts["rows_kept"] + counts["rows_rejected"] == counts["rows_read"]
-    assert sum(row["count"] for row in rejects) == counts["rows_rejected"]
-    if expected_kept:
-        accepted = select_accepted(result, 1.0).to_pyarrow().to_pylist()
-        assert len(accepted) == expected_kept
-        assert "reason" not in accepted[0]
-
-
-def test_rejects_have_the_first_twenty_examples() -> None:
-    rows = [{"user_id": None}] * 30 + [{"item_id": ""}] * 2
-    found = collect_rejects(type_interactions(table(rows), source(), NOW)).to_pyarrow().to_pylist()
-    assert [(row["reason"], row["count"], len(row["examples"])) for row in found] == [
-        ("missing item_id", 2, 2),
-        ("missing user_id", 30, 20),
-    ]
-    assert found[1]["examples"] == [f"row {number}" for number in range(1, 21)]
-
-
-def test_too_many_rejects_raise_with_the_reasons() -> None:
-    rows = [{}] * 18 + [{"user_id": None}, {"timestamp": "x"}]
-    result = type_interactions(table(rows), source(), NOW)
-    assert select_accepted(result, 0.10).count().execute() == 18
-    with pytest.raises(InputError) as error:
-        select_accepted(result, 0.05)
-    message = str(error.value)
-    assert "shop.csv: 2 of 20 rows (10.0%)" in message
-    assert "ingestion.max_reject_share allows 5.0%" in message
-    assert "1 x missing user_id, for example: row 19" in message
-    assert "1 x timestamp is not a time, for example: row 20" in message
-
-
-def test_file_without_a_usable_row_raises() -> None:
-    with pytest.raises(InputError, match="1 of 1 rows"):
-        select_accepted(type_interactions(table([{"user_id": None}]), source(), NOW), 1.0)
-
-
-def test_most_frequent_reason_is_first_and_followed_by_advice() -> None:
-    rows = [{"user_id": None}] + [{"timestamp": "13.09.20"}] * 3
-    with pytest.raises(InputError) as error:
-        select_accepted(type_interactions(table(rows), source("iso"), NOW), 0.5)
-    message = str(error.value).splitlines()
-    assert message[1].startswith("  3 x timestamp is not a time")
-    assert message[2].startswith("  1 x missing user_id")
-    assert "2024-03-01T10:21:00+02:00" in message[-1]

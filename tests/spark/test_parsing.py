@@ -5,9 +5,14 @@ from typing import Any
 
 import ibis
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from bazar.errors import InputError
 from bazar.ingestion import parsing
+from bazar.ingestion.time_detection import detect_time_format
+from bazar.ingestion.time_formats import MONTH_NAMES
+from bazar.ingestion.times import parse_timestamp
 
 pytestmark = pytest.mark.spark
 
@@ -24,12 +29,43 @@ TIMES = [
     "1582-10-10", "0001-01-01", "0000-01-01", "9999-12-31 23:59:59.999999-23:59", "2019-02-29",
     "2020-13-01", "2020-09-13 24:00", "2020-09-13 12:26:60", "epoch", "infinity", "12020-01-01",
     "2020-03-29 02:30:00", "2020-10-25T02:30:00", "2020-09-13 12:26:40 Europe/Paris",
+    "2020-03-29 01:30:00", "2020-10-25T01:30:00", "2020-09-13 12:26:40 GMT",
 ]  # fmt: skip
+WRITTEN_TIMES = [
+    "1.3.2024", "01.03.2024 10:21", "31.02.2024", "1.3.24 9:5", "03.11.2024 01:30:05.25 +0530",
+    "10.03.2024 02:30 UTC", "12/1/2010 8:26 AM", "12/1/2010, 12:26\u202fp.m.", "1/13/2010 0:26 PM",
+    "Fri, 01 Mar 2024 10:21:00 GMT", "dimanche 15 Août 2024 10:21:00 -03", "01-DÉC-24", "1 Foo 2024",
+    "vendredi, 1 MÄRZ 2024 23:59:59 z", "20240301", "20240301102105", "2024030110", "2\u212aMar",
+    "45352.43125", "45591.08", "1709288460123456", "1709288460123456789", "100 % [1.3.2024]",
+]  # fmt: skip
+WRITTEN_TIMES += [
+    f"1 {name.upper()} 2024" for names in MONTH_NAMES.values() for name in names.split()
+]
+FORMATS = [
+    ("iso", "UTC"), ("iso", "Europe/London"), ("excel", "Australia/Lord_Howe"),
+    ("s", "UTC"), ("ms", "UTC"), ("us", "UTC"), ("ns", "UTC"),
+    ("%d.%m.%Y[ %H:%M[:%S[.%f]]][ %z]", "America/New_York"), ("%d.%m.%y %H:%M", "UTC"),
+    ("%m/%d/%Y[,] %I:%M[ ]%p", "America/Sao_Paulo"), ("%d %b %Y[ %H:%M:%S[ %z]]", "Asia/Tokyo"),
+    ("%d-%B-%y", "Asia/Kolkata"), ("%Y%m%d[%H%M[%S]]", "Africa/Casablanca"),
+]  # fmt: skip
+AMOUNTS = ["1,234.50", "$12", "EUR 12.00", "1.234,50 €", "1 234,5", "12,5", "1'000", "1,2,3", "5 %"]
 WHITE = [
     f"{white}v{white}f{white}"
     for white in " \t\n\r\x0b\x0c\x00\x1c\x85\xa0\u1680\u2003\u2028\u202f\u3000\ufeff\u200b"
 ]
-TEXTS = [None, *NUMBERS, *TIMES, *WHITE, "\\n", "n \\", "vf", "t\x0b", " \t\n\r\x0b\x0c"]
+TEXTS = [
+    None,
+    *NUMBERS,
+    *TIMES,
+    *WRITTEN_TIMES,
+    *AMOUNTS,
+    *WHITE,
+    "\\n",
+    "n \\",
+    "vf",
+    "t\x0b",
+    " \t\n\r\x0b\x0c",
+]
 
 
 def mutate(text: str, rng: random.Random) -> str:
@@ -44,7 +80,7 @@ def mutate(text: str, rng: random.Random) -> str:
 
 def test_engines_parse_equal_values(session: Any, tmp_path: Any) -> None:
     rng = random.Random(7)
-    texts = TEXTS + [mutate(rng.choice(NUMBERS + TIMES), rng) for _ in range(4_000)]
+    texts = TEXTS + [mutate(rng.choice(TEXTS[1:]), rng) for _ in range(4_000)]
     texts += [repr(rng.uniform(-1, 1) * 10.0 ** rng.randint(-320, 308)) for _ in range(500)]
     rows = pa.table({"row": range(len(texts)), "text": pa.array(texts, pa.string())})
     table = ibis.memtable(rows)
@@ -57,7 +93,11 @@ def test_engines_parse_equal_values(session: Any, tmp_path: Any) -> None:
         number=number,
         integer=parsing.round_number(number),
         milliseconds=parsing.round_number(number * 1000),
-        time=parsing.parse_time(table.text),
+        **{f"amount_{sign}": parsing.parse_amount(table.text, sign) for sign in ".,"},
+        **{
+            f"time_{number}": parse_timestamp(table.text, time_format, zone)
+            for number, (time_format, zone) in enumerate(FORMATS)
+        },
     ).order_by("row")
     # Through Parquet: Ibis reads Spark's results with pandas, where integers lose their nulls.
     spark = ibis.pyspark.connect(session)
@@ -71,5 +111,28 @@ def test_engines_parse_equal_values(session: Any, tmp_path: Any) -> None:
         if repr(duckdb_row) != repr(spark_row)
     ]
     assert different == []
-    for column in ("number", "time"):
+    for column in ("number", "time_0"):
         assert len(texts) - on_duckdb[column].null_count > 300
+    for number in range(len(FORMATS)):
+        assert len(texts) - on_duckdb[f"time_{number}"].null_count > 20
+
+
+def test_formats_are_detected_on_spark(session: Any, tmp_path: Any) -> None:
+    columns = {
+        "month_first": ["1/2/2024 10:21", "2/13/2024", None],
+        "named": ["Fri, 01 Mar 2024 10:21:00 GMT", "Sat, 02 Mar 2024 10:21:00 GMT", ""],
+        "number": ["1709288460", "1709288461.5", "x"],
+        "unclear": ["1/2/2024", "3/4/2024", " "],
+    }
+    path = str(tmp_path / "times.parquet")
+    pq.write_table(pa.table(columns), path)
+    table = ibis.pyspark.connect(session).read_parquet(path)
+
+    def detect(column: str) -> str:
+        return detect_time_format(table, column, 1_800_000_000_000, "interactions.shop")
+
+    assert detect("month_first") == "%m/%d/%Y[ %H:%M[:%S]]"
+    assert detect("named") == "%d %b %Y[ %H:%M:%S[.%f][[ ]%z]]"
+    assert detect("number") == "s"
+    with pytest.raises(InputError, match="'1/2/2024' is\n  1 February 2024"):
+        detect("unclear")

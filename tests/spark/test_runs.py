@@ -18,13 +18,15 @@ from tests.project import copy_project, kedro
 
 pytestmark = pytest.mark.spark
 PIPELINES = "ingestion,joining,sequencing"
-UNSORTED = {"02_intermediate/interactions", "02_intermediate/products"}
+UNSORTED = {"02_intermediate/interactions", "02_intermediate/products", "03_primary/events"}
 TABLES = [
     "02_intermediate/interactions",
     "02_intermediate/products",
-    "02_intermediate/ingestion_summary/rejects",
-    "02_intermediate/ingestion_summary/counts",
+    "02_intermediate/rejects",
+    "02_intermediate/counts",
+    "02_intermediate/id_forms",
     "03_primary/interactions",
+    "03_primary/events",
     "03_primary/joining_summary/counts",
     "03_primary/products",
     "03_primary/joining_summary/title_coverage",
@@ -45,15 +47,25 @@ MALFORMED: dict[str, Any] = {
             "format": "jsonl",
             "columns": {
                 "user_id": "user", "item_id": "item", "timestamp": "time", "position": "rank",
-                "rating": "stars",
+                "rating": "stars", "order_id": "order", "quantity": "pieces", "price": "price",
+                "event_type": "event",
             },
-            "timestamp_unit": "iso",
+            "timestamp_format": "iso",
+            "timezone": "America/New_York",
+            "where": {"status": {"not_in": ["open"]}, "pieces": {"max": 5000}},
+            "fill_within_order": ["status"],
+            "events": {"purchase": ["buy"], "view": ["look"]},
+            "returns": {"where": {"status": {"in": ["refunded"]}}, "remove_matched": True},
+            "exclude_items": {"ids": ["POST"], "title_patterns": ["^gift"]},
+            "guests": "sessions",
+            "normalise_ids": {"user_id": ["integer_like"], "item_id": ["strip"]},
         },
         "old_orders": {
             "files": "old.csv",
             "format": "csv",
             "columns": {"user_id": "user", "item_id": "item", "timestamp": "time"},
-            "timestamp_unit": "ms",
+            "timestamp_format": "ms",
+            "normalise_ids": {"item_id": ["upper"]},
         },
     },
     "products": {
@@ -91,6 +103,11 @@ IDS = [
     "用户", "ü", "\xa0a\xa0", "\u2003a", "a\u200b", "\ufeffa", "\ufffd", "\uffee", "\U0001d4b3",
     "\U0001f338", " a", "a ", "\ta\n", "\x0ba\x0c", "a\nb", "x" * 500,
 ]  # fmt: skip
+ORDERS = ["1", "2", "3", "4", " 5 ", "nan", "", None]
+PIECES = ["1", "2", "12", "-1", "-2", "0", "1,200", "9000", "two", "", None, 3]
+PRICES = ["9.90", "$9", "1,234.50", "EUR 5", "free", "", None, 2.5, "-1"]
+STATUSES = ["paid", "open", "refunded", " paid ", "", None, "Paid"]
+EVENTS = ["buy", "buy", "look", "scroll", "", None, " buy "]
 NO_IDS = [None, "", " ", "\t\n\r\x0b\x0c "]
 TIMES = [
     "2020-09-13T12:26:40", "2020-09-13 12:26:40", "2020-09-13T12:26:40Z", "2020-09-13 12:26:40 UTC",
@@ -123,26 +140,33 @@ def write_malformed_shop(folder: Path) -> None:
     """Write every malformed value in a row that is else good, then random rows; many are equal."""
     folder.mkdir(parents=True)
     rng = random.Random(11)
-    good = {"user": "a", "item": "b", "time": "2020-09-13T12:26:40", "rank": "1", "stars": "5"}
+    good = {
+        "user": "a", "item": "b", "time": "2020-09-13T12:26:40", "rank": "1", "stars": "5",
+        "order": "1", "pieces": "1", "price": "1", "status": "paid", "event": "buy",
+    }  # fmt: skip
     kinds = {
         "user": IDS + NO_IDS, "item": IDS + NO_IDS, "time": TIMES, "rank": NUMBERS,
-        "stars": NUMBERS,
+        "stars": NUMBERS, "order": ORDERS, "pieces": PIECES, "price": PRICES, "status": STATUSES,
+        "event": EVENTS,
     }  # fmt: skip
     orders = [{**good, name: value} for name, values in kinds.items() for value in values]
     orders += [
         {
-            name: rng.choice([*rng.choices(values, k=2), good[name]])
+            name: rng.choice([rng.choice(values), good[name], good[name]])
             for name, values in kinds.items()
         }
-        for _ in range(1_500)
+        for _ in range(2_500)
     ]
     orders += rng.choices(orders, k=400)
     # The times and positions are equal: the order of the file decides.
     orders += [{**good, "user": "tied", "item": item} for item in rng.sample(IDS, 20)]
     orders += [{name: good[name] for name in good if name != missing} for missing in good]
     products = [
-        {"item": item, "title": title} for item in IDS for title in rng.choices(TITLES, k=3)
+        {"item": item, "title": title}
+        for item in [*IDS, "POST"]
+        for title in rng.choices(TITLES, k=3)
     ]
+    products += [{"item": "z", "title": title} for title in ("Gift card", "gift", "Rose")]
     products += [{"item": item, "title": "no id"} for item in NO_IDS] + [{"title": "Rose"}]
     products += [
         {"item": f"unsold {number}", "title": title} for number, title in enumerate(TITLES)
@@ -277,7 +301,7 @@ def test_malformed_rows_are_rejected_for_every_reason(ran: tuple[str, Path, Path
     dataset, on_duckdb, _ = ran
     if dataset == "sample":
         return
-    rejects = load(on_duckdb, "02_intermediate/ingestion_summary/rejects", dataset).to_pylist()
+    rejects = load(on_duckdb, "02_intermediate/rejects", dataset).to_pylist()
     assert {row["reason"] for row in rejects} == {
         "broken JSON", "not a JSON object", "not UTF-8", "missing user_id", "missing item_id",
         "missing timestamp", "timestamp is not a time", "impossible timestamp",

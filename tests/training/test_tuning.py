@@ -79,12 +79,12 @@ def tune(
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> TuningResult:
-    return tune(tmp_path_factory.mktemp("tuning") / "tuning.db", options_of(trials=12))
+    return tune(tmp_path_factory.mktemp("tuning") / "tuning.db", options_of(trials=8))
 
 
 def test_tuning_improves_a_bad_block(found: TuningResult) -> None:
     trials = found.trials
-    assert trials["trial"].tolist() == list(range(1, 13))
+    assert trials["trial"].tolist() == list(range(1, 9))
     first = trials.iloc[0]
     assert [first[key] for key in RANGES] == [2, 2, 1e-5]
     assert first["val_ndcg@10"] == found.initial_ndcg < 0.3
@@ -126,7 +126,7 @@ def test_yaml_comment_states_the_result_and_the_usage(found: TuningResult) -> No
     comment = "\n".join(line for line in written.splitlines() if line.startswith("#"))
     n_pruned = (found.trials["state"] == "pruned").sum()
     complete = found.trials[found.trials["state"] == "complete"]
-    assert f"12 trials of the classifier's network bad, {n_pruned} of them pruned" in comment
+    assert f"8 trials of the classifier's network bad, {n_pruned} of them pruned" in comment
     assert f"NDCG@10: {complete['val_ndcg@10'].max():.4f}" in comment
     assert f"bad before the tuning: {found.initial_ndcg:.4f}" in comment
     assert "classifier.network=bad_tuned" in comment
@@ -143,7 +143,7 @@ def test_importances_and_values_are_plotted(found: TuningResult) -> None:
     figure = plot_tuning(found.trials, found.importances, options_of().active_ranges)
     assert labels(figure) == list(found.importances)
     for axes, key in zip(figure.axes[1:], found.importances, strict=True):
-        assert sum(len(line.get_xdata()) for line in axes.lines) == 12
+        assert sum(len(line.get_xdata()) for line in axes.lines) == 8
         assert (axes.get_xscale() == "log") == (key != "layers.1.units")
     without_importances = plot_tuning(found.trials.head(2), {}, options_of().active_ranges)
     assert labels(without_importances) == list(RANGES)
@@ -178,7 +178,7 @@ def report_and_wait(trial, value, step):
         time.sleep(600)
 
 optuna.Trial.report = report_and_wait
-tune(Path(sys.argv[1]), options_of(trials=5))
+tune(Path(sys.argv[1]), options_of(trials=4))
 """
 
 
@@ -194,13 +194,13 @@ def test_killed_tuning_ends_with_the_same_trials(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
 
-    resumed = tune(storage, options_of(trials=5)).trials
-    expected = tune(tmp_path / "uninterrupted.db", options_of(trials=5)).trials
+    resumed = tune(storage, options_of(trials=4)).trials
+    expected = tune(tmp_path / "uninterrupted.db", options_of(trials=4)).trials
     pd.testing.assert_frame_equal(resumed.drop(columns="seconds"), expected.drop(columns="seconds"))
     study = optuna.load_study(study_name=None, storage=f"sqlite:///{storage}")
     states = [trial.state.name for trial in study.trials]
-    # Two finished trials and an interrupted one of the killed process, and the three missing ones.
-    assert len(states) == 6
+    # Two finished trials and an interrupted one of the killed process, and the two missing ones.
+    assert len(states) == 5
     assert [number for number, state in enumerate(states) if state == "FAIL"] == [2]
 
 
@@ -372,7 +372,7 @@ def test_tuning_of_the_sample_store_and_use_of_the_best_block(tmp_path: Path) ->
     networks = yaml.safe_load(base.read_text())
     networks["classifier"]["networks"]["bad"] = BAD.model_dump(mode="json")
     base.write_text(yaml.safe_dump(networks))
-    options = options_of(network="bad").model_dump(mode="json")
+    options = options_of(network="bad", trials=4).model_dump(mode="json")
     (project / "conf/base/parameters_tuning.yml").write_text(yaml.safe_dump({"tuning": options}))
 
     steps = "ingestion,joining,sequencing,embedding,tuning"

@@ -46,6 +46,8 @@ def add_products(
     with open_catalog(run) as catalog:
         check_exists(catalog, "bundle", run)
         from bazar.cli.catalogue_update import update_catalogue
+        from bazar.datasets.run_lock import lock_data_set
 
-        update = update_catalogue(catalog, file, source)
+        with lock_data_set(metadata.project_path, catalog.load("params:dataset")):
+            update = update_catalogue(catalog, file, source)
     click.echo(update.format(run))

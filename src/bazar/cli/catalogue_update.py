@@ -1,5 +1,6 @@
 """The work of ``kedro add-products``: read a file of products and extend the bundle with them."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from bazar.cli.run_options import RunOptions
 from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA
 from bazar.data.joining import drop_titled_products
 from bazar.data.title_embeddings import embed_products
+from bazar.labels import make_printable
 from bazar.serving.bundle_builder import extend_catalogue
 
 _SHOWN_IDS = 5
@@ -53,7 +55,7 @@ class CatalogueUpdate:
             )
         lines += [
             f"{reject['count']:,} rows left out ({reject['reason']}), such as: "
-            f"{reject['examples'][0]}"
+            f"{make_printable(reject['examples'][0])}"
             for reject in self.file.rejects
         ]
         if self.file.missing_attributes:
@@ -62,10 +64,12 @@ class CatalogueUpdate:
                 "have no such attributes."
             )
         if self.added:
+            # An id may start with a minus sign, like an option.
+            argument = ("-- " if self.added[0].startswith("-") else "") + shlex.quote(self.added[0])
             lines.append(
-                f"Next: `kedro similar {self.added[0]}{run.format_options()}` shows similar "
-                f"products; `{run.format_run_command('recommendation')}` updates the "
-                "recommendations of all customers."
+                f"Next: `kedro similar{run.format_options()} {argument}` shows similar products; "
+                f"`{run.format_run_command('recommendation')}` updates the recommendations of all "
+                "customers."
             )
         return "\n".join(lines)
 
@@ -132,4 +136,4 @@ def _save_all(
 
 def _shorten(item_ids: Sequence[str]) -> str:
     more = ", …" if len(item_ids) > _SHOWN_IDS else ""
-    return ", ".join(item_ids[:_SHOWN_IDS]) + more
+    return ", ".join(map(make_printable, item_ids[:_SHOWN_IDS])) + more

@@ -1,12 +1,13 @@
 """Tables that the commands print."""
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from bazar.config.models import FALLBACK_MODEL
-from bazar.labels import NO_TITLE, get_model_label
+from bazar.labels import NO_TITLE, get_model_label, make_printable
 from bazar.serving.answers import Recommendations
 
 _LAST_PURCHASES = 8
@@ -31,17 +32,18 @@ def print_recommendations(
     """
     console = console or Console()
     if purchases:
-        owner = f"Purchases of customer {escape(user_id)}" if user_id else "Purchases"
-        console.print(f"\n[bold]{owner}[/bold], the latest last:")
+        owner = Text("Purchases of customer " if user_id else "Purchases", "bold")
+        owner.append_text(_make_text(user_id or ""))
+        console.print("\n", owner, ", the latest last:", sep="")
         table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
         table.add_column(justify="right")
         table.add_column(overflow="fold")
         first = max(0, len(purchases) - _LAST_PURCHASES)
         for number, title in enumerate(purchases[first:], start=first + 1):
-            table.add_row(str(number), escape(title or NO_TITLE))
+            table.add_row(str(number), _make_text(title or NO_TITLE))
         console.print(table)
     if answer.unknown_items:
-        console.print(f"Not in the catalogue: {escape(', '.join(answer.unknown_items))}")
+        console.print("Not in the catalogue:", _make_text(", ".join(answer.unknown_items)))
     if answer.model == FALLBACK_MODEL:
         reason = "the model cannot read any past purchase" if purchases else "no past purchases"
         console.print(f"\n[bold]Most popular recently[/bold] ({reason}):")
@@ -62,9 +64,9 @@ def print_similar(
         console: where to print; the terminal if None.
     """
     console = console or Console()
-    console.print(
-        f"\nSimilar to [bold]{escape(title or item_id)}[/bold], by the cosine of the titles:"
-    )
+    name = _make_text(title or item_id)
+    name.stylize("bold")
+    console.print("\nSimilar to ", name, ", by the cosine of the titles:", sep="")
     _print_products(answer, console, with_nearest=False)
 
 
@@ -82,10 +84,15 @@ def _print_products(answer: Recommendations, console: Console, with_nearest: boo
         table.add_column("nearest past purchase", overflow="fold", width=text_width - title_width)
         table.add_column("cosine", justify="right", width=_COSINE_WIDTH)
     for product in answer.products:
-        row = [str(product.rank), escape(product.item_id), escape(product.title or NO_TITLE)]
-        row.append(f"{product.score:.4g}")
+        row: list[str | Text] = [
+            str(product.rank),
+            _make_text(product.item_id),
+            _make_text(product.title or NO_TITLE),
+            f"{product.score:.4g}",
+        ]
         if shows_nearest and product.nearest_cosine is not None:
-            row += [escape(product.nearest_title or NO_TITLE), f"{product.nearest_cosine:.2f}"]
+            nearest = _make_text(product.nearest_title or NO_TITLE)
+            row += [nearest, f"{product.nearest_cosine:.2f}"]
         table.add_row(*row)
     console.print(table)
     if with_nearest and not shows_nearest:
@@ -100,6 +107,12 @@ def _divide_width(answer: Recommendations, width: int, shows_nearest: bool) -> t
     fixed = _RANK_WIDTH + _SCORE_WIDTH + (_COSINE_WIDTH if shows_nearest else 0)
     # Each column has a blank behind it; there are separators, and an edge on both sides.
     available = max(width - fixed - 2 * n_columns - 1, 2)
-    longest = max([len("product"), *(len(product.item_id) for product in answer.products)])
+    ids = [_make_text(product.item_id).plain for product in answer.products]
+    longest = max(map(cell_len, ["product", *ids]))
     id_width = min(longest, max(10, available // 3), available // 2)
     return id_width, available - id_width
+
+
+def _make_text(text: str) -> Text:
+    """Return a text in one line, whose brackets and colons are no markup."""
+    return Text(make_printable(text))

@@ -9,14 +9,16 @@ from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 from kedro.io import DatasetError
 
+from bazar.atomic import describe_disk_fault, list_causes
 from bazar.errors import InputError, suggest_names
 
 
 def shorten_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a command print the message of an InputError without a traceback.
+    """Make a command print a message without a traceback if the user can fix the error.
 
-    Kedro wraps the errors of catalog types, so the causes of an error are searched, too. Other
-    errors keep their traceback.
+    These are an InputError, a fault of the disk, and an error of a data set. Kedro wraps the errors
+    of catalog types, so the causes of an error are searched, too. Other errors keep their
+    traceback.
     """
 
     @wraps(command)
@@ -24,14 +26,10 @@ def shorten_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except Exception as error:
-            cause: BaseException | None = error
-            while cause is not None and not isinstance(cause, InputError):
-                cause = cause.__cause__ or cause.__context__
-            if cause is None and isinstance(error, DatasetError):
-                cause = error
-            if cause is None:
+            message = _find_message(error)
+            if message is None:
                 raise
-            raise click.ClickException(str(cause)) from None
+            raise click.ClickException(message) from None
 
     return run
 
@@ -56,3 +54,11 @@ def check_environment(metadata: ProjectMetadata, env: str | None) -> None:
     """
     folders = (metadata.project_path / settings.CONF_SOURCE).glob("[!.]*/")
     check_name("environment", env, [folder.name for folder in folders])
+
+
+def _find_message(error: Exception) -> str | None:
+    """Return the message for the user; None if the error is unexpected."""
+    for cause in list_causes(error):
+        if isinstance(cause, InputError):
+            return str(cause)
+    return describe_disk_fault(error) or (str(error) if isinstance(error, DatasetError) else None)

@@ -9,7 +9,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from kedro.io import DatasetError
 
-from bazar.config.data import IngestionOptions, ProductSource
+from bazar.config.data import IngestionOptions
+from bazar.config.sources import ProductSource
 from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA
 from bazar.data.joining import choose_titles
 from bazar.datasets.raw import RawDataset
@@ -63,7 +64,7 @@ def read_product_file(file: Path, source: str | None, options: IngestionOptions)
     # The name may contain characters that mean a pattern in the configuration.
     changes = {"files": glob.escape(file.name), "optional": False}
     typed, missing = _type_rows(file, name, options.products[name].model_copy(update=changes))
-    chosen = choose_titles(select_accepted(typed, options.max_reject_share))
+    chosen = choose_titles(select_accepted(typed, options.max_reject_share), "first")
     titled = chosen.filter(chosen.title.notnull()).order_by("item_id")
     products = titled.select(*ADDED_PRODUCTS_SCHEMA.names).to_pyarrow().cast(ADDED_PRODUCTS_SCHEMA)
     untitled = chosen.filter(chosen.title.isnull()).order_by("item_id").to_pyarrow()["item_id"]

@@ -1,7 +1,6 @@
 """The commands that read the results of a run: recommend, similar, export-recommendations."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +34,11 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for ot
 
 @click.command()
 @click.option("--user", help="A customer of the store: recommend after the complete history.")
-@click.option("--items", help="Purchases of anybody else, the latest last: ID,ID,…")
+@click.option(
+    "--items",
+    help="Purchases of anybody else, the latest last: ID,ID,… If the ids contain commas, the "
+    "longest part that is a product is one id.",
+)
 @click.option(
     "--item",
     "more_items",
@@ -93,11 +96,10 @@ def recommend(
     run = RunOptions(metadata, env, split, seed)
     with open_recommender(run) as (recommender, catalog):
         if user is not None:
-            user = user.strip()
-            history = _get_history(recommender, catalog, user)
+            user = _find_customer(recommender, catalog, user.strip())
+            history = recommender.history(user)
         else:
-            history = _parse_items(items, more_items, recommender.products.index)
-            _check_any_known(history, recommender.products.index)
+            history = _read_history(recommender, items or "", more_items)
         answer = recommender.recommend(history, top, model, filter_seen, categories or None)
         if as_json:
             click.echo(json.dumps({"user_id": user, "history": history} | answer.to_json()))
@@ -126,15 +128,17 @@ def similar(
 ) -> None:
     """Find the products whose titles are most similar to the title of ITEM_ID.
 
+    Write -- before an id that starts with a minus sign.
+
     \b
         kedro similar B0K6VFDAQ6
+        kedro similar --top 3 -- -1042
     """  # noqa: D301
     with open_recommender(RunOptions(metadata, env, split, seed)) as (recommender, _):
         item_id = item_id.strip()
+        (item_id,) = _replace_forms(recommender, [item_id])
         if item_id not in recommender.products.index:
-            from bazar.serving.requests import suggest_items
-
-            hint = suggest_items([item_id], recommender.products.index)
+            hint = recommender.known_products.suggest([item_id])
             raise InputError(f"There is no product {item_id!r} in the catalogue.{hint}")
         answer = recommender.similar(item_id, top)
         if as_json:
@@ -148,9 +152,7 @@ def similar(
 @click.command(name="export-recommendations")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--model", help="Only the recommendations of this model.")
-@click.option(
-    "--raw", is_flag=True, help="Write ids and titles unchanged, for programs (see above)."
-)
+@click.option("--raw", is_flag=True, help="Write titles unchanged, too, for programs (see above).")
 @run_options
 @click.pass_obj
 @shorten_errors
@@ -165,9 +167,9 @@ def export_recommendations(
 ) -> None:
     """Write the recommendations for every customer to FILE, as CSV.
 
-    A text that a spreadsheet would run as a formula, because it starts with = + - @, a tab or a
-    line break, gets an apostrophe in front. Signed numbers, such as phone numbers used as ids, are
-    not changed. With --raw, no text is changed.
+    Ids are never changed. A title that a spreadsheet would run as a formula, because it starts with
+    = + - @, a tab or a line break, gets an apostrophe in front. With --raw, titles are not changed
+    either.
 
     \b
         kedro export-recommendations recommendations.csv --model blend
@@ -187,33 +189,87 @@ def export_recommendations(
                     "The parameter recommendation.models selects the models."
                 )
             table = table.filter(table.model == model)
-        n_rows = write_csv(table.to_pyarrow_batches(), file, escape_formulas=not raw)
+        n_rows = write_csv(table.to_pyarrow_batches(), file, [] if raw else ["title"])
     click.echo(f"{n_rows:,} recommendations: {file}")
 
 
-def _get_history(recommender: "Recommender", catalog: "CatalogProtocol", user: str) -> list[str]:
-    if not recommender.has_customer(user):
-        minimum = catalog.load("params:joining.min_interactions")
-        raise InputError(
+def _find_customer(recommender: "Recommender", catalog: "CatalogProtocol", user: str) -> str:
+    """Return the id of a customer, who may be written in another form.
+
+    Raises:
+        InputError: if there is no such customer, with the reason.
+    """
+    if recommender.has_customer(user):
+        return user
+    forms = recommender.known_customers.find_forms(user)
+    if len(forms) == 1:
+        _report_form(user, forms[0])
+        return forms[0]
+    hint = recommender.known_customers.suggest([user], compare_letters=False)
+    raise InputError(
+        f"{_explain_missing_customer(catalog, user)}{hint}\nFor anybody else, use --items, or no "
+        "option for the products that are most popular recently."
+    )
+
+
+def _explain_missing_customer(catalog: "CatalogProtocol", user: str) -> str:
+    """Return a sentence that explains why a customer is not in the bundle."""
+    if not catalog.exists("accepted_interactions"):
+        return f"There is no customer {user!r}."
+    import ibis
+
+    from bazar.data.joining import drop_duplicates
+
+    # An id that is not valid text cannot be searched for. In a query, a text must not contain NUL.
+    wanted = ibis.memtable({"user_id": [user.encode(errors="replace").decode()]})
+    own = drop_duplicates(catalog.load("accepted_interactions").semi_join(wanted, "user_id"))
+    counts = own.aggregate(n=own.count(), is_guest=own.is_guest.any()).to_pyarrow().to_pylist()[0]
+    n_purchases, minimum = counts["n"], catalog.load("params:joining.min_interactions")
+    if n_purchases == 0:
+        return f"There is no customer {user!r} in the data."
+    if counts["is_guest"]:
+        return f"{user!r} is a guest, and guests get no recommendations of their own."
+    found = f"{n_purchases} {'purchase' if n_purchases == 1 else 'purchases'}"
+    if n_purchases < minimum:
+        return (
             f"There is no customer {user!r} with at least {minimum} purchases "
-            "(joining.min_interactions). For anybody else, use --items, or no option for the "
-            "products that are most popular recently."
+            f"(joining.min_interactions): {user!r} has {found}."
         )
-    return recommender.history(user)
+    return f"Customer {user!r} has {found}, but was left out. See joining.keep_users."
 
 
-def _parse_items(
-    items: str | None, more_items: tuple[str, ...], catalogue: Iterable[str]
-) -> list[str]:
-    """Return the ids of ``--items`` and ``--item``. A value that is a product is not split."""
-    first = (items or "").strip()
-    parts = [first] if first in catalogue else first.split(",")
-    return [item_id.strip() for item_id in (*parts, *more_items) if item_id.strip()]
+def _read_history(recommender: "Recommender", items: str, more_items: tuple[str, ...]) -> list[str]:
+    """Return the ids of ``--items`` and ``--item``.
 
+    Raises:
+        InputError: if there are items, but none is known. Close ids are in the message.
+    """
+    from bazar.serving.requests import read_item_ids, shorten_ids
 
-def _check_any_known(history: list[str], catalogue: Iterable[str]) -> None:
-    """Raise InputError with close ids if there are items, but none is known."""
+    catalogue, known = recommender.products.index, recommender.known_products
+    single = [item_id.strip() for item_id in more_items if item_id.strip()]
+    written = read_item_ids(items, catalogue, known) + single
+    history = _replace_forms(recommender, written)
     if history and not any(item_id in catalogue for item_id in history):
-        from bazar.serving.requests import describe_unknown_items
+        raise InputError(
+            f"None of these items is in the catalogue: {shorten_ids(history)}."
+            f"{known.suggest(history)}"
+        )
+    return history
 
-        raise InputError(describe_unknown_items(history, catalogue))
+
+def _replace_forms(recommender: "Recommender", written: list[str]) -> list[str]:
+    """Return ids as the catalogue writes them, if exactly one product has another form of an id."""
+    found = []
+    for item_id in written:
+        is_known = item_id in recommender.products.index
+        forms = [] if is_known else recommender.known_products.find_forms(item_id)
+        if len(forms) == 1:
+            _report_form(item_id, forms[0])
+        found.append(forms[0] if len(forms) == 1 else item_id)
+    return found
+
+
+def _report_form(written: str, found: str) -> None:
+    """Print which id was found. Standard output is for the answer, which programs read."""
+    click.echo(f"There is no {written!r}. {found!r} was found instead.", err=True)

@@ -1,6 +1,7 @@
 """What the commands share: options that select a run, and access to its results."""
 
 import logging
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,11 +55,11 @@ class RunOptions:
     def format_options(self) -> str:
         """Return the options for another of our commands, each after a space."""
         options = ({"env": self.env} if self.env is not None else {}) | self.parameters
-        return "".join(f" --{name} {value}" for name, value in options.items())
+        return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in options.items())
 
     def format_run_command(self, pipelines: str = "") -> str:
         """Return the ``kedro run`` command that computes the results."""
-        command = f"kedro run --env {self.env}" if self.env is not None else "kedro run"
+        command = "kedro run" + (f" --env {shlex.quote(self.env)}" if self.env is not None else "")
         if pipelines:
             command += f" --pipelines {pipelines}"
         if self.parameters:

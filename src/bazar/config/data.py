@@ -1,104 +1,17 @@
-"""Parameters of the raw files, titles, sequences, splits and title embeddings."""
+"""Parameters of the ingestion, titles, sequences, splits and title embeddings."""
 
 from datetime import UTC, datetime
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from bazar.config.base import Options
+from bazar.config.sources import InteractionSource, ProductSource
 
 Split = Literal["leave_one_out", "temporal", "cold_items", "shuffled_windows"]
 KeepUsers = Literal["all", "any", "all_titled"]
 EmbeddedText = Literal["title", "title_and_attributes"]
-
-
-class RawSource(Options):
-    """Raw files of one format."""
-
-    files: Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
-    """A path within ``raw_dir``, a pattern such as ``orders-*.csv.gz``, or a list of them."""
-    format: Literal["jsonl", "csv", "parquet", "python"]
-    """File format. ``python``: one Python literal per line, as in Amazon's files of 2014."""
-    optional: bool = False
-    """Whether the files of the source may be missing."""
-
-    @property
-    def patterns(self) -> list[str]:
-        """The paths and patterns as a list."""
-        return [self.files] if isinstance(self.files, str) else self.files
-
-    @field_validator("files")
-    @classmethod
-    def _check_relative(cls, files: str | list[str]) -> str | list[str]:
-        for pattern in [files] if isinstance(files, str) else files:
-            is_absolute = PurePosixPath(pattern).is_absolute() or pattern.startswith("~/")
-            if is_absolute or PureWindowsPath(pattern).is_absolute():
-                raise ValueError(
-                    "must be paths within raw_dir, not absolute paths (set raw_dir to their folder)"
-                )
-        return files
-
-
-class InteractionSource(RawSource):
-    """Raw files of interactions, and the mapping of their columns."""
-
-    columns: dict[Literal["user_id", "item_id", "timestamp", "position", "rating"], str]
-    """Bazar's column names, mapped to the names in the files."""
-    timestamp_unit: Literal["ms", "s", "iso"] | None = None
-    """``ms`` or ``s``: milliseconds or seconds since 1970. ``iso``: ISO 8601 text, in UTC unless
-    it has an offset."""
-
-    @model_validator(mode="after")
-    def _check_columns(self) -> Self:
-        mapped = ", ".join(self.columns) or "nothing"
-        if missing := {"user_id", "item_id"} - set(self.columns):
-            raise ValueError(f"columns must map {' and '.join(sorted(missing))}, found {mapped}")
-        if not {"timestamp", "position"} & set(self.columns):
-            raise ValueError(
-                "columns must map timestamp, or position if the file has only the order of a "
-                f"user's purchases, found {mapped}"
-            )
-        if "timestamp" in self.columns and self.timestamp_unit is None:
-            raise ValueError(
-                "timestamp_unit must be ms, s or iso if columns map timestamp, found null"
-            )
-        if "timestamp" not in self.columns and self.timestamp_unit is not None:
-            raise ValueError(
-                f"timestamp_unit is {self.timestamp_unit}, but columns do not map timestamp. "
-                "Map it, or remove timestamp_unit"
-            )
-        return self
-
-
-class ProductSource(RawSource):
-    """Raw files of products, and the mapping of their columns."""
-
-    columns: dict[
-        Literal["item_id", "title", "url", "attributes"],
-        str | Annotated[list[str], Field(min_length=1)],
-    ]
-    """Bazar's column names, mapped to the names in the files. Use ``url`` instead of ``title`` if
-    URLs contain the names of the products, such as Amazon's ``…/<Product-Name>/dp/<id>``.
-    ``attributes`` are brand, categories and similar: one column or a list of columns, with texts
-    or lists of texts."""
-
-    @model_validator(mode="after")
-    def _check_columns(self) -> Self:
-        mapped = ", ".join(self.columns) or "nothing"
-        if "item_id" not in self.columns:
-            raise ValueError(f"columns must map item_id, found {mapped}")
-        if ("title" in self.columns) == ("url" in self.columns):
-            raise ValueError(
-                f"columns must map either title, or url if the titles are in URLs, found {mapped}"
-            )
-        for name, mapped_to in self.columns.items():
-            if name != "attributes" and not isinstance(mapped_to, str):
-                raise ValueError(
-                    f"columns.{name} must be one column, found {mapped_to}. Only attributes may "
-                    "be a list of columns"
-                )
-        return self
+TitleChoice = Literal["most_frequent", "latest", "first"]
 
 
 class IngestionOptions(Options):
@@ -121,6 +34,9 @@ class JoiningOptions(Options):
     keep_users: KeepUsers
     """``all``: keep all interactions. ``any``: drop the interactions of items without a title.
     ``all_titled``: drop the users who have such an interaction."""
+    title_choice: TitleChoice
+    """Title of a product that has several in one source: the most frequent one, the one of the
+    latest row, or that of the first row."""
     keep_unsold_products: bool
     """Whether products with a title and without interactions are kept in the catalogue."""
 

@@ -31,9 +31,16 @@ def count_items(item_index: ir.Table) -> int:
 
 
 def count_dataset(sequences: ir.Table, item_index: ir.Table) -> dict[str, int]:
-    """Count users, interactions and items: ``n_users``, ``n_interactions``, ``n_items``."""
+    """Count the data set.
+
+    Returns:
+        ``n_users`` (without guests), ``n_guests`` (their orders), ``n_interactions`` (of both) and
+        ``n_items``.
+    """
     sizes = sequences.aggregate(
-        n_users=sequences.user_id.nunique(), n_interactions=sequences.count()
+        n_users=sequences.user_id.nunique(where=~sequences.is_guest),
+        n_guests=sequences.user_id.nunique(where=sequences.is_guest),
+        n_interactions=sequences.count(),
     )
     return {**sizes.to_pyarrow().to_pylist()[0], "n_items": count_items(item_index)}
 

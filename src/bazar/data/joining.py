@@ -5,33 +5,37 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bazar.config.data import KeepUsers
+from bazar.config.data import KeepUsers, TitleChoice
 from bazar.errors import InputError
+from bazar.ingestion.variants import make_variant_keys
 
 UNTITLED = "without title"
 UNKNOWN = "unknown product"
 ADDED_BY_HAND = "added by hand"
 MAX_EXAMPLES = 20
-_DUPLICATE_KEY = ["user_id", "item_id", "timestamp", "position"]
-_TRUST_ORDER = ["trust", "source_file", "source_order"]
+_DUPLICATE_KEY = ["user_id", "item_id", "order_id", "timestamp", "position"]
 
 
-def choose_titles(products: ir.Table) -> ir.Table:
+def choose_titles(products: ir.Table, title_choice: TitleChoice) -> ir.Table:
     """Choose the title of each product from the most trusted source that has one.
 
-    Attributes are chosen in the same way, possibly from another source. Within a source, the first
-    row is used, sorted by file name and row number.
+    A source may have several titles for a product. Attributes are chosen in the same way, possibly
+    from another source.
 
     Args:
         products: ``item_id, title, attributes, title_source, trust, source_file, source_order``;
             an item may have several rows.
+        title_choice: ``most_frequent`` (of equally frequent titles, the one that comes first),
+            ``latest`` (of the last row) or ``first``. Rows are sorted by file name and row number.
 
     Returns:
         ``item_id, title, attributes, title_source``, each item once. If no row has a title, the
         title is null and the source is ``without title``. If no row has attributes, they are null.
     """
-    titled = _first_rows(products, products.title.isnull(), *_TRUST_ORDER)
-    described = _first_rows(products.filter(products.attributes.notnull()), *_TRUST_ORDER)
+    titled = _choose_rows(products, "title", title_choice)
+    described = _choose_rows(
+        products.filter(products.attributes.notnull()), "attributes", title_choice
+    )
     titles = titled.select(
         "item_id",
         "title",
@@ -80,10 +84,10 @@ def drop_titled_products(added: pa.Table, products: ir.Table) -> pa.Table:
 
 
 def drop_duplicates(interactions: ir.Table) -> ir.Table:
-    """Keep the first row of each user, item, timestamp and position.
+    """Keep the first row of each user, item, order, timestamp and position.
 
     Args:
-        interactions: ``user_id, item_id, timestamp, position, source_file, source_order`` and
+        interactions: ``user_id, item_id, order_id, timestamp, position, source_file, source_order`` and
             other columns.
     """
     occurrence = ibis.row_number().over(
@@ -138,21 +142,13 @@ def join_titles(interactions: ir.Table, titles: ir.Table) -> ir.Table:
     Rows are sorted, so that the same input gives the same file.
 
     Returns:
-        ``user_id, item_id, timestamp, position, source_file, source_order, rating, title,
-        title_source``.
+        The columns of ``interactions``, with ``title`` before ``title_source``.
     """
     joined = interactions.left_join(titles.select("item_id", "title"), "item_id")
-    return joined.select(
-        "user_id",
-        "item_id",
-        "timestamp",
-        "position",
-        "source_file",
-        "source_order",
-        "rating",
-        "title",
-        "title_source",
-    ).order_by("user_id", "timestamp", "position", "source_file", "source_order")
+    columns = [name for name in interactions.columns if name != "title_source"]
+    return joined.select(*columns, "title", "title_source").order_by(
+        "user_id", "timestamp", "position", "source_file", "source_order"
+    )
 
 
 def list_products(interactions: ir.Table, titles: ir.Table, keep_unsold: bool) -> ir.Table:
@@ -164,7 +160,8 @@ def list_products(interactions: ir.Table, titles: ir.Table, keep_unsold: bool) -
         keep_unsold: whether to include products with a title and without interactions.
 
     Returns:
-        ``item_id, title, attributes, title_source``, each item once, in order of ``item_id``.
+        ``item_id, title, attributes, title_source, variant_group``, each item once, in order of
+        ``item_id``. See :func:`add_variant_groups`.
     """
     bought = interactions.select("item_id", "title_source").distinct()
     known = titles.select("item_id", "title", "attributes")
@@ -174,7 +171,29 @@ def list_products(interactions: ir.Table, titles: ir.Table, keep_unsold: bool) -
     if keep_unsold:
         unsold = titles.filter(titles.title.notnull()).anti_join(bought, "item_id")
         listed = listed.union(unsold.select(*listed.columns))
-    return listed.order_by("item_id")
+    return add_variant_groups(listed).order_by("item_id")
+
+
+def add_variant_groups(products: ir.Table) -> ir.Table:
+    """Add the group of variants, such as the sizes and colours of one product, to each product.
+
+    Products are variants of each other if their titles have the same key (see
+    :func:`~bazar.ingestion.variants.make_variant_key`) and their attributes are equal, or none of
+    them has attributes.
+
+    Args:
+        products: ``item_id, title, attributes`` and other columns, each item once.
+
+    Returns:
+        ``products`` with ``variant_group`` (string): the smallest ``item_id`` of the group. A
+        product without variants has its own; a product without a title has null.
+    """
+    keyed = products.mutate(variant_key=make_variant_keys(products.title).nullif(""))
+    same = ibis.window(group_by=["variant_key", "attributes"])
+    group = keyed.variant_key.notnull().ifelse(keyed.item_id.min().over(same), keyed.item_id)
+    return keyed.mutate(
+        variant_group=keyed.title.notnull().ifelse(group, ibis.null("string"))
+    ).drop("variant_key")
 
 
 def count_title_coverage(interactions: ir.Table, products: ir.Table) -> ir.Table:
@@ -254,8 +273,15 @@ def count_interactions_per_step(steps: dict[str, ir.Table], min_interactions: in
     return ibis.memtable(rows, schema={"step": "string", "interactions": "int64", "users": "int64"})
 
 
-def _first_rows(products: ir.Table, *order: ir.Value | str) -> ir.Table:
-    """Return the first row of each item."""
-    number = ibis.row_number().over(group_by=products.item_id, order_by=order)
-    numbered = products.mutate(number=number)
+def _choose_rows(products: ir.Table, column: str, choice: TitleChoice) -> ir.Table:
+    """Return one row of each item: the chosen one of the most trusted source with a value."""
+    rows = [products.source_file, products.source_order]
+    if choice == "latest":
+        rows = [ibis.desc(row) for row in rows]
+    elif choice == "most_frequent":
+        same = ibis.window(group_by=["item_id", "trust", column])
+        products = products.mutate(frequency=products.count().over(same))
+        rows = [products.frequency.desc(), products.source_file, products.source_order]
+    order = [products[column].isnull(), products.trust, *rows]
+    numbered = products.mutate(number=ibis.row_number().over(group_by="item_id", order_by=order))
     return numbered.filter(numbered.number == 0)

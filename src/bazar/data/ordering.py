@@ -24,35 +24,42 @@ def sort_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
     They are never sorted by item id.
 
     Args:
-        interactions: ``user_id, item_id, timestamp, position, source_file, source_order``.
+        interactions: ``user_id, item_id, timestamp, position, is_guest, source_file,
+            source_order``.
         item_index: ``item_id, item_index``.
 
     Returns:
         ``user_id, position`` (int64, from 1 within a user), ``item_id, item_index`` (int32),
-        ``timestamp`` (int64, UTC milliseconds, null if unknown).
+        ``timestamp`` (int64, UTC milliseconds, null if unknown), ``is_guest`` (bool).
     """
     order = ["timestamp", "position", "source_file", "source_order"]
     number = ibis.row_number().over(group_by=interactions.user_id, order_by=order) + 1
     # Cast to int32 first: Ibis assumes that the number is an int64 and drops a cast to int64, but
     # Spark counts in int32.
     position = number.cast("int32").cast("int64")
-    numbered = interactions.select("user_id", "item_id", "timestamp", position=position)
-    joined = numbered.join(item_index, "item_id")
-    return joined.select("user_id", "position", "item_id", "item_index", "timestamp").order_by(
-        "user_id", "position"
+    numbered = interactions.select(
+        "user_id", "item_id", "timestamp", "is_guest", position=position
     )
+    joined = numbered.join(item_index, "item_id")
+    return joined.select(
+        "user_id", "position", "item_id", "item_index", "timestamp", "is_guest"
+    ).order_by("user_id", "position")
 
 
 def list_users(sequences: ir.Table) -> ir.Table:
     """List the users, in the order of :func:`list_items`.
 
     Args:
-        sequences: column ``user_id``, one row per interaction.
+        sequences: ``user_id, is_guest``, one row per interaction.
 
     Returns:
-        ``user_id``, each once, and ``length`` (int64), the number of interactions of the user.
+        ``user_id``, each once, ``length`` (int64), the number of interactions of the user, and
+        ``is_guest`` (bool).
     """
-    return sequences.group_by("user_id").aggregate(length=sequences.count()).order_by("user_id")
+    counted = sequences.group_by("user_id").aggregate(
+        length=sequences.count(), is_guest=sequences.is_guest.any()
+    )
+    return counted.order_by("user_id")
 
 
 def list_items(sequences: ir.Table) -> ir.Table:
@@ -72,13 +79,14 @@ def count_windows(sequences: ir.Table) -> ir.Table:
     """Count the overlapping windows of each length from 2 to 10 items.
 
     Args:
-        sequences: column ``user_id``, one row per interaction.
+        sequences: ``user_id, is_guest``, one row per interaction. Guests are not counted.
 
     Returns:
         ``window_length``, ``windows`` and ``sequences`` (sequences with at least one window),
         int64.
     """
-    lengths = list_users(sequences).group_by("length").aggregate(users=ibis._.count())
+    customers = list_users(sequences.filter(~sequences.is_guest))
+    lengths = customers.group_by("length").aggregate(users=ibis._.count())
     by_length = lengths.mutate(window_length=ibis.range(ibis.literal(2, "int64"), 11).unnest())
     per_sequence = ibis.greatest(by_length.length - by_length.window_length + 1, 0)
     counts = {

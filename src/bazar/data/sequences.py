@@ -4,7 +4,7 @@ Item index 0 is padding; items start at 1.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -21,16 +21,26 @@ class Sequences:
         items: shape (interactions,), int32, the item indices of all users, concatenated.
         starts: shape (users + 1,), int64; the items of user ``u`` are
             ``items[starts[u]:starts[u + 1]]``, at least one.
+        guests: positions of the guests in ``user_ids``, shape (guests,), int64, ascending. The
+            order of a guest is used only for training.
     """
 
     user_ids: pa.Array
     items: IntArray
     starts: np.ndarray
+    guests: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def lengths(self) -> np.ndarray:
         """Number of items of each user, shape (users,), int64."""
         return np.diff(self.starts)
+
+    @property
+    def is_guest(self) -> np.ndarray:
+        """Whether each user is a guest, shape (users,), bool."""
+        is_guest = np.zeros(len(self.starts) - 1, bool)
+        is_guest[self.guests] = True
+        return is_guest
 
     def filter(self, keep: np.ndarray) -> "Sequences":
         """Return a copy with some of the interactions.
@@ -45,6 +55,7 @@ class Sequences:
             self.user_ids.filter(pa.array(has_items)),
             self.items[keep],
             np.concatenate([[0], starts[1:][has_items]]),
+            np.flatnonzero(self.is_guest[has_items]),
         )
 
 
@@ -54,8 +65,8 @@ def read_sequences(
     """Read sequences and their timestamps, one batch of items at a time.
 
     Args:
-        users: columns ``user_id`` (string), each once, and ``length`` (integer, number of items
-            of the user, at least 1).
+        users: columns ``user_id`` (string), each once, ``length`` (integer, number of items of the
+            user, at least 1) and ``is_guest`` (bool).
         items: columns ``item_index`` (int32) and ``timestamp`` (int64, UTC milliseconds, null if
             unknown), in order of the users, then of time.
 
@@ -85,4 +96,5 @@ def read_sequences(
         filled += len(batch)
     if filled < len(concatenated):
         raise ValueError(f"There are {filled} items, but the users have {starts[-1]}.")
-    return Sequences(user_ids, concatenated, starts), timestamps
+    guests = np.flatnonzero(users.column("is_guest").to_numpy())
+    return Sequences(user_ids, concatenated, starts, guests), timestamps

@@ -1,4 +1,7 @@
-"""Split sequences into training, validation and test rows, with one function per protocol."""
+"""Split sequences into training, validation and test rows, with one function per protocol.
+
+The orders of guests are used only for training: they have no validation and no test rows.
+"""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -149,6 +152,8 @@ def split_temporal(
     is_target = np.ones(len(sequences.items), bool)
     is_target[sequences.starts[:-1]] = False
     part = np.searchsorted([validation_from, test_from], timestamps, side="right")
+    # Later orders of guests are left out: in training, they would be from the future.
+    is_target &= ~_belongs_to_guest(sequences) | (part == 0)
 
     def make_part(number: int) -> Windows:
         return Windows(sequences, np.flatnonzero(is_target & (part == number)), history_length)
@@ -214,7 +219,7 @@ def split_cold_items(
     is_cold = np.zeros(n_items + 1, bool)
     is_cold[cold] = True
     keep = ~is_cold[sequences.items]
-    keep[sequences.starts[1:] - 1] = False
+    keep[sequences.starts[1:][~sequences.is_guest] - 1] = False
     reduced = sequences.filter(keep)
     train, validation, in_training = _hold_out_last(reduced, reduced.starts[1:], history_length)
     reduced_timestamps = None if timestamps is None else timestamps[keep]
@@ -267,7 +272,8 @@ def split_shuffled_windows(
     is_target = np.ones(len(sequences.items), bool)
     for before in range(window_length - 1):
         is_target[sequences.starts[:-1][sequences.lengths > before] + before] = False
-    positions = np.flatnonzero(is_target)
+    is_of_guest = _belongs_to_guest(sequences)
+    positions = np.flatnonzero(is_target & ~is_of_guest)
     if len(positions) < 3:
         raise InputError(
             f"split=shuffled_windows needs at least 3 windows of {window_length} items, but only "
@@ -276,6 +282,7 @@ def split_shuffled_windows(
         )
     rest, test = train_test_split(positions, test_size=test_share, random_state=seed)
     train, validation = train_test_split(rest, test_size=validation_share, random_state=seed)
+    train = np.concatenate([train, np.flatnonzero(is_target & is_of_guest)])
     # An interaction counts once for each training window that contains it.
     n_windows = np.zeros(len(sequences.items), np.int64)
     for before in range(window_length):
@@ -300,15 +307,20 @@ def format_time(milliseconds: int) -> str:
 
 
 def _last_items(sequences: Sequences, history_length: int) -> Windows:
-    """Return one row for each user with at least two items. The last item is the target."""
-    last = sequences.starts[1:][sequences.lengths > 1] - 1
+    """Return one row for each customer with at least two items. The last item is the target."""
+    last = sequences.starts[1:][(sequences.lengths > 1) & ~sequences.is_guest] - 1
     return Windows(sequences, last, history_length)
+
+
+def _belongs_to_guest(sequences: Sequences) -> np.ndarray:
+    """Return whether each interaction is of a guest, shape (interactions,), bool."""
+    return np.repeat(sequences.is_guest, sequences.lengths)
 
 
 def _hold_out_last(
     sequences: Sequences, ends: np.ndarray, history_length: int
 ) -> tuple[Windows, Windows, np.ndarray]:
-    """Hold out the last usable item of each user for validation. The items before are training.
+    """Hold out the last usable item of each customer for validation. The others are training.
 
     Args:
         sequences: the chronological sequences.
@@ -325,11 +337,12 @@ def _hold_out_last(
     in_training = np.ones(len(sequences.items), bool)
     in_training[sequences.starts[1:] - 1] = False
     in_training[ends[used > 0] - 1] = False
+    in_training |= _belongs_to_guest(sequences)
     is_target = in_training.copy()
     is_target[first] = False
     return (
         Windows(sequences, np.flatnonzero(is_target), history_length),
-        Windows(sequences, ends[used > 1] - 1, history_length),
+        Windows(sequences, ends[(used > 1) & ~sequences.is_guest] - 1, history_length),
         in_training,
     )
 

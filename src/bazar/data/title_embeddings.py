@@ -41,6 +41,11 @@ class Encoder:
     source: str
     identity: str
 
+    @property
+    def name(self) -> str:
+        """The name in the configuration."""
+        return self.identity.rsplit("@", 1)[0]
+
 
 def has_title(item_vectors: np.ndarray) -> np.ndarray:
     """Return whether each item has a title.

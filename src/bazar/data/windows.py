@@ -187,28 +187,29 @@ class Windows:
 
 
 def build_full_histories(sequences: Sequences, history_length: int) -> Windows:
-    """Build one row per user whose history ends with the user's last item.
+    """Build one row per customer whose history ends with the customer's last item.
 
-    The target is unknown. Models recommend the next item for these rows.
+    The target is unknown. Models recommend the next item for these rows. Guests have no row.
 
     Args:
         sequences: the chronological sequences.
         history_length: maximum length of a history; the latest items are kept.
 
     Returns:
-        Rows whose target is 0. Their sequences have a 0 after the last item of each user.
+        Rows whose target is 0. Their sequences, with those of guests, have a 0 after the last item
+        of each user.
     """
-    ends = sequences.starts[1:]
     open_ended = Sequences(
         sequences.user_ids,
-        np.insert(sequences.items, ends, 0),
+        np.insert(sequences.items, sequences.starts[1:], 0),
         sequences.starts + np.arange(len(sequences.starts)),
     )
-    return Windows(open_ended, open_ended.starts[1:] - 1, history_length)
+    ends = open_ended.starts[1:][~sequences.is_guest] - 1
+    return Windows(open_ended, ends, history_length)
 
 
 def build_interaction_rows(histories: Windows) -> Windows:
-    """Build one row for each interaction except the first of each user.
+    """Build one row for each interaction except the first of each user. Guests have rows, too.
 
     Args:
         histories: output of :func:`build_full_histories`.

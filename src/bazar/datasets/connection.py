@@ -6,6 +6,8 @@ from typing import Any
 
 import ibis
 
+from bazar.datasets.spill_folder import make_spill_folder
+
 _connections: dict[str, ibis.BaseBackend] = {}
 
 
@@ -27,8 +29,11 @@ class SharedConnection:
         key = json.dumps(self._connection_config, sort_keys=True)
         if key not in _connections:
             arguments = dict(self._connection_config)
-            backend = getattr(ibis, arguments.pop("backend")).connect(**arguments)
-            if backend.name == "duckdb" and sys.stdout.isatty():
+            name = arguments.pop("backend")
+            if name == "duckdb":
+                arguments["temp_directory"] = str(make_spill_folder())
+            backend = getattr(ibis, name).connect(**arguments)
+            if name == "duckdb" and sys.stdout.isatty():
                 # Not in a log file, where every step of a progress bar would be a line.
                 backend.raw_sql("SET enable_progress_bar = true; SET progress_bar_time = 2000")
             _connections[key] = backend

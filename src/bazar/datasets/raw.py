@@ -1,23 +1,30 @@
 """Catalog type of raw files. All files of a source are one table of text."""
 
+from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import ibis
 import ibis.expr.types as ir
 from kedro.io import AbstractDataset, DatasetError
 
-from bazar.config.data import InteractionSource, ProductSource
+from bazar.config.sources import (
+    InteractionColumn,
+    InteractionSource,
+    ProductColumn,
+    ProductSource,
+)
 from bazar.datasets.connection import SharedConnection
 from bazar.datasets.preview import TablePreview
 from bazar.errors import InputError
+from bazar.ingestion.readers.paths import find_files
 from bazar.ingestion.readers.raw_file import RawFile, build_records_schema
 from bazar.ingestion.readers.records import check_file, read_batches, select_records
 from bazar.ingestion.spark import read_on_workers
 
 _KINDS: dict[str, tuple[type[InteractionSource] | type[ProductSource], tuple[str, ...]]] = {
-    "interactions": (InteractionSource, ("user_id", "item_id", "timestamp", "position", "rating")),
-    "products": (ProductSource, ("item_id", "title", "url", "attributes")),
+    "interactions": (InteractionSource, get_args(InteractionColumn)),
+    "products": (ProductSource, get_args(ProductColumn)),
 }
 
 
@@ -25,8 +32,10 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
     """The raw files of several sources, as one Ibis table of text per source.
 
     A table has a row for each record of the source's files, with the columns of
-    :func:`bazar.ingestion.readers.raw_file.build_records_schema`. Files are read when the table
-    is used. CSV files are also read once while loading, to find their malformed lines.
+    :func:`bazar.ingestion.readers.raw_file.build_records_schema`. Interactions have a column
+    ``condition_<number>`` for each column that the conditions of their source read. Files are read
+    when the table is used. CSV files are also read once while loading, to find their malformed
+    lines.
     """
 
     def __init__(
@@ -44,7 +53,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
 
         Args:
             path: folder of the raw files. ``~`` is expanded to the home folder.
-            sources: :class:`bazar.config.data.InteractionSource` or ``ProductSource`` by name.
+            sources: :class:`bazar.config.sources.InteractionSource` or ``ProductSource`` by name.
             kind: content of the files.
             max_rows: maximum number of lines of a file.
             max_bytes: maximum size in bytes of a file after decompression.
@@ -72,7 +81,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
                 when the table is read.
         """
         tables = {
-            name: self._table([self._file(name, source, path) for path in paths])
+            name: self._table(self._files(name, source, paths))
             for name, source in self._sources.items()
             if (paths := self._paths(name, source))
         }
@@ -112,14 +121,8 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         folder = Path(self._filepath)
         found: set[Path] = set()
         for pattern in source.patterns:
-            is_glob = any(letter in pattern for letter in "*?[")
-            matched = [
-                path
-                for path in (folder.glob(pattern) if is_glob else [folder / pattern])
-                # Interrupted downloads and editors leave hidden files.
-                if not is_glob or (path.is_file() and not path.name.startswith("."))
-            ]
-            if is_glob and not matched and not source.optional:
+            matched = find_files(folder, pattern)
+            if not matched and not source.optional:
                 raise InputError(
                     f"no file {folder / pattern}\nSet the folder with --params raw_dir=PATH, or "
                     f"raw_dir and {self._kind}.{name}.files in globals.yml."
@@ -129,20 +132,51 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
             return []
         return sorted(found)
 
-    def _file(self, name: str, source: InteractionSource | ProductSource, path: Path) -> RawFile:
+    def _files(
+        self, name: str, source: InteractionSource | ProductSource, paths: list[Path]
+    ) -> list[RawFile]:
+        """Return the files of a source with their column mapping."""
         mapping: dict[str, str | list[str]] = dict(source.columns)  # type: ignore[arg-type]
-        names = {
-            column: [mapped] if isinstance(mapped, str) else mapped
-            for column, mapped in mapping.items()
-        }
-        return RawFile(
-            path=path,
-            name=path.relative_to(self._filepath).as_posix(),
-            file_format=source.format,
-            columns={column: names.get(column, []) for column in self._columns},
-            setting=f"{self._kind}.{name}",
-            **self._limits,
-        )
+        columns: dict[str, list[str]] = {column: [] for column in self._columns}
+        for column, mapped in mapping.items():
+            columns[column] = [mapped] if isinstance(mapped, str) else mapped
+        keys = {}
+        if isinstance(source, InteractionSource):
+            for number, condition in enumerate(source.condition_columns):
+                columns[f"condition_{number}"] = [condition]
+                keys[f"condition_{number}"] = (
+                    "where" if condition in source.where else "returns.where"
+                )
+        return [
+            RawFile(
+                path=path,
+                name=shown,
+                file_format=source.format,
+                columns=columns,
+                setting=f"{self._kind}.{name}",
+                encoding=source.encoding,
+                sheet=source.sheet,
+                keys=keys,
+                **self._limits,
+            )
+            for path, shown in zip(paths, self._name_files(paths), strict=True)
+        ]
+
+    def _name_files(self, paths: list[Path]) -> list[str]:
+        """Return the paths within the raw folder, or the names of files outside of it.
+
+        Files of one name have their complete path.
+        """
+        folder = Path(self._filepath)
+        names = [
+            path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+            for path in paths
+        ]
+        counts = Counter(names)
+        return [
+            name if counts[name] == 1 else path.as_posix()
+            for name, path in zip(names, paths, strict=True)
+        ]
 
     def _table(self, files: list[RawFile]) -> ir.Table:
         if self.connection.name == "pyspark":
@@ -160,7 +194,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
             files,
             check_file,
             read_batches,
-            build_records_schema(self._columns),
+            build_records_schema(files[0].columns),
         )
         name = ibis.util.gen_name("raw")
         frame.createOrReplaceTempView(name)

@@ -1,5 +1,6 @@
 """Catalog types of tables of any size: Parquet files that Ibis reads and writes."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +15,7 @@ from kedro_datasets.ibis import FileDataset
 from bazar.atomic import AtomicSave, atomic_path, find_saved_path
 from bazar.datasets.connection import SharedConnection
 from bazar.datasets.preview import TablePreview
+from bazar.ingestion.readers.sql import escape_pattern
 
 _ROW_GROUP_SIZE = 100_000
 
@@ -31,10 +33,10 @@ class TableDataset(AtomicSave, SharedConnection, FileDataset):
         Only DuckDB keeps the order of the rows. Sort the table if you need the order.
         """
         path = find_saved_path(Path(self._get_load_path()))
-        source = path / "*.parquet" if path.is_dir() else path
-        return self.connection.read_parquet(
-            str(source), table_name=self._table_name, **self._load_args
-        )
+        source = _escape_path(path, self.connection.name)
+        if path.is_dir():
+            source = f"{source}/*.parquet"
+        return self.connection.read_parquet(source, table_name=self._table_name, **self._load_args)
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows for Kedro-Viz without reading the rest.
@@ -134,6 +136,13 @@ class TablesDataset(AbstractDataset):
 
     def _exists(self) -> bool:
         return all(table.exists() for table in self._tables.values())
+
+
+def _escape_path(path: Path, engine: str) -> str:
+    """Return a path that an engine reads literally, and not as a pattern."""
+    if engine == "pyspark":
+        return re.sub(r"([\\*?\[\]{}])", r"\\\1", str(path))
+    return escape_pattern(path)
 
 
 def _merge_batches(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:

@@ -6,26 +6,26 @@ matched against a pattern before it is cast. The patterns use only syntax that h
 in both dialects (RE2 and Java).
 """
 
+from collections.abc import Callable
+
 import ibis
 import ibis.expr.types as ir
 
 WHITE = r"[ \t\n\r\x0B\f]"
 """ASCII whitespace. ``\\s`` includes the vertical tab in Java, but not in RE2."""
 
-_NUMBER = (
+NUMBER = (
     rf"^{WHITE}*[+-]?(?:\d{{1,99}}(?:\.\d{{0,99}})?|\.\d{{1,99}})"
     rf"(?:[eE](?:[+-]?\d{{1,2}}|-\d{{3}}))?{WHITE}*\z"
 )
 """Numbers with so few digits are finite. All engines ignore surrounding whitespace in a cast."""
-_TIME = (
-    rf"^{WHITE}*"
-    r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})"
-    r"(?:[Tt ] *([01]?\d|2[0-3]):([0-5]?\d)(?::([0-5]?\d)(?:[.,](\d*))?)?"
-    r" *(?:[Zz]|UTC|utc|([+-]\d\d)(?::?([0-5]\d))?)?)?"
-    rf"{WHITE}*\z"
-)
-_YEAR, _MONTH, _DAY, _HOUR, _MINUTE, _SECOND, _FRACTION, _HOURS_EAST, _MINUTES_EAST = range(1, 10)
-"""Groups of ``_TIME``. DuckDB supports at most nine."""
+_AROUND_AMOUNT = rf"^(?:{WHITE}|[A-Za-z$€£¥₹]|\x{{A0}})+|(?:{WHITE}|[A-Za-z$€£¥₹%]|\x{{A0}})+\z"
+"""A currency sign or code before or after an amount."""
+_GROUPED = {
+    ".": r"^[+-]?[0-9]{1,3}(?:[, \x{A0}\x{202F}'][0-9]{3})+(?:\.[0-9]*)?\z",
+    ",": r"^[+-]?[0-9]{1,3}(?:[. \x{A0}\x{202F}'][0-9]{3})+(?:,[0-9]*)?\z",
+}
+"""Numbers with thousands separators, by decimal sign."""
 
 
 def strip(text: ir.StringValue) -> ir.StringValue:
@@ -35,9 +35,34 @@ def strip(text: ir.StringValue) -> ir.StringValue:
     return around.ifelse(text.re_replace(rf"^{WHITE}+|{WHITE}+\z", ""), text)
 
 
+def strip_text(text: ir.StringValue) -> ir.StringValue:
+    """Return the text without surrounding whitespace, or null if it is blank."""
+    return strip(text).nullif("")
+
+
 def parse_number(text: ir.StringValue) -> ir.FloatingValue:
     """Parse a number (float64). The result is null if the text is not a number."""
-    return text.re_search(_NUMBER).ifelse(text, ibis.null("string")).try_cast("float64")
+    return text.re_search(NUMBER).ifelse(text, ibis.null("string")).try_cast("float64")
+
+
+def parse_amount(text: ir.StringValue, decimal: str) -> ir.FloatingValue:
+    """Parse a quantity or a price, possibly with thousands separators and a currency.
+
+    Args:
+        text: such as ``1,234.50``, ``$12``, ``EUR 12.00``, or ``1.234,50 €`` with ``decimal=","``.
+        decimal: the decimal sign, ``.`` or ``,``.
+
+    Returns:
+        The number (float64), or null if the text is not a number.
+    """
+    amount = text.re_replace(_AROUND_AMOUNT, "")
+    separators = r"[., \x{A0}\x{202F}']".replace(decimal, "")
+    grouped = amount.re_search(_GROUPED[decimal])
+    plain = grouped.ifelse(amount.re_replace(separators, ""), amount)
+    if decimal == ",":
+        # A number without a comma may have been written by a program, with a point.
+        plain = plain.re_replace(",", ".")
+    return parse_number(plain)
 
 
 def round_number(number: ir.FloatingValue) -> ir.IntegerValue:
@@ -45,28 +70,16 @@ def round_number(number: ir.FloatingValue) -> ir.IntegerValue:
     return (number.clip(-9e18, 9e18) + 0.5).floor().cast("int64")
 
 
-def parse_time(text: ir.StringValue) -> ir.IntegerValue:
-    """Parse an ISO 8601 time into UTC milliseconds (int64).
+def bind(value: ir.Value, function: Callable[..., ir.Value]) -> ir.Value:
+    """Return ``function(value)``, where the engine computes the value only once.
 
-    The result is null if the text is not a time. A time without an offset is in UTC. The time zone
-    of the machine is ignored. Fractions of a millisecond are truncated.
+    Otherwise it computes the value again at each use, for example in every branch of a case
+    expression.
+
+    Args:
+        value: the value.
+        function: makes an expression of it. Its parameter needs another name than the parameters
+            of functions that are bound within it.
     """
-
-    def part(group: int) -> ir.StringValue:
-        return text.re_extract(_TIME, group)
-
-    def integer(group: int) -> ir.IntegerValue:
-        return part(group).try_cast("int64").fill_null(0)
-
-    day = (part(_YEAR) + "-" + part(_MONTH).lpad(2, "0") + "-" + part(_DAY).lpad(2, "0")).try_cast(
-        "date"
-    )
-    seconds = integer(_HOUR) * 3600 + integer(_MINUTE) * 60 + integer(_SECOND)
-    milliseconds = (part(_FRACTION) + "000").substr(0, 3).cast("int64")
-    east = part(_HOURS_EAST).startswith("-").ifelse(-1, 1) * integer(_MINUTES_EAST)
-    return (
-        day.epoch_days().cast("int64") * 86_400_000
-        + seconds * 1000
-        + milliseconds
-        - (integer(_HOURS_EAST) * 60 + east) * 60_000
-    )
+    # SQL has no variables, but a list of one value can be mapped.
+    return ibis.array([value]).map(function)[0]

@@ -1,5 +1,6 @@
 """Console output at the end of `kedro run`: a summary of the results and the next commands."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from bazar.labels import (
     get_filter_label,
     get_model_label,
     get_protocol_label,
+    make_printable,
 )
 from bazar.reporting.findings import (
     Verdict,
@@ -52,7 +54,7 @@ def print_summary(
         console: where to print; the terminal if None.
         given: parameters of the command line.
     """
-    console = console or Console()
+    console = console or Console(emoji=False)
     verdict = build_verdict(metrics)
     console.print()
     console.print(f"[bold]{escape(verdict.headline)}[/bold]", highlight=False)
@@ -76,12 +78,12 @@ def print_summary(
         console.print(f"Left out, measured on other data: {escape(names)}.", highlight=False)
     _print_example(examples, verdict, console)
     console.print("\nThe report, with figures and more customers. Open it in a browser:")
-    console.print(f"    {report}", soft_wrap=True, highlight=False)
+    console.print(f"    {escape(str(report))}", soft_wrap=True, highlight=False)
     _print_next_commands(env, given or {}, console)
 
 
 def _print_next_commands(env: str | None, given: Mapping[str, Any], console: Console) -> None:
-    env_option = f" --env {env}" if env else ""
+    env_option = escape(f" --env {shlex.quote(env)}") if env else ""
     run_options = "".join(
         f" --{name} {value}" for name, value in given.items() if name in {"split", "seed"}
     )
@@ -105,7 +107,7 @@ def print_comparison(
         page: path of the page with all results.
         console: where to print; the terminal if None.
     """
-    console = console or Console()
+    console = console or Console(emoji=False)
     title = (
         f"{comparison['dataset']}, {get_protocol_label(comparison['protocol'])}, "
         f"{get_filter_label('filtered')}: {comparison['n_test_rows']:,} test rows, "
@@ -126,7 +128,7 @@ def print_comparison(
         "customers, Holm's correction). All results, including seen items not filtered:",
         highlight=False,
     )
-    console.print(f"    {page}", soft_wrap=True, highlight=False)
+    console.print(f"    {escape(str(page))}", soft_wrap=True, highlight=False)
 
 
 def print_tuning(best: str, files: dict[str, Path], console: Console | None = None) -> None:
@@ -137,7 +139,7 @@ def print_tuning(best: str, files: dict[str, Path], console: Console | None = No
         files: path by name of the data set.
         console: where to print; the terminal if None.
     """
-    console = console or Console()
+    console = console or Console(emoji=False)
     console.print()
     console.print(best, markup=False, highlight=False, soft_wrap=True)
     for label, name in (
@@ -146,7 +148,9 @@ def print_tuning(best: str, files: dict[str, Path], console: Console | None = No
         ("Importance of each hyperparameter, and the results by its value", "tuning_figure"),
     ):
         if name in files:
-            console.print(f"{label}:\n    {files[name]}", soft_wrap=True, highlight=False)
+            console.print(
+                f"{label}:\n    {escape(str(files[name]))}", soft_wrap=True, highlight=False
+            )
 
 
 def print_reproduction(
@@ -160,7 +164,7 @@ def print_reproduction(
         split: the protocol.
         console: where to print; the terminal if None.
     """
-    console = console or Console()
+    console = console or Console(emoji=False)
     headings = {
         "number": "#",
         "network": "network",
@@ -192,7 +196,7 @@ def print_reproduction(
             "`--params split=shuffled_windows` is the closest protocol."
         )
     console.print("The complete Markdown table, including seen items filtered:")
-    console.print(f"    {page}", soft_wrap=True, highlight=False)
+    console.print(f"    {escape(str(page))}", soft_wrap=True, highlight=False)
 
 
 def print_outputs(
@@ -207,11 +211,11 @@ def print_outputs(
     """
     if not files:
         return
-    console = console or Console()
+    console = console or Console(emoji=False)
     console.print("\nWritten:")
     for name, path in files.items():
-        console.print(f"    {name}: {path}", soft_wrap=True, highlight=False)
-    env_option = f" --env {env}" if env else ""
+        console.print(f"    {name}: {escape(str(path))}", soft_wrap=True, highlight=False)
+    env_option = escape(f" --env {shlex.quote(env)}") if env else ""
     console.print(
         f"Next: `{_COMMAND} run{env_option}` runs all pipelines. Add `--pipelines` to select some. "
         f"`{_COMMAND} viz run{env_option}` shows the pipelines and their data in a browser.",
@@ -361,7 +365,7 @@ def _format_purchases(example: dict[str, Any]) -> RenderableType:
     for number, purchase in enumerate(example["purchases"][first:], start=first + 1):
         table.add_row(str(number), _format_product(purchase))
     return Group(
-        f"[bold]Customer {escape(example['user_id'])}[/bold]\nbought, latest last:",
+        f"[bold]Customer {escape(make_printable(example['user_id']))}[/bold]\nbought, latest last:",
         table,
         f"and next:\n[bold]{_format_product(example['target'])}[/bold]",
     )
@@ -389,4 +393,4 @@ def _format_recommendations(example: dict[str, Any], model: str) -> RenderableTy
 
 
 def _format_product(product: dict[str, Any]) -> str:
-    return escape(format_title(product["title"], product["item_id"]))
+    return escape(make_printable(format_title(product["title"], product["item_id"])))

@@ -206,6 +206,29 @@ def plot_title_map(title_map: pd.DataFrame) -> Figure:
     return _apply_text_colour(figure, axes)
 
 
+def plot_groups(counts: dict[str, int], title: str, ylabel: str) -> Figure:
+    """Plot the size of each group as a share of all, the first group on top.
+
+    Args:
+        counts: number of cases by name of the group.
+        title: title of the figure.
+        ylabel: the quantity that defines the groups.
+    """
+    figure, axes = _create_axes(height=max(1.6, 0.9 + 0.28 * len(counts)))
+    shares = [100 * count / max(sum(counts.values()), 1) for count in counts.values()]
+    bars = axes.barh(list(counts), shares, color=_TRAINING, height=0.66)
+    axes.bar_label(bars, fmt="{:.0f}%", padding=3, color=_TEXT_COLOUR)
+    axes.invert_yaxis()
+    # Room for the value to the right of the longest bar.
+    axes.set_xlim(0, max(shares, default=0) * 1.15 or 1)
+    axes.set_title(title, loc="left")
+    axes.set_ylabel(ylabel)
+    axes.xaxis.set_visible(False)
+    axes.spines["bottom"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    return _apply_text_colour(figure, axes)
+
+
 def plot_comparison(comparison: dict[str, Any]) -> Figure:
     """Plot NDCG@10 of each model: the mean over its seeds with the 95% interval over users.
 

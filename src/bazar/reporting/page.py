@@ -1,26 +1,17 @@
 """Report of a run: one self-contained HTML page without external requests."""
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup, escape
 
 from bazar.config.models import BASELINES
 from bazar.evaluation.metrics import FILTER_MODES
 from bazar.labels import (
-    format_title,
-    get_filter_label,
     get_model_label,
-    get_protocol_label,
 )
 from bazar.reporting.figures import (
     plot_coverage_and_novelty,
@@ -38,6 +29,7 @@ from bazar.reporting.findings import (
     get_validation_ndcg,
     list_findings,
 )
+from bazar.reporting.page_templates import create_environment, hash_script
 
 Json = dict[str, Any]
 
@@ -98,7 +90,7 @@ def render_report(
     Returns:
         The HTML of the page.
     """
-    environment = _create_environment()
+    environment = create_environment()
     script = environment.get_template("report.js.j2").render()
     coverage = joining_summary["title_coverage"]
     return environment.get_template("report.html.j2").render(
@@ -129,31 +121,8 @@ def render_report(
         title_coverage=coverage.to_dict("records"),
         covered=coverage[["products", "interactions"]].sum().to_dict(),
         script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_hash=hash_script(script),
     )
-
-
-@cache
-def _create_environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("bazar.reporting", "templates"),
-        autoescape=lambda name: name is not None and ".html." in name,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "date": _format_date,
-        "metric": lambda value: f"{value:.4f}",
-        "model": get_model_label,
-        "protocol": get_protocol_label,
-        "seen_items": get_filter_label,
-        "number": lambda value: f"{int(value):,}",
-        "sentence": _render_code,
-        "share": lambda part, total: f"{part / total:.1%}" if total else "–",
-    }
-    environment.globals["format_title"] = format_title
-    return environment
 
 
 def _sort_models(metrics: Json) -> dict[str, Json]:
@@ -264,16 +233,3 @@ def _build_search_data(metrics: Json, examples: Json) -> Json:
 
 def _dump_compact_json(value: Any, **_: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
-
-
-def _render_code(sentence: str) -> Markup:
-    """Return a sentence as HTML. Text between backticks becomes code."""
-    parts = [escape(part) for part in sentence.split("`")]
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if index % 2 else part
-        for index, part in enumerate(parts)
-    )
-
-
-def _format_date(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC).strftime("%Y-%m-%d")

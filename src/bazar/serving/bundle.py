@@ -5,7 +5,7 @@ A bundle is complete. It can be copied to another machine as a folder::
     bundle.json         options: models, seed, blend weights, parameters of the baselines
     products.parquet    item ids, titles, attributes and purchase counts, by item index
     vectors.npy         title vectors, by item index
-    customers.arrow     the history of every customer
+    customers.arrow     the history of every customer, and the purchases of guests
     networks/           trained networks, such as networks/seed_42/classifier.keras
     checksums.sha256    SHA-256 of every file above, as ``sha256sum --check`` reads it
 
@@ -57,7 +57,8 @@ class Bundle:
     Attributes:
         options: the models and their parameters.
         products: the catalogue, by item index.
-        customers: one row per customer, after the complete history.
+        customers: one row per customer, after the complete history. The sequences of guests, which
+            the baselines count, are among its sequences, but have no row.
         networks: functions that load the trained networks, by
             :func:`~bazar.models.registry.get_network_path`, such as ``seed_42/classifier``.
     """

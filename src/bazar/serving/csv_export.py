@@ -1,7 +1,7 @@
 """CSV files for spreadsheets and other programs."""
 
 import csv
-import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,20 @@ from bazar.atomic import atomic_path
 from bazar.errors import InputError
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-# Ids such as -5 or +8801700000000: a spreadsheet reads a number, and cannot run it.
-_SIGNED_NUMBER = re.compile(r"[+-][0-9 ().-]+")
 
 
-def write_csv(batches: pa.RecordBatchReader, path: Path, escape_formulas: bool = True) -> int:
+def write_csv(batches: pa.RecordBatchReader, path: Path, escaped: Collection[str]) -> int:
     """Write rows as CSV, one batch at a time.
 
     Floating-point numbers have as few digits as identify them in the precision of their column.
+    Ids are never changed, whatever they start with: programs join tables by them.
 
     Args:
         batches: the rows.
         path: the file. It appears, or is replaced, when all rows are written.
-        escape_formulas: whether texts that a spreadsheet would run as a formula get an apostrophe
-            in front (OWASP, "CSV injection"): those that start with = + - @, a tab or a line
-            break. Signed numbers, such as phone numbers used as ids, are never changed.
+        escaped: names of columns of text in which a text that a spreadsheet would run as a formula
+            gets an apostrophe in front (OWASP, "CSV injection"): one that starts with = + - @, a
+            tab or a line break. Other columns are not changed.
 
     Returns:
         The number of rows.
@@ -41,7 +40,10 @@ def write_csv(batches: pa.RecordBatchReader, path: Path, escape_formulas: bool =
         writer = csv.writer(file)
         writer.writerow(batches.schema.names)
         for batch in batches:
-            columns = [_format_column(column, escape_formulas) for column in batch.columns]
+            columns = [
+                _format_column(column, name in escaped)
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            ]
             writer.writerows(zip(*columns, strict=True))
             n_rows += batch.num_rows
     return n_rows
@@ -56,9 +58,5 @@ def _format_column(column: pa.Array, escape_formulas: bool) -> list[Any]:
     return cells
 
 
-def _is_formula(cell: Any) -> bool:
-    return (
-        isinstance(cell, str)
-        and cell.startswith(_FORMULA_STARTS)
-        and _SIGNED_NUMBER.fullmatch(cell) is None
-    )
+def _is_formula(cell: str | None) -> bool:
+    return cell is not None and cell.startswith(_FORMULA_STARTS)

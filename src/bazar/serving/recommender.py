@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -30,7 +31,15 @@ from bazar.serving.answers import (
     shorten_float,
 )
 from bazar.serving.bundle import Bundle, find_bundle, read_bundle
-from bazar.serving.requests import check_categories, check_history, check_k, split_known_items
+from bazar.serving.requests import (
+    KnownIds,
+    check_categories,
+    check_history,
+    check_k,
+    check_user_id,
+    shorten_ids,
+    split_known_items,
+)
 
 if TYPE_CHECKING:
     from bazar.models.networks.recurrent import RecurrentNetwork
@@ -154,7 +163,7 @@ class Recommender:
         if filter_seen is None:
             filter_seen = self._options.filter_seen
         if unknown:
-            logger.warning("not in the catalogue: %s", ", ".join(unknown))
+            logger.warning("not in the catalogue: %s", shorten_ids(unknown))
         allowed = None
         if categories is not None:
             allowed = self.products.select_by_attributes(check_categories(categories))
@@ -166,8 +175,18 @@ class Recommender:
         best, scores = self._rank(model, items, k, filter_seen, allowed)
         return Recommendations(model, self._describe_products(best, scores, items), tuple(unknown))
 
+    @cached_property
+    def known_products(self) -> KnownIds:
+        """The ids of all products, to find an id that is written differently."""
+        return KnownIds(pa.array(self.products.item_ids[1:], pa.large_string()))
+
+    @cached_property
+    def known_customers(self) -> KnownIds:
+        """The ids of all customers, to find an id that is written differently."""
+        return KnownIds(self._customers.user_ids)
+
     def has_customer(self, user_id: str) -> bool:
-        """Return whether a customer is known."""
+        """Return whether a customer is known. Guests are not customers."""
         return self._find_customer(user_id) >= 0
 
     def history(self, user_id: str) -> list[str]:
@@ -178,9 +197,10 @@ class Recommender:
         """
         customer = self._find_customer(user_id)
         if customer < 0:
+            hint = self.known_customers.suggest([user_id], compare_letters=False)
             raise InputError(
-                f"There is no customer {user_id!r}. Customers with fewer purchases than "
-                "joining.min_interactions are left out."
+                f"There is no customer {user_id!r}.{hint} Guests, and customers with fewer "
+                "purchases than joining.min_interactions, are left out."
             )
         sequences = self._customers.sequences
         start, stop = sequences.starts[customer : customer + 2]
@@ -335,9 +355,20 @@ class Recommender:
         return model
 
     def _find_customer(self, user_id: str) -> int:
-        if not isinstance(user_id, str):
-            raise InputError(f"user_id must be a text, got {user_id!r}. Use {str(user_id)!r}.")
-        return pc.index(self._customers.sequences.user_ids, user_id).as_py()
+        """Return the position of a customer's sequence; -1 if there is none, or it is a guest's."""
+        check_user_id(user_id)
+        sequences, rows = self._customers.sequences, self._customers.target_positions
+        try:
+            position: int = pc.index(sequences.user_ids, str(user_id)).as_py()
+        except UnicodeEncodeError:
+            # Bytes of a command line that are not valid text.
+            return -1
+        if position < 0:
+            return -1
+        # Guests have a sequence, but no row.
+        row = np.searchsorted(rows, sequences.starts[position + 1] - 1)
+        is_customer = row < len(rows) and rows[row] == sequences.starts[position + 1] - 1
+        return position if is_customer else -1
 
     def _describe_products(
         self, best: np.ndarray, scores: np.ndarray, history: np.ndarray

@@ -1,76 +1,133 @@
-"""Read CSV files with a header, gzipped or not, with commas, semicolons, tabs or vertical bars."""
+"""Read CSV files with a header, gzipped or not, with any delimiter and encoding."""
 
 import csv
-import gzip
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bazar.errors import InputError
-from bazar.ingestion.lines import MAX_LINE_BYTES, is_gzip, read_chunks
-from bazar.ingestion.readers.raw_file import RawFile, check_columns
+from bazar.ingestion.lines import (
+    MAX_LINE_BYTES,
+    describe_encoding_problem,
+    is_gzip,
+    is_utf8,
+    read_chunks,
+)
+from bazar.ingestion.readers.csv_header import CsvHeader
+from bazar.ingestion.readers.raw_file import RawFile
+from bazar.ingestion.readers.shape import FileShape
 from bazar.ingestion.readers.sql import (
     name_table,
     query_column,
-    quote_name,
+    quote_path,
     quote_text,
-    select_columns,
+    select_texts,
     shorten_text,
+    store_records,
+    watch_file,
 )
+from bazar.ingestion.readers.utf8_copy import copy_as_utf8
 
 if TYPE_CHECKING:
     import duckdb
 
-_DELIMITERS = ",;\t|"
 # Skips only the malformed lines. `ignore_errors` would also skip some valid lines.
 _SKIP_MALFORMED = "store_rejects = true, rejects_limit = 0"
 _LINE_SIZE = f"max_line_size = {MAX_LINE_BYTES}, buffer_size = {2 * MAX_LINE_BYTES}"
-_PROBLEMS = {
-    "INVALID ENCODING": "not UTF-8",
-    "UNQUOTED VALUE": "broken quotes",
-    "MAXIMUM LINE SIZE": "line too long",
-}
+_PROBLEMS = {"UNQUOTED VALUE": "broken quotes", "MAXIMUM LINE SIZE": "line too long"}
 """Reject reason for each type of error that DuckDB reports."""
+_BYTE_ORDER_MARK = "chr(65279)"
 
 
-def select_csv(file: RawFile, connection: "duckdb.DuckDBPyConnection") -> str:
+def select_csv(
+    file: RawFile,
+    shape: FileShape,
+    positions: dict[str, list[int]],
+    connection: "duckdb.DuckDBPyConnection",
+) -> str:
     """Return the SQL of the records; see :func:`bazar.ingestion.readers.records.select_records`.
 
-    The complete file is read, to find its malformed lines.
+    The complete file is read, to find its malformed lines. A file that DuckDB cannot parse as it is
+    written is copied and stored in a temporary table.
     """
-    for _ in read_chunks(file.path, file.name, file.max_rows, file.max_bytes):
-        pass
-    columns, delimiter = _read_header(file)
-    check_columns(file, columns)
-    # Columns are taken from the header. Inferring them from the first rows fails on malformed rows.
-    types = ", ".join(f"{quote_text(column)}: 'VARCHAR'" for column in columns)
+    encoding, header = shape.encoding or "utf-8", shape.header
+    assert header is not None
+    # DuckDB skips a header with line breaks only if no byte order mark is before it.
+    if is_utf8(encoding) and not header.has_line_break:
+        for _ in read_chunks(file.path, file.name, file.max_rows, file.max_bytes):
+            pass
+        sql = _select_rows(file, file.path, shape, header, positions, connection)
+        return watch_file(file, connection, shape.version, sql)
+    with copy_as_utf8(file, encoding) as copy:
+        sql = _select_rows(file, copy, shape, header, positions, connection)
+        return store_records(file, connection, shape.version, sql)
+
+
+def _select_rows(
+    file: RawFile,
+    path: Path,
+    shape: FileShape,
+    header: CsvHeader,
+    positions: dict[str, list[int]],
+    connection: "duckdb.DuckDBPyConnection",
+) -> str:
+    """Return the SQL of the records of the file, or of its copy at another path."""
+    # Columns are named by their position, because names may differ by case only.
+    names = [f"c{number}" for number in range(len(header.columns))]
+    types = ", ".join(f"{name}: 'VARCHAR'" for name in names)
+    delimiter = quote_text(header.delimiter)
+    # Inferring the columns from the first rows fails on malformed rows.
     reader = (
-        f"read_csv({quote_text(file.path)}, columns = {{{types}}}, auto_detect = false, "
-        f"header = true, delim = {quote_text(delimiter)}, quote = '\"', escape = '\"', "
-        f"{_LINE_SIZE}, compression = {quote_text('gzip' if is_gzip(file.path) else 'none')}"
+        f"read_csv({quote_path(path)}, columns = {{{types}}}, auto_detect = false, "
+        f"header = false, skip = {header.n_records}, new_line = {_escape(header.line_end)}, "
+        f"delim = {delimiter}, quote = '\"', escape = '\"', {_LINE_SIZE}, "
+        f"compression = {quote_text('gzip' if is_gzip(path) else 'none')}"
     )
     malformed = _list_malformed_lines(file, connection, reader)
-    _check_quotes(file, connection, malformed, len(columns), delimiter)
+    _check_quotes(file, connection, malformed, len(names), header.delimiter)
     rows = f"{reader}, {_SKIP_MALFORMED})"
     if not any(
         query_column(connection, f"SELECT 1 FROM {table} LIMIT 1") for table in (rows, malformed)
     ):
         raise InputError(f"{file.path} is empty: it has a header but no record")
-    nulls = ", ".join(f"NULL::VARCHAR AS {column}" for column in file.columns)
-    texts = ", ".join(f"coalesce({quote_name(column)}, '')" for column in columns)
-    line = f"concat_ws({quote_text(delimiter)}, {texts})"
+    nulls = ", ".join(f"NULL::VARCHAR AS {column}" for column in positions)
+    cells = ", ".join(f"coalesce({name}, '')" for name in names)
+    line = f"concat_ws({delimiter}, {cells})"
+    malformed_line = "ltrim(csv_line, E'\\r\\n')"
+    reasons = _PROBLEMS | {"INVALID ENCODING": describe_encoding_problem(shape.encoding or "utf-8")}
     problem = " ".join(
-        f"WHEN {quote_text(error)} THEN {quote_text(reason)}" for error, reason in _PROBLEMS.items()
+        f"WHEN {quote_text(error)} THEN {quote_text(reason)}" for error, reason in reasons.items()
     )
+    texts = [f"CASE WHEN NOT is_header THEN {name} END" for name in names]
     return f"""
-        SELECT {quote_text(file.name)} AS source_file, row_number() OVER () AS row_number,
-            {shorten_text(line)} AS raw, NULL::VARCHAR AS problem,
-            {select_columns(file)}
-        FROM {rows}
+        SELECT {quote_text(file.name)} AS source_file, row_number,
+            {shorten_text(line)} AS raw,
+            CASE WHEN is_header THEN 'repeated header' END AS problem,
+            {select_texts(texts, positions)}
+        FROM (
+            SELECT *, row_number() OVER () AS row_number, {_equals_header(header)} AS is_header
+            FROM {rows}
+        )
         UNION ALL BY NAME
         SELECT {quote_text(file.name)} AS source_file, line AS row_number,
-            {shorten_text("csv_line")} AS raw,
+            {shorten_text(malformed_line)} AS raw,
             CASE error {problem} ELSE 'wrong number of columns' END AS problem, {nulls}
         FROM {malformed}
     """
+
+
+def _equals_header(header: CsvHeader) -> str:
+    """Return the SQL of whether a row is the header again: files were joined with ``cat``."""
+    cells = [*header.cells, *[""] * (len(header.columns) - len(header.cells))]
+    first = f"ltrim(coalesce(c0, ''), {_BYTE_ORDER_MARK}) = {quote_text(cells[0])}"
+    rest = [
+        f"coalesce(c{number}, '') = {quote_text(cell)}"
+        for number, cell in enumerate(cells[1:], start=1)
+    ]
+    return f"({' AND '.join([first, *rest])})"
+
+
+def _escape(line_end: str) -> str:
+    return quote_text(line_end.replace("\r", "\\r").replace("\n", "\\n"))
 
 
 def _list_malformed_lines(
@@ -91,7 +148,7 @@ def _list_malformed_lines(
     """
     import duckdb
 
-    table = name_table("malformed_lines", file.path)
+    table = name_table("malformed_lines", file)
     options = f"{_SKIP_MALFORMED}, rejects_table = '{table}_raw', rejects_scan = '{table}_scan'"
     connection.execute(f"DROP TABLE IF EXISTS {table}_raw; DROP TABLE IF EXISTS {table}_scan")
     try:
@@ -144,33 +201,3 @@ def _ends_within_line(line: str, n_columns: int, delimiter: str) -> bool:
         return len(next(csv.reader([line], delimiter=delimiter, strict=True), [])) != n_columns
     except csv.Error:
         return True
-
-
-def _read_header(file: RawFile) -> tuple[list[str], str]:
-    """Return the column names and the delimiter.
-
-    The delimiter is the first one whose header contains the mapped columns. A column without a
-    name, such as one after a trailing delimiter, is named by its number.
-    """
-    open_file = gzip.open if is_gzip(file.path) else open
-    headers = {}
-    for delimiter in _DELIMITERS:
-        with open_file(file.path, "rt", encoding="utf-8-sig", errors="replace", newline="") as text:
-            header = next(csv.reader(text, delimiter=delimiter), [])
-        headers[delimiter] = [
-            name or f"column {number}" for number, name in enumerate(header, start=1)
-        ]
-    mapped = set(file.source_columns)
-    delimiter = next(
-        (delimiter for delimiter, header in headers.items() if mapped <= set(header)),
-        max(headers, key=lambda delimiter: len(headers[delimiter])),
-    )
-    header = headers[delimiter]
-    if not header:
-        raise InputError(f"{file.path} is empty: it has no header")
-    if repeated := {name for name in header if header.count(name) > 1}:
-        raise InputError(
-            f"{file.path}: several columns are named {', '.join(sorted(repeated))}\n"
-            f"  found {', '.join(header)}\nRename them in the header."
-        )
-    return header, delimiter

@@ -1,113 +1,111 @@
 """Read lines of Python literals, such as ``{'asin': '0205616461'}``, without executing them."""
 
 import ast
-import gzip
 import json
+import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from bazar.errors import InputError
-from bazar.ingestion.lines import is_gzip
-from bazar.ingestion.readers.raw_file import (
-    EXAMPLE_LENGTH,
-    RawFile,
-    build_records_schema,
-    check_columns,
-)
-from bazar.ingestion.readers.sql import name_table
+from bazar.ingestion.lines import Lines
+from bazar.ingestion.readers.raw_file import EXAMPLE_LENGTH, RawFile, build_records_schema
+from bazar.ingestion.readers.sql import store_records
 
 if TYPE_CHECKING:
     import duckdb
 
-_LINES_PER_BATCH = 10_000
+    from bazar.ingestion.readers.shape import FileShape
+
+_LINES_WITH_KEYS = 10_000
+"""Number of first lines whose keys are the columns of the file."""
 
 
-def select_python_lines(file: RawFile, connection: "duckdb.DuckDBPyConnection") -> str:
+def list_literal_keys(path: Path, text: str, prefix: str) -> list[str]:
+    """Return the keys of the first dictionaries.
+
+    Args:
+        path: the file, for messages.
+        text: its first characters.
+        prefix: what stands before the keys of the source in messages.
+
+    Raises:
+        InputError: if no line is a dictionary.
+    """
+    lines = [line for line in text.split("\n")[:_LINES_WITH_KEYS] if line.strip()]
+    if not lines:
+        raise InputError(f"{path} is empty: it has no record")
+    keys: dict[str, None] = {}
+    for line in lines:
+        keys.update((str(key), None) for key in _parse_line(line)[0])
+    if not keys:
+        raise InputError(
+            f"{path}: no line is a Python dictionary. The first line is\n  {lines[0][:80]}\n"
+            f"Is the format python? Check {prefix}format in globals.yml."
+        )
+    return list(keys)
+
+
+def select_python_lines(
+    file: RawFile,
+    shape: "FileShape",
+    positions: dict[str, list[int]],
+    connection: "duckdb.DuckDBPyConnection",
+) -> str:
     """Return the SQL of the records; see :func:`bazar.ingestion.readers.records.select_records`.
 
     Python parses the file line by line into a temporary table.
     """
-    table = name_table("python_lines", file.path)
-    connection.execute(f"DROP TABLE IF EXISTS {table}")
-    insert = f"CREATE TEMP TABLE {table} AS"
-    for batch in _read_batches(file):
-        connection.register("python_batch", pa.Table.from_batches([batch]))
-        connection.execute(f"{insert} SELECT * FROM python_batch")
-        insert = f"INSERT INTO {table}"
-    if insert.startswith("CREATE"):
-        raise InputError(f"{file.path} is empty: it has no record")
-    return f"SELECT * FROM {table}"
+    names = {
+        column: [shape.columns[position] for position in found]
+        for column, found in positions.items()
+    }
+    schema = build_records_schema(names)
+    limits = file.max_rows, file.max_bytes, shape.encoding or "utf-8"
+    lines = Lines(file.path, file.name, *limits)
+    reader = pa.RecordBatchReader.from_batches(schema, _parse_batches(file, lines, names, schema))
+    connection.register("python_rows", reader)
+    sql = store_records(file, connection, shape.version, "SELECT * FROM python_rows")
+    connection.unregister("python_rows")
+    return sql
 
 
-def _read_batches(file: RawFile) -> Iterator[pa.RecordBatch]:
-    """Yield the parsed lines in batches.
-
-    Raises:
-        InputError: if no line of the first batch is a dictionary, or a mapped column is missing.
-    """
-    schema = build_records_schema(file.columns)
-    open_file = gzip.open if is_gzip(file.path) else open
-    rows: list[dict[str, Any]] = []
-    keys: set[str] = set()
-    is_checked = False
-    with open_file(file.path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            record, problem = _parse_line(line)
-            rows.append(_make_row(file, number, line, record, problem))
-            if not is_checked:
-                keys.update(str(key) for key in record)
-            if len(rows) == _LINES_PER_BATCH:
-                if not is_checked:
-                    _check_keys(file, rows, keys)
-                    is_checked = True
-                yield pa.RecordBatch.from_pylist(rows, schema)
-                rows = []
-    if rows:
-        if not is_checked:
-            _check_keys(file, rows, keys)
+def _parse_batches(
+    file: RawFile, lines: Lines, names: dict[str, list[str]], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    for batch in lines.batches():
+        rows = [
+            _make_row(file.name, row, names) for row in batch.to_pylist() if row["line"].strip()
+        ]
         yield pa.RecordBatch.from_pylist(rows, schema)
 
 
-def _parse_line(line: bytes) -> tuple[dict[Any, Any], str | None]:
+def _parse_line(line: str) -> tuple[dict[Any, Any], str | None]:
     """Return the dictionary of a line, or an empty one and the problem."""
     try:
-        text = line.decode()
-    except UnicodeDecodeError:
-        return {}, "not UTF-8"
-    try:
-        value = ast.literal_eval(text.strip().lstrip("\ufeff"))
+        value = ast.literal_eval(line.strip().lstrip("\ufeff"))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return {}, "broken Python literal"
     return (value, None) if isinstance(value, dict) else ({}, "not a Python dictionary")
 
 
-def _make_row(
-    file: RawFile, number: int, line: bytes, record: dict[Any, Any], problem: str | None
-) -> dict[str, Any]:
+def _make_row(file: str, row: dict[str, Any], names: dict[str, list[str]]) -> dict[str, Any]:
+    line, problem = row["line"], row["encoding_problem"]
+    record: dict[Any, Any] = {}
+    if problem is None:
+        record, problem = _parse_line(line)
     return {
-        "source_file": file.name,
-        "row_number": number,
-        "raw": line.decode(errors="replace").rstrip("\r\n")[:EXAMPLE_LENGTH],
+        "source_file": file,
+        "row_number": row["row_number"],
+        "raw": line.rstrip("\r\n")[:EXAMPLE_LENGTH],
         "problem": problem,
         **{
-            column: _combine_texts([record.get(name) for name in names])
-            for column, names in file.columns.items()
+            column: _combine_texts([record.get(name) for name in found])
+            for column, found in names.items()
         },
     }
-
-
-def _check_keys(file: RawFile, rows: list[dict[str, Any]], keys: set[str]) -> None:
-    if not keys:
-        raise InputError(
-            f"{file.path}: no line is a Python dictionary. The first line is\n"
-            f"  {rows[0]['raw'][:80]}\n"
-            f"Is the format python? Check {file.setting}.format in globals.yml."
-        )
-    check_columns(file, sorted(keys))
 
 
 def _combine_texts(values: Sequence[Any]) -> str | None:
@@ -117,5 +115,10 @@ def _combine_texts(values: Sequence[Any]) -> str | None:
 
 
 def _format_text(value: Any) -> str | None:
+    """Return the text of a value: whole numbers without .0, NaN as None."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     # A Python string may contain lone surrogates, which UTF-8 cannot encode.
-    return None if value is None else str(value).encode("utf-8", "replace").decode()
+    return str(value).encode("utf-8", "replace").decode()

@@ -1,15 +1,18 @@
 """Raw files with their column mapping, and the schema that every reader returns."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
 
-from bazar.errors import InputError, suggest_names
+from bazar.config.sources import FileFormat
+from bazar.errors import InputError
 
 EXAMPLE_LENGTH = 200
 """Maximum number of characters of a record in the column ``raw``."""
+_SHOWN_NAMES = 40
 _ADVICE_IF_MISSING = {"attributes": ", or remove the key if no column contains them"}
 
 
@@ -20,22 +23,28 @@ class RawFile:
     Attributes:
         path: path of the file.
         name: path within the raw folder, used in tables and messages.
-        file_format: ``csv`` (with a header), ``jsonl``, ``python`` (one Python literal per line)
-            or ``parquet``.
+        file_format: the configured format; ``auto`` if the content decides.
         columns: for each column of the result, its source columns in the file. If there is none,
             the column is null. If there are several, their texts are combined into a JSON list.
         setting: the key of the source in the configuration, for messages.
-        max_rows: maximum number of lines.
+        max_rows: maximum number of lines or records.
         max_bytes: maximum size in bytes after decompression.
+        encoding: the configured encoding; ``auto`` if the content decides.
+        sheet: sheet of a workbook; None for the first one.
+        keys: for a column of the result, the key of the source that names its source column, if
+            that is not ``columns.<column>``.
     """
 
     path: Path
     name: str
-    file_format: str
+    file_format: FileFormat
     columns: dict[str, list[str]]
     setting: str
     max_rows: int
     max_bytes: int
+    encoding: str = "auto"
+    sheet: str | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def source_columns(self) -> list[str]:
@@ -56,7 +65,7 @@ def build_records_schema(columns: Iterable[str]) -> pa.Schema:
 
 
 def check_exists(file: RawFile) -> None:
-    """Raise InputError if the file is missing, empty or a zip archive."""
+    """Raise InputError if the file is missing or empty."""
     path = file.path
     if not path.is_file():
         names = sorted(entry.name for entry in path.parent.glob("*"))[:10]
@@ -68,22 +77,59 @@ def check_exists(file: RawFile) -> None:
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty")
-    with path.open("rb") as opened:
-        start = opened.read(4)
-    if start.startswith(b"PK\x03\x04"):
+
+
+def find_positions(file: RawFile, available: Sequence[str]) -> dict[str, list[int]]:
+    """Return the positions of the source columns among the columns of the file.
+
+    Args:
+        file: the file with its column mapping.
+        available: the names of the columns in the file, in order. Names may repeat.
+
+    Returns:
+        For each column of the result, the positions (from 0) of its source columns.
+
+    Raises:
+        InputError: if a mapped column is missing, or several columns have its name.
+    """
+    return {
+        column: [_find_position(file, column, name, available) for name in names]
+        for column, names in file.columns.items()
+    }
+
+
+def suggest_columns(name: str, available: Sequence[str]) -> str:
+    """Return a hint for a name that is not among the columns of a file.
+
+    Names are quoted, so that spaces and control characters are visible.
+    """
+    unique = list(dict.fromkeys(available))
+    by_key = {_simplify(known): known for known in reversed(unique)}
+    close = get_close_matches(_simplify(name), by_key, n=1)
+    question = f" Did you mean {by_key[close[0]]!r}?" if close else ""
+    shown = ", ".join(repr(known) for known in unique[:_SHOWN_NAMES]) or "none"
+    rest = f" and {len(unique) - _SHOWN_NAMES} more" if len(unique) > _SHOWN_NAMES else ""
+    return f"{question} Available: {shown}{rest}."
+
+
+def _find_position(file: RawFile, column: str, name: str, available: Sequence[str]) -> int:
+    count = available.count(name)
+    if count == 1:
+        return available.index(name)
+    key = file.keys.get(column, f"columns.{column}")
+    if count > 1:
         raise InputError(
-            f"{path} is a zip archive. Extract it, and set {file.setting}.files to the "
-            "extracted file."
+            f"{file.path}: {count} columns are named {name!r}, which {file.setting}.{key} reads. "
+            "Rename them in the header."
         )
+    problem = f"{file.path} has no column {name!r}.{suggest_columns(name, available)}"
+    if column in file.keys:
+        raise InputError(f"{problem}\nCorrect the name in {file.setting}.{key} in globals.yml.")
+    raise InputError(
+        f"{problem}\nSet {file.setting}.{key} in globals.yml to the column that "
+        f"contains the {column}{_ADVICE_IF_MISSING.get(column, '')}."
+    )
 
 
-def check_columns(file: RawFile, available: list[str]) -> None:
-    """Raise InputError if a mapped column is not among the columns of the file."""
-    for column, names in file.columns.items():
-        for name in names:
-            if name not in available:
-                raise InputError(
-                    f"{file.path} has no column {name!r}.{suggest_names(name, available)}\n"
-                    f"Set {file.setting}.columns.{column} in globals.yml to the column that "
-                    f"contains the {column}{_ADVICE_IF_MISSING.get(column, '')}."
-                )
+def _simplify(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum()) or name

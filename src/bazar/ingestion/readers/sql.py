@@ -1,12 +1,15 @@
 """Build the SQL that all readers use."""
 
-import zlib
-from collections.abc import Set
+import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from bazar.errors import InputError
-from bazar.ingestion.readers.raw_file import EXAMPLE_LENGTH, RawFile
+from bazar.ingestion.lines import FileVersion, check_unchanged
+from bazar.ingestion.readers.raw_file import EXAMPLE_LENGTH, RawFile, build_records_schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,21 +39,16 @@ def extract_input_error(error: Exception) -> InputError | None:
     return InputError(message) if "InputError" in str(error) else None
 
 
-def select_columns(file: RawFile, list_columns: Set[str] = frozenset()) -> str:
+def select_texts(texts: Sequence[str], positions: dict[str, list[int]]) -> str:
     """Return the SQL that selects the mapped columns as text.
 
     Args:
-        file: the file with the mapping.
-        list_columns: columns of the file that contain lists. They are converted to JSON.
+        texts: SQL of the text of each column of the file.
+        positions: for each column of the result, the positions of its source columns.
     """
-
-    def select_text(name: str) -> str:
-        text = f"to_json({quote_name(name)})" if name in list_columns else quote_name(name)
-        return f"{text}::VARCHAR"
-
     return ", ".join(
-        f"{combine_texts([select_text(name) for name in names])} AS {column}"
-        for column, names in file.columns.items()
+        f"{combine_texts([texts[position] for position in found])} AS {column}"
+        for column, found in positions.items()
     )
 
 
@@ -76,6 +74,69 @@ def quote_name(column: str) -> str:
     return '"' + column.replace('"', '""') + '"'
 
 
-def name_table(prefix: str, path: Path) -> str:
-    """Return a table name that is unique to a file."""
-    return f"{prefix}_{zlib.crc32(str(path).encode())}"
+def quote_path(path: Path) -> str:
+    """Return a path as an SQL string literal that DuckDB does not read as a pattern."""
+    return quote_text(escape_pattern(path))
+
+
+def escape_pattern(path: Path) -> str:
+    """Return a path whose characters ``*``, ``?`` and ``[`` are literal in a pattern of DuckDB."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))
+
+
+def name_table(prefix: str, file: RawFile) -> str:
+    """Return a table name that is unique to a file and its mapping."""
+    return f"{prefix}_{hashlib.sha256(repr(file).encode()).hexdigest()[:16]}"
+
+
+def store_records(
+    file: RawFile, connection: "duckdb.DuckDBPyConnection", version: FileVersion, sql: str
+) -> str:
+    """Store the records of a file in a temporary table, and return the SQL that reads it.
+
+    Raises:
+        InputError: if the file changed, or cannot be used.
+    """
+    import duckdb
+
+    table = name_table("records", file)
+    try:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {sql}")
+    except duckdb.Error as error:
+        raise extract_input_error(error) or error from None
+    check_unchanged(file.path, version)
+    return f"SELECT * FROM {table}"
+
+
+def watch_file(
+    file: RawFile, connection: "duckdb.DuckDBPyConnection", version: FileVersion, sql: str
+) -> str:
+    """Return SQL of the same records, which fails if the file changed when they have been read.
+
+    Raises:
+        InputError: if the file has already changed.
+    """
+    check_unchanged(file.path, version)
+    table = name_table("watched", file)
+    connection.register(table, _Watch(file, version))
+    return f"{sql} UNION ALL BY NAME SELECT * FROM {table}"
+
+
+class _Watch:
+    """An Arrow stream without rows. Reading it checks that the file is unchanged.
+
+    DuckDB reads the parts of a union in turn when it stores them, so it is read last.
+    """
+
+    def __init__(self, file: RawFile, version: FileVersion) -> None:
+        self._file = file
+        self._version = version
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        schema = build_records_schema(self._file.columns)
+        reader = pa.RecordBatchReader.from_batches(schema, self._check())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def _check(self) -> Iterator[pa.RecordBatch]:
+        check_unchanged(self._file.path, self._version)
+        yield from ()

@@ -1,62 +1,114 @@
 """Nodes of the ingestion pipeline."""
 
 import time
+from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
 
 from bazar.config.data import IngestionOptions
-from bazar.ingestion import typing_rules as ingest
+from bazar.config.sources import InteractionSource
+from bazar.ingestion import typing_rules
+from bazar.ingestion.cache import cache_table
+from bazar.ingestion.excluded_items import list_items_with_excluded_titles, mark_excluded_items
+from bazar.ingestion.ids import collect_id_forms
+from bazar.ingestion.returns import mark_returned_purchases
+from bazar.ingestion.row_counts import collect_rejects, count_rows, select_accepted
+from bazar.ingestion.time_detection import detect_time_format
+from bazar.ingestion.times import convert_time_units
 
 
 def ingest_raw_files(
     raw_interactions: dict[str, ir.Table],
     raw_products: dict[str, ir.Table],
     options: IngestionOptions,
-) -> tuple[ir.Table, ir.Table, dict[str, ir.Table]]:
-    """Convert raw interactions and products to typed rows, and reject invalid rows.
+) -> tuple[dict[str, ir.Table], ir.Table]:
+    """Convert raw interactions and products to typed rows, and exclude or reject the others.
 
-    One node reads both, so that an error in either keeps both tables of the earlier run.
+    One node reads both, so that an error in either keeps all tables of the earlier run.
 
     Returns:
-        The accepted interactions; the accepted products; and the summary: ``rejects`` by file and
-        reason, and ``counts`` of rows by file.
+        The tables ``interactions`` (accepted purchases), ``products`` (accepted products),
+        ``rejects`` (excluded and rejected rows by file and reason), ``counts`` (rows by file) and
+        ``id_forms`` (ids that are written in several forms); and the accepted events of other
+        types, such as views.
     """
-    interactions = _type_interactions(raw_interactions, options)
     products = _type_products(raw_products, options)
-    rejects = _union(
-        ingest.collect_rejects(interactions),
-        ingest.collect_rejects(products),
-        "source_file",
-        "reason",
-    )
-    counts = _union(ingest.count_rows(interactions), ingest.count_rows(products), "source_file")
-    return (
-        ingest.select_accepted(interactions, options.max_reject_share),
-        ingest.select_accepted(products, options.max_reject_share),
-        {"rejects": rejects, "counts": counts},
-    )
+    interactions = _type_interactions(raw_interactions, products, options)
+    products = _exclude_products(products, options)
+    accepted = select_accepted(interactions, options.max_reject_share)
+    accepted_products = select_accepted(products, options.max_reject_share)
+    is_purchase = accepted.event_type == typing_rules.PURCHASE
+    purchases = accepted.filter(is_purchase).drop("event_type")
+    tables = {
+        "interactions": purchases,
+        "products": accepted_products,
+        "rejects": _union(
+            collect_rejects(interactions), collect_rejects(products), "source_file", "reason"
+        ),
+        "counts": _union(count_rows(interactions), count_rows(products), "source_file"),
+        "id_forms": collect_id_forms(
+            {
+                "user_id": purchases.filter(~purchases.is_guest).user_id,
+                "item_id": purchases.item_id,
+            }
+        ),
+    }
+    events = accepted.filter(~is_purchase).drop("position", "rating", "is_guest")
+    return tables, events
 
 
-def _type_interactions(raw: dict[str, ir.Table], options: IngestionOptions) -> ir.Table:
+def _type_interactions(
+    raw: dict[str, ir.Table], products: ir.Table, options: IngestionOptions
+) -> ir.Table:
     now_ms = int(time.time() * 1000)
     sources = {name: options.interactions[name] for name in raw}
-    ingest.check_timestamps_in_all_sources(sources)
-    typed = []
-    for name, source in sources.items():
-        rows = ingest.cache_table(ingest.type_interactions(raw[name], source, now_ms))
-        typed.append(ingest.convert_time_units(rows, source, now_ms))
-    return ibis.union(*typed)
+    typing_rules.check_timestamps_in_all_sources(sources)
+    return ibis.union(
+        *(
+            _type_source(raw[name], f"interactions.{name}", source, products, now_ms)
+            for name, source in sources.items()
+        )
+    )
+
+
+def _type_source(
+    raw: ir.Table, setting: str, source: InteractionSource, products: ir.Table, now_ms: int
+) -> ir.Table:
+    """Convert the rows of one source, and exclude the items and purchases that its rules name."""
+    time_format = source.timestamp_format
+    if time_format == "auto" and "timestamp" in source.columns:
+        raw = cache_table(raw)
+        time_format = detect_time_format(raw, "timestamp", now_ms, setting)
+    typed = cache_table(typing_rules.type_interactions(raw, source, time_format, now_ms))
+    if "timestamp" in source.columns:
+        typed = convert_time_units(typed, time_format, now_ms)
+    rules = source.exclude_items
+    if (items := list_items_with_excluded_titles(products, rules.title_patterns)) is not None:
+        typed = mark_excluded_items(typed, rules, items)
+    return mark_returned_purchases(typed) if source.returns.remove_matched else typed
 
 
 def _type_products(raw: dict[str, ir.Table], options: IngestionOptions) -> ir.Table:
     # The sources are listed in order of trust. Optional sources may be missing.
     return ibis.union(
         *(
-            ingest.cache_table(ingest.type_products(raw[name], source, name, trust))
+            cache_table(typing_rules.type_products(raw[name], source, name, trust))
             for trust, (name, source) in enumerate(options.products.items())
             if name in raw
         )
+    )
+
+
+def _exclude_products(products: ir.Table, options: IngestionOptions) -> ir.Table:
+    """Exclude the items that a source of interactions excludes."""
+    rules = [source.exclude_items for source in options.interactions.values()]
+    return reduce(
+        lambda marked, excluded: mark_excluded_items(
+            marked, excluded, list_items_with_excluded_titles(products, excluded.title_patterns)
+        ),
+        [excluded for excluded in rules if excluded.model_fields_set],
+        products,
     )
 
 

@@ -6,13 +6,13 @@ from bazar.pipelines.ingestion.nodes import ingest_raw_files
 
 
 def create_pipeline() -> Pipeline:
-    """Convert the raw files to typed tables, and summarize the rejected rows."""
+    """Convert the raw files to typed tables, and count the excluded and rejected rows."""
     return Pipeline(
         [
             Node(
                 ingest_raw_files,
                 ["raw_interactions", "raw_products", "params:ingestion"],
-                ["accepted_interactions", "accepted_products", "ingestion_summary"],
+                ["ingested_tables", "events"],
                 name="ingest_raw_files",
             ),
         ],

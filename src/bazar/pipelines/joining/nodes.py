@@ -5,12 +5,11 @@ import pyarrow as pa
 
 from bazar.config.data import JoiningOptions
 from bazar.data import joining as join
-from bazar.ingestion.typing_rules import cache_table
+from bazar.ingestion.cache import cache_table
 
 
 def join_titles(
-    accepted_interactions: ir.Table,
-    accepted_products: ir.Table,
+    ingested_tables: dict[str, ir.Table],
     added_products: pa.Table,
     options: JoiningOptions,
 ) -> tuple[ir.Table, ir.Table, dict[str, ir.Table]]:
@@ -21,15 +20,15 @@ def join_titles(
         interactions after each step, and ``title_coverage``, the numbers of products and
         interactions by the source of their title.
     """
-    titles = cache_table(
-        join.append_added_products(join.choose_titles(accepted_products), added_products)
-    )
-    distinct = join.drop_duplicates(accepted_interactions)
+    accepted = ingested_tables["interactions"]
+    chosen = join.choose_titles(ingested_tables["products"], options.title_choice)
+    titles = cache_table(join.append_added_products(chosen, added_products))
+    distinct = join.drop_duplicates(accepted)
     sourced = cache_table(join.add_title_sources(distinct, titles))
     titled = join.keep_titled_interactions(sourced, options.keep_users)
     kept = join.drop_users_with_few_interactions(titled, options.min_interactions)
     products = join.list_products(kept, titles, options.keep_unsold_products)
-    steps = {"accepted": accepted_interactions, "without duplicates": sourced}
+    steps = {"accepted": accepted, "without duplicates": sourced}
     if options.keep_users != "all":
         steps[f"titled, keep_users: {options.keep_users}"] = titled
     steps[f"users with at least {options.min_interactions} interactions"] = kept

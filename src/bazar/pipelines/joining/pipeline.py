@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 join_titles,
-                ["accepted_interactions", "accepted_products", "added_products", "params:joining"],
+                ["ingested_tables", "added_products", "params:joining"],
                 ["interactions", "products", "joining_summary"],
                 name="join_titles",
             ),

@@ -58,6 +58,8 @@ def build_catalogue(
 ) -> tuple[Windows, Products]:
     """Build one row per customer, and the catalogue of products.
 
+    The purchases of guests count for the products and for the baselines. Guests have no row.
+
     Returns:
         One row per customer, with all interactions as the history; and the products by item index,
         including the products that ``kedro add-products`` added.

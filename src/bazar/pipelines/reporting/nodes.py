@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
@@ -117,11 +118,14 @@ def choose_examples(
     selected = select_test_rows(
         rows, options.example_customers, options.searchable_customers, options.seed
     )
-    chosen = sequences.filter(sequences.user_id.isin(selected.user_ids))
+    # Ids may contain characters that a query must not contain, so that they are in a table.
+    users = ibis.memtable({"user_id": selected.user_ids}, schema={"user_id": "string"})
+    chosen = sequences.semi_join(users, "user_id")
     purchases = chosen.select("user_id", "item_id", "timestamp", "position").to_pandas()
     models = select_recommending_models(results, recommendation)
     shown = list_shown_items(selected, purchases, results, models, recommendation.filter_seen)
-    titled = products.filter(products.item_id.isin(shown))
+    items = ibis.memtable({"item_id": shown}, schema={"item_id": "string"})
+    titled = products.semi_join(items, "item_id")
     titles = titled.select("item_id", "title").to_pandas()
     return build_examples(selected, purchases, titles, results, models, recommendation.filter_seen)
 
@@ -129,7 +133,7 @@ def choose_examples(
 def write_report(
     metrics: dict[str, Any],
     examples: dict[str, Any],
-    ingestion_summary: dict[str, ir.Table],
+    ingested_tables: dict[str, ir.Table],
     joining_summary: dict[str, ir.Table],
     title_map: pd.DataFrame,
     reproduction_table: pd.DataFrame,
@@ -140,7 +144,7 @@ def write_report(
     return render_report(
         metrics | {"embedding_description": f"{embedding.encoder}, reads {text}"},
         examples,
-        {name: table.to_pandas() for name, table in ingestion_summary.items()},
+        {name: ingested_tables[name].to_pandas() for name in ("rejects", "counts")},
         {name: table.to_pandas() for name, table in joining_summary.items()},
         title_map,
         _format_reproduction(reproduction_table, metrics),

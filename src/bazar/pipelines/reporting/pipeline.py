@@ -60,7 +60,7 @@ def create_pipeline() -> Pipeline:
                 [
                     "metrics",
                     "examples",
-                    "ingestion_summary",
+                    "ingested_tables",
                     "joining_summary",
                     "title_map",
                     "reproduction_table",

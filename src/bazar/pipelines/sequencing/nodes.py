@@ -1,20 +1,45 @@
 """Nodes of the sequencing pipeline."""
 
 import logging
+import time
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 
 import ibis.expr.types as ir
 import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel
 
-from bazar.config.data import SequencingOptions, Split
+from bazar.config.data import IngestionOptions, SequencingOptions, Split
+from bazar.config.recommendation import RecommendationOptions
 from bazar.data import ordering, splits
 from bazar.data.item_index import count_dataset
+from bazar.data.order_statistics import count_catalogue, count_orders
 from bazar.data.sequences import Sequences, read_sequences
 from bazar.data.splits import Splits
+from bazar.data.suspicious import (
+    find_suspicious_items,
+    find_suspicious_titles,
+    find_unreadable_titles,
+)
 from bazar.labels import describe_split
+from bazar.reporting.data_checks import DataSettings, list_checks
+from bazar.reporting.data_requirements import list_requirements
+from bazar.reporting.data_summary import (
+    DataFacts,
+    DataSummary,
+    FileCounts,
+    IdForms,
+    RemovedRows,
+    SuspiciousItem,
+    TitleSource,
+    list_steps,
+)
 
 logger = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def index_items(products: ir.Table) -> ir.Table:
@@ -64,6 +89,67 @@ def split_sequences(
     )
     logger.info(describe_split(summary))
     return replace(parts, summary=summary)
+
+
+def summarize_data(
+    interactions: ir.Table,
+    products: ir.Table,
+    ingested_tables: dict[str, ir.Table],
+    joining_summary: dict[str, ir.Table],
+    splits: Splits,
+    dataset: str,
+    ingestion: IngestionOptions,
+    recommendation: RecommendationOptions,
+) -> DataSummary:
+    """Summarize the data: what was removed, what to change, and whether there is enough data."""
+    files = _read_models(ingested_tables["counts"].to_pyarrow(), FileCounts)
+    removed = _read_models(ingested_tables["rejects"].to_pyarrow(), RemovedRows)
+    steps, is_one_run = list_steps(
+        files,
+        removed,
+        joining_summary["counts"].to_pyarrow().to_pylist(),
+        any(source.events != "purchase" for source in ingestion.interactions.values()),
+    )
+    summary = splits.summary
+    test_from = summary.get("test_from")
+    facts = DataFacts(
+        dataset=dataset,
+        protocol=summary["protocol"],
+        test_rows=summary["test_rows"],
+        orders=count_orders(
+            interactions,
+            now_ms=int(time.time() * 1000),
+            test_from=None if test_from is None else _to_milliseconds(test_from),
+        ),
+        catalogue=count_catalogue(products),
+        files=files,
+        removed=removed,
+        steps=steps,
+        is_one_run=is_one_run,
+        title_sources=_read_models(joining_summary["title_coverage"].to_pyarrow(), TitleSource),
+        id_forms=_read_models(ingested_tables["id_forms"].to_pyarrow(), IdForms),
+        suspicious_items=_read_models(
+            find_suspicious_items(interactions, products), SuspiciousItem
+        ),
+        suspicious_titles=_read_models(
+            find_suspicious_titles(interactions, products), SuspiciousItem
+        ),
+        unreadable_titles=find_unreadable_titles(products)["title"].to_pylist(),
+    )
+    settings = DataSettings(ingestion.interactions, recommendation.filter_seen)
+    return DataSummary(
+        facts=facts, requirements=list_requirements(facts), checks=list_checks(facts, settings)
+    )
+
+
+def _to_milliseconds(iso_time: str) -> int:
+    """Convert a time in ISO 8601 to UTC milliseconds."""
+    return round(datetime.fromisoformat(iso_time).timestamp() * 1000)
+
+
+def _read_models(table: pa.Table, model: type[M]) -> list[M]:
+    """Return the rows of a small table as models. Columns that the model lacks are ignored."""
+    return [model.model_validate(row) for row in table.to_pylist()]
 
 
 def _count_repeats(parts: Splits) -> int:

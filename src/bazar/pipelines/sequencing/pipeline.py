@@ -2,11 +2,16 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from bazar.pipelines.sequencing.nodes import index_items, order_sequences, split_sequences
+from bazar.pipelines.sequencing.nodes import (
+    index_items,
+    order_sequences,
+    split_sequences,
+    summarize_data,
+)
 
 
 def create_pipeline() -> Pipeline:
-    """Index the items, sort the interactions of each user, and split them into parts."""
+    """Index the items, sort and split the interactions of each user, and summarize the data."""
     return Pipeline(
         [
             Node(index_items, "products", "item_index", name="index_items"),
@@ -18,6 +23,21 @@ def create_pipeline() -> Pipeline:
                 ["sequences", "item_index", "params:split", "params:sequencing"],
                 "splits",
                 name="split_sequences",
+            ),
+            Node(
+                summarize_data,
+                [
+                    "interactions",
+                    "products",
+                    "ingested_tables",
+                    "joining_summary",
+                    "splits",
+                    "params:dataset",
+                    "params:ingestion",
+                    "params:recommendation",
+                ],
+                "data_summary",
+                name="summarize_data",
             ),
         ],
         namespace="sequencing",

@@ -1,0 +1,1 @@
+"""Inspect the files of a shop, and propose how to read them."""

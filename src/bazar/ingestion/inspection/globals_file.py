@@ -1,0 +1,104 @@
+"""Write the configuration of a shop as YAML with comments, and compare it with another one."""
+
+from typing import Any
+
+import yaml
+
+from bazar.ingestion.inspection.sources import Proposal, Source
+
+_WIDTH = 100
+_NOT_COMPARED = ("raw_dir",)
+
+
+def build_globals(dataset: str, raw_dir: str, proposal: Proposal) -> dict[str, Any]:
+    """Return the content of ``globals.yml``."""
+    return {"dataset": dataset, "raw_dir": raw_dir, **proposal.to_sources()}
+
+
+def write_globals(dataset: str, raw_dir: str, proposal: Proposal, unsure: list[str]) -> str:
+    """Return the text of ``globals.yml``, with a comment for each key that was chosen.
+
+    Args:
+        dataset: name of the data set.
+        raw_dir: folder of the files.
+        proposal: the sources.
+        unsure: what should be checked, for the comment at the start.
+    """
+    lines = ["# Written by kedro new-shop. Change it as you like."]
+    if unsure:
+        lines += ["# Please check:", *(f"# - {note}" for note in unsure)]
+    lines += _write_pairs({"dataset": dataset, "raw_dir": raw_dir}, {}, "", "")
+    groups = {"interactions": proposal.interactions, "products": proposal.products}
+    comments = {"products": "in order of trust"} if len(proposal.products) > 1 else {}
+    for group, sources in groups.items():
+        lines.append("")
+        if not sources:
+            lines.append(f"{group}: {{}} # no file has titles")
+            continue
+        comment = f" # {comments[group]}" if group in comments else ""
+        lines.append(f"{group}:{comment}")
+        for source in sources:
+            lines += _write_source(source)
+    return "\n".join(lines) + "\n"
+
+
+def _write_source(source: Source) -> list[str]:
+    lines = [f"  {_to_yaml(source.name)}:"]
+    return lines + _write_pairs(source.rules.keys, source.rules.comments, "    ", "")
+
+
+def _write_pairs(
+    block: dict[str, Any], comments: dict[str, str], indent: str, prefix: str
+) -> list[str]:
+    """Write the keys of a block. Blocks of which a key has a comment have a line for each key."""
+    lines = []
+    for key, value in block.items():
+        path = f"{prefix}{key}"
+        # A line break would end the comment.
+        comment = " ".join(comments[path].split()) if path in comments else None
+        has_inner = any(other.startswith(f"{path}.") for other in comments)
+        name = f"{indent}{_to_yaml(key)}:"
+        if isinstance(value, dict) and has_inner:
+            lines += [name, *_write_pairs(value, comments, f"{indent}  ", f"{path}.")]
+            continue
+        written = f"{name} {_to_yaml(value)}"
+        if comment is None:
+            lines.append(written)
+        elif len(written) + len(comment) <= _WIDTH and path.startswith("columns."):
+            lines.append(f"{written} # {comment}")
+        else:
+            lines += [f"{indent}# {comment}", written]
+    return lines
+
+
+def _to_yaml(value: Any) -> str:
+    """Return a value in one line. Texts that look like other types get quotes."""
+    dumped = yaml.safe_dump(
+        value, default_flow_style=True, allow_unicode=True, width=float("inf"), sort_keys=False
+    )
+    return dumped.removesuffix("\n...\n").removesuffix("\n")
+
+
+def list_differences(existing: dict[str, Any], proposed: dict[str, Any]) -> list[str]:
+    """Return the keys in which two configurations differ, except for the folder of the files."""
+    ours, theirs = _flatten(existing), _flatten(proposed)
+    return [
+        f"{key}: {_describe(ours, key)}, the files give {_describe(theirs, key)}"
+        for key in [*ours, *(key for key in theirs if key not in ours)]
+        if key not in _NOT_COMPARED
+        and _describe(ours, key) != _describe(theirs, key)
+    ]
+
+
+def _flatten(block: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in block.items():
+        if isinstance(value, dict) and value:
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _describe(flat: dict[str, Any], key: str) -> str:
+    return _to_yaml(flat[key]) if key in flat else "nothing"

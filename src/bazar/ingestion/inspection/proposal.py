@@ -1,0 +1,328 @@
+"""Propose the sources of a shop from its files."""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import pyarrow as pa
+
+from bazar.config.sources import InteractionColumn
+from bazar.errors import InputError
+from bazar.ingestion.inspection.dialogue import Dialogue
+from bazar.ingestion.inspection.header_names import Role, normalise_name
+from bazar.ingestion.inspection.mapping import ShopFile, describe_missing, map_columns
+from bazar.ingestion.inspection.profiles import profile_columns
+from bazar.ingestion.inspection.records import Records, load_records
+from bazar.ingestion.inspection.row_rules import (
+    Rules,
+    find_child_lines,
+    find_credit_notes,
+    find_events,
+    find_filled_columns,
+    find_statuses,
+)
+from bazar.ingestion.inspection.service_items import FindItems, exclude_service_items
+from bazar.ingestion.inspection.sources import Proposal, Source
+from bazar.ingestion.inspection.value_rules import (
+    find_decimal,
+    find_guests,
+    find_id_steps,
+    find_times,
+)
+from bazar.ingestion.inspection.words import names_cancellation
+from bazar.ingestion.readers.sample import read_sample
+from bazar.ingestion.readers.shape import FileShape, inspect_file
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+_SAMPLED_ROWS = 20_000
+_ID_ROLES = ("user_id", "item_id", "order_id")
+_CERTAIN_ENCODINGS = ("ascii", "utf-8", "utf-16", "utf-32")
+"""Beginnings of the encodings that ``auto`` finds for certain."""
+
+
+def propose_sources(
+    paths: Iterable[Path],
+    connection: "Backend",
+    dialogue: Dialogue,
+    find_items: FindItems,
+    now_ms: int,
+) -> Proposal:
+    """Inspect files, and propose how to read them.
+
+    Args:
+        paths: the files.
+        connection: where the records are loaded.
+        dialogue: asks what the files do not answer.
+        find_items: lists items that are probably not products.
+        now_ms: the current time, UTC milliseconds.
+
+    Raises:
+        InputError: if a file cannot be read, or no file has orders.
+    """
+    resolved = list(dict.fromkeys(Path(os.path.abspath(path.expanduser())) for path in paths))
+    raw_dir = Path(os.path.commonpath([path.parent for path in resolved]))
+    files = [file for path in resolved for file in open_shop_file(path)]
+    for file in files:
+        map_columns(file, dialogue)
+    if not any(file.kind == "orders" for file in files):
+        raise _make_missing_error(files)
+    proposal = Proposal(raw_dir, [], [], _describe_unused(files))
+    groups = _group_files(file for file in files if file.kind == "orders")
+    for name, group in _name_groups(groups, "orders").items():
+        proposal.interactions.append(_propose_interactions(name, group, connection))
+    groups = _group_files(file for file in files if file.kind == "products")
+    for name, group in _name_groups(groups, "products").items():
+        proposal.products.append(_propose_products(name, group, connection))
+    _match_item_ids(proposal, dialogue)
+    for source in proposal.interactions:
+        _find_rules(source, raw_dir, dialogue, now_ms)
+    _add_products_of_orders(proposal)
+    for source in proposal.products:
+        _write_product_keys(source, raw_dir)
+    _unify_ids(proposal)
+    exclude_service_items(proposal, find_items, dialogue)
+    return proposal
+
+
+def open_shop_file(path: Path) -> list[ShopFile]:
+    """Inspect a file. A workbook is one file for each sheet with a header."""
+    shape = inspect_file(path)
+    shapes = [shape]
+    for sheet in shape.sheets:
+        if sheet != shape.sheet:
+            try:
+                shapes.append(inspect_file(path, sheet=sheet))
+            except InputError:
+                # A sheet without a table, such as a chart or notes.
+                continue
+    return [ShopFile(path, each, profile_columns(_sample(path, each))) for each in shapes]
+
+
+def _sample(path: Path, shape: FileShape) -> pa.Table:
+    names = list(dict.fromkeys(shape.columns))
+    rows = read_sample(path, shape, _SAMPLED_ROWS)
+    return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in names})
+
+
+def _make_missing_error(files: list[ShopFile]) -> InputError:
+    """Return the error if no file has all columns of orders."""
+    advice = (
+        "Orders need a column of the customer, one of the product, and one of the time (or a "
+        "position that orders the purchases of a customer). If a column has them, write "
+        "conf/NAME/globals.yml by hand:\n"
+        "  dataset: NAME\n"
+        "  raw_dir: FOLDER\n"
+        "  interactions:\n"
+        "    orders:\n"
+        "      files: FILE\n"
+        "      columns: {user_id: YOUR COLUMN, item_id: YOUR COLUMN, timestamp: YOUR COLUMN}"
+    )
+    roles = [set(file.roles) for file in files]
+    together: set[Role] = set().union(*roles)
+    if len(files) > 1 and {"user_id", "item_id", "timestamp", "order_id"} <= together:
+        advice = (
+            "No single file has all of them, but together they do. Join the files first, for "
+            "example by the id of the order, and save one file with a row per order line."
+        )
+    return InputError(f"No file can be read as orders:\n{describe_missing(files)}\n{advice}")
+
+
+def _describe_unused(files: list[ShopFile]) -> list[str]:
+    return [
+        f"{_describe_file(file)} is not used: it has neither orders nor products with titles. Its "
+        f"columns are {', '.join(file.columns)}."
+        for file in files
+        if file.kind is None
+    ]
+
+
+def _describe_file(file: ShopFile) -> str:
+    is_one_of_many = len(file.shape.sheets) > 1
+    return f"{file.path.name}, sheet {file.shape.sheet}" if is_one_of_many else file.path.name
+
+
+def _group_files(files: Iterable[ShopFile]) -> list[list[ShopFile]]:
+    """Return groups of files with the same header."""
+    groups: dict[Any, list[ShopFile]] = {}
+    for file in files:
+        shape = file.shape
+        key = (tuple(shape.columns), shape.file_format, shape.encoding, shape.sheet)
+        groups.setdefault(key, []).append(file)
+    return list(groups.values())
+
+
+def _name_groups(groups: list[list[ShopFile]], default: str) -> dict[str, list[ShopFile]]:
+    """Return a name for each group: the default for a single group, otherwise that of a file."""
+    if len(groups) == 1:
+        return {default: groups[0]}
+    named: dict[str, list[ShopFile]] = {}
+    for number, group in enumerate(groups, start=1):
+        sheet = group[0].shape.sheet if len(group[0].shape.sheets) > 1 else None
+        stem = sheet or group[0].path.name.split(".")[0]
+        name = re.sub(r"\W+", "_", stem).strip("_").lower() or f"{default}_{number}"
+        named[f"{name}_{number}" if name in named else name] = group
+    return named
+
+
+def _propose_interactions(name: str, files: list[ShopFile], connection: "Backend") -> Source:
+    file = files[0]
+    columns = [*file.roles.values(), *file.statuses]
+    columns += [column for column in file.columns if names_cancellation(column)]
+    child = file.platform.children if file.platform else None
+    columns += [column for column in file.columns if normalise_name(column) == child]
+    if "product" not in name:
+        # Further ids, because a file of products may have others.
+        columns += file.alternatives.get("item_id", [])
+    records = load_records(connection, f"interactions_{name}", files, columns)
+    return Source(name, files, records, Rules())
+
+
+def _propose_products(name: str, files: list[ShopFile], connection: "Backend") -> Source:
+    file = files[0]
+    columns = [*file.roles.values(), *file.alternatives.get("item_id", [])]
+    records = load_records(connection, f"products_{name}", files, columns)
+    return Source(name, files, records, Rules())
+
+
+def _match_item_ids(proposal: Proposal, dialogue: Dialogue) -> None:
+    """Choose the columns of ids that orders and products have in common."""
+    for orders in proposal.interactions:
+        for products in proposal.products:
+            shares = {
+                (ours, theirs): _share_of_known_ids(orders, ours, products, theirs)
+                for ours in _list_item_columns(orders.file)
+                for theirs in _list_item_columns(products.file)
+            }
+            # The first pair is that of the best names.
+            best = max(shares, key=lambda pair: round(shares[pair], 1))
+            if shares[best] > 0.1:
+                _choose_item_column(orders.file, best[0])
+                _choose_item_column(products.file, best[1])
+            if shares[best] < 0.5:
+                dialogue.unsure.append(
+                    f"{products.file.path.name} has only {shares[best]:.0%} of the products that "
+                    f"are in {orders.file.path.name} ({best[1]} and {best[0]})."
+                )
+
+
+def _list_item_columns(file: ShopFile) -> list[str]:
+    return [file.roles["item_id"], *file.alternatives.get("item_id", [])]
+
+
+def _choose_item_column(file: ShopFile, column: str) -> None:
+    others = [each for each in _list_item_columns(file) if each != column]
+    file.roles["item_id"], file.alternatives["item_id"] = column, others
+
+
+def _share_of_known_ids(orders: Source, ours: str, products: Source, theirs: str) -> float:
+    """Return the share of the product ids in orders that the products have, ignoring case."""
+    ids = f"SELECT DISTINCT lower({orders.records.keys[ours]}) AS id FROM {orders.records.name}"
+    known = f"SELECT lower({products.records.keys[theirs]}) FROM {products.records.name}"
+    sql = f"SELECT avg((id IN ({known}))::INT) FROM ({ids}) WHERE id IS NOT NULL"
+    share = orders.records.query(sql)[0][0]
+    return float(share or 0)
+
+
+def _find_rules(source: Source, raw_dir: Path, dialogue: Dialogue, now_ms: int) -> None:
+    """Find the keys of a source of interactions."""
+    file, records, rules = source.file, source.records, source.rules
+    _write_files(source, raw_dir)
+    # The columns are known when the rules are, but they come first in the file.
+    rules.keys["columns"] = {}
+    find_times(file, records, rules, dialogue, now_ms, f"interactions.{source.name}")
+    find_decimal(file, rules)
+    find_filled_columns(file, records, rules)
+    find_events(file, records, rules, dialogue)
+    find_statuses(file, records, rules, dialogue)
+    find_child_lines(file, records, rules)
+    find_credit_notes(file, records, rules)
+    find_guests(file, records, rules, dialogue)
+    rules.keys["columns"] = {
+        role: file.roles[role]  # type: ignore[index]
+        for role in get_args(InteractionColumn)
+        if role in file.roles
+    }
+    for role, column in rules.keys["columns"].items():
+        rules.comments.setdefault(f"columns.{role}", _describe_column(file, role, column))
+    readable = {*rules.keys["columns"].values(), *rules.keys.get("where", {})}
+    readable |= set(rules.keys.get("returns", {}).get("where", {}))
+    if "fill_within_order" in rules.keys:
+        filled = [column for column in rules.keys["fill_within_order"] if column in readable]
+        if filled:
+            rules.keys["fill_within_order"] = filled
+        else:
+            del rules.keys["fill_within_order"]
+
+
+def _describe_column(file: ShopFile, role: str, column: str) -> str:
+    profile = file.profiles[column]
+    if role in _ID_ROLES:
+        return f"{profile.distinct:,} values in the first {_SAMPLED_ROWS:,} rows"
+    examples = ", ".join(" ".join(example.split())[:40] for example in profile.examples)
+    return f"such as {examples}"
+
+
+def _write_files(source: Source, raw_dir: Path) -> None:
+    """Write the keys that say how to open the files."""
+    file, keys, comments = source.file, source.rules.keys, source.rules.comments
+    names = [each.path.relative_to(raw_dir).as_posix() for each in source.files]
+    keys["files"] = names[0] if len(names) == 1 else names
+    shape = file.shape
+    parts = [
+        file.platform.label if file.platform else "",
+        shape.file_format,
+        f"separated by {shape.delimiter!r}" if shape.delimiter else "",
+    ]
+    comments["files"] = ", ".join(part for part in parts if part)
+    if len(shape.sheets) > 1:
+        keys["sheet"] = shape.sheet
+    encoding = shape.encoding
+    if encoding is not None and not encoding.startswith(_CERTAIN_ENCODINGS):
+        keys["encoding"] = encoding
+        comments["encoding"] = "The text is not UTF-8. This is the most likely encoding."
+
+
+def _add_products_of_orders(proposal: Proposal) -> None:
+    """Read the titles that orders have, after the sources that have only products."""
+    taken = {source.name for source in proposal.products}
+    for orders in proposal.interactions:
+        if {"title", "url"} & set(orders.file.roles):
+            name = f"{orders.name}_titles" if orders.name in taken else orders.name
+            proposal.products.append(Source(name, orders.files, orders.records, Rules()))
+
+
+def _write_product_keys(source: Source, raw_dir: Path) -> None:
+    """Write the keys of a source of products."""
+    file = source.file
+    _write_files(source, raw_dir)
+    title: Role = "title" if "title" in file.roles else "url"
+    columns: dict[str, Any] = {"item_id": file.roles["item_id"], title: file.roles[title]}
+    attributes = [file.roles[role] for role in ("brand", "category") if role in file.roles]
+    if attributes:
+        columns["attributes"] = attributes
+    source.rules.keys["columns"] = columns
+    for role in ("item_id", title):
+        source.rules.comments[f"columns.{role}"] = _describe_column(file, role, columns[role])
+
+
+def _unify_ids(proposal: Proposal) -> None:
+    """Find the steps that unify ids. Orders and products have the same steps."""
+    user_ids = [(source.records, source.file.roles["user_id"]) for source in proposal.interactions]
+    sources = [*proposal.interactions, *proposal.products]
+    item_ids = [(source.records, source.file.roles["item_id"]) for source in sources]
+    user_steps, user_reason = find_id_steps(user_ids)
+    item_steps, item_reason = find_id_steps(item_ids)
+    for source in sources:
+        steps = {"item_id": item_steps} if item_steps else {}
+        reasons = {"item_id": item_reason}
+        if source in proposal.interactions and user_steps:
+            steps = {"user_id": user_steps, **steps}
+            reasons["user_id"] = user_reason
+        if steps:
+            source.rules.keys["normalise_ids"] = steps
+            for column in steps:
+                source.rules.comments[f"normalise_ids.{column}"] = reasons[column]

@@ -1,0 +1,250 @@
+"""Inspect a file: its format, encoding, delimiter, sheets and columns."""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bazar.config.sources import FileFormat
+from bazar.errors import InputError
+from bazar.ingestion.lines import (
+    MAX_LINE_BYTES,
+    FileVersion,
+    find_version,
+    is_gzip,
+    read_head,
+)
+from bazar.ingestion.readers.csv_header import CsvHeader, read_header
+from bazar.ingestion.readers.encodings import decode_head, detect_encoding, find_byte_order_mark
+from bazar.ingestion.readers.formats import DESCRIPTIONS, DetectedFormat, detect_format
+from bazar.ingestion.readers.parquet_columns import list_parquet_columns
+from bazar.ingestion.readers.python_literals import list_literal_keys
+from bazar.ingestion.readers.workbook import read_sheet
+
+_HEAD_BYTES = 1 << 22
+_OBJECTS_WITH_KEYS = 10_000
+"""Number of first objects whose keys are the columns of a JSON file."""
+_MAX_DEPTH = 4
+_MAX_KEYS = 2000
+_WHITE = re.compile(r"[\s,]*")
+
+
+@dataclass(frozen=True)
+class FileShape:
+    """What the content of a file says about it.
+
+    Attributes:
+        file_format: ``csv``, ``jsonl``, ``json``, ``parquet``, ``excel`` or ``python``.
+        columns: names in file order; names may repeat. In JSON, the keys of the first objects;
+            ``customer.id`` is the key ``id`` of the object ``customer``. A column of a CSV file or
+            a sheet that has no name is ``column <number>``.
+        is_gzip: whether the file is gzipped.
+        encoding: encoding of a text file; None for Parquet and Excel.
+        delimiter: character between the cells of a CSV file; None for other formats.
+        sheets: names of the sheets of a workbook.
+        sheet: the sheet that is read.
+        header: the header of a CSV file.
+        pointers: JSON pointers of the columns of a JSON file.
+        version: the version of the file that was inspected.
+    """
+
+    file_format: FileFormat
+    columns: list[str]
+    is_gzip: bool = False
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheets: list[str] = field(default_factory=list)
+    sheet: str | None = None
+    header: CsvHeader | None = None
+    pointers: list[str] = field(default_factory=list)
+    version: FileVersion = (0, 0)
+
+
+def inspect_file(
+    path: Path,
+    encoding: str = "auto",
+    sheet: str | None = None,
+    file_format: FileFormat = "auto",
+    mapped: Collection[str] = (),
+    setting: str = "",
+) -> FileShape:
+    """Return what the content of a file says about it.
+
+    Only the first megabytes are read, of a workbook all.
+
+    Args:
+        path: the file.
+        encoding: encoding of a text file; ``auto`` if the content decides.
+        sheet: sheet of a workbook; None for the first one.
+        file_format: the configured format; ``auto`` if the content decides.
+        mapped: the names of columns that are read. They help to find the delimiter.
+        setting: the key of the source in the configuration, for messages.
+
+    Raises:
+        InputError: if the file is missing or empty, has a format that cannot be read or another
+            one than the configured one, or has no column.
+    """
+    prefix = f"{setting}." if setting else ""
+    if not path.is_file() or path.stat().st_size == 0:
+        raise InputError(f"{path} is empty" if path.is_file() else f"no file {path}")
+    version = find_version(path)
+    head = _read_lines_of_head(path)
+    if not head:
+        raise InputError(f"{path} is empty: it has no record")
+    known = detect_encoding(head) if encoding == "auto" else encoding
+    _check_byte_order_mark(path, head, encoding, prefix)
+    text = decode_head(head, known)
+    found = detect_format(path, head, text, prefix)
+    chosen = _choose_format(path, file_format, found, prefix)
+    packed = is_gzip(path)
+    if chosen in ("parquet", "excel") and packed:
+        raise InputError(f"{path} is {DESCRIPTIONS[found]} within a gzip file. Extract it: gunzip")
+    shape = _inspect_content(path, chosen, text, sheet, mapped, prefix)
+    if chosen not in ("parquet", "excel"):
+        shape = replace(shape, is_gzip=packed, encoding=known)
+    return replace(shape, version=version)
+
+
+def _inspect_content(
+    path: Path,
+    file_format: FileFormat,
+    text: str,
+    sheet: str | None,
+    mapped: Collection[str],
+    prefix: str,
+) -> FileShape:
+    """Return what depends on the format of a file."""
+    if file_format == "parquet":
+        return FileShape(file_format, list_parquet_columns(path))
+    if file_format == "excel":
+        workbook = read_sheet(path, sheet, prefix)
+        return FileShape(
+            file_format, workbook.columns, sheets=workbook.sheets, sheet=workbook.sheet
+        )
+    if file_format == "csv":
+        header = read_header(path, text, mapped)
+        return FileShape(file_format, header.columns, delimiter=header.delimiter, header=header)
+    if file_format == "python":
+        return FileShape(file_format, list_literal_keys(path, text, prefix))
+    keys = _list_keys(path, text, file_format, prefix)
+    return FileShape(file_format, list(keys), pointers=list(keys.values()))
+
+
+def _read_lines_of_head(path: Path) -> bytes:
+    """Return the first bytes of a file, with at least one complete line."""
+    head = read_head(path, _HEAD_BYTES)
+    if len(head) >= _HEAD_BYTES and b"\n" not in head:
+        return read_head(path, MAX_LINE_BYTES)
+    return head
+
+
+def _check_byte_order_mark(path: Path, head: bytes, encoding: str, prefix: str) -> None:
+    mark = find_byte_order_mark(head)
+    if encoding != "auto" and mark is not None and mark.split("-")[1] not in encoding:
+        raise InputError(
+            f"{path} begins with the byte order mark of {mark.upper()}, but {prefix}encoding is "
+            f"{encoding}.\nSet {prefix}encoding to auto."
+        )
+
+
+def _choose_format(
+    path: Path, configured: FileFormat, found: DetectedFormat, prefix: str
+) -> FileFormat:
+    """Return the format to read, or raise InputError if the content contradicts it."""
+    if configured in ("auto", found):
+        return found
+    is_text = found not in ("parquet", "excel")
+    if configured == "python" and is_text:
+        return configured
+    # An array within a file of JSON lines is read, and the reverse. Lines are read as JSON lines
+    # if that is the configured format, so that a broken first line does not change it.
+    if configured == "jsonl" and is_text:
+        return "json" if found == "json" else configured
+    if configured == "json" and found == "jsonl":
+        return found
+    raise InputError(
+        f"{path} is {DESCRIPTIONS[found]}, but {prefix}format is {configured}.\n"
+        f"Set {prefix}format in globals.yml to {found}, or to auto."
+    )
+
+
+def _list_keys(path: Path, text: str, file_format: str, prefix: str) -> dict[str, str]:
+    """Return the JSON pointer of each key of the first objects.
+
+    Raises:
+        InputError: if there is no object.
+    """
+    keys: dict[str, str] = {}
+    nested: dict[str, str] = {}
+    parse = _parse_lines if file_format == "jsonl" else _parse_values
+    for _, value in zip(range(_OBJECTS_WITH_KEYS), parse(text), strict=False):
+        if isinstance(value, dict):
+            for key in value:
+                keys.setdefault(key, _make_pointer(key))
+            _add_nested_keys(nested, value)
+    if not keys:
+        _raise_no_object(path, text, file_format, prefix)
+    found = {**nested, **keys}
+    order = [*keys, *(name for name in nested if name not in keys)]
+    return {name: found[name] for name in order[:_MAX_KEYS] if _is_text(name)}
+
+
+def _raise_no_object(path: Path, text: str, file_format: str, prefix: str) -> None:
+    first = next((line for line in text.splitlines() if line.strip()), None)
+    if first is None or (file_format == "json" and not text.strip("[] \t\r\n")):
+        raise InputError(f"{path} is empty: it has no record")
+    kind = "no line is a JSON object" if file_format == "jsonl" else "it has no JSON object"
+    raise InputError(
+        f"{path}: {kind}. The first line is\n  {first[:80]!r}\n"
+        f"Is the format {file_format}? Set {prefix}format in globals.yml to auto, and the content "
+        "decides."
+    )
+
+
+def _parse_lines(text: str) -> Iterator[Any]:
+    for line in text.split("\n"):
+        try:
+            yield json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+
+
+def _parse_values(text: str) -> Iterator[Any]:
+    """Yield the values of a JSON array, or one value after the other, as far as they are valid."""
+    decoder, position = json.JSONDecoder(), 0
+    text = text.lstrip().removeprefix("[")
+    while True:
+        if match := _WHITE.match(text, position):
+            position = match.end()
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            return
+        yield value
+
+
+def _add_nested_keys(
+    nested: dict[str, str], value: dict[str, Any], name: str = "", pointer: str = "", depth: int = 1
+) -> None:
+    for key, inner in value.items():
+        inner_name, inner_pointer = f"{name}{key}", pointer + _make_pointer(key)
+        if depth > 1:
+            nested.setdefault(inner_name, inner_pointer)
+        if isinstance(inner, dict) and depth < _MAX_DEPTH and len(nested) < _MAX_KEYS:
+            _add_nested_keys(nested, inner, f"{inner_name}.", inner_pointer, depth + 1)
+
+
+def _make_pointer(key: str) -> str:
+    """Return the JSON pointer of a key (RFC 6901)."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a key can be written in UTF-8: it has no lone surrogate."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
