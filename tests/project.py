@@ -1,12 +1,16 @@
 """A copy of the project in a temporary folder, and runs in it as a user starts them."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import yaml
 
 from bazar.config.networks import REPRODUCTION_NETWORKS
@@ -103,7 +107,7 @@ def save_and_wait(checkpoint, *state):
     if name in checkpoint._path.name:
         remaining[0] -= 1
         if remaining[0] == 0:
-            print("saved", flush=True)
+            print("waiting", flush=True)
             time.sleep(600)
 
 Checkpoint.save = save_and_wait
@@ -112,10 +116,28 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
 """
 
+# A Kedro command that waits before it renames a file of a given name, which is written.
+_WAIT_WHILE_SAVING = """
+import sys, time
+import bazar.atomic
+from kedro.framework.cli.cli import main
+
+replace, name = bazar.atomic._replace, sys.argv.pop(1)
+
+def wait_and_replace(path, temporary):
+    if path.name == name:
+        print("waiting", flush=True)
+        time.sleep(600)
+    replace(path, temporary)
+
+bazar.atomic._replace = wait_and_replace
+main()
+"""
+
 
 def kill_in_training(project: Path, n_checkpoints: int, *arguments: str) -> None:
     """Run a Kedro command, and kill it when so many checkpoints were saved."""
-    process, output = _start_and_wait(project, "", n_checkpoints, *arguments)
+    process, output = _start_and_wait(project, _WAIT_IN_TRAINING, "", n_checkpoints, *arguments)
     process.send_signal(signal.SIGKILL)
     rest, _ = process.communicate()
     assert process.returncode == -signal.SIGKILL, output + rest
@@ -125,18 +147,34 @@ def interrupt_in_training(
     project: Path, model: str, *arguments: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a Kedro command, and press Ctrl+C after the first epoch of a model's training."""
-    process, output = _start_and_wait(project, f"{model}_checkpoint", 1, *arguments)
+    name = f"{model}_checkpoint"
+    process, output = _start_and_wait(project, _WAIT_IN_TRAINING, name, 1, *arguments)
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=60)
     return subprocess.CompletedProcess(process.args, process.returncode, output + rest, "")
 
 
+@contextmanager
+def wait_while_saving(project: Path, name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a Kedro command until it has written a file of this name, but not yet renamed it.
+
+    Yields:
+        The waiting process. It is killed after the block if it still runs.
+    """
+    process, _ = _start_and_wait(project, _WAIT_WHILE_SAVING, name, *arguments)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def _start_and_wait(
-    project: Path, name: str, n_checkpoints: int, *arguments: str
+    project: Path, script: str, *arguments: object
 ) -> tuple[subprocess.Popen[str], str]:
     """Return the waiting process and its output so far, stdout and stderr in one."""
     process = subprocess.Popen(
-        [sys.executable, "-c", _WAIT_IN_TRAINING, name, str(n_checkpoints), *arguments],
+        [sys.executable, "-c", script, *map(str, arguments)],
         cwd=project,
         env=_make_environment(project),
         stdout=subprocess.PIPE,
@@ -147,15 +185,55 @@ def _start_and_wait(
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if line == "saved\n":
+        if line == "waiting\n":
             return process, "".join(lines)
     raise AssertionError(f"the command ended before it was stopped:\n{''.join(lines)[-3000:]}")
 
 
+@contextmanager
+def mount_disk(folder: Path, size: str) -> Iterator[None]:
+    """Mount a disk of a given size in memory on a folder, or skip the test if this is forbidden."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("a disk can only be mounted by root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill_disk(folder: Path, n_free: int) -> None:
+    """Write a file that leaves so many bytes of a disk free."""
+    (folder / "other_file").write_bytes(bytes(shutil.disk_usage(folder).free - n_free))
+
+
+def make_read_only(disk: Path) -> None:
+    """Make a mounted disk read-only."""
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+
+
+@contextmanager
+def limit_file_size(n_bytes: int) -> Iterator[None]:
+    """Let the operating system reject larger files, as ``ulimit -f`` does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def snapshot(project: Path) -> dict[str, bytes]:
-    """Return the content of every file below ``data/``, by its path within the project."""
+    """Return the content of every file below ``data/``, by its path within the project.
+
+    The lock of a killed run is left out.
+    """
     return {
         str(path.relative_to(project)): path.read_bytes()
         for path in sorted((project / "data").rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.parent.name != ".locks"
     }

@@ -3,15 +3,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import ibis
+import ibis.expr.types as ir
 import matplotlib.figure
 import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import AbstractDataset, DatasetError
 
-from bazar.atomic import atomic_path, find_saved_path
+from bazar.atomic import atomic_path, describe_disk_fault, find_saved_path, list_causes
 from bazar.datasets.arrays import ArrayDataset
 from bazar.datasets.kedro_types import (
     CSVDataset,
@@ -20,7 +23,9 @@ from bazar.datasets.kedro_types import (
     ParquetDataset,
     TextDataset,
 )
+from bazar.datasets.table import BatchesDataset, TableDataset
 from bazar.errors import InputError
+from tests.project import limit_file_size, make_read_only, mount_disk
 
 
 def list_names(folder: Path) -> list[str]:
@@ -78,22 +83,151 @@ def test_failed_save_of_every_catalog_type_keeps_the_earlier_file(
     assert list_names(tmp_path) == ["file.dat"]
 
 
+def make_table() -> ir.Table:
+    return ibis.memtable({"a": np.random.default_rng(0).random(60_000)})
+
+
+CONNECTION = {"backend": "duckdb", "database": ":memory:"}
+# Catalog types, each with data of about 500 kB: DuckDB, Arrow, pandas, NumPy and Python write them.
+LARGE = {
+    "table.parquet": (
+        lambda path: TableDataset(filepath=path, file_format="parquet", connection=CONNECTION),
+        make_table,
+    ),
+    "batches.parquet": (
+        lambda path: BatchesDataset(filepath=path, file_format="parquet", connection=CONNECTION),
+        lambda: make_table().to_pyarrow_batches,
+    ),
+    "frame.parquet": (
+        lambda path: ParquetDataset(filepath=path),
+        lambda: make_table().to_pandas(),
+    ),
+    "frame.csv": (lambda path: CSVDataset(filepath=path), lambda: make_table().to_pandas()),
+    "array.npy": (lambda path: ArrayDataset(filepath=path), lambda: np.arange(60_000)),
+    "numbers.json": (lambda path: JSONDataset(filepath=path), lambda: list(range(60_000))),
+    "page.txt": (lambda path: TextDataset(filepath=path), lambda: "text" * 120_000),
+}
+
+
+def assert_fault(path: Path, save: Callable[[], None], message: str) -> None:
+    """Check the message of a save that fails, and that nothing else has changed."""
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    with pytest.raises((DatasetError, InputError)) as caught:
+        save()
+    explained = [error for error in list_causes(caught.value) if isinstance(error, InputError)]
+    assert [str(error) for error in explained] == [message]
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("fault", ["full", "limit"])
+def test_fault_of_the_disk_is_explained_and_nothing_is_left(
+    fault: str, name: str, tmp_path: Path
+) -> None:
+    make_dataset, make_data = LARGE[name]
+    path, data = tmp_path / name, make_data()
+    entry = make_dataset(str(path))
+    if fault == "limit":
+        path.write_text("earlier")
+        with limit_file_size(100_000):
+            assert_fault(
+                path,
+                lambda: entry.save(data),
+                f"{path} is larger than a file may be. Raise the limit that `ulimit -f` shows, "
+                "and run again.",
+            )
+        return
+    with mount_disk(tmp_path, "400k"):
+        path.write_text("earlier")
+        assert_fault(
+            path,
+            lambda: entry.save(data),
+            f"No space is left on the disk of {path}. Free some space and run again.",
+        )
+
+
+def test_full_disk_is_found_when_a_network_or_a_checkpoint_is_saved(tmp_path: Path) -> None:
+    # Only this test needs TensorFlow.
+    import keras
+
+    from bazar.training.checkpoints import Checkpoint
+
+    network = keras.Sequential([keras.Input((300,)), keras.layers.Dense(300)])
+    path = tmp_path / "classifier.keras"
+
+    def save_network() -> None:
+        with atomic_path(path) as temporary:
+            network.save(temporary)
+
+    checkpoint = Checkpoint(tmp_path / "classifier_checkpoint.npz")
+    message = "No space is left on the disk of {}. Free some space and run again."
+    with mount_disk(tmp_path, "300k"):
+        checkpoint.save("fingerprint", [np.arange(100)], {"epoch": 1})
+        assert_fault(path, save_network, message.format(path))
+        assert_fault(
+            path,
+            lambda: checkpoint.save("fingerprint", [np.arange(90_000)], {"epoch": 2}),
+            message.format(checkpoint._path),
+        )
+
+
+def test_read_only_disk_is_explained(tmp_path: Path) -> None:
+    with mount_disk(tmp_path, "400k"):
+        (tmp_path / "earlier").mkdir()
+        make_read_only(tmp_path)
+        for folder in ("earlier", "new/folder"):
+            existing = tmp_path / "earlier" if folder == "earlier" else tmp_path
+            for name, (make_dataset, make_data) in LARGE.items():
+                path = tmp_path / folder / name
+                with pytest.raises((DatasetError, InputError)) as caught:
+                    make_dataset(str(path)).save(make_data())
+                message = (
+                    f"The folder {existing} is on a read-only disk. Make it writable and run again."
+                )
+                assert message in map(str, list_causes(caught.value)), name
+
+
 @pytest.mark.parametrize(
-    "error",
+    ("error", "path", "message"),
     [
-        OSError(errno.ENOSPC, "No space left on device"),
-        OSError(errno.EDQUOT, "Disk quota exceeded"),
-        # NumPy's own.
-        OSError("31104 requested and 15328 written"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/no/folder/.12345678.a.csv"),
+            "/no/folder/a.csv",
+            "/ cannot be read or written: permission denied. Change its permissions and run again.",
+        ),
+        (
+            OSError(errno.EDQUOT, "Disk quota exceeded"),
+            "/no/a.csv",
+            "No space is left on the disk of /no/a.csv. Free some space and run again.",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/other/a.csv"),
+            "/no/a.csv",
+            "No space is left on the disk of /other/a.csv. Free some space and run again.",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            None,
+            "No space is left on the disk. Free some space and run again.",
+        ),
+        # Without a path, the message would be no help.
+        (PermissionError(errno.EACCES, "Permission denied"), None, None),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/no/a.csv"), "/no/a.csv", None),
+        (ValueError("requested and"), "/no/a.csv", None),
     ],
 )
-def test_full_disk_is_explained_and_nothing_is_left(tmp_path: Path, error: OSError) -> None:
-    path = tmp_path / "vectors.npy"
-    message = f"No space is left on the disk of {path}"
-    with pytest.raises(InputError, match=message), atomic_path(path) as temporary:
-        temporary.write_text("first part")
-        raise error
-    assert list_names(tmp_path) == []
+def test_faults_are_described_with_their_path(
+    error: Exception, path: str | None, message: str | None
+) -> None:
+    assert describe_disk_fault(error, None if path is None else Path(path)) == message
+
+
+def test_unrelated_error_during_a_full_disk_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), atomic_path(tmp_path / "a.csv"):
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError:
+            raise ZeroDivisionError from None
 
 
 KILLED_WHILE_SAVING = """

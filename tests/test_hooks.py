@@ -7,6 +7,7 @@ import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
+from kedro.runner import ParallelRunner, SequentialRunner, ThreadRunner
 
 from bazar.datasets.kedro_types import TextDataset
 from bazar.errors import InputError
@@ -14,6 +15,7 @@ from bazar.hooks import (
     RunProgress,
     check_comparison_runs_alone,
     check_parameters,
+    check_runner,
     find_files,
     find_remaining_nodes,
     start_spark,
@@ -235,14 +237,16 @@ def test_progress_records_which_results_are_kept(tmp_path: object) -> None:
     assert sorted(progress.remaining) == ["a", "b", "c", "d"]
     assert progress.finished == []
     nodes = {node.name: node for node in pipeline.nodes}
-    for name in ("a", "b"):
+    for name in ("a", "b", "d"):
+        progress.before_node_run(nodes[name])
+        # A node is finished when its outputs are saved, and the next one starts.
+        assert name in progress.remaining
         progress.after_dataset_saved(f"data_{name}")
-        progress.after_node_run(nodes[name])
     # The output of a, which d needs, is in memory alone.
     assert progress.finished == ["b"]
-    assert progress.saved == ["data_b"]
+    assert progress.saved == ["data_b", "data_d"]
     assert sorted(progress.remaining) == ["a", "c", "d"]
-    progress.after_node_run(nodes["d"])
+    progress.before_node_run(nodes["c"])
     assert sorted(progress.finished) == ["a", "b", "d"]
     assert progress.remaining == ["c"]
     progress.before_pipeline_run(pipeline, catalog)
@@ -256,6 +260,16 @@ def test_models_are_not_evaluated_and_compared_in_one_run() -> None:
     check_comparison_runs_alone(Pipeline([comparison]))
     with pytest.raises(InputError, match=r"Run the modelling pipelines first, then `kedro run"):
         check_comparison_runs_alone(Pipeline([evaluation, comparison]))
+
+
+@pytest.mark.parametrize(
+    ("runner", "is_async"),
+    [(repr(ThreadRunner()), False), (repr(ParallelRunner()), False), ("SequentialRunner", True)],
+)
+def test_runner_with_several_threads_or_processes_is_rejected(runner: str, is_async: bool) -> None:
+    check_runner(repr(SequentialRunner()))
+    with pytest.raises(InputError, match="run without --async, with SequentialRunner"):
+        check_runner(runner, is_async)
 
 
 def test_files_of_data_sets_are_found_by_name(tmp_path: object) -> None:

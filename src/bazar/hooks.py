@@ -1,5 +1,6 @@
 """Kedro hooks: check the parameters and lock the data set before a run, and print its results."""
 
+import atexit
 import logging
 import os
 import shutil
@@ -68,6 +69,8 @@ class RunLock:
 
     def __init__(self) -> None:
         self._lock = ExitStack()
+        # Kedro calls no hook after Ctrl+C.
+        atexit.register(self._lock.close)
         self._project_path = Path()
         self._dataset = ""
 
@@ -112,11 +115,12 @@ class RunProgress:
         self._pipeline = Pipeline([])
         self._in_memory: set[str] = set()
         self._completed: set[str] = set()
+        self._running: str | None = None
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Reset the record of nodes and data sets."""
-        self._pipeline, self._completed = pipeline, set()
+        self._pipeline, self._completed, self._running = pipeline, set(), None
         self._in_memory = {
             name
             for name in pipeline.datasets()
@@ -127,7 +131,12 @@ class RunProgress:
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """Log which node starts."""
+        """Log which node starts, and record the node before it as finished."""
+        # Kedro's hook after_node_run would be too early: the outputs are saved after it.
+        if self._running is not None:
+            self._completed.add(self._running)
+            self._update()
+        self._running = node.name
         total = len(self._pipeline.nodes)
         logger.info("node %d of %d: %s", len(self._completed) + 1, total, node.name)
 
@@ -136,12 +145,6 @@ class RunProgress:
         """Record a data set that outlives the process."""
         if dataset_name not in self.saved and dataset_name not in self._in_memory:
             self.saved.append(dataset_name)
-
-    @hook_impl
-    def after_node_run(self, node: Node) -> None:
-        """Record a finished node."""
-        self._completed.add(node.name)
-        self._update()
 
     def _update(self) -> None:
         self.remaining[:] = find_remaining_nodes(self._pipeline, self._completed, self._in_memory)

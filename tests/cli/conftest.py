@@ -53,7 +53,8 @@ def finished_project(metadata: ProjectMetadata, tmp_path_factory: pytest.TempPat
     )
     products = bundle.products.to_frame().assign(title_source="metadata")
     catalog.save("products", ibis.memtable(products))
-    catalog.save("accepted_interactions", make_accepted_interactions())
+    tables = ("interactions", "products", "rejects", "counts", "id_forms")
+    catalog.save("ingested_tables", dict.fromkeys(tables, make_accepted_interactions()))
     return path
 
 
@@ -66,7 +67,7 @@ def make_accepted_interactions() -> ibis.Table:
     frame = pd.DataFrame(purchases, columns=["user_id", "timestamp", "is_guest"]).assign(
         item_id="P01", position=1, source_file="a.csv", source_order=range(len(purchases))
     )
-    return ibis.memtable(frame)
+    return ibis.memtable(frame).mutate(order_id=ibis.null("string"))
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,31 @@ def test_new_product_is_in_the_bundle_at_once(
     ]
     similar = json.loads(invoke("similar", "NEW1", "--json").stdout)["products"]
     assert similar[0]["item_id"] == "P03"
+
+
+@pytest.mark.parametrize(
+    ("item_id", "argument", "shown"),
+    [
+        ("-5", "-- -5", "-5"),
+        ("it's [1], 50%", "'it'\"'\"'s [1], 50%'", "it's [1], 50%"),
+        ("a\nb", "'a\nb'", r"a\nb"),
+    ],
+)
+@pytest.mark.usefixtures("vectors")
+def test_new_product_may_have_an_id_with_any_characters(
+    invoke: Invoke, catalog: DataCatalog, project: Path, item_id: str, argument: str, shown: str
+) -> None:
+    file = write_lines(project / "new.jsonl", NEW | {"parent_asin": item_id})
+    result = invoke("add-products", file, "--seed", "42")
+    assert result.exit_code == 0, result.output
+    command = f"kedro similar --seed 42 {argument}"
+    assert f"Next: `{command}` shows similar products" in result.stdout
+    assert catalog.load("bundle").products.item_ids[-1] == item_id
+    similar = invoke(*shlex.split(command)[1:])
+    assert similar.exit_code == 0, similar.output
+    assert "title 3" in similar.stdout
+    # The file is added again.
+    assert f"are updated: {shown}\n" in invoke("add-products", file).stdout
 
 
 @pytest.mark.usefixtures("vectors")

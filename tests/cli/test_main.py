@@ -23,7 +23,7 @@ HEAVY = ["tensorflow", "keras", "torch", "pandas", "ibis", "duckdb", "pyarrow", 
 
 def test_kedro_finds_every_command() -> None:
     assert {command.name for command in COMMANDS} == {
-        "recommend", "similar", "add-products", "export-recommendations", "download",
+        "recommend", "similar", "add-products", "export-recommendations", "download", "new-shop",
     }  # fmt: skip
     assert set(cli.commands) == {"run", *(command.name for command in COMMANDS)}
 

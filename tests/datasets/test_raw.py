@@ -481,3 +481,65 @@ def test_all_formats_have_the_same_attributes(records: list[dict[str, Any]]) -> 
     }
     for file_format in FORMATS:
         assert found[file_format] == expected, file_format
+
+
+def test_table_has_every_column_of_the_contract(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text("user,asin,time,State,n,order\nu,a,1,paid,2,o1\n")
+    rules = {
+        "where": {"State": {"in": ["paid"]}, "n": {"min": 1}},
+        "returns": {"where": {"State": {"in": ["refunded"]}, "user": {"missing": False}}},
+    }
+    row = rows(path, columns=COLUMNS | {"order_id": "order"}, file_format="auto", **rules)[0]
+    assert row == {
+        "source_file": "shop.csv", "row_number": 1, "raw": "u,a,1,paid,2,o1", "problem": None,
+        "user_id": "u", "item_id": "a", "timestamp": "1", "position": None, "rating": None,
+        "order_id": "o1", "quantity": None, "price": None, "currency": None, "event_type": None,
+        "condition_0": "paid", "condition_1": "2", "condition_2": "u",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["where", "returns.where"])
+def test_missing_column_of_a_condition_raises_with_its_key(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text("user,asin,time,State\nu,a,1,paid\n")
+    conditions = {"where": {"state": {"in": ["paid"]}}}
+    message = read_error(path, **(conditions if key == "where" else {"returns": conditions}))
+    assert "has no column 'state'. Did you mean 'State'?" in message
+    assert f"Correct the name in interactions.orders.{key} in globals.yml." in message
+
+
+def test_files_outside_of_the_raw_folder_are_named_without_it(tmp_path: Path) -> None:
+    for folder in ("raw [1]", "raw 1", "exports", "more"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.csv").write_text(f"user,asin,time\n{folder},a,1\n")
+    outside = f"{tmp_path}/exports/a.csv"
+
+    def read_users(files: list[str]) -> dict[str, str]:
+        dataset = raw(tmp_path / "raw [1]" / "a.csv", file_format="auto", files=files)
+        table = dataset.load()["orders"].to_pyarrow().to_pylist()
+        return {row["source_file"]: row["user_id"] for row in table}
+
+    assert read_users(["a.csv"]) == {"a.csv": "raw [1]"}
+    assert read_users([outside]) == {"a.csv": "exports"}
+    # Equal names would be one file in the counts.
+    assert read_users(["*.csv", outside]) == {
+        f"{tmp_path}/raw [1]/a.csv": "raw [1]", outside: "exports",
+    }  # fmt: skip
+
+
+def test_two_sources_read_one_file_with_different_columns(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text("user,asin,time,name\nu,a,1,é\n", encoding="utf-16")
+    orders = raw(path, file_format="auto").load()["orders"]
+    source = {"files": path.name, "columns": {"item_id": "asin", "title": "name"}}
+    products = RawDataset(
+        path=str(tmp_path),
+        sources={"catalogue": source},
+        kind="products",
+        max_rows=10,
+        max_bytes=1000,
+        connection=CONNECTION,
+    ).load()["catalogue"]
+    assert orders.user_id.execute().tolist() == ["u"]
+    assert products.title.execute().tolist() == ["é"]

@@ -21,6 +21,7 @@ from bazar.errors import InputError
 from bazar.pipelines.ingestion.nodes import ingest_raw_files
 from bazar.pipelines.joining.nodes import join_titles
 from bazar.pipelines.sequencing.nodes import index_items, order_sequences
+from tests.ingestion.test_bad_rows import CASES as ROW_CASES
 from tests.project import ROOT
 
 CONNECTION = {"backend": "duckdb", "database": ":memory:"}
@@ -258,8 +259,8 @@ CASES = {
         check=lambda found: "205616461" in found.products,
     ),
     "an id that is null, empty or blank": Case(
-        VALID + line(user=None) + line(user="") + line(item=" \t"),
-        rejects={"missing user_id": 2, "missing item_id": 1},
+        VALID + line(item=None) + line(item="") + line(item=" \t"),
+        rejects={"missing item_id": 3},
     ),
     "a timestamp that is 0, negative, before 1995 or in the future": Case(
         VALID + line(time=0) + line(time=-TIME) + line(time=788_918_399_999) + line(time=TIME * 4),
@@ -315,6 +316,7 @@ TITLE_CASES: dict[str, tuple[str | None, str | None]] = {
     "a script instead of a title": ("var aPageStart = (new Date()).getTime();", None),
     "emoji, and right-to-left scripts": ("💄 👩‍🔬 שמן", "💄 👩‍🔬 שמן"),
     "invisible characters, and marks of text direction": ("\u202eRo\u200bse\ufeff", "Rose"),
+    "UTF-8 that was read as Windows-1252": ("CrÃ¨me", "Crème"),
 }
 
 
@@ -353,6 +355,26 @@ def test_attributes_are_combined_as_documented(tmp_path: Path, name: str) -> Non
     assert found.attributes["a"] == expected
 
 
+READER_CASES = {"a file that changes while it is read"}
+"""Cases of tests/ingestion/readers."""
+
+READER_CASES = {
+    "UTF-16 or UTF-32",
+    "a JSON array, on one line or many",
+    "a PDF, HTML, XML, SQLite, Arrow, ORC or Avro file",
+    "a file in Windows-1252, Latin-1 or another encoding",
+    "a file that changes while it is read",
+    "a file with a header and no row",
+    "a first line `sep=;`, or blank lines before the header",
+    "a line break in the header",
+    "a sheet that does not exist",
+    "a tar, 7-Zip, RAR, xz, zstd or bzip2 archive",
+    "an Excel workbook",
+    "another format than `format`",
+    "two columns of one name",
+}
+"""Tested in tests/ingestion/readers and tests/datasets/test_raw.py."""
+
 PRODUCT_CASES = {
     "a purchase of a product that is in no source",
     "a product that is listed without a title",
@@ -389,7 +411,8 @@ def test_docs_list_exactly_the_tested_cases() -> None:
     page = (ROOT / "docs" / "reference" / "bad-input.md").read_text(encoding="utf-8")
     cells = re.findall(r"^\| ([^|]+?) \|", page, flags=re.MULTILINE)
     names = [cell for cell in cells if cell != "input" and not cell.startswith("--")]
-    assert sorted(names) == sorted({*CASES, *TITLE_CASES, *PRODUCT_CASES, *ATTRIBUTE_CASES})
+    tested = {*CASES, *ROW_CASES, *TITLE_CASES, *PRODUCT_CASES, *ATTRIBUTE_CASES, *READER_CASES}
+    assert sorted(names) == sorted(tested)
 
 
 def number_files(*parts: bytes) -> dict[str, bytes]:
@@ -484,5 +507,5 @@ def test_python_literals_are_parsed_and_never_executed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no line is a Python dictionary"):
         prepare(tmp_path, {"orders.jsonl": VALID}, sources)
     (tmp_path / "meta.json.gz").write_bytes(gzip.compress(b"{'asin': 1}\n"))
-    with pytest.raises(InputError, match=r"has no column 'item'\. Available: asin"):
+    with pytest.raises(InputError, match=r"has no column 'item'\. Available: 'asin'"):
         prepare(tmp_path, {"orders.jsonl": VALID}, sources)

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 import ibis
 import pytest
 from hypothesis import given, settings

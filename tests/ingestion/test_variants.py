@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 import ibis
 import pytest
 from hypothesis import given, settings
@@ -7,15 +8,17 @@ from bazar.ingestion.variants import make_variant_key, make_variant_keys
 
 VARIANTS = {
     "rose toner": [
-        "Rose Toner", "ROSE TONER", "Rose-Toner, 250 ml", "Rose Toner 1,5 L", "Rose Toner (8 fl. oz)",
-        "Rose Toner 3er-Pack", "3er Pack Rose Toner", "Rose Toner, pack of 6", "Rose Toner x2",
-        "2 x Rose Toner", "Rose Toner 2 x 50ml", "Rose Toner ½ l", "Rose Toner 250ml/8.4oz",
+        "Rose Toner", "ROSE TONER", "Rose-Toner, 250 ml", "Rose Toner 1,5 L",
+        "Rose Toner (8 fl. oz)", "Rose Toner 3er-Pack", "3er Pack Rose Toner",
+        "Rose Toner, pack of 6", "Rose Toner x2", "2 x Rose Toner", "Rose Toner 2 x 50ml",
+        "Rose Toner ½ l", "Rose Toner 250ml/8.4oz",
         "Rose Toner, 12 Stück", "Rose Toner Set de 3",
     ],
     "cotton shirt": [
         "Cotton Shirt size M", "Cotton Shirt, XXL", "Cotton Shirt S/M", "Cotton shirt (2XL)",
-        "Cotton Shirt EU 42", "Cotton Shirt M Red", "Light Blue Cotton Shirt", "Cotton Shirt Red / L",
-        "Cotton Shirt, Large", "Black and White Cotton Shirt", "Cotton Shirt in Off-White",
+        "Cotton Shirt EU 42", "Cotton Shirt M Red", "Light Blue Cotton Shirt",
+        "Cotton Shirt Red / L", "Cotton Shirt, Large", "Black and White Cotton Shirt",
+        "Cotton Shirt in Off-White",
     ],
     "tasche leder": ["Tasche Leder Gr. 38", "Dunkelgrüne Tasche, Leder", "Tasche Leder in Rot"],
     "camisa básica": ["Camisa básica talla L", "Camisa básica azul claro", "Camisa básica, preta"],
@@ -61,7 +64,8 @@ def test_a_title_of_one_word_has_no_key(title: str) -> None:
 
 PARTS = [
     "red", "hellblau", "claro", "light", "and", "tea", "of", "pack", "size", "x", "2", "10", "1,5",
-    "ml", "m", "XL", "rose", "cotton", "shirt", ",", "-", "/", "(", ")", "\"", "'", "½", "ß", "İ", "é",
+    "ml", "m", "XL", "rose", "cotton", "shirt", ",", "-", "/", "(", ")", "\"", "'", "½", "ß", "İ",
+    "é",
 ]  # fmt: skip
 
 

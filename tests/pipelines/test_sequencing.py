@@ -9,6 +9,7 @@ import yaml
 
 from bazar.data.splits import Splits
 from bazar.data.windows import Windows
+from bazar.datasets.data_summary import DataSummaryDataset
 from bazar.datasets.splits import SplitsDataset
 from bazar.synthetic.sample_store import generate_store
 from tests.project import SMALL_STORE, copy_project, kedro
@@ -17,12 +18,19 @@ MODEL_INPUT = "data/05_model_input"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a small store whose tables are joined and split."""
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A project with a small store whose tables are joined and split, and what the run printed."""
     project = copy_project(tmp_path_factory.mktemp("project"))
     generate_store(project / "data" / "01_raw" / "sample", SMALL_STORE)
-    prepare(project, "ingestion,joining,sequencing")
-    return project
+    run = kedro(project, "run", "--pipelines", "ingestion,joining,sequencing")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    return project, run.stdout
+
+
+@pytest.fixture(scope="module")
+def project(first_run: tuple[Path, str]) -> Path:
+    """A project with a small store whose tables are joined and split."""
+    return first_run[0]
 
 
 def prepare(project: Path, pipelines: str, *arguments: str) -> str:
@@ -75,6 +83,37 @@ def list_purchases(table: pd.DataFrame) -> list[tuple[str, int, int]]:
 
 def count_items(items: pd.Series) -> list[int]:
     return np.bincount(items, minlength=81).tolist()
+
+
+def test_run_ends_with_the_data_summary(first_run: tuple[Path, str]) -> None:
+    project, printed = first_run
+    folder = project / "data/08_reporting/sample"
+    summary = DataSummaryDataset(filepath=str(folder / "data_summary.html")).load()
+    facts, bought = summary.facts, read_purchases(project)
+    assert facts.orders.purchases == facts.steps[-1].remaining == len(bought)
+    assert facts.orders.customers == facts.test_rows == bought["user_id"].nunique()
+    assert facts.catalogue.items == facts.catalogue.titled == 80
+    assert facts.is_one_run
+    removed = sum(step.removed for step in facts.steps)
+    assert facts.steps[0].remaining - removed == len(bought)
+    times = pd.to_datetime(bought["timestamp"], unit="ms")
+    assert (facts.orders.times.first, facts.orders.times.last) == (
+        bought["timestamp"].min(), bought["timestamp"].max(),
+    )  # fmt: skip
+    assert f"{times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}" in printed
+    before = bought.groupby(["user_id", "item_id"]).cumcount() > 0
+    assert facts.orders.repeats == before.sum()
+    # Customers of the store buy again, but the store is small.
+    assert [check.name for check in summary.problems] == ["repeats"]
+    assert [one.is_met for one in summary.requirements] == [False, True, True, True]
+
+    ending = printed[printed.index("\nCheck one thing before you train.") :]
+    assert len(ending.splitlines()) <= 40
+    assert "recommendation.filter_seen: false" in ending
+    assert str(folder / "data_summary.html") in ending
+    assert ending.endswith("    .venv/bin/kedro run\n")
+    page = (folder / "data_summary.html").read_text(encoding="utf-8")
+    assert "Check one thing before you train." in page
 
 
 def test_leave_one_out(project: Path) -> None:

@@ -127,3 +127,19 @@ def test_written_files_are_listed() -> None:
     text = console.export_text()
     assert "sequences: /a/long/path/to/a/file/sequences.parquet" in text
     assert "kedro run --env my_shop" in " ".join(text.split())
+
+
+def test_paths_and_names_may_have_any_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    path, env = Path("/my [old] data/:car:/report.html"), "my [shop]"
+    examples = make_examples()
+    for example in examples["examples"]:
+        example["user_id"] = "[b]:car:\n"
+        example["target"]["title"] = "a\nb[/]"
+    print_outputs({"bundle": path}, env)
+    print_summary(make_metrics(), examples, path, env)
+    printed = capsys.readouterr().out
+    assert printed.count(str(path)) == 2
+    assert "kedro run --env 'my [shop]'" in printed
+    assert "kedro recommend --env 'my [shop]' --user ID" in printed
+    assert r"Customer [b]:car:\n" in printed
+    assert r"a\nb[/]" in printed

@@ -3,8 +3,13 @@
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from bazar.data.sequences import Sequences
+from bazar.data.splits import split_leave_one_out
+from bazar.evaluation.evaluate import list_test_rows
 from bazar.evaluation.results import ModelResults
 from bazar.reporting.examples import (
     SelectedRows,
@@ -49,6 +54,17 @@ def test_examples_are_chosen_by_length_alone() -> None:
     assert choose_rows(make_test_rows(100), 10, seed=1) == rows
     assert choose_rows(make_test_rows(100), 10, seed=2) != rows
     assert choose_rows(make_test_rows(3), 10, seed=1) == [0, 1, 2]
+
+
+def test_guests_are_never_shown() -> None:
+    users = pa.array([f"{'guest' if user % 2 else 'u'} {user}" for user in range(40)])
+    items = np.tile([1, 2, 3, 4], 40).astype(np.int32)
+    starts = np.arange(0, 161, 4)
+    sequences = Sequences(users.cast(pa.large_string()), items, starts, np.arange(1, 40, 2))
+    splits = split_leave_one_out(sequences, 4, history_length=5)
+    selected = select_test_rows(list_test_rows(splits, np.arange(5).astype(str)), 10, 100, seed=1)
+    assert selected.n_customers == 20
+    assert sorted(selected.user_ids) == sorted(f"u {user}" for user in range(0, 40, 2))
 
 
 def test_searchable_rows_are_a_sample_with_the_examples() -> None:

@@ -148,8 +148,11 @@ def test_verdict_does_not_choose_by_a_leaky_split() -> None:
 
 
 def test_verdict_points_to_repeats() -> None:
-    text = join(make_metrics(changes={"repeat_share": 0.212}))
+    metrics = make_metrics(changes={"repeat_share": 0.212})
+    metrics["models"]["classifier"]["unfiltered"]["hr@10"] = 0.456
+    text = join(metrics)
     assert "21.2% of the next purchases are products that the customer had bought before" in text
+    assert "With seen items not filtered, HR@10 of the classifier is 45.6%." in text
     assert "recommendation.filter_seen: false" in text
     assert "bought before" not in join(make_metrics(changes={"repeat_share": 0.04}))
 

@@ -1,10 +1,10 @@
 """The command ``kedro new-shop``."""
 
-import os
 import re
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from bazar.ingestion.inspection.preview import Preview
     from bazar.ingestion.inspection.sources import Proposal, Source
 
-_RESERVED = ("base", "local")
+_RESERVED = ("base", "local", "sample")
+"""Environments that have a meaning, and the data set of the sample store."""
 _SHOWN_DIFFERENCES = 5
 _MAX_REJECT_SHARE = 0.05
 _CELL_LENGTH, _EXAMPLE_LENGTH = 28, 50
@@ -66,12 +67,12 @@ def new_shop(metadata: ProjectMetadata, name: str, files: tuple[Path, ...], yes:
     conf = metadata.project_path / settings.CONF_SOURCE
     _check_name(name, conf)
     console = Console(emoji=False)
-    dialogue = Dialogue(_accept_proposal if yes else _ask)
+    dialogue = Dialogue(_ask)
+    if yes:
+        dialogue.ask = partial(_accept_proposal, dialogue)
     now_ms = int(time.time() * 1000)
     with open_workspace() as connection:
-        proposal = propose_sources(
-            files, connection, dialogue, find_suspicious_items, now_ms
-        )
+        proposal = propose_sources(files, connection, dialogue, find_suspicious_items, now_ms)
         raw_dir = _describe_folder(proposal.raw_dir, metadata.project_path)
         content = build_globals(name, raw_dir, proposal)
         _check_content(content)
@@ -100,8 +101,8 @@ def _check_name(name: str, conf: Path) -> None:
         )
 
 
-def _accept_proposal(question: "Question") -> str:
-    """Return the proposed answer.
+def _accept_proposal(dialogue: "Dialogue", question: "Question") -> str:
+    """Return the proposed answer, and note that it is unsure.
 
     Raises:
         InputError: if there is none.
@@ -111,6 +112,7 @@ def _accept_proposal(question: "Question") -> str:
             f"{question.text}\nRun the command without --yes to answer, or write "
             "conf/NAME/globals.yml by hand."
         )
+    dialogue.unsure.append(f"{question.text} Assumed: {question.default}.")
     return question.default
 
 
@@ -142,7 +144,9 @@ def _ask(question: "Question") -> str:
 
 def _describe_folder(folder: Path, project: Path) -> str:
     """Return the path within the project if possible, otherwise the absolute path."""
-    inside = Path(os.path.abspath(project))
+    from bazar.ingestion.inspection.proposal import make_absolute
+
+    inside = make_absolute(project)
     return folder.relative_to(inside).as_posix() if folder.is_relative_to(inside) else str(folder)
 
 
@@ -169,14 +173,12 @@ def _save(path: Path, content: dict[str, Any], text: str, console: "Console") ->
     Raises:
         InputError: if the environment exists and reads the files in another way.
     """
-    import yaml
-
     from bazar.atomic import atomic_path
-    from bazar.ingestion.inspection.globals_file import list_differences
+    from bazar.ingestion.inspection.globals_file import list_differences, read_globals
 
-    assert yaml.safe_load(text) == content, "the comments have changed the configuration"
+    assert read_globals(text) == content, "the comments have changed the configuration"
     if path.is_file():
-        existing = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        existing = read_globals(path.read_text(encoding="utf-8"))
         if differences := list_differences(existing, content):
             listed = "\n".join(f"  {line}" for line in differences[:_SHOWN_DIFFERENCES])
             more = len(differences) - _SHOWN_DIFFERENCES
@@ -231,11 +233,11 @@ def _print_columns(kind: str, source: "Source", console: "Console") -> None:
 def _print_rows(preview: "Preview", console: "Console") -> None:
     from rich.markup import escape
 
-    if not preview.rows:
+    if not preview.purchases:
         return
-    console.print(f"The first {len(preview.rows)} purchases, times in UTC:", highlight=False)
-    table = _make_table(*preview.rows[0])
-    for row in preview.rows:
+    console.print(f"The first {len(preview.purchases)} purchases, times in UTC:", highlight=False)
+    table = _make_table(*preview.purchases[0])
+    for row in preview.purchases:
         table.add_row(*(escape(_format_value(name, value)) for name, value in row.items()))
     console.print(table)
 
@@ -244,9 +246,10 @@ def _print_reasons(preview: "Preview", console: "Console") -> None:
     from rich.markup import escape
 
     n_excluded = preview.n_read - preview.n_kept - preview.n_rejected
+    events = f" ({preview.n_events:,} are views and other events)" if preview.n_events else ""
     console.print(
-        f"{preview.n_read:,} rows: {preview.n_kept:,} kept, {n_excluded:,} excluded by a rule, "
-        f"{preview.n_rejected:,} rejected as invalid.",
+        f"{preview.n_read:,} rows: {preview.n_kept:,} kept{events}, {n_excluded:,} excluded by a "
+        f"rule, {preview.n_rejected:,} rejected as invalid.",
         highlight=False,
     )
     if not preview.reasons:

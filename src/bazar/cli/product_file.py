@@ -15,12 +15,9 @@ from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA
 from bazar.data.joining import choose_titles
 from bazar.datasets.raw import RawDataset
 from bazar.errors import InputError, suggest_names
-from bazar.ingestion.typing_rules import (
-    cache_table,
-    collect_rejects,
-    select_accepted,
-    type_products,
-)
+from bazar.ingestion.cache import cache_table
+from bazar.ingestion.row_counts import collect_rejects, select_accepted
+from bazar.ingestion.typing_rules import type_products
 
 _MAX_ROWS, _MAX_BYTES = 100_000_000, 100_000_000_000
 

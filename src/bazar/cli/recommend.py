@@ -214,7 +214,7 @@ def _find_customer(recommender: "Recommender", catalog: "CatalogProtocol", user:
 
 def _explain_missing_customer(catalog: "CatalogProtocol", user: str) -> str:
     """Return a sentence that explains why a customer is not in the bundle."""
-    if not catalog.exists("accepted_interactions"):
+    if not catalog.exists("ingested_tables"):
         return f"There is no customer {user!r}."
     import ibis
 
@@ -222,7 +222,8 @@ def _explain_missing_customer(catalog: "CatalogProtocol", user: str) -> str:
 
     # An id that is not valid text cannot be searched for. In a query, a text must not contain NUL.
     wanted = ibis.memtable({"user_id": [user.encode(errors="replace").decode()]})
-    own = drop_duplicates(catalog.load("accepted_interactions").semi_join(wanted, "user_id"))
+    purchases = catalog.load("ingested_tables")["interactions"]
+    own = drop_duplicates(purchases.semi_join(wanted, "user_id"))
     counts = own.aggregate(n=own.count(), is_guest=own.is_guest.any()).to_pyarrow().to_pylist()[0]
     n_purchases, minimum = counts["n"], catalog.load("params:joining.min_interactions")
     if n_purchases == 0:

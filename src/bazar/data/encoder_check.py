@@ -1,4 +1,4 @@
-"""Check whether a sentence encoder can read the titles, from the tokens that it splits them into."""
+"""Check whether a sentence encoder can read the titles, by the tokens of each title."""
 
 import unicodedata
 from collections import defaultdict

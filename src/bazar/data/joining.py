@@ -87,8 +87,8 @@ def drop_duplicates(interactions: ir.Table) -> ir.Table:
     """Keep the first row of each user, item, order, timestamp and position.
 
     Args:
-        interactions: ``user_id, item_id, order_id, timestamp, position, source_file, source_order`` and
-            other columns.
+        interactions: ``user_id, item_id, order_id, timestamp, position, source_file,
+            source_order`` and other columns.
     """
     occurrence = ibis.row_number().over(
         group_by=_DUPLICATE_KEY, order_by=[interactions.source_file, interactions.source_order]

@@ -181,15 +181,15 @@ def count_orders(
         days_between_orders=_list_gaps(by_customers).days,
         purchases_per_item=lines.group_by("item_id").aggregate(n=lines.count()).n,
     )
+    targets = (
+        _count_last_targets(by_customers)
+        if test_from is None
+        else _count_later_targets(purchases.filter(purchases.timestamp >= test_from))
+    )
+    numbers: dict[str, Any] = {**_count_orders(orders), **targets, **counts}
     return OrderStatistics(
+        **numbers,
         customers=sum(counts["orders_per_customer"].values()),
-        **_count_orders(orders),
-        **(
-            _count_last_targets(by_customers)
-            if test_from is None
-            else _count_later_targets(purchases.filter(purchases.timestamp >= test_from))
-        ),
-        **counts,
         top_customers=_find_most_frequent(purchases, "user_id", 3),
         top_items=_find_most_frequent(lines, "item_id", 3),
         placeholder_customers=_find_most_frequent(
@@ -257,7 +257,7 @@ def _count_orders(orders: ir.Table) -> dict[str, int]:
     is_later_last = is_customer & orders.is_last & (orders.order_number > 1)
 
     def add(column: ir.IntegerColumn, where: ir.BooleanColumn) -> ir.Value:
-        return where.ifelse(column, 0).sum().fill_null(0)
+        return where.ifelse(column, 0).sum()
 
     return _aggregate(
         orders,
@@ -294,7 +294,7 @@ def _count_later_targets(lines: ir.Table) -> dict[str, int]:
     orders = _list_orders(lines)
     found = _aggregate(
         orders,
-        lines=orders.n_lines.sum().fill_null(0),
+        lines=orders.n_lines.sum(),
         orders=orders.count(),
         first_orders=orders.count(where=orders.order_number == 1),
     )
@@ -316,6 +316,7 @@ def _count_times(lines: ir.Table, now_ms: int) -> Times:
     clock_time = lines.timestamp % _DAY
     found = _aggregate(
         lines,
+        known=lines.timestamp.count(),
         first=lines.timestamp.min(),
         last=lines.timestamp.max(),
         missing=lines.count(where=lines.timestamp.isnull()),
@@ -328,8 +329,8 @@ def _count_times(lines: ir.Table, now_ms: int) -> Times:
         hours=lines.count(where=lines.timestamp % _HOUR != 0),
     )
     return Times(
-        first=found["first"],
-        last=found["last"],
+        first=found["first"] if found["known"] else None,
+        last=found["last"] if found["known"] else None,
         clock=_find_clock(found),
         missing=found["missing"],
         future=found["future"],
@@ -337,7 +338,7 @@ def _count_times(lines: ir.Table, now_ms: int) -> Times:
 
 
 def _find_clock(found: Mapping[str, int]) -> Clock:
-    if found["first"] is None:
+    if not found["known"]:
         return "none"
     # Midnight of a time zone with daylight saving time is at two times of the day in UTC.
     is_midnight = found["clock_times"] == 1 or (
@@ -372,7 +373,7 @@ def _count_values(**columns: ir.IntegerColumn) -> dict[str, Counts]:
     return counts
 
 
-def _aggregate(table: ir.Table, **metrics: ir.Value) -> dict[str, Any]:
-    """Return aggregates as integers. A value without rows is None."""
+def _aggregate(table: ir.Table, **metrics: ir.Value) -> dict[str, int]:
+    """Return aggregates as integers. Spark's counts without rows are null, and become 0."""
     row = table.aggregate(**metrics).to_pyarrow().to_pylist()[0]
-    return {name: None if value is None else int(value) for name, value in row.items()}
+    return {name: int(value or 0) for name, value in row.items()}

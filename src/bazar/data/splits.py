@@ -301,6 +301,16 @@ def split_shuffled_windows(
     )
 
 
+def check_row_numbers(n_training: int, n_validation: int) -> None:
+    """Raise InputError if there are no rows that a network can be trained and measured on."""
+    if n_training == 0 or n_validation == 0:
+        raise InputError(
+            f"There are {n_training} training rows and {n_validation} validation rows: the "
+            "histories are too short.\nleave_one_out needs users with at least 4 purchases for "
+            "training, and with at least 3 for validation."
+        )
+
+
 def format_time(milliseconds: int) -> str:
     """Format a time in UTC milliseconds as ISO 8601."""
     return (_EPOCH + int(milliseconds) * _MILLISECOND).isoformat(timespec="milliseconds")

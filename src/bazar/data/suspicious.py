@@ -71,9 +71,9 @@ SERVICE_TITLE_PATTERNS = {
     "manual entries": _is_all("manual|manuell|korrektur|correction|ajustes?|ajustements?")
     + r"|^\W*(?:(?:amazon|ebay|stock)\W+)?adjust(?:ments?)?\b",
 }
-"""Regular expressions of the titles of services, by kind, for ``exclude_items.title_patterns``. Case
-must be ignored. Words that may be a part of a product's name must be the title alone: ``Discount``
-and ``Carriage`` are services, but ``Carriage Clock`` and ``Gift Wrap Set`` are products."""
+"""Regular expressions of the titles of services, by kind, for ``exclude_items.title_patterns``.
+They must ignore case. A word that may be a part of a product's name must be the whole title:
+``Carriage`` is a service, but ``Carriage Clock`` and ``Gift Wrap Set`` are products."""
 
 _SERVICES = {
     kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in SERVICE_TITLE_PATTERNS.items()
@@ -122,8 +122,8 @@ def find_suspicious_titles(interactions: ir.Table, titles: ir.Table) -> pa.Table
     titled = titles.filter(titles.title.notnull())
     joined = titled.left_join(lines, "item_id")
     rows = joined.select("item_id", "title", lines=joined.lines.fill_null(0)).to_pyarrow()
-    is_upper = [title == title.upper() for title in rows["title"].to_pylist()]
-    is_upper_usual = sum(is_upper) >= _USUAL * max(len(is_upper), 1)
+    is_upper = [title.isupper() for title in rows["title"].to_pylist()]
+    is_upper_usual = sum(is_upper) >= _USUAL * len(is_upper)
     return _list_found(
         {**row, "reason": _explain_title(row["title"], is_upper_usual)} for row in rows.to_pylist()
     )
@@ -199,7 +199,7 @@ def _explain_title(title: str, is_upper_usual: bool) -> str | None:
         return "a note"
     if sum(3 if letter >= _IDEOGRAPHS else letter.isalpha() for letter in title) < 3:
         return "fewer than three letters"
-    if is_upper_usual and title == title.lower():
+    if is_upper_usual and title.islower():
         return "lower case, unlike the other titles"
     return None
 

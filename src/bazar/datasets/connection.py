@@ -1,5 +1,6 @@
 """Share one Ibis connection between the raw files and the tables of a run."""
 
+import atexit
 import json
 import sys
 from typing import Any
@@ -33,8 +34,11 @@ class SharedConnection:
             if name == "duckdb":
                 arguments["temp_directory"] = str(make_spill_folder())
             backend = getattr(ibis, name).connect(**arguments)
-            if name == "duckdb" and sys.stdout.isatty():
-                # Not in a log file, where every step of a progress bar would be a line.
-                backend.raw_sql("SET enable_progress_bar = true; SET progress_bar_time = 2000")
+            if name == "duckdb":
+                # Otherwise the process completes a query that Ctrl+C interrupted before it ends.
+                atexit.register(backend.con.interrupt)
+                if sys.stdout.isatty():
+                    # Not in a log file, where every step of a progress bar would be a line.
+                    backend.raw_sql("SET enable_progress_bar = true; SET progress_bar_time = 2000")
             _connections[key] = backend
         return _connections[key]

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from bazar.ingestion.parsing import WHITE
 
-_GAP = "[ \t\n\r\x0b\f\xa0\u202f]"
+_GAP = r"[ \t\n\r\x0B\f\x{A0}\x{202F}]"
 """Whitespace within a time. Some programs write a narrow no-break space before AM and PM."""
 _PATTERNS = {
     "Y": r"(\d{4})",
@@ -139,5 +139,7 @@ def _match_weekday() -> str:
 @cache
 def _compile_for_python(regex: str) -> re.Pattern[str]:
     # Compiling the names of the weekdays takes long. Any word at the start is good enough here.
-    simple = regex.replace(_match_weekday(), rf"(?:[^\W\d_]+\.?,?{_GAP}+)?")
-    return re.compile(simple.replace(r"\z", r"\Z").replace(r"\p{L}", r"[^\W\d_]"))
+    python = regex.replace(_match_weekday(), rf"(?:[^\W\d_]+\.?,?{_GAP}+)?")
+    for found, replacement in ((r"\z", r"\Z"), (r"\p{L}", r"[^\W\d_]")):
+        python = python.replace(found, replacement)
+    return re.compile(re.sub(r"\\x{(\w+)}", lambda code: chr(int(code[1], 16)), python))

@@ -47,7 +47,7 @@ def parse_timestamp(text: ir.StringValue, time_format: str, zone: str) -> ir.Int
     pattern = ISO if time_format == "iso" else compile_format(time_format)
 
     def compute(parts: ir.ArrayValue) -> ir.IntegerValue:
-        found = {name: parts[number - 1] for name, number in pattern.groups.items()}
+        found = {name: _get_part(parts, number) for name, number in pattern.groups.items()}
         local = _compute_local_time(found)
         if (offset := found.get("z")) is None:
             return convert_to_utc(local, zone)
@@ -76,11 +76,18 @@ def is_possible(timestamp: ir.IntegerValue, now_ms: int) -> ir.BooleanValue:
 
 
 def _split_parts(text: ir.StringValue, pattern: TimePattern) -> ir.ArrayValue:
-    """Return the groups of the pattern (array of string), or null if the text does not match."""
+    """Return the parts for :func:`_get_part`, or null if the text does not match the pattern."""
     matching = text.re_search(pattern.regex).ifelse(text, ibis.null("string"))
-    # Replacing once is faster than extracting each group. No group contains a comma.
-    groups = ",".join(rf"\{number}" for number in range(1, len(pattern.groups) + 1))
+    # Replacing once is several times faster than extracting each group. In the replacement, the
+    # first group is \1 in RE2 and $1 in Java. The other engine copies the text 1 or $1.
+    groups = ",".join(rf"\{number},${number}" for number in range(1, len(pattern.groups) + 1))
     return matching.re_replace(pattern.regex, groups).split(",")
+
+
+def _get_part(parts: ir.ArrayValue, group: int) -> ir.StringValue:
+    """Return the text of a group, empty if it is in an optional part that is missing."""
+    for_re2, for_java = parts[2 * group - 2], parts[2 * group - 1]
+    return (for_java == f"${group}").ifelse(for_re2, for_java)
 
 
 def _compute_local_time(parts: dict[str, ir.StringValue]) -> ir.IntegerValue:

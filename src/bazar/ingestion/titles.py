@@ -18,7 +18,7 @@ MAX_TITLE_LENGTH = 1000
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 # Bytes 80 to BF of UTF-8, as Latin-1 or Windows-1252 shows them.
-_CONTINUATION = "\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
+_CONTINUATION = "\x80-\xbf" + bytes(range(0x80, 0xA0)).decode("cp1252", "ignore")
 # The second part is "à", of which the no-break space became a space.
 _MISREAD = re.compile(f"[\xc2-\xf4][{_CONTINUATION}]|(?:^| )\xc3 [a-z]")
 # A Portuguese word in capitals before a no-break space, which is not "à".
@@ -36,7 +36,7 @@ notes on the metadata)."""
 
 
 def clean_title(title: str | None) -> str | None:
-    """Clean a title.
+    r"""Clean a title.
 
     HTML entities are decoded, tags and scripts are removed, UTF-8 that was read as Latin-1 or
     Windows-1252 is repaired (``CrÃ¨me`` becomes ``Crème``), whitespace is collapsed, invisible
@@ -48,7 +48,7 @@ def clean_title(title: str | None) -> str | None:
 
     Returns:
         The title, or None if it is empty, a script, or a text that stands for a missing value:
-        ``nan``, ``null`` and ``none`` in any case, ``<NA>`` and ``\\N``.
+        ``nan``, ``null`` and ``none`` in any case, ``<NA>`` and ``\N``.
     """
     cleaned = _clean_once(title)
     while cleaned is not None and cleaned != title:
@@ -82,8 +82,8 @@ def decode_url_names(names: str) -> str:
     return apply_to_matches(names, "[-%]", _unquote_name)
 
 
-def _unquote_name(name: str | None) -> str | None:
-    return None if name is None else unquote(name.replace("-", " "))
+def _unquote_name(name: str) -> str:
+    return unquote(name.replace("-", " "))
 
 
 def apply_to_matches(texts, pattern, change):  # type: ignore[no-untyped-def]
@@ -96,7 +96,7 @@ def apply_to_matches(texts, pattern, change):  # type: ignore[no-untyped-def]
     """
     if not isinstance(texts, pa.Array | pa.ChunkedArray):
         # Spark passes one text at a time, and NaN for null.
-        return change(texts if isinstance(texts, str) else None) or ""
+        return (change(texts) or "") if isinstance(texts, str) else ""
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
     long = pc.greater(pc.utf8_length(texts), MAX_TITLE_LENGTH)

@@ -10,7 +10,7 @@ from bazar.ingestion.titles import apply_to_matches
 _MIN_WORDS = 2
 """Number of words with at least two letters that a key must have."""
 
-_NUMBER = r"\d+(?:[.,/⁄]\d+)?"
+_NUMBER = r"\d+(?:[.,/\u2044]\d+)?"
 _LENGTH = (
     "mm|cm|m|met(?:er|re)s?|metros?|mètres?|inch(?:es)?|zoll|pulgadas?|pouces?|polegadas?|"
     "ft|feet|foot|yards?"
@@ -45,8 +45,8 @@ _AMOUNTS = re.compile(
     # 3er-Pack
     rf"|(?<!\w)\d+[ -]?er[ -]?(?:{_CONTAINER})(?!\w)"
     # 250 ml, 2 x 1,5 l, 8-10 oz; not 3M, 4G and 5G, which are names
-    rf"|(?<!\w)(?<!\d[.,])(?![2-5]g(?!\w)|3m(?!\w))(?:\d+ ?x ?)?{_NUMBER}(?: ?[-–] ?{_NUMBER})?[ -]?"
-    rf"(?:{_UNIT})(?!\w)"
+    rf"|(?<!\w)(?<!\d[.,])(?!(?:[2-5]g|3m)(?!\w))(?:\d+ ?x ?)?{_NUMBER}(?: ?[-–] ?{_NUMBER})?"
+    rf"[ -]?(?:{_UNIT})(?!\w)"
     # The number of 60 capsules
     rf"|(?<!\w)\d+ (?=(?:{_DOSES})(?!\w))"
     # 10in and 10"; not 2 in 1
@@ -64,10 +64,10 @@ _SIZES = re.compile(
     rf"|(?:[,;/(|]| -) ?{_LAST_SIZE}(?= *(?:[,;/)|]|$))"
     rf"|(?<=\s){_LAST_SIZE}$"
 )
-_APOSTROPHES = re.compile("['’`´]")
+_APOSTROPHES = re.compile("['`\u2019\xb4]")
 # Letters, digits and the marks of all scripts remain. \W would split Thai and Hindi words.
 _PUNCTUATION = re.compile(
-    r"[\s\x00-/:-@\[-`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf×÷\u2000-\u200b\u200e-\u206f\u20a0-\u20cf"
+    r"[\s\x00-/:-@\[-`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf\xd7\xf7\u2000-\u200b\u200e-\u206f\u20a0-\u20cf"
     r"\u2100-\u2bff\u3000-\u3004\u3008-\u303f\ufe0e\ufe0f\ufffd]+"
 )
 
@@ -94,7 +94,9 @@ _COLOURS = _list_words(
     for colour in _GERMAN_COLOURS
     for ending in ("", "e", "er", "es", "en", "em")
 }
-_BEFORE = "light|dark|pale|sky|off|hell|dunkel|colou?r|farbe|couleur|cor|in|en|em"  # "in red", "off white"
+# As in "light blue", "color azul" and "in red".
+_BEFORE = "light|dark|pale|sky|off|hell|dunkel|colou?r|farbe|couleur|cor|in|en|em"
+# As in "azul claro" and "bleu foncé".
 _AFTER = "claro|clara|oscuro|oscura|clair|claire|foncé|foncée|escuro|escura|marino|marine|marinho"
 _ANY_COLOUR = "|".join(sorted(_COLOURS))
 _COLOUR_RUN = re.compile(
@@ -156,7 +158,7 @@ def make_variant_keys(titles: str) -> str:
 def _shorten(title: str) -> str:
     """Remove what variants differ in, once."""
     text = unicodedata.normalize("NFKC", title).lower()
-    text = " ".join(_APOSTROPHES.sub("", text).replace("×", "x").split())
+    text = " ".join(_APOSTROPHES.sub("", text).replace("\xd7", "x").split())
     if any(character.isdigit() for character in text):
         text = _DIMENSIONS.sub(_remove_dimensions, text)
         text = _AMOUNTS.sub(" ", text).strip()

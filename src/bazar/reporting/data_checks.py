@@ -15,6 +15,7 @@ from bazar.reporting.data_summary import (
     SuspiciousItem,
     count_removed,
     describe_reason,
+    format_count,
 )
 
 MAX_REPEAT_SHARE = 0.05
@@ -145,7 +146,7 @@ def _check_guests(facts: DataFacts, settings: DataSettings) -> Iterator[Check]:
         yield Check(
             name="guests",
             is_problem=False,
-            title=f"{n_guests:,} rows ({share:.0%}) have no customer id.",
+            title=f"Without a customer id: {format_count(n_guests, 'row')} ({share:.0%}).",
             explanation="They are excluded. Set guests to sessions to train on the orders of "
             "guests as well. They have no test rows. If these are not guests, check "
             "columns.user_id."
@@ -162,7 +163,7 @@ def _check_id_forms(facts: DataFacts, settings: DataSettings) -> Iterator[Check]
         yield Check(
             name=f"forms of {what} ids",
             is_problem=True,
-            title=f"{forms.groups:,} {what} ids are written in several forms, such as "
+            title=f"Written in several forms: {format_count(forms.groups, f'{what} id')}, such as "
             f"{forms.examples[0]}.",
             explanation=f"Each form counts as another {what}. If they are the same {what}, unify "
             "them" + (" here and in the source of the products." if what == "product" else "."),
@@ -194,8 +195,8 @@ def _check_suspicious_items(facts: DataFacts, settings: DataSettings) -> Iterato
         yield Check(
             name="services",
             is_problem=True,
-            title=f"{len(ids):,} items with {lines:,} purchases are probably not products, such as "
-            f"{services[0].title or ids[0]}.",
+            title=f"Probably not products: {format_count(len(ids), 'item')} with "
+            f"{format_count(lines, 'purchase')}, such as {services[0].title or ids[0]}.",
             explanation="Postage, fees, vouchers and manual entries would be recommended. Exclude "
             "them.",
             setting=settings.make_source_setting(["exclude_items", "ids"], ids[:_MAX_EXAMPLES]),
@@ -205,7 +206,7 @@ def _check_suspicious_items(facts: DataFacts, settings: DataSettings) -> Iterato
         yield Check(
             name="unusual items",
             is_problem=False,
-            title=f"{len(others):,} items are unusual, such as "
+            title=f"Unusual: {format_count(len(others), 'item')}, such as "
             f"{others[0].title or others[0].item_id} ({others[0].reason}).",
             explanation="If some of them are not products, add their ids to exclude_items.ids of "
             "the source.",
@@ -229,8 +230,8 @@ def _check_titles(facts: DataFacts) -> Iterator[Check]:
         yield Check(
             name="suspicious titles",
             is_problem=False,
-            title=f"{len(found):,} titles are probably not names of products, such as "
-            f"{found[0].title}.",
+            title=f"Probably not the name of a product: {format_count(len(found), 'title')}, such "
+            f"as {found[0].title}.",
             explanation="Customers would see these titles. Correct them in the source, or add a "
             "source with better titles under products in globals.yml, before the others.",
             examples=_describe_items(found),
@@ -239,7 +240,8 @@ def _check_titles(facts: DataFacts) -> Iterator[Check]:
         yield Check(
             name="unreadable titles",
             is_problem=True,
-            title=f"{len(unreadable):,} titles lost characters, such as {unreadable[0]}.",
+            title=f"Characters were lost in {format_count(len(unreadable), 'title')}, such as "
+            f"{unreadable[0]}.",
             explanation="The file has another encoding. Set encoding of the source under products "
             "in globals.yml, for example cp1252.",
             examples=unreadable[:_MAX_EXAMPLES],
@@ -267,7 +269,7 @@ def _check_rejected_rows(facts: DataFacts) -> Iterator[Check]:
         yield Check(
             name="invalid rows",
             is_problem=True,
-            title=f"{n_rejected:,} rows ({share:.1%}) are invalid and were left out.",
+            title=f"Invalid and left out: {format_count(n_rejected, 'row')} ({share:.1%}).",
             explanation="The reasons and examples are in the table of removed rows. Check the "
             "columns and timestamp_format of the source.",
             examples=[f"{one.reason}: {one.count:,} rows" for one in rows[:_MAX_EXAMPLES]],
@@ -343,9 +345,9 @@ def _check_duplicates(facts: DataFacts) -> Iterator[Check]:
         yield Check(
             name="duplicates",
             is_problem=False,
-            title=f"{removed:,} purchases ({share:.1%}) occur more than once in the files.",
-            explanation="They have the same customer, product and time. Each counts once. If there "
-            "are many, check whether files overlap.",
+            title=f"{removed:,} lines ({share:.1%}) repeat another line of the same order.",
+            explanation="They have the same customer, product, order and time. Each counts once. "
+            "If there are many, check whether the files overlap.",
         )
 
 
@@ -372,7 +374,7 @@ def _check_times(facts: DataFacts) -> Iterator[Check]:
         yield Check(
             name="future",
             is_problem=True,
-            title=f"{times.future:,} purchases are in the future.",
+            title=f"In the future: {format_count(times.future, 'purchase')}.",
             explanation="They may be wrong, or of another time zone. Set timezone of the source, "
             "for example Europe/London.",
         )
@@ -385,8 +387,8 @@ def _check_large_orders(facts: DataFacts) -> Iterator[Check]:
         yield Check(
             name="large orders",
             is_problem=False,
-            title=f"{orders.large_orders:,} orders have more than {LARGE_ORDER} lines: {share:.0%} "
-            "of all purchases.",
+            title=f"Of more than {LARGE_ORDER} lines: {format_count(orders.large_orders, 'order')} "
+            f"with {share:.0%} of all purchases.",
             explanation="They may be of resellers. Their purchases dominate what models learn "
             "about products that are bought together.",
         )

@@ -28,9 +28,9 @@ _REASONS = {
     "excluded item": "excluded items (exclude_items)",
 }
 _JOINING_STEPS = {
-    "without duplicates": "the same purchase again (duplicates)",
+    "without duplicates": "the same product again in one order (duplicates)",
     "titled": "products without a title",
-    "users with at least": "customers with fewer purchases than joining.min_interactions",
+    "users with at least": "customers with too few purchases",
 }
 _OTHER_EVENTS = "views, carts and other events"
 _UNEXPLAINED = "not explained: ingestion and joining are of different runs"
@@ -142,19 +142,12 @@ class Setting(_Part):
 
     def format_yaml(self) -> str:
         """Return the setting as YAML with nested keys."""
-        content = self.value
-        for key in reversed(self.path):
-            content = {key: content}
-        return yaml.safe_dump(
-            content, default_flow_style=None, sort_keys=False, allow_unicode=True, width=80
-        ).rstrip()
+        keys = [f"{'  ' * depth}{_dump_yaml(key)}:" for depth, key in enumerate(self.path)]
+        return "\n".join(keys) + f" {_dump_yaml(self.value)}"
 
     def format_line(self) -> str:
         """Return the setting on one line with a dotted key."""
-        value = yaml.safe_dump(
-            self.value, default_flow_style=True, allow_unicode=True, width=math.inf
-        )
-        return f"{'.'.join(self.path)}: {value.removesuffix('...' + chr(10)).strip()}"
+        return f"{'.'.join(self.path)}: {_dump_yaml(self.value)}"
 
 
 class Check(_Part):
@@ -288,6 +281,11 @@ def compute_interval(n_rows: int, rate: float = 0.1) -> float:
     return 1.96 * math.sqrt(rate * (1 - rate) / n_rows) if n_rows else 1.0
 
 
+def format_count(number: int, noun: str) -> str:
+    """Return a number and a noun, in the singular for one."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def describe_facts(facts: DataFacts) -> dict[str, str]:
     """Return the main numbers as short texts, by what they describe."""
     orders, catalogue = facts.orders, facts.catalogue
@@ -323,6 +321,12 @@ def describe_facts(facts: DataFacts) -> dict[str, str]:
 def format_day(milliseconds: int) -> str:
     """Format a time in UTC milliseconds as a day in ISO 8601."""
     return datetime.fromtimestamp(milliseconds / 1000, tz=UTC).strftime("%Y-%m-%d")
+
+
+def _dump_yaml(value: Any) -> str:
+    """Return a value as YAML on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf)
+    return text.removesuffix("...\n").strip()
 
 
 def _describe_times(facts: DataFacts) -> str:

@@ -1,18 +1,25 @@
 """Console output of the data summary at the end of `kedro run`."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
 from bazar.labels import make_printable
-from bazar.reporting.data_summary import Check, DataSummary, Step, describe_facts
+from bazar.reporting.data_summary import (
+    Check,
+    DataFacts,
+    DataSummary,
+    Step,
+    describe_facts,
+    format_count,
+)
 
-_MAX_STEPS, _MAX_CHECKS = 8, 5
+_MAX_LINES, _MAX_ENDING, _MAX_STEPS = 40, 8, 6
 _COMMAND = ".venv/bin/kedro run"
 _PIPELINES = "ingestion,joining,sequencing"
 
@@ -24,7 +31,9 @@ def print_data_summary(
     console: Console | None = None,
     given: Mapping[str, Any] | None = None,
 ) -> None:
-    """Print the numbers, what to change, and the next command, in at most 40 lines of 100 letters.
+    """Print the numbers, what to change, and the next command, in at most 40 lines.
+
+    Checks that do not fit are only on the page. A narrow terminal has more lines.
 
     Args:
         summary: the data summary.
@@ -34,70 +43,81 @@ def print_data_summary(
         given: parameters of the command line.
     """
     console = console or Console(emoji=False)
-    console.print(f"\n[bold]{escape(summary.headline)}[/bold]", highlight=False)
-    numbers = Table.grid(padding=(0, 2))
-    for name, text in describe_facts(summary.facts).items():
-        numbers.add_row(name, text)
-    console.print(numbers, highlight=False)
-    _print_steps(summary.facts.steps, console)
-    console.print()
-    for requirement in summary.requirements:
-        if not requirement.is_met:
-            console.print(
-                f"[bold]Little data:[/bold] {requirement.name}: {requirement.found}; recommended: "
-                f"at least {requirement.needed}.",
-                highlight=False,
-            )
-    for check in summary.checks[:_MAX_CHECKS]:
-        _print_check(check, env, console)
-    hidden = len(summary.checks) - _MAX_CHECKS
-    more = f", with {hidden} more to check" if hidden > 0 else ""
-    console.print(f"\nWritten{more}:\n    {escape(str(page))}", soft_wrap=True, highlight=False)
-    _print_next(summary, env, given or {}, console)
+    blocks: list[RenderableType] = [
+        f"\n[bold]{escape(summary.headline)}[/bold]",
+        _tabulate_facts(summary.facts),
+        "",
+        _tabulate_steps(summary.facts.steps),
+        "",
+    ]
+    if unmet := [requirement for requirement in summary.requirements if not requirement.is_met]:
+        listed = "; ".join(f"{one.name}: {one.found} (recommended: {one.needed})" for one in unmet)
+        blocks.append(f"[bold]Little data:[/bold] {listed}.")
+    ending = [*_describe_next(summary, page, env, given or {})]
+    room = _MAX_LINES - _MAX_ENDING - sum(_count_lines(block, console) for block in blocks)
+    checks = [_describe_check(check, env) for check in summary.checks]
+    n_shown = 0
+    while n_shown < len(checks) and (room := room - _count_lines(checks[n_shown], console)) >= 0:
+        n_shown += 1
+    for block in [*blocks, *checks[:n_shown]]:
+        console.print(block, highlight=False)
+    if hidden := len(checks) - n_shown:
+        console.print(f"The page has {format_count(hidden, 'more note')}.", highlight=False)
+    for line in ending:
+        console.print(line, soft_wrap=True, highlight=False)
 
 
-def _print_steps(steps: list[Step], console: Console) -> None:
-    """Print the steps from rows to purchases. Small steps are joined if there are many."""
-    first, *removing = [step for step in steps if step.removed or step is steps[0]]
-    shown = sorted(removing, key=lambda step: -step.removed)[: _MAX_STEPS - 2]
+def _count_lines(block: RenderableType, console: Console) -> int:
+    return len(console.render_lines(block))
+
+
+def _tabulate_facts(facts: DataFacts) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, text in describe_facts(facts).items():
+        table.add_row(name, text)
+    return table
+
+
+def _tabulate_steps(steps: list[Step]) -> Table:
+    """List the steps from rows to purchases. Small steps are joined if there are many."""
+    removing = [step for step in steps[1:] if step.removed]
+    shown = sorted(removing, key=lambda step: -abs(step.removed))[:_MAX_STEPS]
     rest = sum(step.removed for step in removing) - sum(step.removed for step in shown)
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right")
-    table.add_row(f"{first.remaining:,}", first.label)
+    table.add_row(f"{steps[0].remaining:,}", steps[0].label)
     for step in removing:
         if step in shown:
-            table.add_row(f"-{step.removed:,}", escape(make_printable(step.label)))
+            table.add_row(f"{-step.removed:,}", escape(make_printable(step.label)))
     if rest:
-        table.add_row(f"-{rest:,}", "other reasons")
+        table.add_row(f"{-rest:,}", "other reasons")
     table.add_row(f"{steps[-1].remaining:,}", "purchases used", style="bold")
-    console.print()
-    console.print(table, highlight=False)
+    return table
 
 
-def _print_check(check: Check, env: str | None, console: Console) -> None:
+def _describe_check(check: Check, env: str | None) -> str:
     label = "Check" if check.is_problem else "Note"
-    title = escape(make_printable(check.title))
-    console.print(f"[bold]{label}:[/bold] {title}", highlight=False)
-    if check.setting is not None:
-        line = make_printable(check.setting.format_line())
-        file = f"conf/{env or 'base'}/{check.setting.file}"
-        console.print(f"    {escape(line)}    [dim]({escape(file)})[/dim]", highlight=False)
+    text = f"[bold]{label}:[/bold] {escape(make_printable(check.title))}"
+    if check.setting is None:
+        return text
+    line = escape(make_printable(check.setting.format_line()))
+    file = escape(f"conf/{env or 'base'}/{check.setting.file}")
+    return f"{text}\n    {line} [dim]({file})[/dim]"
 
 
-def _print_next(
-    summary: DataSummary, env: str | None, given: Mapping[str, Any], console: Console
-) -> None:
+def _describe_next(
+    summary: DataSummary, page: Path, env: str | None, given: Mapping[str, Any]
+) -> Iterator[str]:
+    yield f"\nWritten:\n    {escape(str(page))}"
     env_option = f" --env {shlex.quote(env)}" if env else ""
     values = ",".join(f"{key}={value}" for key, value in _flatten(given))
     params = f" --params {shlex.quote(values)}" if values else ""
-    commands = [f"{_COMMAND}{env_option}{params}"]
-    if summary.problems:
-        commands.insert(0, f"{_COMMAND}{env_option} --pipelines {_PIPELINES}{params}")
-        console.print("Next: change the settings, and check again; then train and measure:")
+    if any(check.setting is not None for check in summary.problems):
+        yield "Next: change the settings, and check the data again. Then train and measure:"
+        yield escape(f"    {_COMMAND}{env_option} --pipelines {_PIPELINES}{params}")
     else:
-        console.print("Next: train and measure the models:")
-    for command in commands:
-        console.print(f"    {escape(command)}", soft_wrap=True, highlight=False)
+        yield "Next: train and measure the models:"
+    yield escape(f"    {_COMMAND}{env_option}{params}")
 
 
 def _flatten(given: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -1,7 +1,7 @@
 """Page of the data summary: one self-contained HTML file without external requests."""
 
 from bazar.data.order_statistics import Counts
-from bazar.reporting.data_summary import DataSummary, compute_title_share, describe_facts
+from bazar.reporting.data_summary import DataSummary, describe_facts
 from bazar.reporting.figures import plot_groups, render_svg
 from bazar.reporting.page_templates import create_environment, hash_script
 
@@ -21,7 +21,10 @@ def render_data_summary(summary: DataSummary) -> str:
         facts=facts,
         described=describe_facts(facts),
         rows_read=rows_read,
-        title_share=compute_title_share(facts),
+        # Interactions first, and large numbers first.
+        removed=sorted(
+            facts.removed, key=lambda rows: (rows.read_as != "interactions", -rows.count)
+        ),
         drawings=_draw_figures(summary),
         script=script,
         script_hash=hash_script(script),
@@ -37,8 +40,8 @@ def group_counts(counts: Counts, starts: tuple[int, ...]) -> dict[str, int]:
             last group is open.
 
     Returns:
-        The number of cases by label of the group, such as ``5–9``. Empty groups at the end are
-        left out.
+        The number of cases by label of the group, such as ``5–9``. Empty groups at the
+        start and at the end are left out.
     """
     ends = [*(start - 1 for start in starts[1:]), None]
     groups = {}
@@ -49,9 +52,8 @@ def group_counts(counts: Counts, starts: tuple[int, ...]) -> dict[str, int]:
             for value, count in counts.items()
             if start <= value and (end is None or value <= end)
         )
-    while len(groups) > 1 and not next(reversed(groups.values())):
-        groups.popitem()
-    return groups
+    filled = [place for place, count in enumerate(groups.values()) if count]
+    return dict(list(groups.items())[min(filled, default=0) : max(filled, default=0) + 1])
 
 
 def _draw_figures(summary: DataSummary) -> list[str]:

@@ -69,7 +69,7 @@ def build_verdict(metrics: Metrics) -> Verdict:
             "No model can be chosen: no model has a validation NDCG@10 above 0.",
             ["The tables show the test results. Do not use them to choose a model."],
         )
-    sentences = [_describe_certainty(metrics, best), *_describe_repeats(metrics)]
+    sentences = [_describe_certainty(metrics, best), *_describe_repeats(metrics, best)]
     setting = format_models_setting(metrics, best)
     if setting is not None:
         first = _format_model_name(metrics["recommendation_models"][0])
@@ -296,15 +296,18 @@ def _describe_advantage(model: _Estimate, baseline: _Estimate, name: str, own: s
     )
 
 
-def _describe_repeats(metrics: Metrics) -> list[str]:
+def _describe_repeats(metrics: Metrics, best: str) -> list[str]:
+    """Return a sentence if filtered results leave out many targets."""
     share = metrics["repeat_share"]
     if get_filter_mode(metrics) != "filtered" or share < _NOTABLE_REPEAT_SHARE:
         return []
+    unfiltered = metrics["models"][best]["unfiltered"]["hr@10"]
     return [
         f"{_format_percent(share)} of the next purchases are products that the customer had bought "
-        "before. Filtered lists never contain such products. If your customers buy products again, "
-        "compare the results with seen items not filtered, and consider "
-        "`recommendation.filter_seen: false`."
+        "before. Filtered lists never contain such products. With seen items not filtered, HR@10 "
+        f"of {_format_model_name(best)} is {_format_percent(unfiltered)}. If your customers buy "
+        "products again, compare the models in the table with seen items not filtered, and "
+        "consider `recommendation.filter_seen: false`."
     ]
 
 

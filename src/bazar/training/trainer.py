@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bazar.config.networks import NetworkBlock
+from bazar.data.splits import check_row_numbers
 from bazar.data.title_embeddings import has_title
 from bazar.data.windows import Windows
 from bazar.errors import InputError
@@ -206,12 +207,7 @@ def _select_usable_rows(
                 "have no titles.\nSee title_coverage in data/03_primary. Product ids must be "
                 "written the same way in purchases and products."
             )
-    if len(usable_train) == 0 or len(usable_validation) == 0:
-        raise InputError(
-            f"There are {len(usable_train)} training rows and {len(usable_validation)} validation "
-            "rows: the histories are too short.\nleave_one_out needs users with at least 4 "
-            "purchases for training, and with at least 3 for validation."
-        )
+    check_row_numbers(len(usable_train), len(usable_validation))
     return usable_train, usable_validation
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bazar.config.data import IngestionOptions
+from bazar.config.sources import InteractionSource, ProductSource
 from bazar.data.suspicious import find_suspicious_items
 from bazar.ingestion.inspection.dialogue import Dialogue, Question
 from bazar.ingestion.inspection.preview import type_source
@@ -62,7 +62,9 @@ def test_the_rules_keep_the_purchases_and_no_other_row(inspected: Inspected) -> 
     purchases = typed.filter(typed.reason.isnull() & (typed.event_type == "purchase"))
     rows = purchases.order_by("source_order").select(*Purchase._fields).to_pyarrow().to_pylist()
     assert [Purchase(**row) for row in rows] == expected.purchases
-    assert typed.filter(typed.reason.notnull() & ~typed.is_excluded).count().to_pyarrow().as_py() == 0
+    assert (
+        typed.filter(typed.reason.notnull() & ~typed.is_excluded).count().to_pyarrow().as_py() == 0
+    )
 
 
 def test_nothing_is_asked_that_the_file_answers(inspected: Inspected) -> None:
@@ -70,17 +72,21 @@ def test_nothing_is_asked_that_the_file_answers(inspected: Inspected) -> None:
     asked = Counter(question.key for question in inspected.asked)
     del asked["timezone"]
     assert not asked
-    is_answered = (
-        inspected.export.name in WITH_OFFSET or expected.timestamp_format in ("s", "ms", "us", "ns")
+    is_answered = inspected.export.name in WITH_OFFSET or expected.timestamp_format in (
+        "s",
+        "ms",
+        "us",
+        "ns",
     )
     assert not (is_answered and inspected.asked)
 
 
 def test_the_sources_are_valid(inspected: Inspected) -> None:
     sources = inspected.proposal.to_sources()
-    options = IngestionOptions.model_validate({**sources, "max_reject_share": 0.05})
     expected = inspected.export.expected
-    [orders] = options.interactions.values()
+    [orders] = map(InteractionSource.model_validate, sources["interactions"].values())
+    for products in map(ProductSource.model_validate, sources["products"].values()):
+        assert products.patterns == orders.patterns
     assert orders.decimal == expected.decimal
     files = [Path(inspected.proposal.raw_dir, name) for name in orders.patterns]
     assert files == inspected.export.paths

@@ -75,6 +75,12 @@ def test_other_names_have_no_role(name: str) -> None:
     assert find_roles(name) == {}
 
 
+def test_the_name_of_a_person_is_no_title() -> None:
+    assert "title" in find_roles("line_items.name")
+    assert find_roles("shipping_address.name") == {}
+    assert set(find_roles("billing_address.email")) == {"user_id"}
+
+
 def test_ids_are_better_than_addresses_and_names() -> None:
     names = ["customer_name", "email", "customer_id"]
     assert sorted(names, key=lambda name: find_roles(name)["user_id"]) == [*reversed(names)]
@@ -83,3 +89,4 @@ def test_ids_are_better_than_addresses_and_names() -> None:
 def test_a_name_can_say_that_times_are_in_utc() -> None:
     assert names_utc("date_created_gmt")
     assert not names_utc("date_created")
+    assert not names_utc("outcome_date")

@@ -1,15 +1,13 @@
 """The content of columns, and whether it contradicts their names."""
 
-import pyarrow as pa
 import pytest
 
 from bazar.ingestion.inspection.header_names import Role
-from bazar.ingestion.inspection.profiles import Profile, find_contradiction, profile_columns
+from bazar.ingestion.inspection.profiles import Profile, find_contradiction, profile_texts
 
 
 def profile(*values: str | None) -> Profile:
-    table = pa.table({"it's": pa.array(values, pa.string())})
-    return profile_columns(table)["it's"]
+    return profile_texts("name", values)
 
 
 def test_shares_are_of_the_values_that_are_not_empty() -> None:

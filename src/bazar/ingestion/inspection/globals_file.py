@@ -1,8 +1,9 @@
 """Write the configuration of a shop as YAML with comments, and compare it with another one."""
 
+import textwrap
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from bazar.ingestion.inspection.sources import Proposal, Source
 
@@ -26,7 +27,7 @@ def write_globals(dataset: str, raw_dir: str, proposal: Proposal, unsure: list[s
     """
     lines = ["# Written by kedro new-shop. Change it as you like."]
     if unsure:
-        lines += ["# Please check:", *(f"# - {note}" for note in unsure)]
+        lines += ["# Please check:", *(line for note in unsure for line in _wrap(note, "# - "))]
     lines += _write_pairs({"dataset": dataset, "raw_dir": raw_dir}, {}, "", "")
     groups = {"interactions": proposal.interactions, "products": proposal.products}
     comments = {"products": "in order of trust"} if len(proposal.products) > 1 else {}
@@ -67,8 +68,16 @@ def _write_pairs(
         elif len(written) + len(comment) <= _WIDTH and path.startswith("columns."):
             lines.append(f"{written} # {comment}")
         else:
-            lines += [f"{indent}# {comment}", written]
+            lines += [*_wrap(comment, f"{indent}# "), written]
     return lines
+
+
+def _wrap(text: str, start: str) -> list[str]:
+    """Return the lines of a comment."""
+    later = start.replace("-", " ")
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=start, subsequent_indent=later, break_on_hyphens=False
+    )
 
 
 def _to_yaml(value: Any) -> str:
@@ -79,14 +88,18 @@ def _to_yaml(value: Any) -> str:
     return dumped.removesuffix("\n...\n").removesuffix("\n")
 
 
+def read_globals(text: str) -> dict[str, Any]:
+    """Return the content of a ``globals.yml``."""
+    return yaml.safe_load(text) or {}
+
+
 def list_differences(existing: dict[str, Any], proposed: dict[str, Any]) -> list[str]:
     """Return the keys in which two configurations differ, except for the folder of the files."""
     ours, theirs = _flatten(existing), _flatten(proposed)
     return [
         f"{key}: {_describe(ours, key)}, the files give {_describe(theirs, key)}"
         for key in [*ours, *(key for key in theirs if key not in ours)]
-        if key not in _NOT_COMPARED
-        and _describe(ours, key) != _describe(theirs, key)
+        if key not in _NOT_COMPARED and _describe(ours, key) != _describe(theirs, key)
     ]
 
 

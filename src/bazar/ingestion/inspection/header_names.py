@@ -107,8 +107,9 @@ _NAMES: dict[Role, str] = {
         puntuacion, note, avaliacao, nota
         """,
     "quantity": """
-        lineitem quantity, qty ordered, product qty, item qty, quantity ordered, quantity purchased, item quantity,
-        product quantity, order quantity, quantity, qty, items quantity, units, units sold,
+        lineitem quantity, qty ordered, product qty, item qty, quantity ordered,
+        quantity purchased, quantity shipped, item quantity, product quantity, order quantity,
+        quantity, qty, items quantity, units, units sold,
         number of items, count, quantity refund, items sold,
         menge, bestellmenge, anzahl, stuck, stuckzahl, bestellte menge,
         cantidad, cantidad pedida, unidades, uds, cant,
@@ -181,10 +182,12 @@ _NAMES: dict[Role, str] = {
 """Names by role, the preferred ones first. :func:`normalise_name` is applied to them."""
 
 _PATTERNS: dict[Role, str] = {
-    "user_id": r"(customer|user|buyer|client|kunde|cliente|shopper)\w*(id|no|nr|number|code|email)$",
-    "order_id": r"(order|invoice|receipt|bestell|auftrag|rechnung|pedido|commande)\w*(id|no|nr|number|nummer)$",
-    "item_id": r"(product|item|article|artikel|produkt|producto|produit|produto|variant)\w*(id|no|nr|number|code|sku)$",
-    "timestamp": r"(order|purchase|invoice|bestell|pedido|commande)\w*(date|time|datum|fecha|data)$",
+    "user_id": r"(customer|user|buyer|client|kunde|shopper)\w*(id|no|nr|number|code|email)$",
+    "order_id": r"(order|invoice|receipt|bestell|auftrag|rechnung|pedido|commande)\w*"
+    r"(id|no|nr|number|nummer)$",
+    "item_id": r"(produ[ck]t|item|article|artikel|produit|produto|variant)\w*"
+    r"(id|no|nr|number|code|sku)$",
+    "timestamp": r"(order|purchase|invoice|bestell|pedido|commande)\w*(date|time|datum)$",
     "quantity": r"^(quantity|qty|menge|cantidad|quantite|quantidade)",
     "price": r"^(unit|item|product|net|gross)?(price|preis|precio|prix|preco)",
     "title": r"(product|item|article|artikel|produkt)\w*(name|title|description|bezeichnung)$",
@@ -207,6 +210,8 @@ for _role, _names in _NAMES.items():
     for _rank, _name in enumerate(_names.split(",")):
         _RANKS.setdefault(normalise_name(_name), {}).setdefault(_role, _rank)
 
+_PERSON = "customer|user|buyer|client|billing|shipping|address|payment|kunde"
+"""Pattern of the parents of keys, as in ``shipping_address.name``."""
 UNLISTED_RANK = 1000
 """Rank of a name that only a pattern matches."""
 
@@ -224,18 +229,22 @@ def find_roles(name: str) -> dict[Role, int]:
     normalised = normalise_name(name)
     if normalised in _RANKS:
         return dict(_RANKS[normalised])
-    last = normalise_name(re.split(r"[./:]", name)[-1])
+    *parents, last = (normalise_name(part) for part in re.split(r"[./:]", name))
     first = normalise_name(re.split(r"[(\[]", name)[0])
+    is_person = any(re.search(_PERSON, parent) for parent in parents)
     for part in (last, first):
         if part in _RANKS:
-            return {role: rank + 1 for role, rank in _RANKS[part].items()}
+            return {
+                role: rank + 1
+                for role, rank in _RANKS[part].items()
+                # The name of a customer is not that of a product.
+                if role == "user_id" or not is_person
+            }
     return {
-        role: UNLISTED_RANK
-        for role, pattern in _PATTERNS.items()
-        if re.search(pattern, normalised)
+        role: UNLISTED_RANK for role, pattern in _PATTERNS.items() if re.search(pattern, normalised)
     }
 
 
 def names_utc(name: str) -> bool:
     """Return whether a column of times says by its name that they are in UTC."""
-    return re.search(r"gmt|utc", normalise_name(name)) is not None
+    return re.search(r"(gmt|utc)$", normalise_name(name)) is not None

@@ -13,7 +13,7 @@ from bazar.ingestion.readers.shape import FileShape
 
 FileKind = Literal["orders", "products"]
 
-_ORDER = (
+_ORDER: tuple[Role, ...] = (
     "timestamp", "event_type", "order_id", "user_id", "item_id", "quantity", "price", "currency",
     "rating", "title", "url", "brand", "category", "session",
 )  # fmt: skip
@@ -30,7 +30,7 @@ class ShopFile:
     Attributes:
         path: the file.
         shape: its format and columns.
-        profiles: the content of its columns by name.
+        profiles: the content of the columns that may be used, by name.
         kind: whether it is read as orders or as products; None if neither is possible.
         platform: who has written it; None if unknown.
         roles: column by role.
@@ -50,7 +50,14 @@ class ShopFile:
     @property
     def columns(self) -> list[str]:
         """Names of the columns, each once."""
-        return list(self.profiles)
+        return list(dict.fromkeys(self.shape.columns))
+
+
+def is_candidate(name: str, columns: Iterable[str]) -> bool:
+    """Return whether a column of a file may be used by its name."""
+    platform = recognise_platform(columns)
+    known = platform.roles.values() if platform else ()
+    return bool(find_roles(name)) or any(normalise_name(name) in names for names in known)
 
 
 def map_columns(file: ShopFile, dialogue: Dialogue) -> None:
@@ -102,7 +109,10 @@ def _list_candidates(
                 ranked.setdefault(role, []).append((rank, name))
             else:
                 contradictions.append((role, rank, name, contradiction))
-    candidates = {role: [name for _, name in sorted(found)] for role, found in ranked.items()}
+    candidates = {
+        role: [name for _, name in sorted(found, key=lambda pair: pair[0])]
+        for role, found in ranked.items()
+    }
     return candidates, contradictions
 
 
@@ -135,6 +145,8 @@ def _choose_user(file: ShopFile, names: list[str], dialogue: Dialogue) -> str | 
     name = _choose_filled(file, names)
     if name is None or file.platform is not None or _rank_user(name) >= _WEAK_USERS:
         return name
+    if file.profiles[name].emails > 0.5:
+        return name
     similar = [
         other
         for other in names
@@ -143,8 +155,6 @@ def _choose_user(file: ShopFile, names: list[str], dialogue: Dialogue) -> str | 
         and abs(file.profiles[other].filled - file.profiles[name].filled) < 0.05
         and abs(file.profiles[other].distinct / file.profiles[name].distinct - 1) > 0.02
     ]
-    if name not in similar and similar:
-        return name
     choices = tuple(dict.fromkeys([name, *similar]))
     if len(choices) == 1:
         return name
@@ -194,9 +204,7 @@ def _use_titles_as_ids(
         )
 
 
-def _find_kind(
-    chosen: dict[Role, str], candidates: dict[Role, list[str]]
-) -> FileKind | None:
+def _find_kind(chosen: dict[Role, str], candidates: dict[Role, list[str]]) -> FileKind | None:
     has_order = {"timestamp", "order_id"} & set(chosen) or "position" in candidates
     if {"user_id", "item_id"} <= set(chosen) and has_order:
         return "orders"

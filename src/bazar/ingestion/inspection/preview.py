@@ -10,7 +10,7 @@ from bazar.ingestion.cache import cache_table
 from bazar.ingestion.inspection.sources import Source
 from bazar.ingestion.returns import mark_returned_purchases
 from bazar.ingestion.row_counts import collect_rejects, count_rows
-from bazar.ingestion.typing_rules import type_interactions
+from bazar.ingestion.typing_rules import PURCHASE, type_interactions
 
 _SHOWN_ROWS = 10
 
@@ -20,17 +20,19 @@ class Preview:
     """What ingestion will make of a source.
 
     Attributes:
-        rows: the first accepted rows by column. Times are UTC milliseconds.
+        purchases: the first purchases by column. Times are UTC milliseconds.
         n_read: number of rows in all files.
         n_kept: number of accepted rows.
+        n_events: number of accepted rows that are no purchases, such as views.
         n_rejected: number of rows that cannot be read.
         reasons: ``kind`` (``excluded`` or ``rejected``), ``reason``, ``count`` and ``example``,
             the most frequent first.
     """
 
-    rows: list[dict[str, Any]]
+    purchases: list[dict[str, Any]]
     n_read: int
     n_kept: int
+    n_events: int
     n_rejected: int
     reasons: list[dict[str, Any]]
 
@@ -52,7 +54,9 @@ def preview_source(source: Source, now_ms: int) -> Preview:
     """
     typed = type_source(source, now_ms)
     counts = count_rows(typed).to_pyarrow().to_pylist()
-    accepted = typed.filter(typed.reason.isnull()).order_by("source_file", "source_order")
+    is_kept = typed.reason.isnull()
+    is_purchase = typed.event_type == PURCHASE
+    purchases = typed.filter(is_kept & is_purchase).order_by("source_file", "source_order")
     columns = list(source.rules.keys["columns"])
     reasons: dict[tuple[str, str], dict[str, Any]] = {}
     for row in collect_rejects(typed).to_pyarrow().to_pylist():
@@ -62,9 +66,10 @@ def preview_source(source: Source, now_ms: int) -> Preview:
         )
         summed["count"] += row["count"]
     return Preview(
-        rows=accepted.select(*columns).limit(_SHOWN_ROWS).to_pyarrow().to_pylist(),
+        purchases=purchases.select(*columns).limit(_SHOWN_ROWS).to_pyarrow().to_pylist(),
         n_read=sum(row["rows_read"] for row in counts),
         n_kept=sum(row["rows_kept"] for row in counts),
+        n_events=typed.filter(is_kept & ~is_purchase).count().to_pyarrow().as_py(),
         n_rejected=sum(row["rows_rejected"] for row in counts),
         reasons=sorted(reasons.values(), key=lambda row: -row["count"]),
     )

@@ -1,23 +1,35 @@
 """What the columns of a file contain, and whether this fits what their names promise."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from bazar.ingestion.inspection.header_names import Role
-from bazar.ingestion.readers.sql import quote_name
 
-_TIME = (
-    r"^\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/. ]\d{1,2}[-/. ]\d{2,4}"
-    r"|\d{1,2}[-. ]\p{L}{3,9}[-., ]+\d{2,4}|(?:\p{L}{3,9}[,. ]+){1,2}\d{1,2},? +\d{4})\b"
-)
-_COMPACT_TIME = r"^\s*(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{6})?\s*$"
-_NUMBER = r"^\s*[+-]?(?:\d+|\d*\.\d+|\d+\.)(?:[eE][+-]?\d+)?\s*$"
-_AMOUNT = r"^\s*\(?[^\d\s,.()-]{0,4}\s*[+-]?[^\d\s,.()-]{0,4}\s*\d[\d.,' ]*\s*[^\d\s,.()]{0,4}\)?\s*$"
-_DECIMAL_COMMA = r"\d,\d{1,2}\D*$|\d,\d{4,}\D*$|\d\.\d{3},\d"
-_DECIMAL_POINT = r"\d\.\d{1,2}\D*$|\d\.\d{4,}\D*$|\d,\d{3}\.\d"
+_NUMBER = re.compile(r"[+-]?(?:\d+|\d*\.\d+|\d+\.)(?:[eE][+-]?\d+)?", re.ASCII)
+_SIGN = r"[^\d\s,.()-]{0,4}"
+"""A currency before or after an amount."""
+_PATTERNS = {
+    "times": re.compile(
+        r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/. ]\d{1,2}[-/. ]\d{2,4}"
+        r"|\d{1,2}[-. ][^\W\d_]{3,9}[-., ]+\d{2,4}|(?:[^\W\d_]{3,9}[,. ]+){1,2}\d{1,2},? +\d{4}"
+        r"|(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{6})?)(?![^\W_T]|\d)"
+    ),
+    "amounts": re.compile(rf"\(?{_SIGN} ?[+-]?{_SIGN} ?\d[\d.,' \xa0\u202f]*{_SIGN}\)?$"),
+    "negatives": re.compile(r"-|\(.*\)$"),
+    "decimal_commas": re.compile(r".*(?:\d,\d{1,2}\D*$|\d,\d{4,}\D*$|\d\.\d{3},\d)"),
+    "decimal_points": re.compile(r".*(?:\d\.\d{1,2}\D*$|\d\.\d{4,}\D*$|\d,\d{3}\.\d)"),
+    "emails": re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+$"),
+    "currencies": re.compile(r"[A-Z]{3}$"),
+    "letters": re.compile(r".*[^\W\d_]"),
+    "spaces": re.compile(r".*\S\s+\S"),
+}
+"""Patterns that a text begins with, by the share that counts them."""
 _EMPTY = ("", "nan", "none", "null", "n/a", "na", "#n/a", "nat", "\\n", "-")
 """Texts, in lower case, that programs write for a missing value."""
+_TOP = 30
+_MAX_DISTINCT = 5000
 _MAX_EPOCH = 4_102_444_800
 """2100-01-01 in seconds."""
 _MIN_EPOCH = 788_918_400
@@ -80,76 +92,57 @@ class Profile:
         return self.times >= 0.9
 
 
-def profile_columns(sample: pa.Table) -> dict[str, Profile]:
-    """Describe the content of every column.
+def profile_columns(
+    sample: list[dict[str, str | None]], names: Iterable[str]
+) -> dict[str, Profile]:
+    """Describe the content of columns.
 
     Args:
-        sample: the first rows of a file; all columns are text.
+        sample: the first rows of a file as text.
+        names: the columns that are described.
 
     Returns:
-        A profile by column name, in the order of the file.
+        A profile by column name, in the order of the names.
     """
-    import duckdb
-
-    with duckdb.connect() as connection:
-        connection.register("sample", sample)
-        return {name: _profile_column(connection, name) for name in sample.column_names}
+    return {name: profile_texts(name, (row[name] for row in sample)) for name in names}
 
 
-def _profile_column(connection, name: str) -> Profile:  # type: ignore[no-untyped-def]
-    empty = ", ".join(f"'{text}'" for text in _EMPTY)
-    shares = {
-        "times": f"regexp_matches(v, '{_TIME}') OR regexp_matches(v, '{_COMPACT_TIME}')",
-        "epochs": " OR ".join(
-            f"n BETWEEN {_MIN_EPOCH}e{power} AND {_MAX_EPOCH}e{power}" for power in (0, 3, 6, 9)
-        ),
-        "serials": "n BETWEEN 20000 AND 60000",
-        "numbers": "n IS NOT NULL",
-        "amounts": f"regexp_matches(v, '{_AMOUNT.replace(chr(39), chr(39) * 2)}')",
-        "integers": "n = floor(n)",
-        "negatives": "starts_with(v, '-') OR regexp_matches(v, '^\\(.*\\)$')",
-        "decimal_commas": f"regexp_matches(v, '{_DECIMAL_COMMA}')",
-        "decimal_points": f"regexp_matches(v, '{_DECIMAL_POINT}')",
-        "emails": "regexp_matches(v, '^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$')",
-        "currencies": "regexp_matches(v, '^[A-Z]{3}$')",
-        "letters": "regexp_matches(v, '\\p{L}')",
-        "spaces": "contains(v, ' ')",
-    }
-    selected = ", ".join(
-        f"coalesce(avg(coalesce({condition}, false)::INT), 0) AS {key}"
-        for key, condition in shares.items()
-    )
-    connection.execute(f"""
-        CREATE OR REPLACE TEMP TABLE column_values AS
-        SELECT v, try_cast(CASE WHEN regexp_matches(v, '{_NUMBER}') THEN v END AS DOUBLE) AS n,
-            occurrences
-        FROM (
-            SELECT trim(CAST({quote_name(name)} AS VARCHAR)) AS v, count(*) AS occurrences
-            FROM sample GROUP BY 1
-        )
-        WHERE v IS NOT NULL AND lower(v) NOT IN ({empty})
-    """)
+def profile_texts(name: str, texts: Iterable[str | None]) -> Profile:
+    """Describe the content of a column; see :func:`profile_columns`."""
+    counts = Counter("" if text is None else text.strip() for text in texts)
+    n_rows = counts.total()
+    for text in [text for text in counts if text.lower() in _EMPTY]:
+        del counts[text]
     # Shares of different values decide what kind of value a column has. The frequent ones would
     # hide the others.
-    *numbers, distinct, values, mean_length, highest = connection.execute(f"""
-        SELECT {selected}, count(*), coalesce(sum(occurrences), 0)::BIGINT,
-            coalesce(avg(length(v)), 0), coalesce(max(n), 0)
-        FROM column_values
-    """).fetchone()
-    ordered = "SELECT v FROM column_values ORDER BY occurrences DESC, v LIMIT 30"
-    top = [row[0] for row in connection.execute(ordered).fetchall()]
-    rows = connection.execute("SELECT count(*) FROM sample").fetchone()[0]
+    distinct = list(counts)[:_MAX_DISTINCT]
+    total = max(len(distinct), 1)
+    shares = {
+        share: sum(pattern.match(text) is not None for text in distinct) / total
+        for share, pattern in _PATTERNS.items()
+    }
+    numbers = [float(text) for text in distinct if _NUMBER.fullmatch(text)]
+    top = sorted(counts, key=lambda text: (-counts[text], text))[:_TOP]
     return Profile(
         name=name,
-        filled=values / rows if rows else 0.0,
-        distinct=distinct,
-        values=values,
-        **dict(zip(shares, numbers, strict=True)),
-        mean_length=mean_length,
-        highest=highest,
+        filled=counts.total() / max(n_rows, 1),
+        distinct=len(counts),
+        values=counts.total(),
+        epochs=sum(map(_is_epoch, numbers)) / total,
+        serials=sum(20_000 <= number <= 60_000 for number in numbers) / total,
+        numbers=len(numbers) / total,
+        integers=sum(number.is_integer() for number in numbers) / total,
+        mean_length=sum(map(len, distinct)) / total,
+        highest=max(numbers, default=0.0),
         top=top,
         examples=top[:2],
+        **shares,
     )
+
+
+def _is_epoch(number: float) -> bool:
+    """Return whether a number is a time since 1970 in seconds or smaller units."""
+    return any(_MIN_EPOCH * 10**power <= number <= _MAX_EPOCH * 10**power for power in (0, 3, 6, 9))
 
 
 def find_contradiction(role: Role, profile: Profile) -> str | None:
@@ -165,7 +158,9 @@ def _check_id(profile: Profile) -> str | None:
         return "it contains times"
     if profile.distinct == 1 and profile.values > 20:
         return f"all its values are {profile.top[0]!r}"
-    if profile.numbers > 0.9 and profile.integers < 0.9:
+    # Ids such as 1700000005.1704000000 consist of two numbers.
+    is_decimal = profile.numbers > 0.9 and profile.integers < 0.9 and profile.mean_length < 15
+    if is_decimal:
         return "it contains numbers with decimals"
     return "it contains long texts" if profile.mean_length > 80 else None
 

@@ -6,15 +6,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-import pyarrow as pa
-
 from bazar.config.sources import InteractionColumn
 from bazar.errors import InputError
 from bazar.ingestion.inspection.dialogue import Dialogue
 from bazar.ingestion.inspection.header_names import Role, normalise_name
-from bazar.ingestion.inspection.mapping import ShopFile, describe_missing, map_columns
-from bazar.ingestion.inspection.profiles import profile_columns
-from bazar.ingestion.inspection.records import Records, load_records
+from bazar.ingestion.inspection.mapping import (
+    ShopFile,
+    describe_missing,
+    is_candidate,
+    map_columns,
+)
+from bazar.ingestion.inspection.profiles import Profile, profile_columns
+from bazar.ingestion.inspection.records import load_records
 from bazar.ingestion.inspection.row_rules import (
     Rules,
     find_child_lines,
@@ -63,7 +66,7 @@ def propose_sources(
     Raises:
         InputError: if a file cannot be read, or no file has orders.
     """
-    resolved = list(dict.fromkeys(Path(os.path.abspath(path.expanduser())) for path in paths))
+    resolved = list(dict.fromkeys(make_absolute(path.expanduser()) for path in paths))
     raw_dir = Path(os.path.commonpath([path.parent for path in resolved]))
     files = [file for path in resolved for file in open_shop_file(path)]
     for file in files:
@@ -80,7 +83,7 @@ def propose_sources(
     _match_item_ids(proposal, dialogue)
     for source in proposal.interactions:
         _find_rules(source, raw_dir, dialogue, now_ms)
-    _add_products_of_orders(proposal)
+    _add_products_of_orders(proposal, dialogue)
     for source in proposal.products:
         _write_product_keys(source, raw_dir)
     _unify_ids(proposal)
@@ -88,24 +91,33 @@ def propose_sources(
     return proposal
 
 
+def make_absolute(path: Path) -> Path:
+    """Return an absolute path without ``..``. Links are kept, because they are in the project."""
+    return Path(os.path.normpath(path.absolute()))
+
+
 def open_shop_file(path: Path) -> list[ShopFile]:
     """Inspect a file. A workbook is one file for each sheet with a header."""
     shape = inspect_file(path)
-    shapes = [shape]
+    if len(shape.sheets) < 2:
+        return [ShopFile(path, shape, _profile(path, shape))]
+    files, errors = [], []
     for sheet in shape.sheets:
-        if sheet != shape.sheet:
-            try:
-                shapes.append(inspect_file(path, sheet=sheet))
-            except InputError:
-                # A sheet without a table, such as a chart or notes.
-                continue
-    return [ShopFile(path, each, profile_columns(_sample(path, each))) for each in shapes]
+        try:
+            shape = inspect_file(path, sheet=sheet)
+            files.append(ShopFile(path, shape, _profile(path, shape)))
+        except InputError as error:
+            # A sheet without a table, such as a chart or notes.
+            errors.append(error)
+    if not files:
+        raise errors[0]
+    return files
 
 
-def _sample(path: Path, shape: FileShape) -> pa.Table:
-    names = list(dict.fromkeys(shape.columns))
-    rows = read_sample(path, shape, _SAMPLED_ROWS)
-    return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in names})
+def _profile(path: Path, shape: FileShape) -> dict[str, Profile]:
+    """Describe the content of the columns that may be used by their names."""
+    names = [name for name in dict.fromkeys(shape.columns) if is_candidate(name, shape.columns)]
+    return profile_columns(read_sample(path, shape, _SAMPLED_ROWS), names)
 
 
 def _make_missing_error(files: list[ShopFile]) -> InputError:
@@ -242,9 +254,7 @@ def _find_rules(source: Source, raw_dir: Path, dialogue: Dialogue, now_ms: int) 
     find_credit_notes(file, records, rules)
     find_guests(file, records, rules, dialogue)
     rules.keys["columns"] = {
-        role: file.roles[role]  # type: ignore[index]
-        for role in get_args(InteractionColumn)
-        if role in file.roles
+        role: file.roles[role] for role in get_args(InteractionColumn) if role in file.roles
     }
     for role, column in rules.keys["columns"].items():
         rules.comments.setdefault(f"columns.{role}", _describe_column(file, role, column))
@@ -261,7 +271,10 @@ def _find_rules(source: Source, raw_dir: Path, dialogue: Dialogue, now_ms: int) 
 def _describe_column(file: ShopFile, role: str, column: str) -> str:
     profile = file.profiles[column]
     if role in _ID_ROLES:
-        return f"{profile.distinct:,} values in the first {_SAMPLED_ROWS:,} rows"
+        # Ids may be addresses of people, which do not belong into a configuration.
+        is_all = profile.values < _SAMPLED_ROWS * profile.filled
+        where = "" if is_all else f" in the first {_SAMPLED_ROWS:,} rows"
+        return f"{profile.distinct:,} different values{where}"
     examples = ", ".join(" ".join(example.split())[:40] for example in profile.examples)
     return f"such as {examples}"
 
@@ -286,13 +299,18 @@ def _write_files(source: Source, raw_dir: Path) -> None:
         comments["encoding"] = "The text is not UTF-8. This is the most likely encoding."
 
 
-def _add_products_of_orders(proposal: Proposal) -> None:
+def _add_products_of_orders(proposal: Proposal, dialogue: Dialogue) -> None:
     """Read the titles that orders have, after the sources that have only products."""
     taken = {source.name for source in proposal.products}
     for orders in proposal.interactions:
         if {"title", "url"} & set(orders.file.roles):
             name = f"{orders.name}_titles" if orders.name in taken else orders.name
             proposal.products.append(Source(name, orders.files, orders.records, Rules()))
+    if not proposal.products:
+        dialogue.unsure.append(
+            "No file has titles of products. Models that read titles need a file with the id and "
+            "the title of each product."
+        )
 
 
 def _write_product_keys(source: Source, raw_dir: Path) -> None:

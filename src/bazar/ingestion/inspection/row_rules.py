@@ -130,7 +130,10 @@ def find_events(file: ShopFile, records: Records, rules: Rules, dialogue: Dialog
             event: [value for value in values if value != answer]
             for event, values in events.items()
         }
-        events = {"purchase": [answer], **{event: values for event, values in events.items() if values}}
+        events = {
+            "purchase": [answer],
+            **{event: values for event, values in events.items() if values},
+        }
     ordered = {"purchase": events.pop("purchase"), **events}
     rules.add("events", ordered, f"Rows by value of {column}: {describe_counts(counts)}.")
     if returns:

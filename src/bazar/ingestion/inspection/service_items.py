@@ -25,9 +25,7 @@ _MIN_PREFIXED = 3
 _LISTED = 6
 
 
-def exclude_service_items(
-    proposal: Proposal, find_items: FindItems, dialogue: Dialogue
-) -> None:
+def exclude_service_items(proposal: Proposal, find_items: FindItems, dialogue: Dialogue) -> None:
     """Add ``exclude_items`` to the sources of interactions if some items are not products.
 
     Args:
@@ -37,7 +35,8 @@ def exclude_service_items(
     """
     lines = ibis.union(*(_select_lines(source) for source in proposal.interactions))
     titles = _choose_titles(proposal)
-    excluded, unsure = [], []
+    excluded: list[dict[str, Any]] = []
+    unsure: list[dict[str, Any]] = []
     for item in find_items(lines, titles).to_pylist():
         (excluded if _is_certain(item["reason"]) else unsure).append(item)
     _note_unsure_items(unsure, dialogue)
@@ -97,8 +96,10 @@ def _choose_titles(proposal: Proposal) -> ir.Table:
         empty = pa.table({"item_id": pa.array([], pa.string()), "title": pa.array([], pa.string())})
         return ibis.memtable(empty)
     titled = ibis.union(*tables)
-    return titled.filter(titled.item_id.notnull()).group_by("item_id").aggregate(
-        title=titled.title.mode()
+    return (
+        titled.filter(titled.item_id.notnull())
+        .group_by("item_id")
+        .aggregate(title=titled.title.mode())
     )
 
 

@@ -1,5 +1,6 @@
 """Find out how the values of a file of orders are written: numbers, times and ids."""
 
+import re
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
@@ -14,12 +15,12 @@ from bazar.ingestion.inspection.records import Records
 from bazar.ingestion.inspection.row_rules import Rules
 from bazar.ingestion.time_detection import AmbiguousTimesError, detect_time_format
 
-_HAS_OFFSET = (
-    "(?i)(:[0-9][0-9]|T[0-9]+)([.,][0-9]+)? ?(z|utc|gmt|[+-][0-9][0-9](:?[0-9][0-9])?)$"
-)
+_HAS_OFFSET = "(?i)(:[0-9][0-9]|T[0-9]+)([.,][0-9]+)? ?(z|utc|gmt|[+-][0-9][0-9](:?[0-9][0-9])?)$"
 _HAS_CLOCK = "[0-9]:[0-9][0-9]|[0-9]T[0-9]+$"
 _WHOLE = r"^[+-]?[0-9]+\.0+$"
-_INVISIBLE = r"^[\x{A0}\x{2000}-\x{200B}\x{202F}\x{FEFF}]|[\x{A0}\x{2000}-\x{200B}\x{202F}\x{FEFF}]$"
+_INVISIBLE = (
+    r"^[\x{A0}\x{2000}-\x{200B}\x{202F}\x{FEFF}]|[\x{A0}\x{2000}-\x{200B}\x{202F}\x{FEFF}]$"
+)
 _GUEST_IDS = ("0", "-1", "guest", "anonymous", "unknown", "gast", "invitado", "invité", "convidado")
 
 
@@ -49,8 +50,7 @@ def find_times(
     try:
         found = detect_time_format(records.table, records.keys[column], now_ms, setting)
     except AmbiguousTimesError as error:
-        question = Question("timestamp_format", str(error), tuple(error.formats))
-        found = dialogue.ask(question)
+        found = _ask_format(file, error.formats, dialogue)
     example = file.profiles[column].examples[0]
     rules.add("timestamp_format", found, f"Times such as {example}.")
     n_times = records.count("{column} IS NOT NULL", column=column)
@@ -75,6 +75,27 @@ def find_times(
     )
     zone = dialogue.ask(question)
     rules.add("timezone", zone, f"{column} has no offset from UTC, so this is not in the file.")
+
+
+def _ask_format(file: ShopFile, formats: list[str], dialogue: Dialogue) -> str:
+    """Ask which of several formats is right."""
+    example = file.profiles[file.roles["timestamp"]].examples[0]
+    # In all of them, the first part has the same digits.
+    firsts = {"d": "day", "m": "month", "y": "year", "Y": "year"}
+    choices = {
+        firsts[found.group(1)]: time_format
+        for time_format in formats
+        if (found := re.search("%([dmyY])", time_format))
+    }
+    if len(choices) < len(formats):
+        choices = {time_format: time_format for time_format in formats}
+    question = Question(
+        "timestamp_format",
+        f"{file.path.name}: no time shows whether it begins with the {' or the '.join(choices)}, "
+        f"for example {example!r}. Which one comes first?",
+        tuple(choices),
+    )
+    return choices[dialogue.ask(question)]
 
 
 def _check_zone(zone: str) -> None:
@@ -104,12 +125,15 @@ def find_guests(file: ShopFile, records: Records, rules: Rules, dialogue: Dialog
     n_missing = missing.count().to_pyarrow().as_py()
     if n_missing:
         sessions = (
-            " With sessions, their orders are used for training." if "order_id" in file.roles else ""
+            " With sessions, their orders are used for training."
+            if "order_id" in file.roles
+            else ""
         )
         rules.add(
             "guests",
             "exclude",
-            f"{n_missing:,} of {total:,} rows ({n_missing / total:.1%}) have no customer.{sessions}",
+            f"{n_missing:,} of {total:,} rows ({n_missing / total:.1%}) have no customer."
+            f"{sessions}",
         )
     emails = [
         name for name in file.alternatives.get("user_id", []) if file.profiles[name].emails > 0.9
@@ -118,7 +142,9 @@ def find_guests(file: ShopFile, records: Records, rules: Rules, dialogue: Dialog
         dialogue.unsure.append(
             f"{emails[0]} is known for guests as well. To use their orders, map user_id to it."
         )
-    frequent = next(((value, count) for value, count in counts.items() if value not in shared), None)
+    frequent = next(
+        ((value, count) for value, count in counts.items() if value not in shared), None
+    )
     if frequent and frequent[1] > 0.2 * total and len(counts) > 20:
         dialogue.unsure.append(
             f"Customer {frequent[0]} has {frequent[1] / total:.0%} of the rows. If this is not one "
@@ -176,9 +202,7 @@ def _count_case_forms(
     ]
     ids = ibis.union(*distinct, distinct=True) if len(distinct) > 1 else distinct[0]
     ids = ids.filter(ids.id.notnull()).mutate(lower=ids.id.lower())
-    groups = ids.group_by("lower").aggregate(
-        n=ids.count(), first=ids.id.min(), last=ids.id.max()
-    )
+    groups = ids.group_by("lower").aggregate(n=ids.count(), first=ids.id.min(), last=ids.id.max())
     groups = groups.filter(groups.n > 1)
     n_groups = groups.count().to_pyarrow().as_py()
     rows = groups.order_by("lower").limit(1).to_pyarrow().to_pylist()

@@ -86,11 +86,15 @@ _EVENTS: dict[EventType, str] = {
         review compare share
         """,
 }
-_RETURNS = ["refund", "refunded", "return", "returned", "creditnote", "creditmemo", "credit", "cancellation", "cancel", "cancelled", "canceled", "chargeback", "gutschrift", "retoure", "storno", "stornierung", "rucksendung", "erstattung", "stornorechnung", "devolucion", "reembolso", "notadecredito", "notacredito", "abono", "anulacion", "avoir", "remboursement", "retour", "annulation", "notedecredit", "devolucao", "reembolso", "estorno", "cancelamento"]
+_RETURNS = """
+    refund refunded return returned creditnote creditmemo credit cancellation cancel cancelled
+    canceled chargeback gutschrift retoure storno stornierung rucksendung erstattung
+    stornorechnung devolucion reembolso notadecredito notacredito abono anulacion avoir
+    remboursement retour annulation notedecredit devolucao reembolso estorno cancelamento
+    """
 
-_STATUS_OF_WORD = {
-    word: status for status, words in _STATUSES.items() for word in words.split()
-}
+_RETURN_WORDS = frozenset(_RETURNS.split())
+_STATUS_OF_WORD = {word: status for status, words in _STATUSES.items() for word in words.split()}
 _EVENT_OF_WORD = {word: event for event, words in _EVENTS.items() for word in words.split()}
 
 
@@ -110,7 +114,7 @@ def classify_event(text: str) -> EventType | None:
 
 def is_return_word(text: str) -> bool:
     """Return whether a word names a return, a refund or a credit note."""
-    return normalise_name(text) in _RETURNS
+    return normalise_name(text) in _RETURN_WORDS
 
 
 def names_cancellation(column: str) -> bool:

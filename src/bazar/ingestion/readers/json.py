@@ -89,7 +89,7 @@ def _select_values(
     reader = (
         f"read_json_objects({quote_path(path)}, format = '{layout}', "
         f"maximum_object_size = {MAX_LINE_BYTES}, "
-        f"compression = {quote_text('gzip' if is_gzip(path) else 'none')})"
+        f"compression = {quote_text('gzip' if is_gzip(path) else 'uncompressed')})"
     )
     try:
         count = query_column(connection, f"SELECT count(json) FROM {reader}")[0]

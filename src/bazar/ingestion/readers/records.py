@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from bazar.ingestion.lines import Lines
+from bazar.ingestion.lines import Lines, check_unchanged
 from bazar.ingestion.readers.csv import select_csv
 from bazar.ingestion.readers.excel import select_excel
 from bazar.ingestion.readers.json import select_json_lines, select_json_values
@@ -106,8 +106,12 @@ def read_batches(file: RawFile) -> Iterator[pa.RecordBatch]:
     """
     import duckdb
 
+    shape = _inspect(file)
     with duckdb.connect() as connection:
-        yield from connection.execute(select_records(file, connection)).to_arrow_reader()
+        sql = select_positions(file, shape, find_positions(file, shape.columns), connection)
+        yield from connection.execute(sql).to_arrow_reader()
+    # A result that is read in batches is not read in the order of its parts.
+    check_unchanged(file.path, shape.version)
 
 
 def _inspect(file: RawFile) -> FileShape:

@@ -74,5 +74,5 @@ def read_sample(path: Path, shape: FileShape, n_rows: int) -> list[dict[str, str
         first = table.filter(table.problem.isnull()).limit(n_rows)
         names = [f"column_{number}" for number in range(len(shape.columns))]
         rows = [[row[name] for name in names] for row in first.to_pyarrow().to_pylist()]
-    # Reversed, so that the first of several columns with one name wins.
-    return [dict(reversed(list(zip(shape.columns, row, strict=True)))) for row in rows]
+    first_of_name = {name: shape.columns.index(name) for name in shape.columns}
+    return [{name: row[place] for name, place in first_of_name.items()} for row in rows]

@@ -198,8 +198,8 @@ def _raise_no_object(path: Path, text: str, file_format: str, prefix: str) -> No
     kind = "no line is a JSON object" if file_format == "jsonl" else "it has no JSON object"
     raise InputError(
         f"{path}: {kind}. The first line is\n  {first[:80]!r}\n"
-        f"Is the format {file_format}? Set {prefix}format in globals.yml to auto, and the content "
-        "decides."
+        f"Write one JSON object per line, or set {prefix}format in globals.yml to the format of "
+        "the file."
     )
 
 
@@ -242,9 +242,8 @@ def _make_pointer(key: str) -> str:
 
 
 def _is_text(name: str) -> bool:
-    """Return whether a key can be written in UTF-8: it has no lone surrogate."""
+    """Return whether a key can be written in SQL: it has no lone surrogate and no zero."""
     try:
-        name.encode()
+        return b"\0" not in name.encode()
     except UnicodeEncodeError:
         return False
-    return True

