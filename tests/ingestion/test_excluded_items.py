@@ -44,8 +44,10 @@ def test_item_is_excluded_if_most_of_its_titles_match() -> None:
 def test_rows_of_excluded_items_get_the_reason() -> None:
     typed = ibis.memtable(
         [
-            ("85", None, False, None), ("84", None, False, None),
-            ("85", "guest", True, "85;Gift voucher"), ("M", None, False, None),
+            ("85", None, False, None),
+            ("84", None, False, None),
+            ("85", "guest", True, "85;Gift voucher"),
+            ("M", None, False, None),
         ],
         schema={"item_id": "string", "reason": "string", "is_excluded": "bool", "raw": "string"},
     )

@@ -37,9 +37,7 @@ def sort_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
     # Cast to int32 first: Ibis assumes that the number is an int64 and drops a cast to int64, but
     # Spark counts in int32.
     position = number.cast("int32").cast("int64")
-    numbered = interactions.select(
-        "user_id", "item_id", "timestamp", "is_guest", position=position
-    )
+    numbered = interactions.select("user_id", "item_id", "timestamp", "is_guest", position=position)
     joined = numbered.join(item_index, "item_id")
     return joined.select(
         "user_id", "position", "item_id", "item_index", "timestamp", "is_guest"

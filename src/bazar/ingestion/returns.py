@@ -16,8 +16,8 @@ def mark_returned_purchases(typed: ir.Table) -> ir.Table:
 
     Args:
         typed: ``user_id, item_id, timestamp, position, quantity, source_file, source_order,
-            reason, is_excluded, raw`` and other columns. Returns have the reason ``return``, purchases
-            have none.
+            reason, is_excluded, raw`` and other columns. Returns have the reason ``return``,
+            purchases have none.
 
     Returns:
         The table with the reason ``returned later`` for these purchases. Their ``raw`` is the user

@@ -201,6 +201,15 @@ def test_one_id_of_all_guests_is_excluded(tmp_path: Path) -> None:
         assert found.orders["where"] == {"customer_id": {"not_in": ["0"]}}
 
 
+def test_visits_of_guests_may_be_used(tmp_path: Path) -> None:
+    header = "event_time,event_type,product_id,category_code,user_id,user_session"
+    rows = ["2024-03-0N 10:00:00 UTC,purchase,p1,shoes,uN,sN",
+            "2024-03-0N 11:00:00 UTC,purchase,p2,shoes,,tN"]  # fmt: skip
+    with inspect([write_orders(tmp_path, header, *rows)]) as found:
+        assert "user_session groups the rows of a visit" in found.unsure
+        assert "order_id" not in found.columns
+
+
 def test_ids_in_several_forms_are_unified(tmp_path: Path) -> None:
     header = "customer_id,customer_name,sku,created_at"
     rows = ["N,Ana,ab1,2024-03-01T10:00:00Z", "N.0,Ana,AB1,2024-03-02T10:00:00Z",

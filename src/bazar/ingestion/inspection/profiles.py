@@ -17,7 +17,6 @@ _PATTERNS = {
         r"|(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{6})?)(?![^\W_T]|\d)"
     ),
     "amounts": re.compile(rf"\(?{_SIGN} ?[+-]?{_SIGN} ?\d[\d.,' \xa0\u202f]*{_SIGN}\)?$"),
-    "negatives": re.compile(r"-|\(.*\)$"),
     "decimal_commas": re.compile(r".*(?:\d,\d{1,2}\D*$|\d,\d{4,}\D*$|\d\.\d{3},\d)"),
     "decimal_points": re.compile(r".*(?:\d\.\d{1,2}\D*$|\d\.\d{4,}\D*$|\d,\d{3}\.\d)"),
     "emails": re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+$"),
@@ -51,7 +50,6 @@ class Profile:
         numbers: share of numbers.
         amounts: share of numbers that may have a currency or thousands separators.
         integers: share of integers.
-        negatives: share of values that begin with a minus sign or are in parentheses.
         decimal_commas: share of values with a decimal comma.
         decimal_points: share of values with a decimal point.
         emails: share of e-mail addresses.
@@ -74,7 +72,6 @@ class Profile:
     numbers: float
     amounts: float
     integers: float
-    negatives: float
     decimal_commas: float
     decimal_points: float
     emails: float

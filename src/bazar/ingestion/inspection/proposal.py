@@ -186,9 +186,8 @@ def _propose_interactions(name: str, files: list[ShopFile], connection: "Backend
     columns += [column for column in file.columns if names_cancellation(column)]
     child = file.platform.children if file.platform else None
     columns += [column for column in file.columns if normalise_name(column) == child]
-    if "product" not in name:
-        # Further ids, because a file of products may have others.
-        columns += file.alternatives.get("item_id", [])
+    # Further ids, because a file of products may have others.
+    columns += file.alternatives.get("item_id", [])
     records = load_records(connection, f"interactions_{name}", files, columns)
     return Source(name, files, records, Rules())
 
