@@ -110,7 +110,7 @@ CASES = {
         b"<!DOCTYPE html><html><body>Log in</body></html>", error="is an HTML page"
     ),
     "another format than `format`": Case(
-        text_file(""), source={"format": "jsonl"}, error="Is the format jsonl?"
+        text_file(""), source={"format": "jsonl"}, error="no line is a JSON object"
     ),
     "UTF-16 or UTF-32": Case(
         text_file(row("ü"), "utf-16"),

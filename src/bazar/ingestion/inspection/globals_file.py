@@ -3,7 +3,7 @@
 import textwrap
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from bazar.ingestion.inspection.sources import Proposal, Source
 

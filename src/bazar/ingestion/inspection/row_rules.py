@@ -270,7 +270,7 @@ def find_credit_notes(file: ShopFile, records: Records, rules: Rules) -> None:
         if prefix and (negative or 0) >= 0.9 * count
     ]
     if not prefixes or "returns" in rules.keys:
-        if negatives:
+        if negatives and quantity is not None:
             rules.comments["columns.quantity"] = (
                 f"{negatives:,} rows have negative quantities. They are returns."
             )

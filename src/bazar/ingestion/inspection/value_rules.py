@@ -138,8 +138,8 @@ def find_guests(file: ShopFile, records: Records, rules: Rules, dialogue: Dialog
     session = file.roles.get("session")
     if n_missing and session is not None and "order_id" not in file.roles:
         dialogue.unsure.append(
-            f"{session} groups the rows of a visit. To use the purchases of guests, map order_id to "
-            "it, and set guests: sessions."
+            f"{session} groups the rows of a visit. To use the purchases of guests, map order_id "
+            "to it, and set guests: sessions."
         )
     emails = [
         name for name in file.alternatives.get("user_id", []) if file.profiles[name].emails > 0.9
