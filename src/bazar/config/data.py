@@ -19,9 +19,9 @@ class IngestionOptions(Options):
 
     interactions: Annotated[dict[str, InteractionSource], Field(min_length=1)]
     """Sources of interactions by name. All of them are read."""
-    products: Annotated[dict[str, ProductSource], Field(min_length=1)]
+    products: dict[str, ProductSource]
     """Sources of products by name, the most trusted first. A product's title is taken from the
-    first source that has one."""
+    first source that has one. Without sources, no product has a title."""
     max_reject_share: float = Field(ge=0, le=1)
     """Share of a file's rows that may be rejected before the run stops."""
 

@@ -73,10 +73,10 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
     def load(self) -> dict[str, ir.Table]:
         """Check the files, and return a lazy table per source.
 
-        Optional sources without files are not returned.
+        Optional sources without files are not returned. Products may have no source at all.
 
         Raises:
-            InputError: if no source has a file, or a file is missing or empty, lacks a mapped
+            InputError: if no file of the sources exists, or a file is missing or empty, lacks a mapped
                 column, or cannot be parsed. Errors in later lines of a JSON lines file are raised
                 when the table is read.
         """
@@ -85,7 +85,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
             for name, source in self._sources.items()
             if (paths := self._paths(name, source))
         }
-        if not tables:
+        if self._sources and not tables:
             patterns = ", ".join(
                 pattern for source in self._sources.values() for pattern in source.patterns
             )
@@ -105,6 +105,8 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         Args:
             nrows: number of records.
         """
+        if not self._sources:
+            return TablePreview({"index": [], "columns": [], "data": []})
         name, table = next(iter(self.load().items()))
         columns = list(self._sources[name].columns)
         rows = table.select(*columns).limit(nrows).to_pyarrow().to_pylist()

@@ -243,3 +243,11 @@ def type_products(raw: ir.Table, source: ProductSource, name: str, trust: int) -
         is_excluded=ibis.literal(False),
     )
     return _drop_raw_if_accepted(typed)
+
+
+def make_empty_products() -> ir.Table:
+    """Return a table without rows, with the columns of :func:`type_products`."""
+    texts = ("item_id", "title", "attributes", "title_source", "source_file", "reason", "raw")
+    schema = dict.fromkeys(texts, "string")
+    schema |= {"trust": "int32", "source_order": "int64", "is_excluded": "boolean"}
+    return ibis.memtable([], schema=schema)

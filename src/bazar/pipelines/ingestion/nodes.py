@@ -90,6 +90,8 @@ def _type_source(
 
 
 def _type_products(raw: dict[str, ir.Table], options: IngestionOptions) -> ir.Table:
+    if not raw:
+        return typing_rules.make_empty_products()
     # The sources are listed in order of trust. Optional sources may be missing.
     return ibis.union(
         *(
