@@ -108,7 +108,7 @@ def test_another_environment_is_not_changed(new_shop: Invoke, orders: Path, proj
     before = written.read_bytes()
     result = new_shop("shop", orders, "--yes")
     assert result.exit_code == 1
-    assert "interactions.orders.where.status.in: [paid, refunded], the files give [paid]" in (
+    assert "interactions.orders.where.status.in: [paid, refunded], proposed: [paid]" in (
         result.stderr
     )
     assert "for example shop_2" in result.stderr
@@ -134,7 +134,7 @@ def test_it_asks_until_the_answer_is_valid(new_shop: Invoke, orders: Path, proje
     result = new_shop("shop", orders, answers="Berlin\nEurope/Berlin\n")
     assert result.exit_code == 0, result.output
     assert "in which time zone are the times in created_at" in result.stdout
-    assert "Berlin is no time zone" in result.stdout
+    assert "'Berlin' is not a time zone" in result.stdout
     content = yaml.safe_load((project / "conf" / "shop" / "globals.yml").read_text())
     assert content["interactions"]["orders"]["timezone"] == "Europe/Berlin"
     assert "Please check" not in result.stdout

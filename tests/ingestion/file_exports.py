@@ -139,7 +139,7 @@ def _write_translated(
 
 
 def write_spanish(folder: Path) -> Export:
-    """Write a Spanish CSV in Latin-1 with dates without a clock."""
+    """Write a Spanish CSV in Latin-1 with dates without a time of day."""
     header = [
         "Cliente",
         "Pedido",

@@ -171,7 +171,8 @@ CASES = {
     ),
     "a line of 20 MB": Case(VALID + line(user="v", note="x" * 20_000_000), kept=3),
     "a line of more than 32 MB": Case(
-        VALID + line(note="x" * 34_000_000), error="orders.jsonl, line 3: longer than 32 MB"
+        VALID + line(note="x" * 34_000_000),
+        error="orders.jsonl, line 3: the line is longer than 32 MB",
     ),
     "a rating of NaN or 1e400": Case(
         VALID
@@ -269,7 +270,7 @@ CASES = {
     "no timestamp": Case(
         VALID + line(time=None) + line(time=" "), rejects={"missing timestamp": 2}
     ),
-    "a file in seconds instead of milliseconds, or reverse": Case(
+    "a file in seconds instead of milliseconds, or the reverse": Case(
         line(time=TIME // 1000) + line(item="b", time=TIME // 1000 + 1) + line(time=0),
         rejects={"impossible timestamp": 1},
         check=lambda found: [row["timestamp"] for row in found.interactions] == [TIME, TIME + 1000],
@@ -371,7 +372,7 @@ READER_CASES = {
     "a tar, 7-Zip, RAR, xz, zstd or bzip2 archive",
     "an Excel workbook",
     "another format than `format`",
-    "two columns of one name",
+    "two columns with the same name",
 }
 """Tested in tests/ingestion/readers and tests/datasets/test_raw.py."""
 

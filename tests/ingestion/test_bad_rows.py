@@ -130,7 +130,7 @@ CASES = {
         text_file("").replace(b"status", b'"the\nstatus"'),
         source={"where": {"the\nstatus": {"in": ["paid"]}}},
     ),
-    "two columns of one name": Case(
+    "two columns with the same name": Case(
         text_file("").replace(b"event,status", b"note,note")
     ),
     "an id `nan`, `None`, `NULL`, `<NA>` or `\\N`": Case(
@@ -203,7 +203,7 @@ CASES = {
         times(10**9), source={"timestamp_format": "ms"},
         check=lambda found: last_time(found) == 1_709_288_460_000,
     ),
-    "a column whose day and month cannot be told apart": Case(
+    "a column that fits both day first and month first": Case(
         f"{HEADER}\nu,a,03/04/2024,1,1,1,purchase,paid\n".encode(), error="timestamp_format"
     ),
     "a column of times in no known format": Case(
@@ -215,7 +215,7 @@ CASES = {
         source={"timezone": "Europe/Berlin"},
         check=lambda found: last_time(found) == TENTH_OF_MARCH + 3_600_000,
     ),
-    "a date without a clock": Case(
+    "a date without a time of day": Case(
         row(time="2024-03-10"), kept=3, check=lambda found: last_time(found) == TENTH_OF_MARCH
     ),
     "a quantity or price that is not a number": Case(

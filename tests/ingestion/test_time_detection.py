@@ -50,7 +50,7 @@ def test_written_format_is_found(written: str) -> None:
         (["45352", "45352.43125"], "excel"),
         (["20240301", "2024-03-01", "2024-03-01 10:21"], "iso"),
         ([None, "", " "], "iso"),
-        # pandas writes midnight without a clock.
+        # pandas writes midnight without a time of day.
         (["13.03.2024 10:21:00", "14.03.2024"], "%d.%m.%Y[ %H:%M[:%S]]"),
         # Both readings of each value are equal.
         (["01.01.2024", "02.02.2024 10:21"], "%d.%m.%Y[ %H:%M[:%S]]"),
@@ -97,7 +97,9 @@ def test_unknown_format_is_rejected_with_examples() -> None:
     with pytest.raises(InputError) as caught:
         detect("yesterday", "yesterday", "week 9", "Q1", "2024-03-01")
     message = str(caught.value)
-    assert message.startswith("interactions.shop.timestamp_format: the format of the times is not")
+    assert message.startswith(
+        "interactions.shop.timestamp_format: the format of the times is unknown"
+    )
     assert "'yesterday'" in message
     assert message.count("'") == 6
     assert 'such as "%d.%m.%Y %H:%M:%S"' in message

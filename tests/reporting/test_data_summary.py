@@ -127,7 +127,7 @@ def find_checks(settings: DataSettings | None = None, **changes: Any) -> dict[st
 def test_good_data_have_no_check() -> None:
     assert find_checks() == {}
     summary = make_summary()
-    assert summary.headline == "The data can be trained on."
+    assert summary.headline == "The data are ready for training."
     assert all(requirement.is_met for requirement in summary.requirements)
 
 

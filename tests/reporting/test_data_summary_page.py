@@ -21,7 +21,7 @@ def test_page_escapes_the_data() -> None:
 def test_page_has_every_number() -> None:
     page = " ".join(render_data_summary(make_summary()).split())
     for part in (
-        "The data can be trained on.",
+        "The data are ready for training.",
         "Of 41,000 rows in the files, 40,000 (97.6%) are purchases",
         "invalid: broken JSON",
         "4,000; 100% with 2, 75% with 3",

@@ -47,14 +47,14 @@ def new_shop(metadata: ProjectMetadata, name: str, files: tuple[Path, ...], yes:
     """Create an environment for the files of a shop.
 
     The files are exports: CSV, JSON, Parquet or Excel, gzipped or not. The command proposes what
-    their columns mean and which rows are purchases, asks what the files do not answer, and writes
-    conf/NAME/globals.yml. It never changes an existing environment.
+    their columns mean and which rows are purchases, asks you when the files are not clear, and
+    writes conf/NAME/globals.yml. It never changes an existing environment.
 
     \b
         kedro new-shop my_shop data/01_raw/my_shop/orders.csv
         kedro new-shop my_shop orders-*.csv products.xlsx --yes
     """  # noqa: D301
-    # Other commands do not wait for these.
+    # Imported here, so that other commands start faster.
     from rich.console import Console
 
     from bazar.data.suspicious import find_suspicious_items
@@ -73,7 +73,7 @@ def new_shop(metadata: ProjectMetadata, name: str, files: tuple[Path, ...], yes:
     now_ms = int(time.time() * 1000)
     with open_workspace() as connection:
         proposal = propose_sources(files, connection, dialogue, find_suspicious_items, now_ms)
-        raw_dir = _describe_folder(proposal.raw_dir, metadata.project_path)
+        raw_dir = _shorten_folder(proposal.raw_dir, metadata.project_path)
         content = build_globals(name, raw_dir, proposal)
         _check_content(content)
         previews = [preview_source(source, now_ms) for source in proposal.interactions]
@@ -91,8 +91,8 @@ def _check_name(name: str, conf: Path) -> None:
     """Raise InputError if an environment cannot have this name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.\-]*", name):
         raise InputError(
-            f"{name!r} cannot be the name of a shop. Use letters, digits, and _ . - after the "
-            "first character, for example my_shop."
+            f"{name!r} cannot be the name of an environment. Begin with a letter or a digit, and "
+            "use only letters, digits, and the characters _ . - after it, for example my_shop."
         )
     folder = conf / name
     if name in _RESERVED or (folder.exists() and not (folder / "globals.yml").is_file()):
@@ -102,22 +102,26 @@ def _check_name(name: str, conf: Path) -> None:
 
 
 def _accept_proposal(dialogue: "Dialogue", question: "Question") -> str:
-    """Return the proposed answer, and note that it is unsure.
+    """Return the proposed answer, and add a note that the reader should check it.
 
     Raises:
-        InputError: if there is none.
+        InputError: if the question has no proposed answer.
     """
     if question.default is None:
         raise InputError(
-            f"{question.text}\nRun the command without --yes to answer, or write "
-            "conf/NAME/globals.yml by hand."
+            f"{question.text}\nThere is no proposal that --yes could accept. Run the command "
+            "without --yes to answer, or write conf/NAME/globals.yml by hand."
         )
     dialogue.unsure.append(f"{question.text} Assumed: {question.default}.")
     return question.default
 
 
 def _ask(question: "Question") -> str:
-    """Ask on the terminal until the answer is valid."""
+    """Ask on the terminal until the answer is valid, and return it.
+
+    Raises:
+        InputError: if the input ends and is not a terminal.
+    """
 
     def check(answer: str) -> str:
         if question.choices and answer not in question.choices:
@@ -142,7 +146,7 @@ def _ask(question: "Question") -> str:
         ) from None
 
 
-def _describe_folder(folder: Path, project: Path) -> str:
+def _shorten_folder(folder: Path, project: Path) -> str:
     """Return the path within the project if possible, otherwise the absolute path."""
     from bazar.ingestion.inspection.proposal import make_absolute
 
@@ -162,8 +166,9 @@ def _check_content(content: dict[str, Any]) -> None:
         IngestionOptions.model_validate({**options, "max_reject_share": _MAX_REJECT_SHARE})
     except ValidationError as error:
         raise InputError(
-            "The files cannot be described by a configuration:\n"
-            f"{format_validation_errors(error, IngestionOptions)}"
+            "The proposed configuration is not valid:\n"
+            f"{format_validation_errors(error, IngestionOptions)}\n"
+            "Write conf/NAME/globals.yml by hand; see docs/how-to/own-data.md."
         ) from None
 
 
@@ -171,7 +176,7 @@ def _save(path: Path, content: dict[str, Any], text: str, console: "Console") ->
     """Write the configuration, or compare it with the existing one.
 
     Raises:
-        InputError: if the environment exists and reads the files in another way.
+        InputError: if the environment exists and differs from the proposal.
     """
     from bazar.atomic import atomic_path
     from bazar.ingestion.inspection.globals_file import list_differences, read_globals
@@ -185,8 +190,9 @@ def _save(path: Path, content: dict[str, Any], text: str, console: "Console") ->
             rest = f"\n  and {more} more" if more > 0 else ""
             name = path.parent.name
             raise InputError(
-                f"{path} exists and differs, so it was not changed:\n{listed}{rest}\nChoose "
-                f"another name, for example {name}_2, or edit the file."
+                f"{path} already exists and differs from the proposal. It was not changed. "
+                f"Differences:\n{listed}{rest}\nChoose another name, for example {name}_2, or edit "
+                "the file."
             )
         console.print(f"{path} exists and is up to date.", soft_wrap=True, highlight=False)
         return
@@ -198,7 +204,7 @@ def _save(path: Path, content: dict[str, Any], text: str, console: "Console") ->
 def _print_proposal(
     proposal: "Proposal", previews: list["Preview"], dialogue: "Dialogue", console: "Console"
 ) -> None:
-    """Print the columns, some rows, the excluded rows, and what is unsure."""
+    """Print the columns, some rows, the excluded rows, and notes to check."""
     for source, preview in zip(proposal.interactions, previews, strict=True):
         _print_columns("Orders", source, console)
         _print_rows(preview, console)
@@ -210,7 +216,8 @@ def _print_proposal(
         if lines:
             console.print(f"[bold]{title}[/bold]")
         for line in lines:
-            console.print(f"- {line}", markup=False, highlight=False)
+            # Names of columns may contain line breaks.
+            console.print(f"- {' '.join(line.split())}", markup=False, highlight=False)
     console.print()
 
 

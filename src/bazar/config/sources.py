@@ -55,7 +55,8 @@ class Condition(Options):
     max: float | None = None
     """The value is a number of at most this size."""
     matches: str | None = Field(default=None, min_length=1)
-    """The value contains a match of this regular expression. Use ``^`` and ``$`` for the limits."""
+    """The value contains a match of this regular expression. ``^`` and ``$`` match its start
+    and end."""
     missing: bool | None = None
     """``true``: the cell is empty. ``false``: it is not."""
 
@@ -110,13 +111,15 @@ class ExcludedItems(Options):
 
 
 def _check_regex(pattern: str) -> str:
-    """Return the pattern, or raise ValueError if it is invalid, or differs between engines."""
+    """Return the pattern, or raise ValueError if it is invalid or not the same in all engines."""
     try:
         re.compile(pattern)
     except re.error as error:
         raise ValueError(f"must be a regular expression ({error})") from None
     if re.search(r"\(\?[=!<]|\\[1-9]", pattern):
-        raise ValueError("must not use look-around or back-references: not every engine has them")
+        raise ValueError(
+            "must not use look-around or back-references: not every engine supports them"
+        )
     return pattern
 
 
@@ -213,7 +216,7 @@ class InteractionSource(RawSource):
         while (shorter := re.sub(r"\[[^][]*\]", "", required)) != required:
             required = shorter
         if {"[", "]"} & set(required):
-            raise ValueError("each [ needs a ]: brackets enclose an optional part")
+            raise ValueError("each [ must have a ]: brackets enclose an optional part")
         always = set(re.findall("%(.)", required))
         if not all(always & set(letters) for letters in ("Yy", "mbB", "d")):
             raise ValueError("must contain a year, a month and a day, outside of brackets")

@@ -76,21 +76,21 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         Optional sources without files are not returned. Products may have no source at all.
 
         Raises:
-            InputError: if no file of the sources exists, or a file is missing or empty, lacks a mapped
-                column, or cannot be parsed. Errors in later lines of a JSON lines file are raised
-                when the table is read.
+            InputError: if no file of the sources exists, or a file is missing or empty, lacks a
+                mapped column, or cannot be parsed. Errors in later lines of a JSON lines file are
+                raised when the table is read.
         """
         tables = {
-            name: self._table(self._files(name, source, paths))
+            name: self._build_table(self._list_raw_files(name, source, paths))
             for name, source in self._sources.items()
-            if (paths := self._paths(name, source))
+            if (paths := self._find_paths(name, source))
         }
         if self._sources and not tables:
             patterns = ", ".join(
                 pattern for source in self._sources.values() for pattern in source.patterns
             )
             raise InputError(
-                f"no file of {self._kind} in {self._filepath}: expected one of {patterns}\n"
+                f"{self._filepath} has no file of {self._kind}. Expected one of {patterns}.\n"
                 "Set the folder with --params raw_dir=PATH, or raw_dir in globals.yml."
             )
         return tables
@@ -118,7 +118,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
             }
         )
 
-    def _paths(self, name: str, source: InteractionSource | ProductSource) -> list[Path]:
+    def _find_paths(self, name: str, source: InteractionSource | ProductSource) -> list[Path]:
         """Return the files of a source, each once, sorted by name."""
         folder = Path(self._filepath)
         found: set[Path] = set()
@@ -126,15 +126,15 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
             matched = find_files(folder, pattern)
             if not matched and not source.optional:
                 raise InputError(
-                    f"no file {folder / pattern}\nSet the folder with --params raw_dir=PATH, or "
-                    f"raw_dir and {self._kind}.{name}.files in globals.yml."
+                    f"{folder / pattern} does not exist.\nSet the folder with --params "
+                    f"raw_dir=PATH, or raw_dir and {self._kind}.{name}.files in globals.yml."
                 )
             found.update(matched)
         if source.optional and not any(path.is_file() for path in found):
             return []
         return sorted(found)
 
-    def _files(
+    def _list_raw_files(
         self, name: str, source: InteractionSource | ProductSource, paths: list[Path]
     ) -> list[RawFile]:
         """Return the files of a source with their column mapping."""
@@ -167,7 +167,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
     def _name_files(self, paths: list[Path]) -> list[str]:
         """Return the paths within the raw folder, or the names of files outside of it.
 
-        Files of one name have their complete path.
+        If several files have the same name, their complete paths are returned.
         """
         folder = Path(self._filepath)
         names = [
@@ -180,15 +180,15 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
             for name, path in zip(names, paths, strict=True)
         ]
 
-    def _table(self, files: list[RawFile]) -> ir.Table:
+    def _build_table(self, files: list[RawFile]) -> ir.Table:
         if self.connection.name == "pyspark":
-            return self._table_on_spark(files)
+            return self._build_spark_table(files)
         duckdb = self.connection.con
         return self.connection.sql(
             " UNION ALL ".join(select_records(file, duckdb) for file in files)
         )
 
-    def _table_on_spark(self, files: list[RawFile]) -> ir.Table:
+    def _build_spark_table(self, files: list[RawFile]) -> ir.Table:
         from pyspark.sql import SparkSession
 
         frame = read_on_workers(
@@ -206,7 +206,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         return {"path": str(self._filepath), "kind": self._kind, "sources": list(self._sources)}
 
     def _exists(self) -> bool:
-        return any(self._paths(name, source) for name, source in self._sources.items())
+        return any(self._find_paths(name, source) for name, source in self._sources.items())
 
 
 def _expand_home(path: str) -> PurePosixPath:

@@ -1,4 +1,4 @@
-"""Let one process at a time change the results of a data set."""
+"""Lock a data set, so that only one process at a time changes its results."""
 
 import os
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def lock_data_set(project_path: Path, dataset: str) -> Iterator[None]:
             cannot be written.
     """
     path = project_path / "data" / ".locks" / f"{dataset}.lock"
-    # It waits a moment, because the file may belong to a run that is just ending.
+    # Waits for a moment, because a run that is just ending may still have the lock.
     lock = FileLock(path, timeout=_WAIT_SECONDS)
     with explain_disk_faults(path):
         try:
@@ -45,7 +45,7 @@ def lock_data_set(project_path: Path, dataset: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # Whoever opened the file before it was removed opens the next one.
+        # A process that already waits for this file opens the new one after it.
         path.unlink(missing_ok=True)
         lock.release()
 

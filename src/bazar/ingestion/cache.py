@@ -8,7 +8,7 @@ from bazar.ingestion.readers.sql import extract_input_error
 
 
 def cache_table(typed: ir.Table) -> ir.Table:
-    """Run an expression and cache its rows.
+    """Run an expression, and return a table of its cached rows.
 
     Raises:
         InputError: if the backend cannot read the file.
@@ -26,6 +26,9 @@ def cache_table(typed: ir.Table) -> ir.Table:
         if (input_error := extract_input_error(error)) is not None:
             raise input_error from error
         message = "\n  ".join(str(error).splitlines()[:3])
-        raise InputError(f"a raw file cannot be read:\n  {message}") from error
+        raise InputError(
+            f"A raw file cannot be read\n  {message}\n"
+            "Check the format and the encoding of the sources in globals.yml."
+        ) from error
     finally:
         ibis.options.sql.fuse_selects = fuse_selects

@@ -136,8 +136,8 @@ def read_chunks(
             first_end = chunk.find(b"\n")
             if line_bytes + (len(chunk) if first_end < 0 else first_end) > max_line_bytes:
                 raise InputError(
-                    f"{path}, line {rows + 1}: longer than {max_line_bytes // 2**20} MB. "
-                    "Check the format of the file in globals.yml."
+                    f"{path}, line {rows + 1}: the line is longer than "
+                    f"{max_line_bytes // 2**20} MB. Check the format of the file in globals.yml."
                 )
             if first_end < 0:
                 line_bytes += len(chunk)
@@ -167,7 +167,7 @@ def read_head(path: Path, n_bytes: int) -> bytes:
 
 
 def find_version(path: Path) -> FileVersion:
-    """Return the version of a file. A file that is written meanwhile gets another one."""
+    """Return the version of a file. It changes when the file is written."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns
 

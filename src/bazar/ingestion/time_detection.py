@@ -71,6 +71,18 @@ class AmbiguousTimesError(InputError):
         self.formats = formats
 
 
+class UnknownTimesError(InputError):
+    """No format fits the times of a column.
+
+    Attributes:
+        examples: values of the column, as they are written in a message.
+    """
+
+    def __init__(self, message: str, examples: str) -> None:
+        super().__init__(message)
+        self.examples = examples
+
+
 def detect_time_format(table: ir.Table, column: str, now_ms: int, setting: str) -> str:
     """Detect the format of the times in a column.
 
@@ -88,7 +100,7 @@ def detect_time_format(table: ir.Table, column: str, now_ms: int, setting: str) 
         A value for ``timestamp_format``. ``iso`` if the column is blank.
 
     Raises:
-        InputError: if fewer than half of the values are times in one format.
+        UnknownTimesError: if fewer than half of the values are times in one format.
         AmbiguousTimesError: if two formats fit equally well, but give different times, such as day
             first and month first.
     """
@@ -222,8 +234,8 @@ def _make_ambiguity_error(
         for time, time_format in formats.items()
     )
     return AmbiguousTimesError(
-        f"{setting}.timestamp_format: the times can be read in {len(formats)} ways, and no value "
-        f"of the column decides which one is right. For example, {example!r} is\n{listed}\n"
+        f"{setting}.timestamp_format: {len(formats)} formats fit all times, and no value of the "
+        f"column shows which one is right. For example, {example!r} is\n{listed}\n"
         f"Set {setting}.timestamp_format in globals.yml to the right one.",
         list(formats.values()),
     )
@@ -235,12 +247,13 @@ def _format_date(timestamp: int) -> str:
     return f"{moment.day} {calendar.month_name[moment.month]} {moment.year}"
 
 
-def _make_unknown_format_error(shapes: list[dict[str, Any]], setting: str) -> InputError:
+def _make_unknown_format_error(shapes: list[dict[str, Any]], setting: str) -> UnknownTimesError:
     """Return the error for a column without a known format."""
     examples = ", ".join(repr(shape["example"]) for shape in shapes[:3])
-    return InputError(
-        f"{setting}.timestamp_format: the format of the times is not known, for example "
-        f"{examples}\nSet {setting}.timestamp_format in globals.yml to iso, s, ms, us, ns, excel, "
+    return UnknownTimesError(
+        f"{setting}.timestamp_format: the format of the times is unknown, for example "
+        f"{examples}.\nSet {setting}.timestamp_format in globals.yml to iso, s, ms, us, ns, excel, "
         'or a format such as "%d.%m.%Y %H:%M:%S" or "%b %d, %Y %I:%M %p". If these are not times, '
-        f"correct {setting}.columns.timestamp."
+        f"correct {setting}.columns.timestamp.",
+        examples,
     )

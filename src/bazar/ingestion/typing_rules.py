@@ -192,7 +192,7 @@ def check_timestamps_in_all_sources(sources: dict[str, InteractionSource]) -> No
             for name, timestamp in has_timestamp.items()
         )
         raise InputError(
-            f"purchases of these sources have no common order: {found}\n"
+            f"The purchases of these sources cannot be sorted together: {found}.\n"
             "Keep only one of these sources in globals.yml, or only its files in raw_dir."
         )
 

@@ -118,7 +118,7 @@ _OF = _list_words("of de del du des da do di von d")
 
 
 def make_variant_key(title: str) -> str | None:
-    """Return what the titles of all variants of a product have in common.
+    """Return the part of a title that all variants of a product have in common.
 
     Two titles with the same key differ only in upper and lower case, punctuation, and in:
 

@@ -1,4 +1,4 @@
-"""Check the data before training: what to change, and what to know."""
+"""Check the data before training, and list the problems and notes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class DataSettings:
 
 
 def list_checks(facts: DataFacts, settings: DataSettings) -> list[Check]:
-    """Return what to change or to know before training, problems first.
+    """Return the problems and notes before training, problems first.
 
     Args:
         facts: numbers of the data set.
@@ -90,7 +90,7 @@ def _check_run(facts: DataFacts) -> Iterator[Check]:
         yield Check(
             name="outdated tables",
             is_problem=True,
-            title="The tables of ingestion, joining and sequencing are of different runs.",
+            title="The tables of ingestion, joining and sequencing come from different runs.",
             explanation="The numbers on this page do not add up. Run the pipelines ingestion, "
             "joining and sequencing together.",
         )
@@ -358,8 +358,8 @@ def _check_times(facts: DataFacts) -> Iterator[Check]:
             name="clock",
             is_problem=False,
             title="The purchases have no time.",
-            explanation="Orders, recent popularity and the split temporal need times. If the file "
-            "has them, map columns.timestamp.",
+            explanation="Orders, recent popularity and the split `temporal` need times. If the "
+            "file has them, map columns.timestamp.",
         )
     if times.clock == "day":
         yield Check(
@@ -375,7 +375,7 @@ def _check_times(facts: DataFacts) -> Iterator[Check]:
             name="future",
             is_problem=True,
             title=f"In the future: {format_count(times.future, 'purchase')}.",
-            explanation="They may be wrong, or of another time zone. Set timezone of the source, "
+            explanation="They may be wrong, or in another time zone. Set timezone of the source, "
             "for example Europe/London.",
         )
 
@@ -387,9 +387,9 @@ def _check_large_orders(facts: DataFacts) -> Iterator[Check]:
         yield Check(
             name="large orders",
             is_problem=False,
-            title=f"Of more than {LARGE_ORDER} lines: {format_count(orders.large_orders, 'order')} "
-            f"with {share:.0%} of all purchases.",
-            explanation="They may be of resellers. Their purchases dominate what models learn "
+            title=f"{format_count(orders.large_orders, 'order')} with more than {LARGE_ORDER} "
+            f"lines: {share:.0%} of all purchases.",
+            explanation="They may come from resellers. Their purchases dominate what models learn "
             "about products that are bought together.",
         )
 

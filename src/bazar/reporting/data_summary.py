@@ -1,4 +1,4 @@
-"""The data summary: numbers of the data set, what to change, and whether there is enough data."""
+"""The data summary: numbers, checks, and whether there is enough data."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ _JOINING_STEPS = {
     "users with at least": "customers with too few purchases",
 }
 _OTHER_EVENTS = "views, carts and other events"
-_UNEXPLAINED = "not explained: ingestion and joining are of different runs"
+_UNEXPLAINED = "not explained: ingestion and joining come from different runs"
 
 
 class _Part(BaseModel):
@@ -151,11 +151,11 @@ class Setting(_Part):
 
 
 class Check(_Part):
-    """Something to change or to know before training.
+    """A problem or a note before training.
 
     Attributes:
         name: short name.
-        is_problem: whether it makes results wrong or worse. Otherwise, it is good to know.
+        is_problem: whether it makes results wrong or worse. If not, it is a note.
         title: one sentence.
         explanation: why it matters, and what to do.
         setting: the setting to change, if one solves the problem.
@@ -208,7 +208,9 @@ class DataSummary(_Part):
             things = "one thing" if n_problems == 1 else f"{n_problems} things"
             return f"Check {things} before you train."
         return (
-            "You can train, but there is little data." if unmet else "The data can be trained on."
+            "You can train, but there is little data."
+            if unmet
+            else "The data are ready for training."
         )
 
 
@@ -291,7 +293,7 @@ def describe_facts(facts: DataFacts) -> dict[str, str]:
     orders, catalogue = facts.orders, facts.catalogue
     lines, bought = orders.lines_per_order, orders.purchases_per_item
     with_orders = ", ".join(
-        f"{_share(count_at_least(orders.orders_per_customer, n), orders.customers)} with {n}"
+        f"{_format_share(count_at_least(orders.orders_per_customer, n), orders.customers)} with {n}"
         for n in (2, 3, 4)
     )
     rare = sum(bought.values()) - count_at_least(bought, MIN_PURCHASES)
@@ -301,11 +303,11 @@ def describe_facts(facts: DataFacts) -> dict[str, str]:
         "products": f"{catalogue.items:,}; {sum(bought.values()):,} were bought, {rare:,} of them "
         f"fewer than {MIN_PURCHASES} times",
         "orders": f"{orders.orders:,}; {_describe_counts(lines)} lines each, at most "
-        f"{max(lines, default=0):,}; {_share(lines.get(1, 0), orders.orders)} have one line",
+        f"{max(lines, default=0):,}; {_format_share(lines.get(1, 0), orders.orders)} have one line",
         "purchases": f"{orders.purchases:,}; {_describe_counts(orders.purchases_per_customer)} per "
         "customer",
-        "repeats": f"{_share(orders.repeats, orders.purchases)} of the purchases; "
-        f"{_share(orders.last_repeats, orders.last_purchases)} in customers' last orders",
+        "repeats": f"{_format_share(orders.repeats, orders.purchases)} of the purchases; "
+        f"{_format_share(orders.last_repeats, orders.last_purchases)} in customers' last orders",
         "time": _describe_times(facts),
         "titles": f"{compute_title_share(facts):.0%} of the purchases have a title",
         "variants": f"{catalogue.variants:,} products are variants, such as sizes and colours, in "
@@ -342,7 +344,7 @@ def _describe_counts(counts: Counts) -> str:
     return f"median {compute_median(counts):g}, mean {compute_mean(counts):.1f}"
 
 
-def _share(part: int, total: int) -> str:
+def _format_share(part: int, total: int) -> str:
     return f"{part / total:.0%}" if total else "–"
 
 

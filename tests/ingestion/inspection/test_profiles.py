@@ -44,7 +44,8 @@ def test_numbers_may_be_times(number: str) -> None:
 
 @pytest.mark.parametrize("text", ["10:21", "711", "yesterday", "12.50", "10115"])
 def test_other_values_are_no_times(text: str) -> None:
-    assert find_contradiction("timestamp", profile(text)) == "its values are not times"
+    reason = f"its values, such as {text!r}, are not times"
+    assert find_contradiction("timestamp", profile(text)) == reason
 
 
 @pytest.mark.parametrize("text", ["12.50", "1,234.50", "$12", "12,50 €", "-3", "(4.00)", "1 234,5"])

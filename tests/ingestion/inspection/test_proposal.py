@@ -60,7 +60,7 @@ def test_an_address_beside_an_id_is_not_asked_for(tmp_path: Path) -> None:
     with inspect([write_orders(tmp_path, header, *rows)]) as found:
         assert found.columns["user_id"] == "customer_id"
         assert not found.asked
-        assert "customer_email is known for guests as well" in found.unsure
+        assert "Guests have a value in customer_email as well" in found.unsure
         assert found.orders["guests"] == "exclude"
         assert "8 of 16 rows (50.0%) have no customer" in found.text
 
@@ -229,7 +229,7 @@ def test_addresses_are_unified_in_lower_case(tmp_path: Path) -> None:
     rows = ["aN@x.com,p,2024-03-01T10:00:00Z", "AN@x.com,q,2024-03-02T10:00:00Z"]
     with inspect([write_orders(tmp_path, "email,sku,created_at", *rows)]) as found:
         assert found.orders["normalise_ids"] == {"user_id": ["lower"]}
-        assert "8 ids differ by case only" in found.text
+        assert "8 ids differ only in case" in found.text
 
 
 def test_services_are_excluded_by_id_and_by_pattern(tmp_path: Path) -> None:

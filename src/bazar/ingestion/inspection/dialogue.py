@@ -29,12 +29,12 @@ Ask = Callable[[Question], str]
 
 @dataclass
 class Dialogue:
-    """Asks questions, and collects what the reader should know.
+    """Asks questions, and collects notes for the reader.
 
     Attributes:
         ask: returns the answer to a question.
-        unsure: what should be checked by the reader.
-        dropped: columns whose content contradicts their name.
+        unsure: notes that the reader should check.
+        dropped: notes on columns whose content contradicts their name.
     """
 
     ask: Ask

@@ -23,14 +23,14 @@ def write_globals(dataset: str, raw_dir: str, proposal: Proposal, unsure: list[s
         dataset: name of the data set.
         raw_dir: folder of the files.
         proposal: the sources.
-        unsure: what should be checked, for the comment at the start.
+        unsure: notes to check, for the comment at the start.
     """
     lines = ["# Written by kedro new-shop. Change it as you like."]
     if unsure:
         lines += ["# Please check:", *(line for note in unsure for line in _wrap(note, "# - "))]
     lines += _write_pairs({"dataset": dataset, "raw_dir": raw_dir}, {}, "", "")
     groups = {"interactions": proposal.interactions, "products": proposal.products}
-    comments = {"products": "in order of trust"} if len(proposal.products) > 1 else {}
+    comments = {"products": "the most trusted source first"} if len(proposal.products) > 1 else {}
     for group, sources in groups.items():
         lines.append("")
         if not sources:
@@ -51,7 +51,7 @@ def _write_source(source: Source) -> list[str]:
 def _write_pairs(
     block: dict[str, Any], comments: dict[str, str], indent: str, prefix: str
 ) -> list[str]:
-    """Write the keys of a block. Blocks of which a key has a comment have a line for each key."""
+    """Return the lines of a block. If a key in a block has a comment, each key gets a line."""
     lines = []
     for key, value in block.items():
         path = f"{prefix}{key}"
@@ -94,10 +94,10 @@ def read_globals(text: str) -> dict[str, Any]:
 
 
 def list_differences(existing: dict[str, Any], proposed: dict[str, Any]) -> list[str]:
-    """Return the keys in which two configurations differ, except for the folder of the files."""
+    """Return the keys and values that differ between two configurations, without ``raw_dir``."""
     ours, theirs = _flatten(existing), _flatten(proposed)
     return [
-        f"{key}: {_describe(ours, key)}, the files give {_describe(theirs, key)}"
+        f"{key}: {_describe(ours, key)}, proposed: {_describe(theirs, key)}"
         for key in [*ours, *(key for key in theirs if key not in ours)]
         if key not in _NOT_COMPARED and _describe(ours, key) != _describe(theirs, key)
     ]
@@ -114,4 +114,4 @@ def _flatten(block: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _describe(flat: dict[str, Any], key: str) -> str:
-    return _to_yaml(flat[key]) if key in flat else "nothing"
+    return _to_yaml(flat[key]) if key in flat else "not set"

@@ -48,8 +48,8 @@ _NAMES: dict[Role, str] = {
         billing phone, buyer phone number
         """,
     "item_id": """
-        lineitem sku, sku, item sku, product sku, variant sku, seller sku, parent asin, asin,
-        stock code, product code, item code, article code, article number, article no,
+        lineitem sku, sku, sku code, sku id, sku no, sku number, item sku, product sku, variant sku,
+        seller sku, parent asin, asin, stock code, product code, item code, article code, article number, article no,
         article id, product number, product no, item number, item no, item id, product id,
         lineitem product id, variant id, variation id, prod id, productid variant, goods id, item,
         material, material number, model number, product reference, isbn, ean, gtin, upc, barcode,
@@ -246,5 +246,5 @@ def find_roles(name: str) -> dict[Role, int]:
 
 
 def names_utc(name: str) -> bool:
-    """Return whether a column of times says by its name that they are in UTC."""
+    """Return whether the name of a column of times states that they are in UTC."""
     return re.search(r"(gmt|utc)$", normalise_name(name)) is not None

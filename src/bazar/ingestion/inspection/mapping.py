@@ -1,4 +1,4 @@
-"""Find out which column of a file contains what."""
+"""Find the role of each column of a file, such as user id, item id or time."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ _ORDER: tuple[Role, ...] = (
 )  # fmt: skip
 """Roles in the order in which they choose a column."""
 _FILLED_ENOUGH = 0.98
+_SHOWN_COLUMNS = 30
 _WEAK_USERS = find_roles("customer")["user_id"]
 """Rank of the names that may be those of people or their phone numbers."""
 
@@ -32,10 +33,11 @@ class ShopFile:
         shape: its format and columns.
         profiles: the content of the columns that may be used, by name.
         kind: whether it is read as orders or as products; None if neither is possible.
-        platform: who has written it; None if unknown.
+        platform: the platform that wrote it; None if unknown.
         roles: column by role.
         alternatives: further columns by role, which were not chosen.
         statuses: columns that may contain the status of an order.
+        contradictions: why columns with the name of a role do not have it.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class ShopFile:
     roles: dict[Role, str] = field(default_factory=dict)
     alternatives: dict[Role, list[str]] = field(default_factory=dict)
     statuses: list[str] = field(default_factory=list)
+    contradictions: list[str] = field(default_factory=list)
 
     @property
     def columns(self) -> list[str]:
@@ -54,14 +57,14 @@ class ShopFile:
 
 
 def is_candidate(name: str, columns: Iterable[str]) -> bool:
-    """Return whether a column of a file may be used by its name."""
+    """Return whether the name of a column may be that of a role."""
     platform = recognise_platform(columns)
     known = platform.roles.values() if platform else ()
     return bool(find_roles(name)) or any(normalise_name(name) in names for names in known)
 
 
 def map_columns(file: ShopFile, dialogue: Dialogue) -> None:
-    """Find the kind, the platform and the roles of the columns of a file, and store them in it."""
+    """Find the kind and the platform of a file and the roles of its columns. Store them in it."""
     file.platform = recognise_platform(file.columns)
     candidates, contradictions = _list_candidates(file)
     chosen: dict[Role, str] = {}
@@ -80,6 +83,8 @@ def map_columns(file: ShopFile, dialogue: Dialogue) -> None:
     file.kind = _find_kind(chosen, candidates)
     if file.kind == "orders":
         _find_order_of_rows(file, chosen, candidates, dialogue)
+        if not {"timestamp", "position"} & set(chosen):
+            file.kind = None
     file.roles = chosen
     file.statuses = [name for name in candidates.get("status", []) if name not in chosen.values()]
     _report_contradictions(file, contradictions, dialogue)
@@ -194,7 +199,8 @@ def _use_titles_as_ids(
     if item is None:
         chosen["item_id"] = title
         dialogue.unsure.append(
-            f"{file.path.name}: no column has ids of products. Their names ({title}) are used."
+            f"{file.path.name}: no column has product ids. The names of the products ({title}) "
+            "are used as ids."
         )
     elif file.profiles[item].filled < min(0.9, title_filled - 0.05):
         chosen["item_id"] = title
@@ -228,8 +234,7 @@ def _find_order_of_rows(
     elif "order_id" in chosen and file.profiles[chosen["order_id"]].integers > 0.99:
         chosen["position"] = chosen["order_id"]
         dialogue.unsure.append(
-            f"{file.path.name}: no column has times. {chosen['order_id']} gives the order of the "
-            "purchases."
+            f"{file.path.name}: no column has times. Purchases are sorted by {chosen['order_id']}."
         )
 
 
@@ -242,19 +247,22 @@ def _report_contradictions(
         chosen = file.roles.get(role)
         is_better = chosen is None or rank < find_roles(chosen).get(role, -1)
         if is_better and name not in used and file.profiles[name].values and role in _ORDER[:9]:
-            dialogue.dropped.append(
-                f"{file.path.name}: {name} is not used as {role}, because {reason}."
-            )
+            note = f"{name} is not used as {role}, because {reason}."
+            file.contradictions.append(note)
+            dialogue.dropped.append(f"{file.path.name}: {note}")
 
 
 def describe_missing(files: Iterable[ShopFile]) -> str:
-    """Return which necessary columns no file has, for an error message."""
+    """Return the required columns that each file lacks, for an error message."""
     lines = []
     for file in files:
         missing = [role for role in ("user_id", "item_id") if role not in file.roles]
         if "timestamp" not in file.roles and "position" not in file.roles:
             missing.append("timestamp (or position)")
         if missing:
-            lines.append(f"  {file.path.name}: no column of {', '.join(missing)} was recognised")
-        lines.append(f"    it has the columns {', '.join(map(repr, file.columns))}")
+            lines.append(f"  {file.path.name}: no column was recognised for {', '.join(missing)}")
+        lines += [f"    {note}" for note in file.contradictions]
+        shown = ", ".join(map(repr, file.columns[:_SHOWN_COLUMNS]))
+        n_more = len(file.columns) - _SHOWN_COLUMNS
+        lines.append(f"    it has the columns {shown}{f' and {n_more} more' * (n_more > 0)}")
     return "\n".join(lines)

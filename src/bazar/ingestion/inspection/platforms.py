@@ -27,7 +27,7 @@ class Platform:
     is_utc: bool = False
 
 
-def _platform(
+def _make_platform(
     label: str,
     header: str,
     roles: dict[Role, tuple[str, ...]] | None = None,
@@ -38,7 +38,7 @@ def _platform(
 
 
 _PLATFORMS = (
-    _platform(
+    _make_platform(
         "orders export of Shopify",
         "name financialstatus lineitemname lineitemquantity createdat",
         {
@@ -51,18 +51,20 @@ _PLATFORMS = (
             "category": (),
         },
     ),
-    _platform(
+    _make_platform(
         "products export of Shopify",
         "handle title vendor variantsku",
         {"item_id": ("variantsku",), "title": ("title",), "category": ("productcategory", "type")},
     ),
-    _platform(
+    _make_platform(
         "Advanced Order Export of WooCommerce",
         "ordernumber orderstatus orderdate itemname quantityrefund",
         {"status": ("orderstatus",), "category": ()},
     ),
-    _platform("order lines of WooCommerce", "orderitemid orderid productid variationid productqty"),
-    _platform(
+    _make_platform(
+        "order lines of WooCommerce", "orderitemid orderid productid variationid productqty"
+    ),
+    _make_platform(
         "order items of Magento",
         "incrementid sku qtyordered",
         {
@@ -76,7 +78,7 @@ _PLATFORMS = (
         # Magento's database stores UTC.
         is_utc=True,
     ),
-    _platform(
+    _make_platform(
         "report All Orders of Amazon Seller Central",
         "amazonorderid purchasedate orderstatus sku asin",
         {
@@ -87,12 +89,12 @@ _PLATFORMS = (
             "title": ("productname",),
         },
     ),
-    _platform(
+    _make_platform(
         "order report of Amazon Seller Central",
         "orderid orderitemid purchasedate buyeremail quantitypurchased sku",
         {"order_id": ("orderid",), "item_id": ("sku",), "timestamp": ("purchasedate",)},
     ),
-    _platform(
+    _make_platform(
         "events of Google Analytics 4",
         "eventname eventtimestamp userpseudoid",
         {
@@ -101,23 +103,25 @@ _PLATFORMS = (
             "event_type": ("eventname",),
         },
     ),
-    _platform(
+    _make_platform(
         "event log of REES46",
         "eventtime eventtype productid categorycode userid usersession",
         {"item_id": ("productid",), "timestamp": ("eventtime",), "category": ("categorycode",)},
     ),
-    _platform("order lines of the UCI Online Retail data", "stockcode description invoicedate"),
-    _platform(
+    _make_platform(
+        "order lines of the UCI Online Retail data", "stockcode description invoicedate"
+    ),
+    _make_platform(
         "reviews of Amazon (2023)",
         "rating parentasin userid timestamp",
         {"item_id": ("parentasin",), "title": ()},
     ),
-    _platform(
+    _make_platform(
         "reviews of Amazon (2014 or 2018)",
         "reviewerid asin overall unixreviewtime",
         {"item_id": ("asin",), "title": (), "brand": ()},
     ),
-    _platform(
+    _make_platform(
         "product metadata of Amazon (2023)",
         "parentasin title store categories",
         {"item_id": ("parentasin",), "title": ("title",), "brand": ("store",)},
@@ -126,7 +130,7 @@ _PLATFORMS = (
 
 
 def recognise_platform(columns: Iterable[str]) -> Platform | None:
-    """Return the platform that has written a file, or None if the header is unknown."""
+    """Return the platform that wrote a file, or None if the header is unknown."""
     found = {normalise_name(name) for name in columns}
     return next((platform for platform in _PLATFORMS if platform.header <= found), None)
 

@@ -17,13 +17,13 @@ _SHOWN_ROWS = 10
 
 @dataclass(frozen=True)
 class Preview:
-    """What ingestion will make of a source.
+    """The result of reading a source with its rules.
 
     Attributes:
         purchases: the first purchases by column. Times are UTC milliseconds.
         n_read: number of rows in all files.
         n_kept: number of accepted rows.
-        n_events: number of accepted rows that are no purchases, such as views.
+        n_events: number of accepted rows that are not purchases, such as views.
         n_rejected: number of rows that cannot be read.
         reasons: ``kind`` (``excluded`` or ``rejected``), ``reason``, ``count`` and ``example``,
             the most frequent first.
@@ -46,7 +46,7 @@ def type_source(source: Source, now_ms: int) -> ir.Table:
 
 
 def preview_source(source: Source, now_ms: int) -> Preview:
-    """Read all rows of a source with its rules.
+    """Read all rows of a source with its rules, and return the first purchases and the counts.
 
     Args:
         source: a source of interactions.

@@ -1,4 +1,4 @@
-"""What the columns of a file contain, and whether this fits what their names promise."""
+"""Describe the content of columns, and check whether it fits the roles of their names."""
 
 import re
 from collections import Counter
@@ -37,7 +37,7 @@ _MIN_EPOCH = 788_918_400
 
 @dataclass(frozen=True)
 class Profile:
-    """What a column contains. Shares are of the values that are not empty.
+    """The content of a column. Shares are of the values that are not empty.
 
     Attributes:
         name: name of the column in the file.
@@ -176,7 +176,7 @@ def _check_order_id(profile: Profile) -> str | None:
 
 def _check_timestamp(profile: Profile) -> str | None:
     found = max(profile.times, profile.epochs, profile.serials)
-    return None if found >= 0.8 else "its values are not times"
+    return None if found >= 0.8 else f"its values, such as {profile.top[0]!r}, are not times"
 
 
 def _check_quantity(profile: Profile) -> str | None:

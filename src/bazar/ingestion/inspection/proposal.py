@@ -59,7 +59,7 @@ def propose_sources(
     Args:
         paths: the files.
         connection: where the records are loaded.
-        dialogue: asks what the files do not answer.
+        dialogue: asks when the files are not clear.
         find_items: lists items that are probably not products.
         now_ms: the current time, UTC milliseconds.
 
@@ -85,7 +85,7 @@ def propose_sources(
         _find_rules(source, raw_dir, dialogue, now_ms)
     _add_products_of_orders(proposal, dialogue)
     for source in proposal.products:
-        _write_product_keys(source, raw_dir)
+        _add_product_keys(source, raw_dir)
     _unify_ids(proposal)
     exclude_service_items(proposal, find_items, dialogue)
     return proposal
@@ -97,15 +97,19 @@ def make_absolute(path: Path) -> Path:
 
 
 def open_shop_file(path: Path) -> list[ShopFile]:
-    """Inspect a file. A workbook is one file for each sheet with a header."""
+    """Return an inspected file, or one for each sheet with a header if it is a workbook.
+
+    Raises:
+        InputError: if the file cannot be read, or no sheet has a header.
+    """
     shape = inspect_file(path)
     if len(shape.sheets) < 2:
-        return [ShopFile(path, shape, _profile(path, shape))]
+        return [ShopFile(path, shape, _profile_file(path, shape))]
     files, errors = [], []
     for sheet in shape.sheets:
         try:
             shape = inspect_file(path, sheet=sheet)
-            files.append(ShopFile(path, shape, _profile(path, shape)))
+            files.append(ShopFile(path, shape, _profile_file(path, shape)))
         except InputError as error:
             # A sheet without a table, such as a chart or notes.
             errors.append(error)
@@ -114,18 +118,23 @@ def open_shop_file(path: Path) -> list[ShopFile]:
     return files
 
 
-def _profile(path: Path, shape: FileShape) -> dict[str, Profile]:
-    """Describe the content of the columns that may be used by their names."""
+def _profile_file(path: Path, shape: FileShape) -> dict[str, Profile]:
+    """Return the profiles of the columns whose names may be those of roles."""
     names = [name for name in dict.fromkeys(shape.columns) if is_candidate(name, shape.columns)]
-    return profile_columns(read_sample(path, shape, _SAMPLED_ROWS), names)
+    sample = read_sample(path, shape, _SAMPLED_ROWS)
+    if not sample:
+        raise InputError(
+            f"{path} is empty: it has a header but no record. Export or download it again."
+        )
+    return profile_columns(sample, names)
 
 
 def _make_missing_error(files: list[ShopFile]) -> InputError:
     """Return the error if no file has all columns of orders."""
     advice = (
-        "Orders need a column of the customer, one of the product, and one of the time (or a "
-        "position that orders the purchases of a customer). If a column has them, write "
-        "conf/NAME/globals.yml by hand:\n"
+        "Orders need a column with the customer, one with the product, and one with the time (or "
+        "a position that sorts the purchases of a customer). If the file has these columns under "
+        "other names, write conf/NAME/globals.yml by hand:\n"
         "  dataset: NAME\n"
         "  raw_dir: FOLDER\n"
         "  interactions:\n"
@@ -204,7 +213,7 @@ def _match_item_ids(proposal: Proposal, dialogue: Dialogue) -> None:
     for orders in proposal.interactions:
         for products in proposal.products:
             shares = {
-                (ours, theirs): _share_of_known_ids(orders, ours, products, theirs)
+                (ours, theirs): _compute_known_share(orders, ours, products, theirs)
                 for ours in _list_item_columns(orders.file)
                 for theirs in _list_item_columns(products.file)
             }
@@ -229,8 +238,8 @@ def _choose_item_column(file: ShopFile, column: str) -> None:
     file.roles["item_id"], file.alternatives["item_id"] = column, others
 
 
-def _share_of_known_ids(orders: Source, ours: str, products: Source, theirs: str) -> float:
-    """Return the share of the product ids in orders that the products have, ignoring case."""
+def _compute_known_share(orders: Source, ours: str, products: Source, theirs: str) -> float:
+    """Return the share of the product ids in orders that are in the products, ignoring case."""
     ids = f"SELECT DISTINCT lower({orders.records.keys[ours]}) AS id FROM {orders.records.name}"
     known = f"SELECT lower({products.records.keys[theirs]}) FROM {products.records.name}"
     sql = f"SELECT avg((id IN ({known}))::INT) FROM ({ids}) WHERE id IS NOT NULL"
@@ -241,8 +250,8 @@ def _share_of_known_ids(orders: Source, ours: str, products: Source, theirs: str
 def _find_rules(source: Source, raw_dir: Path, dialogue: Dialogue, now_ms: int) -> None:
     """Find the keys of a source of interactions."""
     file, records, rules = source.file, source.records, source.rules
-    _write_files(source, raw_dir)
-    # The columns are known when the rules are, but they come first in the file.
+    _add_file_keys(source, raw_dir)
+    # The columns come first in the file, but are only known after the rules.
     rules.keys["columns"] = {}
     find_times(file, records, rules, dialogue, now_ms, f"interactions.{source.name}")
     find_decimal(file, rules)
@@ -270,7 +279,7 @@ def _find_rules(source: Source, raw_dir: Path, dialogue: Dialogue, now_ms: int) 
 def _describe_column(file: ShopFile, role: str, column: str) -> str:
     profile = file.profiles[column]
     if role in _ID_ROLES:
-        # Ids may be addresses of people, which do not belong into a configuration.
+        # Ids may be addresses of people, which do not belong in a configuration.
         is_all = profile.values < _SAMPLED_ROWS * profile.filled
         where = "" if is_all else f" in the first {_SAMPLED_ROWS:,} rows"
         return f"{profile.distinct:,} different values{where}"
@@ -278,8 +287,8 @@ def _describe_column(file: ShopFile, role: str, column: str) -> str:
     return f"such as {examples}"
 
 
-def _write_files(source: Source, raw_dir: Path) -> None:
-    """Write the keys that say how to open the files."""
+def _add_file_keys(source: Source, raw_dir: Path) -> None:
+    """Add the keys that describe how to open the files."""
     file, keys, comments = source.file, source.rules.keys, source.rules.comments
     names = [each.path.relative_to(raw_dir).as_posix() for each in source.files]
     keys["files"] = names[0] if len(names) == 1 else names
@@ -312,10 +321,10 @@ def _add_products_of_orders(proposal: Proposal, dialogue: Dialogue) -> None:
         )
 
 
-def _write_product_keys(source: Source, raw_dir: Path) -> None:
-    """Write the keys of a source of products."""
+def _add_product_keys(source: Source, raw_dir: Path) -> None:
+    """Add the keys of a source of products."""
     file = source.file
-    _write_files(source, raw_dir)
+    _add_file_keys(source, raw_dir)
     title: Role = "title" if "title" in file.roles else "url"
     columns: dict[str, Any] = {"item_id": file.roles["item_id"], title: file.roles[title]}
     attributes = [file.roles[role] for role in ("brand", "category") if role in file.roles]

@@ -1,4 +1,4 @@
-"""Find out which rows of a file of orders are purchases."""
+"""Find the rows of a file of orders that are purchases."""
 
 import re
 from dataclasses import dataclass, field
@@ -142,8 +142,8 @@ def find_events(file: ShopFile, records: Records, rules: Rules, dialogue: Dialog
     listed = {value for values in ordered.values() for value in values} | set(returns)
     if others := {value: count for value, count in counts.items() if value not in listed}:
         dialogue.unsure.append(
-            f"{column}: rows with {describe_counts(others)} are excluded. To keep them as events, "
-            "add the values to events.other."
+            f"{column}: rows with the values {describe_counts(others)} are excluded. To keep them "
+            "as events, add the values to events.other."
         )
 
 
@@ -165,7 +165,7 @@ def find_statuses(file: ShopFile, records: Records, rules: Rules, dialogue: Dial
         else:
             bad = [value for value, found in classes.items() if found == "cancelled"]
             condition = {"not_in": bad} if bad else {}
-            comment = f"Further rows by value: {describe_counts(counts)}."
+            comment = f"Remaining rows by value: {describe_counts(counts)}."
         if not condition:
             continue
         rules.add_condition(column, condition, comment)
@@ -249,7 +249,7 @@ def find_child_lines(file: ShopFile, records: Records, rules: Rules) -> None:
 
 
 def find_credit_notes(file: ShopFile, records: Records, rules: Rules) -> None:
-    """Find the letters with which the ids of credit notes begin."""
+    """Find the first letters of the ids of credit notes, and add the condition for returns."""
     order_id, quantity = file.roles.get("order_id"), file.roles.get("quantity")
     amount = quantity or file.roles.get("price")
     if order_id is None or amount is None:

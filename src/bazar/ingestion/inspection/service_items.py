@@ -104,7 +104,7 @@ def _choose_titles(proposal: Proposal) -> ir.Table:
 
 
 def _is_certain(reason: str) -> bool:
-    """Return whether an item is no product: by its title, or by two other signs."""
+    """Return whether an item is certainly not a product: by its title, or by two other signs."""
     reasons = reason.split(", ")
     signs = [each for each in reasons if _STATISTICAL.search(each)]
     return len(signs) < len(reasons) or len(signs) > 1

@@ -1,4 +1,4 @@
-"""Find out how the values of a file of orders are written: numbers, times and ids."""
+"""Find the formats of the numbers, times and ids in a file of orders."""
 
 import re
 from collections.abc import Iterable
@@ -7,13 +7,18 @@ from zoneinfo import ZoneInfo
 import ibis
 
 from bazar.config.sources import TIME_UNITS, Normalisation
+from bazar.errors import InputError
 from bazar.ingestion.ids import read_id
 from bazar.ingestion.inspection.dialogue import Dialogue, Question
 from bazar.ingestion.inspection.header_names import names_utc
 from bazar.ingestion.inspection.mapping import ShopFile
 from bazar.ingestion.inspection.records import Records
 from bazar.ingestion.inspection.row_rules import Rules
-from bazar.ingestion.time_detection import AmbiguousTimesError, detect_time_format
+from bazar.ingestion.time_detection import (
+    AmbiguousTimesError,
+    UnknownTimesError,
+    detect_time_format,
+)
 
 _HAS_OFFSET = "(?i)(:[0-9][0-9]|T[0-9]+)([.,][0-9]+)? ?(z|utc|gmt|[+-][0-9][0-9](:?[0-9][0-9])?)$"
 _HAS_CLOCK = "[0-9]:[0-9][0-9]|[0-9]T[0-9]+$"
@@ -51,6 +56,13 @@ def find_times(
         found = detect_time_format(records.table, records.keys[column], now_ms, setting)
     except AmbiguousTimesError as error:
         found = _ask_format(file, error.formats, dialogue)
+    except UnknownTimesError as error:
+        raise InputError(
+            f"{file.path.name}: the format of the times in {column} is unknown, for example "
+            f"{error.examples}.\nWrite conf/NAME/globals.yml by hand, and set timestamp_format to "
+            'the format of the times, such as "%d.%m.%Y %H:%M". If the column has no times, rename '
+            "it, so that another one is used."
+        ) from None
     example = file.profiles[column].examples[0]
     rules.add("timestamp_format", found, f"Times such as {example}.")
     n_times = records.count("{column} IS NOT NULL", column=column)
@@ -74,7 +86,9 @@ def find_times(
         check=_check_zone,
     )
     zone = dialogue.ask(question)
-    rules.add("timezone", zone, f"{column} has no offset from UTC, so this is not in the file.")
+    rules.add(
+        "timezone", zone, f"{column} has no offset from UTC, so the file does not show the zone."
+    )
 
 
 def _ask_format(file: ShopFile, formats: list[str], dialogue: Dialogue) -> str:
@@ -102,11 +116,13 @@ def _check_zone(zone: str) -> None:
     try:
         ZoneInfo(zone)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"{zone} is no time zone. Examples: UTC, Europe/London") from None
+        raise ValueError(
+            f"{zone!r} is not a time zone. Use a name such as UTC or Europe/London"
+        ) from None
 
 
 def find_guests(file: ShopFile, records: Records, rules: Rules, dialogue: Dialogue) -> None:
-    """Count the rows without a user id, and find ids that stand for all guests."""
+    """Count the rows without a user id, and exclude ids that all guests share."""
     column = file.roles["user_id"]
     total = records.count()
     counts = records.count_values(column)
@@ -139,14 +155,14 @@ def find_guests(file: ShopFile, records: Records, rules: Rules, dialogue: Dialog
     if n_missing and session is not None and "order_id" not in file.roles:
         dialogue.unsure.append(
             f"{session} groups the rows of a visit. To use the purchases of guests, map order_id "
-            "to it, and set guests: sessions."
+            f"to {session}, and set guests: sessions."
         )
     emails = [
         name for name in file.alternatives.get("user_id", []) if file.profiles[name].emails > 0.9
     ]
     if n_missing and emails and file.profiles[emails[0]].filled > file.profiles[column].filled:
         dialogue.unsure.append(
-            f"{emails[0]} is known for guests as well. To use their orders, map user_id to it."
+            f"Guests have a value in {emails[0]} as well. To use their orders, map user_id to it."
         )
     frequent = next(
         ((value, count) for value, count in counts.items() if value not in shared), None
@@ -174,14 +190,16 @@ def find_id_steps(
     reasons = []
     if example := _find_example(columns, _INVISIBLE):
         steps.append("strip")
-        reasons.append(f"Some ids are surrounded by special spaces: {example!r}.")
+        reasons.append(
+            f"Some ids have no-break or zero-width spaces around them, such as {example!r}."
+        )
     if example := _find_example(columns, _WHOLE):
         steps.append("integer_like")
-        reasons.append(f"Whole numbers are written as {example}.")
+        reasons.append(f"Whole numbers are written with decimals, such as {example}.")
     n_groups, example = _count_case_forms(columns, steps)
     if n_groups:
         steps.append("lower" if "@" in example else "upper")
-        reasons.append(f"{n_groups:,} ids differ by case only, such as {example}.")
+        reasons.append(f"{n_groups:,} ids differ only in case, such as {example}.")
     return steps, " ".join(reasons)
 
 
@@ -197,7 +215,7 @@ def _find_example(columns: list[tuple[Records, str]], pattern: str) -> str | Non
 def _count_case_forms(
     columns: list[tuple[Records, str]], steps: list[Normalisation]
 ) -> tuple[int, str]:
-    """Count the ids that differ by case only after the steps.
+    """Count the ids that differ only in case after the steps.
 
     Returns:
         The number of groups, and an example such as ``85123A / 85123a``.

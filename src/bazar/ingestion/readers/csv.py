@@ -88,7 +88,9 @@ def _select_rows(
     if not any(
         query_column(connection, f"SELECT 1 FROM {table} LIMIT 1") for table in (rows, malformed)
     ):
-        raise InputError(f"{file.path} is empty: it has a header but no record")
+        raise InputError(
+            f"{file.path} is empty: it has a header but no record. Export or download it again."
+        )
     nulls = ", ".join(f"NULL::VARCHAR AS {column}" for column in positions)
     cells = ", ".join(f"coalesce({name}, '')" for name in names)
     line = f"concat_ws({delimiter}, {cells})"

@@ -70,7 +70,7 @@ def read_header(path: Path, text: str, mapped: Collection[str] = ()) -> CsvHeade
         if (header := _parse_header(path, body, delimiter, n_skipped)) is not None
     ]
     if not headers:
-        raise InputError(f"{path} is empty: it has no header")
+        raise InputError(f"{path} is empty: it has no header. Export or download it again.")
     fitting = (header for header in headers if mapped and set(mapped) <= set(header.columns))
     chosen = next(fitting, None)
     return chosen or max(headers, key=lambda header: _rate_header(header, body))
@@ -121,7 +121,7 @@ def _parse_header(path: Path, body: str, delimiter: str, n_skipped: int) -> CsvH
 def _add_unnamed_column(header: CsvHeader, body: str, n_records: int) -> CsvHeader:
     """Add a column if the rows end with a delimiter and the header does not."""
     width = len(header.columns) + 1
-    rows = _first_rows(header, body, n_records)
+    rows = _read_first_rows(header, body, n_records)
     if rows and all(len(cells) == width and not cells[-1] for cells in rows):
         columns = [*header.columns, f"column {width}"]
         return CsvHeader(**{**vars(header), "columns": columns})
@@ -134,12 +134,12 @@ def _rate_header(header: CsvHeader, body: str) -> tuple[float, int]:
     That is the share of rows that have as many cells as the header, then the number of cells.
     """
     n_columns = len(header.columns)
-    rows = _first_rows(header, body, 1)
+    rows = _read_first_rows(header, body, 1)
     fitting = sum(len(cells) == n_columns for cells in rows)
     return (fitting / len(rows) if rows else 1.0) * (n_columns > 1), n_columns
 
 
-def _first_rows(header: CsvHeader, body: str, n_records: int) -> list[list[str]]:
+def _read_first_rows(header: CsvHeader, body: str, n_records: int) -> list[list[str]]:
     """Return the first complete rows after the header."""
     part = body[: 1 << 18]
     unskipped = CsvHeader(**{**vars(header), "n_records": n_records})

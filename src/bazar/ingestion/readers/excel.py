@@ -38,7 +38,10 @@ def select_excel(
         for number, texts in workbook.iterate_rows()
     ]
     if not rows:
-        raise InputError(f"{file.path} is empty: the sheet {shape.sheet!r} has no record")
+        raise InputError(
+            f"{file.path} is empty: the sheet {shape.sheet!r} has a header but no record. Set "
+            f"{file.setting}.sheet in globals.yml to the sheet that has the data."
+        )
     if len(rows) > file.max_rows:
         raise make_size_error(file.path, f"{file.max_rows:,} rows")
     connection.register("excel_rows", pa.Table.from_pylist(rows, build_records_schema(positions)))

@@ -43,7 +43,7 @@ def detect_format(path: Path, head: bytes, text: str, prefix: str = "") -> Detec
         path: the file.
         head: its first bytes after decompression.
         text: the same as text.
-        prefix: what stands before the keys of the source in messages.
+        prefix: prefix of the source's keys in messages, such as ``products.shop.``.
 
     Raises:
         InputError: if the file has a format that cannot be read. The message names the format and

@@ -37,7 +37,7 @@ def select_parquet(
     """
     import duckdb
 
-    # Other engines write text as byte arrays. Folder names such as date=2024 are no columns.
+    # Other engines write text as byte arrays. Folder names such as date=2024 are not columns.
     source = (
         f"read_parquet({quote_path(file.path)}, binary_as_string = true, hive_partitioning = false)"
     )
@@ -50,7 +50,7 @@ def select_parquet(
             f"Check {file.setting}.format in globals.yml."
         ) from error
     if not rows:
-        raise InputError(f"{file.path} is empty: it has no record")
+        raise InputError(f"{file.path} is empty: it has no record. Export or download it again.")
     if rows > file.max_rows:
         raise make_size_error(file.path, f"{file.max_rows:,} rows")
     # DuckDB renames columns whose names differ by case only, so positions identify them.
@@ -80,7 +80,7 @@ def _convert_to_text(column: str, kind: str, arrow_type: pa.DataType) -> str:
     if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
         return f"to_json({column})::VARCHAR"
     if kind in ("DOUBLE", "FLOAT"):
-        # A whole number is an id without .0. NaN and infinity are no values.
+        # A whole number is an id without .0. NaN and infinity are not values.
         return (
             f"CASE WHEN NOT isfinite({column}) THEN NULL "
             f"WHEN {column} = trunc({column}) AND abs({column}) < {_LARGEST_WHOLE} "

@@ -11,16 +11,16 @@ def find_files(folder: Path, pattern: str) -> list[Path]:
     """Return the files that a path or a pattern stands for, sorted by name.
 
     A folder stands for the Parquet files in it and in its folders. Files that are hidden or begin
-    with an underscore are no data.
+    with an underscore are ignored.
 
     Args:
         folder: the folder of relative paths.
         pattern: a path or a pattern with ``*``, ``?`` or ``[``. An absolute path, and ``~/`` for
-            the home folder, are possible as well. A part of it that exists as it is written is no
-            pattern.
+            the home folder, are possible as well. If a file or folder has exactly this
+            name, the name is not read as a pattern.
 
     Returns:
-        The files. A path without a pattern is returned even if there is no such file. A pattern may
+        The files. A path without a pattern is returned even if it does not exist. A pattern may
         match no file.
 
     Raises:

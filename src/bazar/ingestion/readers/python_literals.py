@@ -29,14 +29,14 @@ def list_literal_keys(path: Path, text: str, prefix: str) -> list[str]:
     Args:
         path: the file, for messages.
         text: its first characters.
-        prefix: what stands before the keys of the source in messages.
+        prefix: prefix of the source's keys in messages, such as ``products.shop.``.
 
     Raises:
         InputError: if no line is a dictionary.
     """
     lines = [line for line in text.split("\n")[:_LINES_WITH_KEYS] if line.strip()]
     if not lines:
-        raise InputError(f"{path} is empty: it has no record")
+        raise InputError(f"{path} is empty: it has no record. Export or download it again.")
     keys: dict[str, None] = {}
     for line in lines:
         keys.update((str(key), None) for key in _parse_line(line)[0])

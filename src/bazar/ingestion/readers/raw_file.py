@@ -31,8 +31,8 @@ class RawFile:
         max_bytes: maximum size in bytes after decompression.
         encoding: the configured encoding; ``auto`` if the content decides.
         sheet: sheet of a workbook; None for the first one.
-        keys: for a column of the result, the key of the source that names its source column, if
-            that is not ``columns.<column>``.
+        keys: key of the source that names the source column, by column of the result; only those
+            that are not ``columns.<column>``.
     """
 
     path: Path
@@ -71,12 +71,12 @@ def check_exists(file: RawFile) -> None:
         names = sorted(entry.name for entry in path.parent.glob("*"))[:10]
         content = f"contains {', '.join(names)}" if names else "is empty or does not exist"
         raise InputError(
-            f"no file {path}\n  {path.parent} {content}\n"
+            f"{path} does not exist.\n  {path.parent} {content}\n"
             f"Set the folder with --params raw_dir=PATH, or raw_dir and "
             f"{file.setting}.files in globals.yml."
         )
     if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty")
+        raise InputError(f"{path} is empty (0 bytes). Export or download it again.")
 
 
 def find_positions(file: RawFile, available: Sequence[str]) -> dict[str, list[int]]:

@@ -33,7 +33,7 @@ _WHITE = re.compile(r"[\s,]*")
 
 @dataclass(frozen=True)
 class FileShape:
-    """What the content of a file says about it.
+    """The format, encoding and columns of a file, found in its content.
 
     Attributes:
         file_format: ``csv``, ``jsonl``, ``json``, ``parquet``, ``excel`` or ``python``.
@@ -70,15 +70,15 @@ def inspect_file(
     mapped: Collection[str] = (),
     setting: str = "",
 ) -> FileShape:
-    """Return what the content of a file says about it.
+    """Return the format, encoding and columns of a file, found in its content.
 
-    Only the first megabytes are read, of a workbook all.
+    Only the first megabytes are read. A workbook is read completely.
 
     Args:
         path: the file.
         encoding: encoding of a text file; ``auto`` if the content decides.
         sheet: sheet of a workbook; None for the first one.
-        file_format: the configured format; ``auto`` if the content decides.
+        file_format: the configured format; ``auto`` to detect it.
         mapped: the names of columns that are read. They help to find the delimiter.
         setting: the key of the source in the configuration, for messages.
 
@@ -87,12 +87,19 @@ def inspect_file(
             one than the configured one, or has no column.
     """
     prefix = f"{setting}." if setting else ""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder. Name the files in it, for example {path}/*.csv.")
     if not path.is_file() or path.stat().st_size == 0:
-        raise InputError(f"{path} is empty" if path.is_file() else f"no file {path}")
+        problem = (
+            "is empty (0 bytes). Export or download it again."
+            if path.is_file()
+            else "does not exist."
+        )
+        raise InputError(f"{path} {problem}")
     version = find_version(path)
     head = _read_lines_of_head(path)
     if not head:
-        raise InputError(f"{path} is empty: it has no record")
+        raise InputError(f"{path} is empty: it has no record. Export or download it again.")
     known = detect_encoding(head) if encoding == "auto" else encoding
     _check_byte_order_mark(path, head, encoding, prefix)
     text = decode_head(head, known)
@@ -100,7 +107,9 @@ def inspect_file(
     chosen = _choose_format(path, file_format, found, prefix)
     packed = is_gzip(path)
     if chosen in ("parquet", "excel") and packed:
-        raise InputError(f"{path} is {DESCRIPTIONS[found]} within a gzip file. Extract it: gunzip")
+        raise InputError(
+            f"{path} is {DESCRIPTIONS[found]} within a gzip file. Extract it with gunzip."
+        )
     shape = _inspect_content(path, chosen, text, sheet, mapped, prefix)
     if chosen not in ("parquet", "excel"):
         shape = replace(shape, is_gzip=packed, encoding=known)
@@ -194,7 +203,7 @@ def _list_keys(path: Path, text: str, file_format: str, prefix: str) -> dict[str
 def _raise_no_object(path: Path, text: str, file_format: str, prefix: str) -> None:
     first = next((line for line in text.splitlines() if line.strip()), None)
     if first is None or (file_format == "json" and not text.strip("[] \t\r\n")):
-        raise InputError(f"{path} is empty: it has no record")
+        raise InputError(f"{path} is empty: it has no record. Export or download it again.")
     kind = "no line is a JSON object" if file_format == "jsonl" else "it has no JSON object"
     raise InputError(
         f"{path}: {kind}. The first line is\n  {first[:80]!r}\n"

@@ -44,7 +44,7 @@ def read_sheet(path: Path, sheet: str | None = None, prefix: str = "") -> Workbo
     Args:
         path: the workbook: .xlsx, .xlsb, .xls or .ods.
         sheet: name of the sheet; None for the first one.
-        prefix: what stands before the keys of the source in messages.
+        prefix: prefix of the source's keys in messages, such as ``products.shop.``.
 
     Raises:
         InputError: if the workbook is damaged or has a password, or the sheet does not exist or is
