@@ -92,7 +92,7 @@ def test_both_forms_at_once_are_an_error(tmp_path: Path) -> None:
     write_original_files(folder)
     run = kedro(project, "run", "--env", "amazon_beauty_2014", "--pipelines", PREPARE)
     assert run.returncode != 0
-    assert "have no common order" in run.stderr
+    assert "cannot be sorted together" in run.stderr
     assert "Traceback" not in run.stderr
 
 

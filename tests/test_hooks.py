@@ -265,6 +265,8 @@ def test_models_are_not_evaluated_and_compared_in_one_run() -> None:
 @pytest.mark.parametrize(
     ("runner", "is_async"),
     [(repr(ThreadRunner()), False), (repr(ParallelRunner()), False), ("SequentialRunner", True)],
+    # The representation of a runner has an address, which differs between the test workers.
+    ids=["threads", "processes", "asynchronous"],
 )
 def test_runner_with_several_threads_or_processes_is_rejected(runner: str, is_async: bool) -> None:
     check_runner(repr(SequentialRunner()))

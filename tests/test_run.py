@@ -119,7 +119,8 @@ def test_malformed_rows_and_no_others_are_rejected(ran: FinishedRun) -> None:
     rejects = pd.read_parquet(summary / "rejects.parquet")
     counts = pd.read_parquet(summary / "counts.parquet")
     by_file = counts.set_index("source_file")
-    assert (counts["rows_read"] == counts["rows_kept"] + counts["rows_rejected"]).all()
+    parts = counts[["rows_kept", "rows_excluded", "rows_rejected"]].sum(axis="columns")
+    assert (counts["rows_read"] == parts).all()
     malformed = ran.store.malformed_reviews
     duplicates = malformed.get("duplicate", 0)
     assert by_file.loc["All_Beauty.jsonl.gz", "rows_read"] == 2_500 + sum(malformed.values())
@@ -408,7 +409,7 @@ def test_added_product_is_recommended_at_once(ran: FinishedRun, tmp_path: Path) 
     assert f"1 have a title in the raw files and keep it: {like['item_id']}" in added.stdout
     assert "1 left out (no title): NEW2" in added.stdout
     assert "The file has no column categories: the products have no such" in added.stdout
-    assert "`kedro similar NEW1 --env quick`" in added.stdout
+    assert "`kedro similar --env quick NEW1`" in added.stdout
     changed = {path for path, content in snapshot(project).items() if before.get(path) != content}
     assert {Path(path).name for path in changed} == {
         "added_products.parquet", "title_vectors.parquet", "products.parquet", "vectors.npy",
@@ -727,14 +728,14 @@ def test_other_splits_have_results_of_their_own(
 @pytest.mark.parametrize(
     ("parameters", "parts"),
     [
-        ("raw_dir=no/such/folder", ["no file", "no/such/folder/All_Beauty.jsonl.gz"]),
+        ("raw_dir=no/such/folder", ["does not exist", "no/such/folder/All_Beauty.jsonl.gz"]),
         ("splitt=leave_one_out", ["splitt: unknown key. Did you mean 'split'?"]),
         ("split=by_chance", ["split:", "leave_one_out", "found 'by_chance'"]),
         ("embedding.encoder=./no-encoder", ["embedding.encoder: there is no folder ./no-encoder"]),
         ("embedding.sha256=" + "f" * 64, ["embedding.sha256", "expected fff", "found    53aa"]),
         (
             "raw_dir=data/01_raw/half",
-            ["no file", "half/meta_All_Beauty.jsonl.gz", "products.metadata.files"],
+            ["does not exist", "half/meta_All_Beauty.jsonl.gz", "products.metadata.files"],
         ),
         ("ingestion.max_reject_share=0.0001", ["max_reject_share allows", "broken JSON"]),
     ],

@@ -155,7 +155,7 @@ def test_yes_does_not_guess_the_order_of_day_and_month(
     rows = [f"c{n},s{n},Rose Toner {n} ml,0{n}/03/2024" for n in range(1, 9)]
     path.write_text("\n".join(["customer,sku,title,date", *rows]))
     assert_error(
-        new_shop("shop", path, "--yes"), "begins with the day or the month", "without --yes"
+        new_shop("shop", path, "--yes"), "begin with the day or the month", "without --yes"
     )
     assert not (project / "conf" / "shop").exists()
     assert new_shop("shop", path, answers="day\n").exit_code == 0
@@ -165,7 +165,7 @@ def test_yes_does_not_guess_the_order_of_day_and_month(
     ("text", "message"),
     [
         ("", "is empty"),
-        ("customer,colour\nc1,red\n", "no column of item_id, timestamp"),
+        ("customer,colour\nc1,red\n", "no column was recognised for item_id, timestamp"),
     ],
 )
 def test_files_without_orders(new_shop: Invoke, tmp_path: Path, text: str, message: str) -> None:

@@ -311,6 +311,12 @@ def test_no_remaining_user_raises() -> None:
     assert "accepted: 2 interactions of 2 users" in str(error.value)
 
 
+def test_no_purchase_raises() -> None:
+    accepted = interactions(("u", "1", 1)).limit(0)
+    with pytest.raises(InputError, match="The files have no purchase"):
+        count_interactions_per_step({"accepted": accepted}, 2)
+
+
 rows_strategy = st.lists(
     st.tuples(st.sampled_from("uvw"), st.sampled_from("123"), st.integers(1, 3)),
     min_size=1,

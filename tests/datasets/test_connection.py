@@ -96,8 +96,11 @@ def test_data_sets_with_equal_settings_share_a_connection() -> None:
 
 # Interrupt a query that runs for minutes. Without an end of the query, the process would not end.
 INTERRUPTED = f"""
-import _thread, threading, time
+import _thread, signal, threading, time
 from bazar.datasets.connection import SharedConnection
+
+# A process that was started in the background ignores Ctrl+C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Tables(SharedConnection):
     _connection_config = {CONNECTION}
@@ -113,6 +116,9 @@ except BaseException as error:
 
 def test_process_ends_at_once_after_a_query_was_interrupted(tmp_path: Path) -> None:
     process = start(INTERRUPTED, tmp_path)
-    printed, _ = process.communicate(timeout=60)
+    try:
+        printed, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert printed in {"RuntimeError\n", "KeyboardInterrupt\n"}
     assert list_names(tmp_path) == []

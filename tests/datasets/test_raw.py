@@ -220,7 +220,7 @@ def test_parquet_columns_are_read_as_text(tmp_path: Path) -> None:
 def test_missing_file_raises_with_the_files_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "other.csv").touch()
     message = read_error(tmp_path / "shop.csv")
-    assert f"no file {tmp_path / 'shop.csv'}" in message
+    assert f"{tmp_path / 'shop.csv'} does not exist" in message
     assert f"{tmp_path} contains other.csv" in message
     assert "--params raw_dir=PATH" in message
     assert "interactions.orders.files" in message

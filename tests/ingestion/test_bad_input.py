@@ -472,7 +472,7 @@ def test_optional_source_may_have_no_file(tmp_path: Path) -> None:
     found = prepare(tmp_path, {"orders.jsonl": VALID}, sources)
     assert len(found.interactions) == 2
     (tmp_path / "orders.jsonl").unlink()
-    with pytest.raises(InputError, match=r"expected one of old.csv, orders.jsonl"):
+    with pytest.raises(InputError, match=r"Expected one of old.csv, orders.jsonl"):
         prepare(tmp_path, {}, sources)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bazar.ingestion.parsing import bind, parse_number, round_number, strip
+from bazar.ingestion.parsing import bind, parse_amount, parse_number, round_number, strip
 
 
 def texts(*rows: str | None) -> ir.Table:
@@ -37,6 +37,19 @@ def test_ascii_white_space_is_stripped() -> None:
 )  # fmt: skip
 def test_only_plain_decimal_numbers_are_parsed(text: str | None, number: float | None) -> None:
     assert values(parse_number(texts(text).text)) == [number]
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal", "number"),
+    [
+        ("(4.00)", ".", -4.0), ("$(1,234.50)", ".", -1234.5), ("($ 4)", ".", -4.0),
+        ("-$5.00", ".", -5.0), ("-\u20ac 5,00", ",", -5.0), ("5.00-", ".", -5.0),
+        ("1.234,50-", ",", -1234.5), ("1e-2", ".", 0.01), ("-4", ".", -4.0), ("(-4)", ".", None),
+        ("-$-4", ".", None), ("()", ".", None), ("4-5", ".", None), (None, ".", None),
+    ],
+)  # fmt: skip
+def test_signs_of_amounts(text: str | None, decimal: str, number: float | None) -> None:
+    assert values(parse_amount(texts(text).text, decimal)) == [number]
 
 
 @given(st.floats(-1e99, 1e99))

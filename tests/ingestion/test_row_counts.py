@@ -1,5 +1,6 @@
 from typing import Any
 
+import ibis
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,3 +93,12 @@ def test_most_frequent_reason_is_first_and_followed_by_advice() -> None:
     assert message[1].startswith("  3 x timestamp is not a time")
     assert message[2].startswith("  1 x missing item_id")
     assert "timestamp_format" in message[-1]
+
+
+def test_a_file_of_excluded_rows_is_accepted_beside_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    returns = type_rows([{"pieces": "-1"}], source()).mutate(source_file=ibis.literal("day.csv"))
+    both = ibis.union(type_rows([{}], source()), returns)
+    assert select_accepted(both, 0.05).count().execute() == 1
+    assert "day.csv: the rules of the source in globals.yml exclude all rows" in caplog.messages

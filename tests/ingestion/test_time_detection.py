@@ -72,8 +72,8 @@ def test_ambiguous_times_are_rejected_with_both_readings() -> None:
         detect("1/1/2024", "3/4/2024 10:21", "5/6/2023", "x")
     assert caught.value.formats == ["%d/%m/%Y[ %H:%M[:%S]]", "%m/%d/%Y[ %H:%M[:%S]]"]
     assert str(caught.value).splitlines() == [
-        "interactions.shop.timestamp_format: the times can be read in 2 ways, and no value of the "
-        "column decides which one is right. For example, '3/4/2024 10:21' is",
+        "interactions.shop.timestamp_format: 2 formats fit the times equally well, and no value of "
+        "the column shows which one is right. For example, '3/4/2024 10:21' is",
         '  3 April 2024 with timestamp_format: "%d/%m/%Y[ %H:%M[:%S]]"',
         '  4 March 2024 with timestamp_format: "%m/%d/%Y[ %H:%M[:%S]]"',
         "Set interactions.shop.timestamp_format in globals.yml to the right one.",
@@ -81,7 +81,7 @@ def test_ambiguous_times_are_rejected_with_both_readings() -> None:
 
 
 def test_short_years_may_be_first() -> None:
-    with pytest.raises(AmbiguousTimesError, match="in 3 ways") as caught:
+    with pytest.raises(AmbiguousTimesError, match="3 formats") as caught:
         detect("01-02-03")
     assert [found[:8] for found in caught.value.formats] == ["%d-%m-%y", "%m-%d-%y", "%y-%m-%d"]
     assert detect("24-02-28", "24-02-29").startswith("%y-%m-%d")
@@ -103,7 +103,7 @@ def test_unknown_format_is_rejected_with_examples() -> None:
     assert "'yesterday'" in message
     assert message.count("'") == 6
     assert 'such as "%d.%m.%Y %H:%M:%S"' in message
-    with pytest.raises(InputError, match="not known, for example '1', '12'"):
+    with pytest.raises(InputError, match="unknown, for example '1', '12'"):
         detect("1", "2", "12")
 
 

@@ -50,6 +50,8 @@ def typed(*rows: Row, of: InteractionSource | None = None) -> list[Row]:
         ({"time": str(NOW + 1000)}, None, False),
         ({"pieces": None, "price": None}, None, False),
         ({"pieces": "-2"}, "return", True),
+        ({"pieces": "(2)"}, "return", True),
+        ({"pieces": "NULL", "price": "N/A"}, None, False),
         ({"pieces": "0"}, "quantity 0", True),
         ({"pieces": "two"}, "quantity is not a number", False),
         ({"price": "free"}, "price is not a number", False),

@@ -265,7 +265,9 @@ def test_tables_of_both_engines_are_equal(ran: tuple[str, Path, Path]) -> None:
     dataset, on_duckdb, on_spark = ran
     for name in TABLES:
         expected, table = load(on_duckdb, name, dataset), load(on_spark, name, dataset)
-        assert expected.num_rows > 0, name
+        # The sample store has no views, and writes each id in one form.
+        is_empty = dataset == "sample" and name in {"02_intermediate/id_forms", "03_primary/events"}
+        assert (expected.num_rows == 0) == is_empty, name
         assert expected.schema.equals(table.schema), name
         assert list(map(repr, table.to_pylist())) == list(map(repr, expected.to_pylist())), name
     for name in SPLIT_FILES:
@@ -273,13 +275,13 @@ def test_tables_of_both_engines_are_equal(ran: tuple[str, Path, Path]) -> None:
         assert (on_duckdb / path).read_bytes() == (on_spark / path).read_bytes(), name
 
 
-@pytest.mark.parametrize("split", ["temporal", "cold_items"])
 def test_splits_of_both_engines_are_equal(
-    ran: tuple[str, Path, Path], projects: dict[str, Path], split: str
+    ran: tuple[str, Path, Path], projects: dict[str, Path]
 ) -> None:
     dataset, on_duckdb, on_spark = ran
     if dataset == "malformed":
         return
+    split = "temporal"
     for engine, project in projects.items():
         parameters = f"split={split},engine={engine}"
         run(project, "--pipelines", "sequencing", "--params", parameters)
@@ -302,11 +304,23 @@ def test_malformed_rows_are_rejected_for_every_reason(ran: tuple[str, Path, Path
     if dataset == "sample":
         return
     rejects = load(on_duckdb, "02_intermediate/rejects", dataset).to_pylist()
-    assert {row["reason"] for row in rejects} == {
-        "broken JSON", "not a JSON object", "not UTF-8", "missing user_id", "missing item_id",
-        "missing timestamp", "timestamp is not a time", "impossible timestamp",
-        "missing position", "position is not a number", "wrong number of columns",
-        "broken Python literal",
+    assert {(row["kind"], row["reason"]) for row in rejects} == {
+        *(
+            ("rejected", reason)
+            for reason in (
+                "broken JSON", "not a JSON object", "not UTF-8", "missing item_id",
+                "missing timestamp", "timestamp is not a time", "impossible timestamp",
+                "missing position", "position is not a number", "quantity is not a number",
+                "price is not a number", "wrong number of columns", "broken Python literal",
+            )
+        ),
+        *(
+            ("excluded", reason)
+            for reason in (
+                "guest", "guest without order_id", "return", "returned later", "quantity 0",
+                "excluded item", "where: status", "where: pieces", "event: scroll", "event: none",
+            )
+        ),
     }  # fmt: skip
     index = load(on_duckdb, "04_feature/item_index", dataset)["item_id"].to_pylist()
     assert index == sorted(index)

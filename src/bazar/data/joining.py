@@ -260,6 +260,12 @@ def count_interactions_per_step(steps: dict[str, ir.Table], min_interactions: in
     for step, table in steps.items():
         counts = table.aggregate(interactions=table.count(), users=table.user_id.nunique())
         rows.append({"step": step, **counts.to_pyarrow().to_pylist()[0]})
+    if rows and rows[0]["interactions"] == 0:
+        raise InputError(
+            "The files have no purchase: all accepted rows are events of other types, such as "
+            "views.\nSet interactions.<source>.events in globals.yml to the values of event_type "
+            "that are purchases."
+        )
     if rows[-1]["interactions"] == 0:
         table_of_steps = "\n".join(
             f"  {row['step']}: {row['interactions']} interactions of {row['users']} users"

@@ -126,7 +126,7 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
             matched = find_files(folder, pattern)
             if not matched and not source.optional:
                 raise InputError(
-                    f"{folder / pattern} does not exist.\nSet the folder with --params "
+                    f"No file matches {folder / pattern}.\nSet the folder with --params "
                     f"raw_dir=PATH, or raw_dir and {self._kind}.{name}.files in globals.yml."
                 )
             found.update(matched)

@@ -17,8 +17,9 @@ def cache_table(typed: ir.Table) -> ir.Table:
     try:
         # Fused selects would compute common inputs again for every column.
         ibis.options.sql.fuse_selects = False
-        # On Spark, Ibis registers UDFs when it runs a query, but not when it caches one.
-        typed.limit(0).to_pyarrow()
+        if typed.get_backend().name == "pyspark":
+            # Ibis registers UDFs on Spark when it runs a query, but not when it caches one.
+            typed.limit(0).to_pyarrow()
         return typed.cache()
     except Exception as error:
         if "duckdb" not in type(error).__module__:

@@ -21,6 +21,12 @@ NUMBER = (
 """Numbers with so few digits are finite. All engines ignore surrounding whitespace in a cast."""
 _AROUND_AMOUNT = rf"^(?:{WHITE}|[A-Za-z$€£¥₹]|\x{{A0}})+|(?:{WHITE}|[A-Za-z$€£¥₹%]|\x{{A0}})+\z"
 """A currency sign or code before or after an amount."""
+_NEGATIVE = (
+    rf"^(?:\([^()+-]*\)|-(?:{WHITE}|[A-Za-z$€£¥₹]|\x{{A0}})+[0-9.,][^()+-]*|[^()+-]*[0-9]-)\z"
+)
+"""Amounts that are negative, such as ``(4.00)``, ``-$4.00`` and ``4.00-``."""
+MISSING_AMOUNT = r"^(?i:nan|none|null|<na>|\\n|#?n/a|-)\z"
+"""Texts that programs write for a missing amount."""
 _GROUPED = {
     ".": r"^[+-]?[0-9]{1,3}(?:[, \x{A0}\x{202F}'][0-9]{3})+(?:\.[0-9]*)?\z",
     ",": r"^[+-]?[0-9]{1,3}(?:[. \x{A0}\x{202F}'][0-9]{3})+(?:,[0-9]*)?\z",
@@ -49,20 +55,25 @@ def parse_amount(text: ir.StringValue, decimal: str) -> ir.FloatingValue:
     """Parse a quantity or a price, possibly with thousands separators and a currency.
 
     Args:
-        text: such as ``1,234.50``, ``$12``, ``EUR 12.00``, or ``1.234,50 €`` with ``decimal=","``.
+        text: such as ``1,234.50``, ``$12``, ``EUR 12.00``, ``(4.00)`` for -4, or ``1.234,50 €``
+            with ``decimal=","``.
         decimal: the decimal sign, ``.`` or ``,``.
 
     Returns:
         The number (float64), or null if the text is not a number.
     """
     amount = text.re_replace(_AROUND_AMOUNT, "")
+    is_negative = amount.re_search(_NEGATIVE)
+    unsigned = amount.re_replace("[()-]", "").re_replace(_AROUND_AMOUNT, "")
+    amount = is_negative.ifelse(unsigned, amount)
     separators = r"[., \x{A0}\x{202F}']".replace(decimal, "")
     grouped = amount.re_search(_GROUPED[decimal])
     plain = grouped.ifelse(amount.re_replace(separators, ""), amount)
     if decimal == ",":
         # A number without a comma may have been written by a program, with a point.
         plain = plain.re_replace(",", ".")
-    return parse_number(plain)
+    number = parse_number(plain)
+    return is_negative.ifelse(-number, number)
 
 
 def round_number(number: ir.FloatingValue) -> ir.IntegerValue:

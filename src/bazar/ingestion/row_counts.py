@@ -59,10 +59,12 @@ def select_accepted(typed: ir.Table, max_reject_share: float) -> ir.Table:
         max_reject_share: share of a file's rows that may be rejected. Excluded rows do not count.
 
     Raises:
-        InputError: if a larger share of a file is rejected, or no row of it is kept. The message
-            lists the reasons.
+        InputError: if a larger share of a file is rejected, or no row of any file is kept. The
+            message lists the reasons.
     """
-    for counts in count_rows(typed).order_by("source_file").to_pyarrow().to_pylist():
+    files = count_rows(typed).order_by("source_file").to_pyarrow().to_pylist()
+    is_any_kept = any(counts["rows_kept"] for counts in files)
+    for counts in files:
         logger.info(
             "%s: %d rows read, %d kept, %d excluded, %d rejected",
             counts["source_file"],
@@ -73,8 +75,15 @@ def select_accepted(typed: ir.Table, max_reject_share: float) -> ir.Table:
         )
         n_counted = counts["rows_read"] - counts["rows_excluded"]
         share = counts["rows_rejected"] / max(1, n_counted)
-        if share > max_reject_share or counts["rows_kept"] == 0:
+        is_useless = counts["rows_kept"] == 0 and (counts["rows_rejected"] or not is_any_kept)
+        if share > max_reject_share or is_useless:
             raise _make_reject_error(typed, counts, max_reject_share)
+        if counts["rows_kept"] == 0:
+            # The export of a day may contain only returns.
+            logger.warning(
+                "%s: the rules of the source in globals.yml exclude all rows",
+                counts["source_file"],
+            )
     return typed.filter(typed.reason.isnull()).drop("reason", "is_excluded", "raw")
 
 

@@ -64,11 +64,13 @@ class AmbiguousTimesError(InputError):
 
     Attributes:
         formats: the formats, as values of ``timestamp_format``.
+        example: a value that they read as different times.
     """
 
-    def __init__(self, message: str, formats: list[str]) -> None:
+    def __init__(self, message: str, formats: list[str], example: str) -> None:
         super().__init__(message)
         self.formats = formats
+        self.example = example
 
 
 class UnknownTimesError(InputError):
@@ -234,10 +236,11 @@ def _make_ambiguity_error(
         for time, time_format in formats.items()
     )
     return AmbiguousTimesError(
-        f"{setting}.timestamp_format: {len(formats)} formats fit all times, and no value of the "
-        f"column shows which one is right. For example, {example!r} is\n{listed}\n"
+        f"{setting}.timestamp_format: {len(formats)} formats fit the times equally well, and no "
+        f"value of the column shows which one is right. For example, {example!r} is\n{listed}\n"
         f"Set {setting}.timestamp_format in globals.yml to the right one.",
         list(formats.values()),
+        example,
     )
 
 

@@ -166,7 +166,9 @@ def _list_checks(values: ir.Table, source: InteractionSource, now_ms: int) -> li
                 (values[name].isnull(), f"{name} is not a {kind}", False),
             ]
     for name in ("quantity", "price"):
-        is_unparsed = values[name].isnull() & values[f"{name}_text"].notnull()
+        text = values[f"{name}_text"]
+        is_missing = text.isnull() | text.re_search(parsing.MISSING_AMOUNT)
+        is_unparsed = values[name].isnull() & ~is_missing
         checks.append((is_unparsed, f"{name} is not a number", False))
     if "timestamp" in source.columns:
         checks.append((~is_possible(values.timestamp, now_ms), IMPOSSIBLE, False))

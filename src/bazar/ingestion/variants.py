@@ -143,7 +143,7 @@ def make_variant_key(title: str) -> str | None:
     """
     key = title
     while (shorter := _shorten(key)) != key:
-        # What stands at the end changes when the last words are removed, as in "Shirt M Red".
+        # The end of the title changes when the last words are removed, as in "Shirt M Red".
         key = shorter
     words = [word for word in key.split() if sum(letter.isalpha() for letter in word) > 1]
     return key if len(words) >= _MIN_WORDS else None

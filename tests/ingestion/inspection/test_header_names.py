@@ -38,6 +38,7 @@ def test_names_are_compared_without_case_accents_and_signs(name: str, expected: 
         ("customer.id", "user_id"),
         ("Email (Billing)", "user_id"),
         ("StockCode", "item_id"),
+        ("SKU\r\ncode", "item_id"),
         ("Artikelnummer", "item_id"),
         ("items.item_id", "item_id"),
         ("Référence", "item_id"),

@@ -95,3 +95,16 @@ def test_content_can_contradict_a_name(role: Role, values: list[str], reason: st
 )
 def test_fitting_content(role: Role, values: list[str]) -> None:
     assert find_contradiction(role, profile(*values)) is None
+
+
+def test_a_single_large_number_is_not_a_column_of_large_numbers() -> None:
+    assert find_contradiction("quantity", profile("1", "2", "4006381333931")) is None
+    reason = find_contradiction("quantity", profile("1", "4006381333931", "4006381333948"))
+    assert reason == "its values are too large, such as 4006381333948"
+
+
+def test_a_header_within_the_rows_and_few_other_values_do_not_hide_amounts() -> None:
+    found = profile(*["1"] * 15, *["2"] * 5, "name", "two")
+    assert found.amounts == pytest.approx(20 / 21)
+    assert find_contradiction("quantity", found) is None
+    assert find_contradiction("quantity", profile("1", "1", "two")) is not None

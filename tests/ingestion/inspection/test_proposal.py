@@ -82,7 +82,7 @@ def test_the_zone_of_local_times_is_asked_for(tmp_path: Path) -> None:
     with inspect([path], {"timezone": "Europe/Berlin"}) as found:
         [question] = found.asked
         assert found.orders["timezone"] == "Europe/Berlin"
-        with pytest.raises(ValueError, match="no time zone"):
+        with pytest.raises(ValueError, match="not a time zone"):
             question.check("Berlin")
         preview = preview_source(found.proposal.interactions[0], NOW_MS)
         assert preview.purchases[0]["timestamp"] == 1_719_820_800_000  # 2024-07-01 08:00 UTC
@@ -184,7 +184,7 @@ def test_the_purchase_of_an_unknown_event_log_is_asked_for(tmp_path: Path) -> No
     path = write_orders(tmp_path, "user_id,item_id,timestamp,event", *rows)
     with inspect([path], {"events.purchase": "E2"}) as found:
         assert found.orders["events"] == {"purchase": ["E2"], "view": ["view"]}
-        assert "rows with E1 (8) are excluded" in found.unsure
+        assert "rows with the values E1 (8) are excluded" in found.unsure
 
 
 def test_types_of_products_are_no_events(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_names_are_ids_where_there_are_none(tmp_path: Path) -> None:
     rows = ["cN,Rose Toner for all,2024-03-0N", "cN,Rose Milk for all,2024-03-0N"]
     with inspect([write_orders(tmp_path, "customer_id,product_name,date", *rows)]) as found:
         assert found.columns["item_id"] == "product_name"
-        assert "no column has ids of products" in found.unsure
+        assert "no column has product ids" in found.unsure
 
 
 def test_reviews_have_no_titles_of_products(tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ def test_an_incomplete_file_is_explained(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised, inspect([path]):
         pass
     message = str(raised.value)
-    assert "orders.csv: no column of item_id was recognised" in message
+    assert "orders.csv: no column was recognised for item_id" in message
     assert "'customer_id', 'colour', 'date'" in message
     assert "columns: {user_id: YOUR COLUMN" in message
 
@@ -353,3 +353,53 @@ def test_files_that_must_be_joined_are_explained(tmp_path: Path) -> None:
     lines = write_orders(tmp_path, "order_id,product_id,price", "N,p1,3.50", name="lines.csv")
     with pytest.raises(InputError, match="Join the files first"), inspect([orders, lines]):
         pass
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "part"),
+    [
+        ("user_id,sku,order_id,date", "N,a,oN,Fri", "its values, such as 'Fri', are not times."),
+        (
+            "user_id,sku,date",
+            ",a,2024-03-0N",
+            "user_id is not used as user_id, because it is empty",
+        ),
+        ("Report,,", ",,", "delete them"),
+        (",".join(f"c{number}" for number in range(32)), "N," * 31, "'c29' and 2 more"),
+    ],
+)
+def test_missing_columns_are_explained(tmp_path: Path, header: str, row: str, part: str) -> None:
+    with pytest.raises(InputError) as raised, inspect([write_orders(tmp_path, header, row)]):
+        pass
+    assert part in str(raised.value)
+
+
+def test_lists_in_json_are_explained(tmp_path: Path) -> None:
+    order = '{"customer": "c1", "created_at": "2024-03-01", "line_items": [{"sku": "a"}]}'
+    path = write(tmp_path, "orders.jsonl", order, order)
+    with pytest.raises(InputError, match="lists of objects in line_items"), inspect([path]):
+        pass
+
+
+def test_a_file_without_rows_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path, "orders.csv", "customer,sku,ordered_at")
+    with pytest.raises(InputError, match="has a header but no record"), inspect([path]):
+        pass
+
+
+def test_a_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder"), inspect([tmp_path]):
+        pass
+
+
+def test_unknown_times_are_an_error(tmp_path: Path) -> None:
+    path = write_orders(tmp_path, "customer,sku,date", "cN,a,0N.03.2024 10:00 Uhr")
+    with pytest.raises(InputError, match=r"times in date is unknown.*Uhr"), inspect([path]):
+        pass
+
+
+def test_names_are_reported_if_they_are_used_as_ids(tmp_path: Path) -> None:
+    rows = ["cN,a1,Rose Toner,2024-03-0N", "cN,,Rose Oil,2024-03-0N"]
+    with inspect([write_orders(tmp_path, "customer,sku,product,date", *rows)]) as found:
+        assert found.columns["item_id"] == "product"
+        assert "sku is empty in 50% of the first rows" in found.unsure

@@ -166,6 +166,7 @@ def test_other_format_than_the_configured_one_raises(
             b"PK\x03\x04 and so on",
             "is a zip archive. Extract it, and set interactions.orders.files",
         ),
+        (b'[[{"user": 1}]]', "is a JSON array without objects"),
         (b'{"user": 1', "it has no JSON object. The first line is"),
         (b"[1, 2]", "has no column 'user'. Available: '[1', ' 2]'."),
         (b"[]", "is empty"),

@@ -1,4 +1,4 @@
-"""Names of columns in the exports of shops, in five languages, and what the columns contain."""
+"""Find the role of a column by its name in the exports of shops, in five languages."""
 
 import re
 import unicodedata
@@ -22,7 +22,7 @@ Role = Literal[
     "category",
     "session",
 ]
-"""What a column contains. Not every role is a column of Bazar."""
+"""Role of a column of a file. Not every role is a column of Bazar."""
 
 _NAMES: dict[Role, str] = {
     "user_id": """
@@ -49,10 +49,11 @@ _NAMES: dict[Role, str] = {
         """,
     "item_id": """
         lineitem sku, sku, sku code, sku id, sku no, sku number, item sku, product sku, variant sku,
-        seller sku, parent asin, asin, stock code, product code, item code, article code, article number, article no,
-        article id, product number, product no, item number, item no, item id, product id,
-        lineitem product id, variant id, variation id, prod id, productid variant, goods id, item,
-        material, material number, model number, product reference, isbn, ean, gtin, upc, barcode,
+        seller sku, parent asin, asin, stock code, product code, item code, article code,
+        article number, article no, article id, product number, product no, item number, item no,
+        item id, product id, lineitem product id, variant id, variation id, prod id,
+        productid variant, goods id, item, material, material number, model number,
+        product reference, isbn, ean, gtin, upc, barcode,
         artikelnummer, artikel nr, art nr, artikel id, artikelnr, produktnummer, produkt nr,
         produkt id, produktcode, bestellnummer artikel, artikel,
         referencia, referencia producto, referencia del producto, codigo producto,

@@ -37,7 +37,7 @@ class ShopFile:
         roles: column by role.
         alternatives: further columns by role, which were not chosen.
         statuses: columns that may contain the status of an order.
-        contradictions: why columns with the name of a role do not have it.
+        contradictions: why columns with the names of missing roles are not used.
     """
 
     path: Path
@@ -192,6 +192,9 @@ def _use_titles_as_ids(
     item, title = chosen.get("item_id"), chosen.get("title")
     if title is None and item is not None and item in candidates.get("title", []):
         chosen["title"] = item
+        first = next(name for name in candidates["item_id"] if not _is_row_number(file, name))
+        if file.profiles[first].filled < file.profiles[item].filled:
+            _note_names_as_ids(file, first, item, dialogue)
         return
     if title is None:
         return
@@ -204,10 +207,14 @@ def _use_titles_as_ids(
         )
     elif file.profiles[item].filled < min(0.9, title_filled - 0.05):
         chosen["item_id"] = title
-        dialogue.unsure.append(
-            f"{file.path.name}: {item} is empty in {1 - file.profiles[item].filled:.0%} of the "
-            f"first rows, so the names of the products ({title}) are used as ids."
-        )
+        _note_names_as_ids(file, item, title, dialogue)
+
+
+def _note_names_as_ids(file: ShopFile, item: str, title: str, dialogue: Dialogue) -> None:
+    dialogue.unsure.append(
+        f"{file.path.name}: {item} is empty in {1 - file.profiles[item].filled:.0%} of the first "
+        f"rows, so the names of the products ({title}) are used as ids."
+    )
 
 
 def _find_kind(chosen: dict[Role, str], candidates: dict[Role, list[str]]) -> FileKind | None:
@@ -246,10 +253,12 @@ def _report_contradictions(
     for role, rank, name, reason in contradictions:
         chosen = file.roles.get(role)
         is_better = chosen is None or rank < find_roles(chosen).get(role, -1)
-        if is_better and name not in used and file.profiles[name].values and role in _ORDER[:9]:
+        if is_better and name not in used and role in _ORDER[:9]:
             note = f"{name} is not used as {role}, because {reason}."
-            file.contradictions.append(note)
-            dialogue.dropped.append(f"{file.path.name}: {note}")
+            if chosen is None and role in ("user_id", "item_id", "timestamp"):
+                file.contradictions.append(note)
+            if file.profiles[name].values:
+                dialogue.dropped.append(f"{file.path.name}: {note}")
 
 
 def describe_missing(files: Iterable[ShopFile]) -> str:
@@ -265,4 +274,9 @@ def describe_missing(files: Iterable[ShopFile]) -> str:
         shown = ", ".join(map(repr, file.columns[:_SHOWN_COLUMNS]))
         n_more = len(file.columns) - _SHOWN_COLUMNS
         lines.append(f"    it has the columns {shown}{f' and {n_more} more' * (n_more > 0)}")
+        n_unnamed = sum(name.startswith("column ") for name in file.columns)
+        if n_unnamed * 2 > len(file.columns):
+            lines.append(
+                "    Most columns have no name. If there are rows above the header, delete them."
+            )
     return "\n".join(lines)

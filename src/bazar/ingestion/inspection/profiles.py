@@ -29,6 +29,7 @@ _EMPTY = ("", "nan", "none", "null", "n/a", "na", "#n/a", "nat", "\\n", "-")
 """Texts, in lower case, that programs write for a missing value."""
 _TOP = 30
 _MAX_DISTINCT = 5000
+_LARGE = 1e7
 _MAX_EPOCH = 4_102_444_800
 """2100-01-01 in seconds."""
 _MIN_EPOCH = 788_918_400
@@ -48,7 +49,7 @@ class Profile:
         epochs: share of values that are numbers of the size of a time since 1970.
         serials: share of values that are numbers of the size of an Excel date.
         numbers: share of numbers.
-        amounts: share of numbers that may have a currency or thousands separators.
+        amounts: share of the rows with a number that may have a currency or thousands separators.
         integers: share of integers.
         decimal_commas: share of values with a decimal comma.
         decimal_points: share of values with a decimal point.
@@ -58,6 +59,7 @@ class Profile:
         spaces: share of values with a space between words.
         mean_length: mean number of characters.
         highest: the highest number, or 0.
+        large: share of numbers above 10 million.
         top: the most frequent values.
         examples: two different values.
     """
@@ -80,6 +82,7 @@ class Profile:
     spaces: float
     mean_length: float
     highest: float
+    large: float
     top: list[str]
     examples: list[str]
 
@@ -107,6 +110,8 @@ def profile_columns(
 def profile_texts(name: str, texts: Iterable[str | None]) -> Profile:
     """Describe the content of a column; see :func:`profile_columns`."""
     counts = Counter("" if text is None else text.strip() for text in texts)
+    # Files that were joined with cat repeat the header.
+    del counts[name.strip()]
     n_rows = counts.total()
     for text in [text for text in counts if text.lower() in _EMPTY]:
         del counts[text]
@@ -118,6 +123,10 @@ def profile_texts(name: str, texts: Iterable[str | None]) -> Profile:
         share: sum(pattern.match(text) is not None for text in distinct) / total
         for share, pattern in _PATTERNS.items()
     }
+    # Rows with other values than amounts will be rejected.
+    is_amount = _PATTERNS["amounts"].match
+    n_amounts = sum(counts[text] for text in distinct if is_amount(text))
+    shares["amounts"] = n_amounts / max(sum(counts[text] for text in distinct), 1)
     numbers = [float(text) for text in distinct if _NUMBER.fullmatch(text)]
     top = sorted(counts, key=lambda text: (-counts[text], text))[:_TOP]
     return Profile(
@@ -131,6 +140,7 @@ def profile_texts(name: str, texts: Iterable[str | None]) -> Profile:
         integers=sum(number.is_integer() for number in numbers) / total,
         mean_length=sum(map(len, distinct)) / total,
         highest=max(numbers, default=0.0),
+        large=sum(number > _LARGE for number in numbers) / total,
         top=top,
         examples=top[:2],
         **shares,
@@ -182,7 +192,8 @@ def _check_timestamp(profile: Profile) -> str | None:
 def _check_quantity(profile: Profile) -> str | None:
     if profile.amounts < 0.95:
         return "its values are not numbers"
-    if profile.highest > 1e7:
+    # A few may be typing errors.
+    if profile.large > 0.5:
         return f"its values are too large, such as {profile.highest:.0f}"
     return None
 

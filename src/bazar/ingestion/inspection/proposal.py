@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 _SAMPLED_ROWS = 20_000
+_EXAMPLE_ROWS = 100
 _ID_ROLES = ("user_id", "item_id", "order_id")
 _CERTAIN_ENCODINGS = ("ascii", "utf-8", "utf-16", "utf-32")
 """Beginnings of the encodings that ``auto`` finds for certain."""
@@ -149,7 +150,26 @@ def _make_missing_error(files: list[ShopFile]) -> InputError:
             "No single file has all of them, but together they do. Join the files first, for "
             "example by the id of the order, and save one file with a row per order line."
         )
-    return InputError(f"No file can be read as orders:\n{describe_missing(files)}\n{advice}")
+    lists = "".join(f"\n{note}" for file in files for note in _describe_lists(file))
+    return InputError(f"No file can be read as orders:\n{describe_missing(files)}{lists}\n{advice}")
+
+
+def _describe_lists(file: ShopFile) -> list[str]:
+    """Return a note if a JSON file has lists of objects, such as the lines of an order."""
+    if file.shape.file_format not in ("json", "jsonl"):
+        return []
+    sample = read_sample(file.path, file.shape, _EXAMPLE_ROWS)
+    names = [
+        name
+        for name in file.columns
+        if any(re.match(r"\[\s*\{", row[name] or "") for row in sample)
+    ]
+    if not names:
+        return []
+    return [
+        f"{file.path.name} has lists of objects in {', '.join(names)}. They are not read. Save the "
+        "file with one JSON object for each line of an order."
+    ]
 
 
 def _describe_unused(files: list[ShopFile]) -> list[str]:

@@ -138,7 +138,7 @@ def _describe_items(items: list[dict[str, Any]]) -> str:
 
 
 def _find_prefixes(ids: list[str], products: set[str]) -> list[str]:
-    """Return beginnings such as ``gift_`` that several of the ids have, but no product."""
+    """Return prefixes such as ``gift_`` that several of the ids have, and no id of a product."""
     counts: dict[str, int] = {}
     for item in ids:
         if found := re.match(r"[A-Za-z]{3,}[_-]", item):

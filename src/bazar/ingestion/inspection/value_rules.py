@@ -55,7 +55,7 @@ def find_times(
     try:
         found = detect_time_format(records.table, records.keys[column], now_ms, setting)
     except AmbiguousTimesError as error:
-        found = _ask_format(file, error.formats, dialogue)
+        found = _ask_format(file, error, dialogue)
     except UnknownTimesError as error:
         raise InputError(
             f"{file.path.name}: the format of the times in {column} is unknown, for example "
@@ -91,9 +91,9 @@ def find_times(
     )
 
 
-def _ask_format(file: ShopFile, formats: list[str], dialogue: Dialogue) -> str:
+def _ask_format(file: ShopFile, error: AmbiguousTimesError, dialogue: Dialogue) -> str:
     """Ask which of several formats is right."""
-    example = file.profiles[file.roles["timestamp"]].examples[0]
+    formats = error.formats
     # In all of them, the first part has the same digits.
     firsts = {"d": "day", "m": "month", "y": "year", "Y": "year"}
     choices = {
@@ -105,8 +105,8 @@ def _ask_format(file: ShopFile, formats: list[str], dialogue: Dialogue) -> str:
         choices = {time_format: time_format for time_format in formats}
     question = Question(
         "timestamp_format",
-        f"{file.path.name}: no time shows whether it begins with the {' or the '.join(choices)}, "
-        f"for example {example!r}. Which one comes first?",
+        f"{file.path.name}: the times do not show whether they begin with the "
+        f"{' or the '.join(choices)}, for example {error.example!r}. Which one comes first?",
         tuple(choices),
     )
     return choices[dialogue.ask(question)]

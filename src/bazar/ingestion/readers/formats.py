@@ -32,6 +32,7 @@ _UNREADABLE = {
     b"Obj\x01": "an Avro file. Save it as Parquet",
 }
 _JSON_ARRAY = re.compile(r"\[\s*(?:\{|\]|$)")
+_ARRAY_OF_VALUES = re.compile(r'\[\s*[\["]')
 _MARKUP = re.compile(r"<(?:!doctype|html|table|meta|head)\b", re.IGNORECASE)
 _DETECTED_LINES = 20
 
@@ -82,6 +83,10 @@ def _detect_text_format(path: Path, text: str) -> DetectedFormat:
         raise InputError(f"{path} is an XML file. Convert it to CSV or JSON lines.")
     if _JSON_ARRAY.match(text):
         return "json"
+    if _ARRAY_OF_VALUES.match(text):
+        raise InputError(
+            f"{path} is a JSON array without objects. Write an array of objects, or CSV."
+        )
     lines = [line.strip() for line in text[: 1 << 20].splitlines()]
     lines = [line for line in lines if line][:_DETECTED_LINES]
     objects = sum(_is_object(line) for line in lines)

@@ -83,8 +83,8 @@ def inspect_file(
         setting: the key of the source in the configuration, for messages.
 
     Raises:
-        InputError: if the file is missing or empty, has a format that cannot be read or another
-            one than the configured one, or has no column.
+        InputError: if the file is missing or empty, has a format that cannot be read, has
+            another format than the configured one, or has no column.
     """
     prefix = f"{setting}." if setting else ""
     if path.is_dir():
