@@ -79,12 +79,12 @@ def tune(
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> TuningResult:
-    return tune(tmp_path_factory.mktemp("tuning") / "tuning.db", options_of(trials=8))
+    return tune(tmp_path_factory.mktemp("tuning") / "tuning.db", options_of(trials=12))
 
 
 def test_tuning_improves_a_bad_block(found: TuningResult) -> None:
     trials = found.trials
-    assert trials["trial"].tolist() == list(range(1, 9))
+    assert trials["trial"].tolist() == list(range(1, 13))
     first = trials.iloc[0]
     assert [first[key] for key in RANGES] == [2, 2, 1e-5]
     assert first["val_ndcg@10"] == found.initial_ndcg < 0.3
@@ -126,7 +126,7 @@ def test_yaml_comment_states_the_result_and_the_usage(found: TuningResult) -> No
     comment = "\n".join(line for line in written.splitlines() if line.startswith("#"))
     n_pruned = (found.trials["state"] == "pruned").sum()
     complete = found.trials[found.trials["state"] == "complete"]
-    assert f"8 trials of the classifier's network bad, {n_pruned} of them pruned" in comment
+    assert f"12 trials of the classifier's network bad, {n_pruned} of them pruned" in comment
     assert f"NDCG@10: {complete['val_ndcg@10'].max():.4f}" in comment
     assert f"bad before the tuning: {found.initial_ndcg:.4f}" in comment
     assert "classifier.network=bad_tuned" in comment
@@ -143,7 +143,7 @@ def test_importances_and_values_are_plotted(found: TuningResult) -> None:
     figure = plot_tuning(found.trials, found.importances, options_of().active_ranges)
     assert labels(figure) == list(found.importances)
     for axes, key in zip(figure.axes[1:], found.importances, strict=True):
-        assert sum(len(line.get_xdata()) for line in axes.lines) == 8
+        assert sum(len(line.get_xdata()) for line in axes.lines) == 12
         assert (axes.get_xscale() == "log") == (key != "layers.1.units")
     without_importances = plot_tuning(found.trials.head(2), {}, options_of().active_ranges)
     assert labels(without_importances) == list(RANGES)
