@@ -337,7 +337,8 @@ def test_malformed_rows_are_rejected_for_every_reason(ran: tuple[str, Path, Path
     assert 10 < sum(value is not None for value in attributes) < len(attributes)
     counts = load(on_duckdb, "03_primary/joining_summary/counts", dataset)
     steps = counts["interactions"].to_pylist()
-    assert steps[0] > steps[1] + 100 > steps[2] > 500
+    # The rules of the shop exclude most of the random rows.
+    assert steps[0] > steps[1] + 100 > steps[2] > 300
 
 
 def test_duckdb_continues_with_the_tables_of_spark(
