@@ -133,8 +133,8 @@ def test_fault_of_the_disk_is_explained_and_nothing_is_left(
             assert_fault(
                 path,
                 lambda: entry.save(data),
-                f"{path} is larger than a file may be. Raise the limit that `ulimit -f` shows, "
-                "and run again.",
+                f"{path} is too large: the system limits the size of a file. `ulimit -f` shows "
+                "the limit. Raise it and run again.",
             )
         return
     with mount_disk(tmp_path, "400k"):

@@ -241,20 +241,21 @@ def test_unexpected_error_keeps_its_traceback() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "found"),
     [
-        ["--async"],
-        ["--runner-params", "is_async=True"],
-        ["--runner", "ThreadRunner"],
-        ["--runner", "kedro.runner.ParallelRunner"],
+        (["--async"], "is_async (--async)"),
+        (["--runner-params", "is_async=True"], "is_async (--async)"),
+        (["--runner", "ThreadRunner"], "--runner ThreadRunner"),
+        (["--runner", "kedro.runner.ParallelRunner"], "--runner ParallelRunner"),
     ],
 )
 def test_other_runners_stop_before_any_work(
-    arguments: list[str], run_here: Run, project: Path
+    arguments: list[str], found: str, run_here: Run, project: Path
 ) -> None:
     result = run_here(*arguments)
     assert result.output == (
-        "Error: Tables share one DuckDB connection: run without --async, with SequentialRunner.\n"
+        "Error: Tables share one DuckDB connection, so that nodes must run one after the other. "
+        f"Found {found}. Run without --async and --runner.\n"
     )
     assert get_error(result)
     assert not (project / "data" / "02_intermediate" / "sample").exists()

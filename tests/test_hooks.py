@@ -263,14 +263,21 @@ def test_models_are_not_evaluated_and_compared_in_one_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("runner", "is_async"),
-    [(repr(ThreadRunner()), False), (repr(ParallelRunner()), False), ("SequentialRunner", True)],
+    ("runner", "is_async", "found"),
+    [
+        (repr(ThreadRunner()), False, "--runner ThreadRunner"),
+        (repr(ParallelRunner()), False, "--runner ParallelRunner"),
+        ("my_package.Threads", False, "--runner my_package.Threads"),
+        ("SequentialRunner", True, "is_async"),
+    ],
     # The representation of a runner has an address, which differs between the test workers.
-    ids=["threads", "processes", "asynchronous"],
+    ids=["threads", "processes", "unknown", "asynchronous"],
 )
-def test_runner_with_several_threads_or_processes_is_rejected(runner: str, is_async: bool) -> None:
+def test_runner_with_several_threads_or_processes_is_rejected(
+    runner: str, is_async: bool, found: str
+) -> None:
     check_runner(repr(SequentialRunner()))
-    with pytest.raises(InputError, match="run without --async, with SequentialRunner"):
+    with pytest.raises(InputError, match=f"Found {found}.*Run without --async and --runner"):
         check_runner(runner, is_async)
 
 

@@ -201,8 +201,8 @@ def _describe_denial(fault: int, target: Path, file: Path) -> str:
     """Describe a path that may not be written."""
     if fault == errno.EFBIG:
         return (
-            f"{file} is larger than a file may be. Raise the limit that `ulimit -f` shows, and run "
-            "again."
+            f"{file} is too large: the system limits the size of a file. `ulimit -f` shows the "
+            "limit. Raise it and run again."
         )
     while not os.access(target, os.F_OK):
         target = target.parent

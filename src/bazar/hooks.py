@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import re
 import shutil
 import sys
 from contextlib import ExitStack
@@ -254,8 +255,12 @@ def check_runner(runner: str, is_async: bool = False) -> None:
         is_async: whether data sets are loaded and saved in other threads.
     """
     if is_async or "SequentialRunner" not in runner:
+        found = re.search(r"\w*Runner", runner)
+        name = found.group() if found else runner
+        option = "is_async (--async)" if is_async else f"--runner {name}"
         raise InputError(
-            "Tables share one DuckDB connection: run without --async, with SequentialRunner."
+            "Tables share one DuckDB connection, so that nodes must run one after the other. Found "
+            f"{option}. Run without --async and --runner."
         )
 
 

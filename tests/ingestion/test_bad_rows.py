@@ -39,6 +39,7 @@ class Case:
         error: text of the error.
         source: keys of the source.
         name: name of the file.
+        other: rows of CSV of a second file.
         check: a check of the result.
     """
 
@@ -49,6 +50,7 @@ class Case:
     error: str = ""
     source: dict[str, Any] = field(default_factory=dict)
     name: str = "orders.csv"
+    other: str = ""
     check: Callable[[Ingested], bool] = lambda _: True
 
 
@@ -68,6 +70,21 @@ def json_array(indent: int | None) -> bytes:
     return json.dumps(
         [dict(zip(names, cells, strict=True)) for cells in rows], indent=indent
     ).encode()
+
+
+def json_orders(*lists: Any) -> bytes:
+    """Return an array of orders with these lists of lines."""
+    orders = [
+        {
+            "number": f"0{number}",
+            "customer": {"id": "u"},
+            "placed": TIME,
+            "lines": lines,
+            "tags": [],
+        }
+        for number, lines in enumerate(lists)
+    ]
+    return json.dumps(orders).encode()
 
 
 def workbook() -> bytes:
@@ -93,6 +110,12 @@ EVENTS = {
     "columns": COLUMNS | {"event_type": "event"},
     "events": {"purchase": ["purchase"], "view": ["view"]},
 }
+LINES = {
+    "columns": {
+        "user_id": "customer.id", "item_id": "lines.sku", "timestamp": "placed",
+        "order_id": "number", "quantity": "lines.pieces",
+    }
+}  # fmt: skip
 GUEST_SESSIONS = {"guests": "sessions"}
 MATCHED = {"returns": {"remove_matched": True}}
 TENTH_OF_MARCH = 1_710_028_800_000
@@ -123,6 +146,29 @@ CASES = {
         check=lambda found: found.purchases[-1].user_id == "Crème",
     ),
     "a JSON array, on one line or many": Case(json_array(2), name="orders.json"),
+    "a JSON array of arrays": Case(
+        b'[["user", "item"], ["u", "a"]]', error="Write each record as an object"
+    ),
+    "a list of objects, such as the lines of an order": Case(
+        json_orders([{"sku": "a", "pieces": 2.0}, {"sku": "b"}], [{"sku": "a", "pieces": -1}]),
+        name="orders.json",
+        source=LINES,
+        excluded={"return": 1},
+        check=lambda found: [(row.item_id, row.order_id, row.quantity) for row in found.purchases]
+        == [("a", "00", 2), ("b", "00", None)],
+    ),
+    "an object whose list is missing, empty or has an element that is not an object": Case(
+        json_orders([{"sku": "a", "pieces": 1}, {"sku": "b"}], [], None, "a", [7]),
+        name="orders.json",
+        source=LINES,
+        rejected={"no object in lines": 4},
+    ),
+    "columns of two lists": Case(
+        json_orders([{"sku": "a", "pieces": 1}]).replace(b"[]", b'[{"name": "new"}]'),
+        name="orders.json",
+        source={"columns": LINES["columns"] | {"price": "tags.name"}},
+        error="Map columns of only one of these lists",
+    ),
     "a first line `sep=;`, or blank lines before the header": Case(
         b"\n" + text_file("")
     ),
@@ -174,6 +220,17 @@ CASES = {
         excluded={"return": 2},
         source=MATCHED,
     ),
+    "a file of returns beside a file with purchases": Case(
+        row(quantity=-1) + row(quantity=-2),
+        source={"files": ["orders.csv", "returns.csv"]},
+        other=row(quantity=-3),
+        excluded={"return": 3},
+        check=lambda found: found.counts["interactions", "returns.csv"]["rows_kept"] == 0,
+    ),
+    "files of returns only": Case(
+        f"{HEADER}\n{row(quantity=-1)}".encode(),
+        error="orders.csv as orders: none of the 1 rows can be used\n  1 x return",
+    ),
     "a quantity of 0": Case(row(quantity=0), excluded={"quantity 0": 1}),
     "an event of another type": Case(
         row(event="view"),
@@ -215,6 +272,16 @@ CASES = {
         source={"timezone": "Europe/Berlin"},
         check=lambda found: last_time(found) == TENTH_OF_MARCH + 3_600_000,
     ),
+    "the abbreviation of a zone, such as `2024-03-10 10:00 PST`": Case(
+        row(time="2024-03-10 10:00 PST") + row(time="2024-03-10 20:00 CET"),
+        kept=4,
+        source={"timezone": "Asia/Tokyo"},
+        check=lambda found: [row.timestamp - TENTH_OF_MARCH for row in found.purchases[2:]]
+        == [18 * 3_600_000, 19 * 3_600_000],
+    ),
+    "another abbreviation, such as `IST` or `BST`": Case(
+        row(time="2024-03-10 10:00 IST"), rejected={"timestamp is not a time": 1}
+    ),
     "a date without a time of day": Case(
         row(time="2024-03-10"), kept=3, check=lambda found: last_time(found) == TENTH_OF_MARCH
     ),
@@ -227,6 +294,18 @@ CASES = {
         kept=3,
         check=lambda found: found.purchases[-1][4:] == (None, None),
     ),
+    "a quantity or price `NULL`, `nan`, `N/A`, `NA` or `-`": Case(
+        "".join(row(quantity=text, price=text) for text in ("NULL", "nan", "N/A", "NA", "-")),
+        kept=7,
+        check=lambda found: {row[4:] for row in found.purchases[2:]} == {(None, None)},
+    ),
+    "a negative amount such as `-$5.00`, `(4.00)` or `3.00-`": Case(
+        "".join(row(price=text) for text in ("-$5.00", "(4.00)", "3.00-", "($2.00)", "$1.00"))
+        + "".join(row(quantity=text) for text in ("-1", "(1)", "1-", "(2.00)")),
+        kept=7,
+        excluded={"return": 4},
+        check=lambda found: [row.price for row in found.purchases[2:]] == [-5, -4, -3, -2, 1],
+    ),
     "a price with a currency sign or thousands separators": Case(
         row(price='"$1,234.50"'), kept=3, check=lambda found: found.purchases[-1].price == 1234.5
     ),
@@ -238,6 +317,8 @@ def test_row_or_file_is_handled_as_documented(tmp_path: Path, name: str) -> None
     case = CASES[name]
     content = text_file(case.content) if isinstance(case.content, str) else case.content
     (tmp_path / case.name).write_bytes(content)
+    if case.other:
+        (tmp_path / "returns.csv").write_text(f"{HEADER}\n{case.other}")
     (tmp_path / "products.csv").write_text("item,title\na,Rose\nb,Oat\npost,Postage\n")
     source = {"files": case.name, "columns": COLUMNS} | case.source
     if case.error:
@@ -249,7 +330,8 @@ def test_row_or_file_is_handled_as_documented(tmp_path: Path, name: str) -> None
     assert (found.excluded, found.rejected) == (case.excluded, case.rejected)
     assert len(found.purchases) == case.kept
     counted = found.counts["interactions", case.name]
-    assert counted["rows_excluded"] == sum(case.excluded.values())
+    n_excluded = sum(case.excluded.values()) - len(case.other.splitlines())
+    assert counted["rows_excluded"] == n_excluded
     assert counted["rows_rejected"] == sum(case.rejected.values())
     n_kept = counted["rows_read"] - counted["rows_excluded"] - counted["rows_rejected"]
     assert counted["rows_kept"] == n_kept

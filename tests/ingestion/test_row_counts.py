@@ -64,7 +64,7 @@ def test_too_many_rejects_raise_with_the_reasons() -> None:
     with pytest.raises(InputError) as error:
         select_accepted(result, 0.05)
     message = str(error.value)
-    assert "shop.csv: 2 of 20 rows (10.0%)" in message
+    assert "shop.csv as orders: 2 of 20 rows (10.0%)" in message
     assert "ingestion.max_reject_share allows 5.0%" in message
     assert "1 x missing item_id, for example: row 19" in message
     assert "1 x timestamp is not a time, for example: row 20" in message
@@ -76,6 +76,10 @@ def test_too_many_rejects_raise_with_the_reasons() -> None:
     [
         ([{"sku": None}], ["none of the 1 rows", "1 x missing item_id"]),
         ([{"customer": None}] * 3, ["none of the 3 rows", "3 x guest", "rules of this source"]),
+        (
+            [{"pieces": "-1"}] * 2,
+            ["none of the 2 rows", "2 x return", "Add the files of the purchases"],
+        ),
     ],
 )
 def test_file_without_a_usable_row_raises(rows: list[dict[str, Any]], parts: list[str]) -> None:
@@ -101,4 +105,7 @@ def test_a_file_of_excluded_rows_is_accepted_beside_others(
     returns = type_rows([{"pieces": "-1"}], source()).mutate(source_file=ibis.literal("day.csv"))
     both = ibis.union(type_rows([{}], source()), returns)
     assert select_accepted(both, 0.05).count().execute() == 1
-    assert "day.csv: the rules of the source in globals.yml exclude all rows" in caplog.messages
+    assert (
+        "day.csv as orders: the rules of the source in globals.yml exclude all rows"
+        in caplog.messages
+    )

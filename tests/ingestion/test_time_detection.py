@@ -107,6 +107,30 @@ def test_unknown_format_is_rejected_with_examples() -> None:
         detect("1", "2", "12")
 
 
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2024-01-01 10:00 PST", datetime(2024, 1, 1, 18)),
+        ("01/13/2024 10:00 EST", datetime(2024, 1, 13, 15)),
+        ("Jul 12, 2023 11:59:58 PM PDT", datetime(2023, 7, 13, 6, 59, 58)),
+        ("13.01.2024 10:00:30 CET", datetime(2024, 1, 13, 9, 0, 30)),
+        ("Fri Jan 05 10:21:05 MST 2024", datetime(2024, 1, 5, 17, 21, 5)),
+    ],
+)
+def test_abbreviations_of_zones_are_read(text: str, utc: datetime) -> None:
+    found = detect(text)
+    [time] = values(parse_timestamp(texts(text).text, found, "Asia/Tokyo"))
+    assert EPOCH + time * timedelta(milliseconds=1) == utc
+
+
+def test_other_abbreviations_of_zones_are_explained() -> None:
+    with pytest.raises(InputError, match=r"only EST, .* are read\. Write an offset such as"):
+        detect("2024-01-01 10:00 IST")
+    with pytest.raises(InputError) as caught:
+        detect("noon at 12 PM")
+    assert "abbreviations" not in str(caught.value)
+
+
 def test_times_after_now_are_no_times() -> None:
     assert detect("3000000000000", now=TEN_YEARS_LATER * 2) == "ms"
     with pytest.raises(InputError, match="3000000000000"):

@@ -30,6 +30,7 @@ TIMES = [
     "2020-13-01", "2020-09-13 24:00", "2020-09-13 12:26:60", "epoch", "infinity", "12020-01-01",
     "2020-03-29 02:30:00", "2020-10-25T02:30:00", "2020-09-13 12:26:40 Europe/Paris",
     "2020-03-29 01:30:00", "2020-10-25T01:30:00", "2020-09-13 12:26:40 GMT",
+    "2020-09-13 12:26 PST", "2020-09-13T12:26:40CEST", "2020-09-13 12:26:40 IST",
 ]  # fmt: skip
 WRITTEN_TIMES = [
     "1.3.2024", "01.03.2024 10:21", "31.02.2024", "1.3.24 9:5", "31.12.68 23:59", "1.1.69 0:00",
@@ -51,6 +52,7 @@ FORMATS = [
     ("%d-%B-%y", "Asia/Kolkata"), ("%Y%m%d[%H%M[%S]]", "Africa/Casablanca"),
 ]  # fmt: skip
 AMOUNTS = ["1,234.50", "$12", "EUR 12.00", "1.234,50 €", "1 234,5", "12,5", "1'000", "1,2,3", "5 %"]
+AMOUNTS += ["(4.00)", "($1,234.50)", "-$5.00", "5.00-", "1.234,50 €-", "(-4)", "N/A", "-"]
 WHITE = [
     f"{white}v{white}f{white}"
     for white in " \t\n\r\x0b\x0c\x00\x1c\x85\xa0\u1680\u2003\u2028\u202f\u3000\ufeff\u200b"
@@ -117,7 +119,7 @@ def test_engines_parse_equal_values(session: Any, tmp_path: Any) -> None:
     for column in ("number", "time_0"):
         assert len(texts) - on_duckdb[column].null_count > 100
     for number in range(len(FORMATS)):
-        assert len(texts) - on_duckdb[f"time_{number}"].null_count > 5
+        assert len(texts) - on_duckdb[f"time_{number}"].null_count > 3
 
 
 def test_formats_are_detected_on_spark(session: Any, tmp_path: Any) -> None:

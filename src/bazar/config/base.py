@@ -105,7 +105,7 @@ def _follow(annotation: Any, location: tuple[Any, ...]) -> Iterator[tuple[list[A
         for keys, names in _follow(arguments[1 if origin is dict else 0], location[1:]):
             yield [location[0], *keys], names
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        fields = annotation.model_fields
+        fields = {field.alias or name: field for name, field in annotation.model_fields.items()}
         if "root" in fields and location[0] != "root":
             yield from _follow(fields["root"].annotation, location)
         elif location[0] in fields:

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from bazar.config.base import Options
 
@@ -78,6 +78,14 @@ Conditions = dict[str, Condition]
 """A condition for each column of the file. A row must satisfy all of them."""
 
 
+def _check_quoted(value: object) -> object:
+    """Return the value, or raise ValueError if YAML has read an id as a number or a truth value."""
+    if isinstance(value, bool | int | float):
+        kind = "truth value" if isinstance(value, bool) else "number"
+        raise ValueError(f'must be in quotes, as in "{value}", because YAML reads it as a {kind}')
+    return value
+
+
 class Returns(Options):
     """Which rows are returns, refunds and cancellations, and what they undo.
 
@@ -87,8 +95,9 @@ class Returns(Options):
     where: Conditions = Field(default_factory=dict)
     """A row that satisfies all of these conditions is a return as well."""
     remove_matched: bool = False
-    """Whether the purchase that a return belongs to is removed: the latest purchase of the same
-    item by the same user that is not later, if the returned quantity covers it."""
+    """Whether purchases that were returned later are removed. A return belongs to the latest
+    purchases of the same item by the same user that are not later, and that no earlier return has
+    taken. A purchase is removed if all its pieces were returned."""
 
 
 class ExcludedItems(Options):
@@ -97,7 +106,7 @@ class ExcludedItems(Options):
     They are removed from the interactions and from the catalogue. Matching ignores case.
     """
 
-    ids: list[str] = Field(default_factory=list)
+    ids: list[Annotated[str, BeforeValidator(_check_quoted)]] = Field(default_factory=list)
     """Complete item ids."""
     id_patterns: list[str] = Field(default_factory=list)
     """Regular expressions. An id that contains a match is excluded."""

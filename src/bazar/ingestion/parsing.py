@@ -25,7 +25,7 @@ _NEGATIVE = (
     rf"^(?:\([^()+-]*\)|-(?:{WHITE}|[A-Za-z$€£¥₹]|\x{{A0}})+[0-9.,][^()+-]*|[^()+-]*[0-9]-)\z"
 )
 """Amounts that are negative, such as ``(4.00)``, ``-$4.00`` and ``4.00-``."""
-MISSING_AMOUNT = r"^(?i:nan|none|null|<na>|\\n|#?n/a|-)\z"
+MISSING_AMOUNT = r"^(?i:nan|none|null|<na>|\\n|#?n/?a|-)\z"
 """Texts that programs write for a missing amount."""
 _GROUPED = {
     ".": r"^[+-]?[0-9]{1,3}(?:[, \x{A0}\x{202F}'][0-9]{3})+(?:\.[0-9]*)?\z",

@@ -5,14 +5,17 @@ import ibis.expr.types as ir
 
 RETURN = "return"
 RETURNED_LATER = "returned later"
+_ROUNDING = 1e-6
+"""Sums of quantities such as 0.1 kg differ by less than this if they are equal."""
 
 
 def mark_returned_purchases(typed: ir.Table) -> ir.Table:
     """Exclude the purchases that were returned later.
 
-    A return belongs to the latest purchase of the same item by the same user that is not later than
-    the return. The purchase is excluded if the quantity that was returned covers it, or if one of
-    the quantities is unknown. A partly returned purchase is kept.
+    A return takes pieces from the latest purchases of the same item by the same user that are not
+    later than the return, and whose pieces no earlier return has taken. A purchase is excluded if
+    all its pieces were taken. A partly returned purchase is kept. If a quantity is unknown, each
+    purchase and each return of this item by this user counts as one piece.
 
     Args:
         typed: ``user_id, item_id, timestamp, position, quantity, source_file, source_order,
@@ -37,24 +40,18 @@ def mark_returned_purchases(typed: ir.Table) -> ir.Table:
         is_return=is_return.fill_null(False),
     )
     order = ["timestamp", "position", "is_return", "source_file", "source_order"]
+    n_unknown = rows.quantity.isnull().cast("int64").sum().over(group_by=key)
     number = ibis.row_number().over(group_by=key, order_by=order)
-    numbered = rows.mutate(number=number)
-    purchase_number = numbered.is_return.ifelse(ibis.null("int64"), numbered.number)
-    numbered = numbered.mutate(
-        purchase=purchase_number.max().over(group_by=key, order_by="number", rows=(None, 0))
-    )
-    returns = numbered.filter(numbered.is_return & numbered.purchase.notnull())
-    returned = returns.group_by(*key, number=returns.purchase).aggregate(
-        returned=returns.quantity.abs().sum(),
-        unknown=returns.count(where=returns.quantity.isnull()),
-    )
-    purchases = numbered.filter(~numbered.is_return)
-    matched = purchases.join(returned, [*key, "number"])
-    is_covered = (
-        (matched.unknown > 0) | matched.quantity.isnull() | (matched.returned >= matched.quantity)
-    )
+    rows = rows.mutate(pieces=(n_unknown > 0).ifelse(1.0, rows.quantity.abs()), number=number)
+    signed = rows.is_return.ifelse(-rows.pieces, rows.pieces)
+    rows = rows.mutate(balance=signed.sum().over(group_by=key, order_by="number", rows=(None, 0)))
+    lowest_later = rows.balance.min().over(group_by=key, order_by="number", rows=(1, None))
+    rows = rows.mutate(lowest_later=lowest_later)
+    # The pieces of a purchase lie on those of the purchases before it, and returns take the upper
+    # ones. All of them are taken if the balance falls to its value before the purchase.
+    is_taken = rows.lowest_later <= rows.balance - rows.pieces + _ROUNDING
     place = ["source_file", "source_order"]
-    removed = matched.filter(is_covered).select(*place, is_returned=ibis.literal(True))
+    removed = rows.filter(~rows.is_return & is_taken).select(*place, is_returned=ibis.literal(True))
     columns = typed.columns
     marked = typed.left_join(removed, place).select(*columns, "is_returned")
     is_returned = marked.is_returned.fill_null(False) & marked.reason.isnull()

@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from bazar.errors import InputError
+from bazar.ingestion.returns import RETURN
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +31,11 @@ _ADVICE = {
     "impossible timestamp": "Set timestamp_format of the source in globals.yml: s, ms, us and ns "
     "are units since 1970.",
     "quantity is not a number": "Check columns.quantity and decimal of the source in globals.yml.",
+    RETURN: "Returns are not purchases. Add the files of the purchases to the source in "
+    "globals.yml, or correct columns.quantity and returns.where.",
     "price is not a number": "Check columns.price and decimal of the source in globals.yml.",
 }
-"""Advice by the most frequent reject reason of a file."""
+"""Advice by the most frequent reason of a file."""
 
 
 def count_rows(typed: ir.Table) -> ir.Table:
@@ -62,12 +65,14 @@ def select_accepted(typed: ir.Table, max_reject_share: float) -> ir.Table:
         InputError: if a larger share of a file is rejected, or no row of any file is kept. The
             message lists the reasons.
     """
+    content = "orders" if "user_id" in typed.columns else "products"
     files = count_rows(typed).order_by("source_file").to_pyarrow().to_pylist()
     is_any_kept = any(counts["rows_kept"] for counts in files)
     for counts in files:
         logger.info(
-            "%s: %d rows read, %d kept, %d excluded, %d rejected",
+            "%s as %s: %d rows read, %d kept, %d excluded, %d rejected",
             counts["source_file"],
+            content,
             counts["rows_read"],
             counts["rows_kept"],
             counts["rows_excluded"],
@@ -77,18 +82,19 @@ def select_accepted(typed: ir.Table, max_reject_share: float) -> ir.Table:
         share = counts["rows_rejected"] / max(1, n_counted)
         is_useless = counts["rows_kept"] == 0 and (counts["rows_rejected"] or not is_any_kept)
         if share > max_reject_share or is_useless:
-            raise _make_reject_error(typed, counts, max_reject_share)
+            raise _make_reject_error(typed, counts, content, max_reject_share)
         if counts["rows_kept"] == 0:
             # The export of a day may contain only returns.
             logger.warning(
-                "%s: the rules of the source in globals.yml exclude all rows",
+                "%s as %s: the rules of the source in globals.yml exclude all rows",
                 counts["source_file"],
+                content,
             )
     return typed.filter(typed.reason.isnull()).drop("reason", "is_excluded", "raw")
 
 
 def _make_reject_error(
-    typed: ir.Table, counts: dict[str, Any], max_reject_share: float
+    typed: ir.Table, counts: dict[str, Any], content: str, max_reject_share: float
 ) -> InputError:
     """Return the error for a file with too many rejected rows. It lists frequent reasons first."""
     rows = collect_rejects(typed).to_pyarrow().to_pylist()
@@ -106,7 +112,7 @@ def _make_reject_error(
         if reasons[0]["kind"] == "excluded"
         else "Correct the file, or its columns and format in globals.yml.",
     )
-    name, read = counts["source_file"], counts["rows_read"]
+    name, read = f"{counts['source_file']} as {content}", counts["rows_read"]
     if not counts["rows_kept"]:
         return InputError(f"{name}: none of the {read} rows can be used\n{listed}\n{advice}")
     n_counted = read - counts["rows_excluded"]

@@ -2,6 +2,7 @@
 
 import calendar
 import json
+import re
 from datetime import datetime, timedelta
 from functools import cache, reduce
 from operator import or_
@@ -12,14 +13,22 @@ import ibis.expr.types as ir
 from bazar.config.sources import TIME_UNITS
 from bazar.errors import InputError
 from bazar.ingestion.parsing import NUMBER, strip_text
-from bazar.ingestion.time_formats import ISO, TimePattern, compile_format
+from bazar.ingestion.time_formats import ISO, ZONE_OFFSETS, TimePattern, compile_format
 from bazar.ingestion.times import is_possible, parse_timestamp
 
 _MAX_SHAPES = 1000
 """Number of shapes, such as 11.11.1111, that candidates are compared with."""
-_CLOCKS = ("%H:%M[:%S]", "%I:%M[:%S][ ]%p", "%H:%M:%S[.%f][[ ]%z]")
+_CLOCKS = (
+    "%H:%M[:%S]",
+    "%I:%M[:%S][ ]%p",
+    "%H:%M:%S[.%f][[ ]%z]",
+    "%H:%M[ ]%z",
+    "%I:%M[:%S][ ]%p[ ]%z",
+)
 _SEPARATORS = (" ", ", ", " at ")
 """Texts between date and clock. The last one is used only after a month's name."""
+_ENDS_WITH_ZONE = re.compile(r"\d ?(?![APap][Mm]$)[A-Z]{2,5}$")
+"""A time that ends with the abbreviation of a zone, such as ``10:00 IST``."""
 _NUMERIC_DATES = (
     *(
         separator.join(date)
@@ -252,11 +261,18 @@ def _format_date(timestamp: int) -> str:
 
 def _make_unknown_format_error(shapes: list[dict[str, Any]], setting: str) -> UnknownTimesError:
     """Return the error for a column without a known format."""
-    examples = ", ".join(repr(shape["example"]) for shape in shapes[:3])
+    found = [shape["example"] for shape in shapes[:3]]
+    examples = ", ".join(map(repr, found))
+    hint = (
+        f"Of the abbreviations of zones, only {', '.join(ZONE_OFFSETS)}, UTC and GMT are read. "
+        "Write an offset such as +05:30 instead, or remove the abbreviation and set timezone.\n"
+        if any(map(_ENDS_WITH_ZONE.search, found))
+        else ""
+    )
     return UnknownTimesError(
         f"{setting}.timestamp_format: the format of the times is unknown, for example "
-        f"{examples}.\nSet {setting}.timestamp_format in globals.yml to iso, s, ms, us, ns, excel, "
-        'or a format such as "%d.%m.%Y %H:%M:%S" or "%b %d, %Y %I:%M %p". If these are not times, '
-        f"correct {setting}.columns.timestamp.",
+        f"{examples}.\n{hint}Set {setting}.timestamp_format in globals.yml to iso, s, ms, us, ns, "
+        'excel, or a format such as "%d.%m.%Y %H:%M:%S" or "%b %d, %Y %I:%M %p". If these are not '
+        f"times, correct {setting}.columns.timestamp.",
         examples,
     )

@@ -9,6 +9,13 @@ from bazar.ingestion.parsing import WHITE
 
 _GAP = r"[ \t\n\r\x0B\f\x{A0}\x{202F}]"
 """Whitespace within a time. Some programs write a narrow no-break space before AM and PM."""
+ZONE_OFFSETS = {
+    "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
+    "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3,
+}  # fmt: skip
+"""Hours east of UTC by abbreviation: the zones of e-mail (RFC 5322), and those of Europe. Others,
+such as IST and BST, stand for several zones."""
+_ZONE_NAMES = "|".join(ZONE_OFFSETS)
 _PATTERNS = {
     "Y": r"(\d{4})",
     "y": r"(\d{2})",
@@ -21,8 +28,8 @@ _PATTERNS = {
     "S": r"([0-5]?\d)",
     "f": r"(\d+)",
     "p": rf"([aApP])\.?{_GAP}?[mM]\.?",
-    "z": r"([+-]\d\d(?::?[0-5]\d)?|[zZ]|[uU][tT][cC]|[gG][mM][tT])",
-    "Z": r"([zZ]|[uU][tT][cC]|[gG][mM][tT])",
+    "z": rf"([+-]\d\d(?::?[0-5]\d)?|[zZ]|[uU][tT][cC]|[gG][mM][tT]|{_ZONE_NAMES})",
+    "Z": rf"([zZ]|[uU][tT][cC]|[gG][mM][tT]|{_ZONE_NAMES})",
 }
 """Pattern of each directive, with one group."""
 _TWO_DIGITS = _PATTERNS | {
@@ -76,7 +83,7 @@ ISO = TimePattern(
     rf"^{WHITE}*"
     r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})"
     r"(?:[Tt ] *([01]?\d|2[0-3]):([0-5]?\d)(?::([0-5]?\d)(?:[.,](\d*))?)?"
-    r" *(?:([+-]\d\d(?::?[0-5]\d)?|[Zz]|UTC|utc|GMT))?)?"
+    rf" *(?:([+-]\d\d(?::?[0-5]\d)?|[Zz]|UTC|utc|GMT|{_ZONE_NAMES}))?)?"
     rf"{WHITE}*\z",
     {name: number for number, name in enumerate("YmdHMSfz", start=1)},
 )

@@ -9,7 +9,13 @@ import ibis.expr.types as ir
 
 from bazar.config.sources import TIME_UNITS
 from bazar.ingestion.parsing import bind, parse_number, round_number
-from bazar.ingestion.time_formats import ISO, MONTH_NAMES, TimePattern, compile_format
+from bazar.ingestion.time_formats import (
+    ISO,
+    MONTH_NAMES,
+    ZONE_OFFSETS,
+    TimePattern,
+    compile_format,
+)
 from bazar.ingestion.time_zones import convert_to_utc
 
 logger = logging.getLogger(__name__)
@@ -136,10 +142,18 @@ def _convert_month_name(text: ir.StringValue) -> ir.StringValue:
 
 
 def _convert_offset(written: ir.StringValue) -> ir.IntegerValue:
-    """Convert ``+02:00``, ``+0200`` or ``+02`` to minutes east of UTC. Names of UTC give 0."""
+    """Convert ``+02:00``, ``+0200``, ``+02`` or ``EST`` to minutes east of UTC.
+
+    Names of UTC give 0.
+    """
     hours = written.substr(1, 2).try_cast("int64").fill_null(0)
     minutes = written.replace(":", "").substr(3, 2).try_cast("int64").fill_null(0)
-    return written.startswith("-").ifelse(-1, 1) * (hours * 60 + minutes)
+    signed = written.startswith("-").ifelse(-1, 1) * (hours * 60 + minutes)
+    names: dict[int, list[str]] = {}
+    for name, offset in ZONE_OFFSETS.items():
+        names.setdefault(offset * 60, []).append(name)
+    branches = ((written.isin(listed), offset) for offset, listed in names.items())
+    return ibis.cases(*branches, else_=signed)
 
 
 def convert_time_units(typed: ir.Table, time_format: str, now_ms: int) -> ir.Table:

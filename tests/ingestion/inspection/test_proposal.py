@@ -1,6 +1,8 @@
 """What is proposed for files of shops, asked and noted."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xlsxwriter
@@ -8,6 +10,7 @@ import yaml
 
 from bazar.errors import InputError
 from bazar.ingestion.inspection.preview import preview_source
+from tests.ingestion.ingest import ingest
 from tests.ingestion.inspection.shop_files import NOW_MS, inspect, write
 
 
@@ -374,11 +377,105 @@ def test_missing_columns_are_explained(tmp_path: Path, header: str, row: str, pa
     assert part in str(raised.value)
 
 
-def test_lists_in_json_are_explained(tmp_path: Path) -> None:
-    order = '{"customer": "c1", "created_at": "2024-03-01", "line_items": [{"sku": "a"}]}'
-    path = write(tmp_path, "orders.jsonl", order, order)
-    with pytest.raises(InputError, match="lists of objects in line_items"), inspect([path]):
-        pass
+def test_line_items_in_json_are_found(tmp_path: Path) -> None:
+    order = {
+        "customer": "c1",
+        "created_at": "2024-03-01",
+        "discounts": [{"code": "x"}],
+        "line_items": [{"sku": "a", "taxes": [{"id": 1}]}, {"sku": "b"}],
+    }
+    path = write(tmp_path, "orders.jsonl", *[json.dumps(order)] * 2)
+    with inspect([path]) as found:
+        assert found.columns == {
+            "user_id": "customer", "item_id": "line_items.sku", "timestamp": "created_at",
+        }  # fmt: skip
+        preview = preview_source(found.proposal.interactions[0], NOW_MS)
+        assert (preview.n_read, preview.n_kept) == (4, 4)
+
+
+def make_shopify_order(number: int) -> dict[str, Any]:
+    """Return an order as Shopify's API writes it, with two lines."""
+    lines = [
+        {
+            "id": 10 * number + line, "sku": f"S{line}", "product_id": 70 + line,
+            "variant_id": 80 + line, "title": f"Rose Cream {line}", "vendor": "Rosalind",
+            "name": f"Rose Cream {line} - 50 ml", "quantity": 1 + line, "price": "9.50",
+            "tax_lines": [{"price": "1.80", "title": "VAT"}],
+        }
+        for line in (1, 2)
+    ]  # fmt: skip
+    return {
+        "id": 5_000_000_000 + number, "name": f"#{number}", "order_number": number,
+        "email": f"c{number % 3}@example.com", "created_at": f"2024-03-0{number}T10:00:00-05:00",
+        "financial_status": "paid" if number < 8 else "refunded", "currency": "USD",
+        "user_id": None, "total_price": "47.50", "customer": {"id": 900 + number % 3, "tags": ""},
+        "line_items": lines, "shipping_lines": [{"title": "Standard", "price": "5.00"}],
+        "fulfillments": [{"id": number, "line_items": lines}],
+        "refunds": [{"refund_line_items": [{"quantity": 1, "line_item": lines[0]}]}],
+    }  # fmt: skip
+
+
+SHOPIFY_COLUMNS = {
+    "user_id": "customer.id", "item_id": "line_items.sku", "timestamp": "created_at",
+    "order_id": "name", "quantity": "line_items.quantity", "price": "line_items.price",
+    "currency": "currency",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", ["", "orders."])
+def test_orders_of_the_api_of_shopify_are_found(tmp_path: Path, prefix: str) -> None:
+    orders = [make_shopify_order(number) for number in range(1, 9)]
+    content = {"orders": orders} if prefix else orders
+    path = write(tmp_path, "orders.json", json.dumps(content))
+    with inspect([path]) as found:
+        expected = {role: f"{prefix}{name}" for role, name in SHOPIFY_COLUMNS.items()}
+        if prefix:
+            # The platform is recognised only without the outer object.
+            expected["order_id"] = "orders.order_number"
+        assert found.columns == expected
+        assert found.orders["where"] == {f"{prefix}financial_status": {"in": ["paid"]}}
+        [products] = yaml.safe_load(found.text)["products"].values()
+        assert products["columns"]["item_id"] == f"{prefix}line_items.sku"
+        preview = preview_source(found.proposal.interactions[0], NOW_MS)
+        assert (preview.n_read, preview.n_kept) == (16, 14)
+        assert preview.purchases[1]["quantity"] == 3
+        sources = found.proposal.to_sources()
+    ingested = ingest(tmp_path, sources["interactions"], sources["products"])
+    assert len(ingested.purchases) == 14
+    assert ingested.titles["S1"].startswith("Rose Cream 1")
+
+
+def test_orders_of_the_api_of_woocommerce_are_found(tmp_path: Path) -> None:
+    orders = [
+        {
+            "id": 700 + number, "number": str(700 + number), "status": "completed",
+            "currency": "EUR", "date_created": f"2024-03-0{number}T11:00:00",
+            "date_created_gmt": f"2024-03-0{number}T10:00:00", "customer_id": number % 3,
+            "billing": {"first_name": "Ada", "email": f"c{number}@example.com"},
+            "line_items": [
+                {
+                    "id": 10 * number + line, "name": f"Rose Cream {line}", "product_id": 70 + line,
+                    "variation_id": 0, "quantity": 1, "sku": "", "price": 9.5, "total": "9.50",
+                    "meta_data": [{"id": 1, "key": "size", "value": "50 ml"}],
+                }
+                for line in (1, 2)
+            ],
+            "meta_data": [{"id": 1, "key": "lang", "value": "en"}],
+            "fee_lines": [], "refunds": [],
+        }
+        for number in range(1, 10)
+    ]  # fmt: skip
+    path = write(tmp_path, "orders.json", json.dumps(orders))
+    with inspect([path]) as found:
+        assert found.columns == {
+            "user_id": "customer_id", "item_id": "line_items.product_id",
+            "timestamp": "date_created_gmt", "order_id": "number",
+            "quantity": "line_items.quantity", "price": "line_items.price", "currency": "currency",
+        }  # fmt: skip
+        assert found.orders["timezone"] == "UTC"
+        assert not found.asked
+        preview = preview_source(found.proposal.interactions[0], NOW_MS)
+        assert preview.n_read == 18
 
 
 def test_a_file_without_rows_is_an_error(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import xlsxwriter
 from bazar.errors import InputError
 from bazar.ingestion.readers.sample import open_records, read_sample
 from bazar.ingestion.readers.shape import inspect_file
+from tests.ingestion.readers.old_workbooks import CELLS, write_ods, write_xls
 from tests.ingestion.readers.reading import read_columns, read_rows
 
 RECORDS = [
@@ -166,7 +167,7 @@ def test_other_format_than_the_configured_one_raises(
             b"PK\x03\x04 and so on",
             "is a zip archive. Extract it, and set interactions.orders.files",
         ),
-        (b'[[{"user": 1}]]', "is a JSON array without objects"),
+        (b'[[{"user": 1}]]', "has JSON arrays of values, which have no column names. Write each"),
         (b'{"user": 1', "it has no JSON object. The first line is"),
         (b"[1, 2]", "has no column 'user'. Available: '[1', ' 2]'."),
         (b"[]", "is empty"),
@@ -237,6 +238,26 @@ def test_cells_of_a_workbook_are_read_as_text(tmp_path: Path) -> None:
     ]
     assert [row["row_number"] for row in rows] == [4, 5, 7]
     assert [row["problem"] for row in rows] == [None, None, "repeated header"]
+
+
+@pytest.mark.parametrize("write", [write_xls, write_ods])
+def test_other_workbooks_are_read(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    path = tmp_path / "orders"
+    write(path)
+    shape = inspect_file(path)
+    assert (shape.file_format, shape.sheets) == ("excel", ["Orders"])
+    assert read_columns(path) == CELLS[1:]
+
+
+@pytest.mark.parametrize("write", [write_xls, write_ods])
+def test_damaged_workbook_raises_with_the_remedy(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    write(tmp_path / "orders")
+    content = (tmp_path / "orders").read_bytes()
+    (tmp_path / "orders").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"Save it as .xlsx or as CSV|Extract it"):
+        inspect_file(tmp_path / "orders")
 
 
 @pytest.mark.parametrize("name", ["commas", "lines", "array", "parquet", "workbook"])

@@ -222,7 +222,7 @@ def find_roles(name: str) -> dict[Role, int]:
 
     Args:
         name: the name in the file. A path such as ``items.item_id`` or ``Email (Billing)`` is
-            looked up complete, and then without its first or last part.
+            looked up complete, then without its first parts, and then without its last part.
 
     Returns:
         The rank of the name by role: 0 is the most typical name.
@@ -230,10 +230,11 @@ def find_roles(name: str) -> dict[Role, int]:
     normalised = normalise_name(name)
     if normalised in _RANKS:
         return dict(_RANKS[normalised])
-    *parents, last = (normalise_name(part) for part in re.split(r"[./:]", name))
+    parts = [normalise_name(part) for part in re.split(r"[./:]", name)]
+    without_first = ["".join(parts[start:]) for start in range(1, len(parts))]
     first = normalise_name(re.split(r"[(\[]", name)[0])
-    is_person = any(re.search(_PERSON, parent) for parent in parents)
-    for part in (last, first):
+    is_person = any(re.search(_PERSON, parent) for parent in parts[:-1])
+    for part in (*without_first, first):
         if part in _RANKS:
             return {
                 role: rank + 1

@@ -52,6 +52,20 @@ _PLATFORMS = (
         },
     ),
     _make_platform(
+        "orders of Shopify's API",
+        "createdat financialstatus lineitemssku lineitemstitle",
+        {
+            "user_id": ("customerid", "email"),
+            "order_id": ("name", "ordernumber", "id"),
+            "item_id": ("lineitemssku", "lineitemsvariantid", "lineitemsproductid"),
+            "title": ("lineitemsname", "lineitemstitle"),
+            "timestamp": ("createdat",),
+            "price": ("lineitemsprice",),
+            "status": ("financialstatus",),
+            "category": (),
+        },
+    ),
+    _make_platform(
         "products export of Shopify",
         "handle title vendor variantsku",
         {"item_id": ("variantsku",), "title": ("title",), "category": ("productcategory", "type")},
@@ -60,6 +74,21 @@ _PLATFORMS = (
         "Advanced Order Export of WooCommerce",
         "ordernumber orderstatus orderdate itemname quantityrefund",
         {"status": ("orderstatus",), "category": ()},
+    ),
+    _make_platform(
+        "orders of WooCommerce's API",
+        "number datecreatedgmt lineitemsproductid lineitemsquantity",
+        {
+            "user_id": ("customerid", "billingemail"),
+            "order_id": ("number", "id"),
+            "item_id": ("lineitemssku", "lineitemsproductid"),
+            "title": ("lineitemsname",),
+            "timestamp": ("datecreatedgmt",),
+            "price": ("lineitemsprice",),
+            "status": ("status",),
+            "category": (),
+        },
+        is_utc=True,
     ),
     _make_platform(
         "order lines of WooCommerce", "orderitemid orderid productid variationid productqty"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from bazar.config.sources import InteractionColumn
 from bazar.errors import InputError
 from bazar.ingestion.inspection.dialogue import Dialogue
-from bazar.ingestion.inspection.header_names import Role, normalise_name
+from bazar.ingestion.inspection.header_names import Role, find_roles, normalise_name
 from bazar.ingestion.inspection.mapping import (
     ShopFile,
     describe_missing,
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 _SAMPLED_ROWS = 20_000
-_EXAMPLE_ROWS = 100
 _ID_ROLES = ("user_id", "item_id", "order_id")
 _CERTAIN_ENCODINGS = ("ascii", "utf-8", "utf-16", "utf-32")
 """Beginnings of the encodings that ``auto`` finds for certain."""
@@ -104,6 +103,8 @@ def open_shop_file(path: Path) -> list[ShopFile]:
         InputError: if the file cannot be read, or no sheet has a header.
     """
     shape = inspect_file(path)
+    if shape.pointers:
+        shape = shape.select_list(_choose_list(shape))
     if len(shape.sheets) < 2:
         return [ShopFile(path, shape, _profile_file(path, shape))]
     files, errors = [], []
@@ -117,6 +118,20 @@ def open_shop_file(path: Path) -> list[ShopFile]:
     if not files:
         raise errors[0]
     return files
+
+
+def _choose_list(shape: FileShape) -> tuple[str, ...]:
+    """Return the pointers of the list with the best name of a product's id; none if no list is.
+
+    It is the list of the lines of an order, or of the variants of a product. Lists within other
+    lists, such as those of refunds, have the same names and come last.
+    """
+    ranks = [
+        (rank, len(pointer.lists), place)
+        for place, (name, pointer) in enumerate(zip(shape.columns, shape.pointers, strict=True))
+        if (rank := find_roles(name.split(".")[-1]).get("item_id")) is not None
+    ]
+    return shape.pointers[min(ranks)[2]].lists if ranks else ()
 
 
 def _profile_file(path: Path, shape: FileShape) -> dict[str, Profile]:
@@ -150,26 +165,7 @@ def _make_missing_error(files: list[ShopFile]) -> InputError:
             "No single file has all of them, but together they do. Join the files first, for "
             "example by the id of the order, and save one file with a row per order line."
         )
-    lists = "".join(f"\n{note}" for file in files for note in _describe_lists(file))
-    return InputError(f"No file can be read as orders:\n{describe_missing(files)}{lists}\n{advice}")
-
-
-def _describe_lists(file: ShopFile) -> list[str]:
-    """Return a note if a JSON file has lists of objects, such as the lines of an order."""
-    if file.shape.file_format not in ("json", "jsonl"):
-        return []
-    sample = read_sample(file.path, file.shape, _EXAMPLE_ROWS)
-    names = [
-        name
-        for name in file.columns
-        if any(re.match(r"\[\s*\{", row[name] or "") for row in sample)
-    ]
-    if not names:
-        return []
-    return [
-        f"{file.path.name} has lists of objects in {', '.join(names)}. They are not read. Save the "
-        "file with one JSON object for each line of an order."
-    ]
+    return InputError(f"No file can be read as orders:\n{describe_missing(files)}\n{advice}")
 
 
 def _describe_unused(files: list[ShopFile]) -> list[str]:

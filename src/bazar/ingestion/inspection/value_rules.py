@@ -19,8 +19,12 @@ from bazar.ingestion.time_detection import (
     UnknownTimesError,
     detect_time_format,
 )
+from bazar.ingestion.time_formats import ZONE_OFFSETS
 
-_HAS_OFFSET = "(?i)(:[0-9][0-9]|T[0-9]+)([.,][0-9]+)? ?(z|utc|gmt|[+-][0-9][0-9](:?[0-9][0-9])?)$"
+_HAS_OFFSET = (
+    "(?i)(:[0-9][0-9]|T[0-9]+)([.,][0-9]+)?( ?[ap]m)? ?"
+    f"(z|utc|gmt|{'|'.join(ZONE_OFFSETS)}|[+-][0-9][0-9](:?[0-9][0-9])?)$"
+)
 _HAS_CLOCK = "[0-9]:[0-9][0-9]|[0-9]T[0-9]+$"
 _WHOLE = r"^[+-]?[0-9]+\.0+$"
 _INVISIBLE = (

@@ -85,7 +85,8 @@ def _detect_text_format(path: Path, text: str) -> DetectedFormat:
         return "json"
     if _ARRAY_OF_VALUES.match(text):
         raise InputError(
-            f"{path} is a JSON array without objects. Write an array of objects, or CSV."
+            f"{path} has JSON arrays of values, which have no column names. Write each record as "
+            'an object, such as {"customer": "c1", "product": "p1"}, or save the file as CSV.'
         )
     lines = [line.strip() for line in text[: 1 << 20].splitlines()]
     lines = [line for line in lines if line][:_DETECTED_LINES]

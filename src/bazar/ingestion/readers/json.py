@@ -14,7 +14,7 @@ from bazar.ingestion.lines import (
 )
 from bazar.ingestion.readers.encodings import decode_head
 from bazar.ingestion.readers.raw_file import RawFile
-from bazar.ingestion.readers.shape import FileShape
+from bazar.ingestion.readers.shape import FileShape, JsonPointer
 from bazar.ingestion.readers.sql import (
     name_table,
     query_column,
@@ -114,51 +114,108 @@ def _select_objects(
 ) -> str:
     """Return the SQL of the columns of JSON objects.
 
+    If a column is in a list of objects, there is a row for each element of the list. Its values
+    from outside the list are those of the object that contains the list.
+
     Args:
         file: the file.
         records: SQL that selects ``row_number``, ``line`` and ``encoding_problem``.
         shape: the shape of the file, with the pointers of its columns.
         positions: for each column of the result, the positions of its source columns.
     """
-    used = list(dict.fromkeys(number for found in positions.values() for number in found))
-    pointers = [quote_text(shape.pointers[number]) for number in used]
-    places = {number: place for place, number in enumerate(used, start=1)}
-    texts = [
-        f"CASE WHEN is_object THEN {_select_field(places[number], pointer)} END"
-        if number in places
-        else "NULL"
-        for number, pointer in enumerate(map(quote_text, shape.pointers))
+    used = {number: shape.pointers[number] for found in positions.values() for number in found}
+    lists = _find_lists(file, shape, used)
+    # The object has level 0, the elements of the first list have level 1, and so on.
+    paths = [
+        list(dict.fromkeys(path for path, within in used.values() if len(within) == level))
+        for level in range(len(lists) + 1)
     ]
+    texts = ["NULL"] * len(shape.pointers)
+    for number, (path, within) in used.items():
+        level = len(within)
+        field = _select_field(level, paths[level].index(path) + 1, quote_text(path))
+        texts[number] = f"CASE WHEN is_object_{level} THEN {field} END"
     # Each line is validated first, because extracting fields from invalid JSON fails.
+    objects = _extract_fields(
+        f"""
+            SELECT *, CASE WHEN encoding_problem IS NULL AND json_valid(line)
+                THEN line END AS json_0
+            FROM ({records})
+        """,
+        0,
+        paths[0],
+    )
+    problems = ""
+    for level, pointer in enumerate(lists, start=1):
+        objects = _extract_fields(_select_elements(level, pointer, objects), level, paths[level])
+        name = quote_text(f"no object in {_name_list(lists[:level])}")
+        problems += f"WHEN is_object_{level} IS NOT TRUE THEN {name} "
+    elements = [f"json_{level}::VARCHAR" for level in range(len(lists), 0, -1)]
     return f"""
-        SELECT {quote_text(file.name)} AS source_file, row_number,
-            rtrim({shorten_text("line")}, E'\\r\\n') AS raw,
+        SELECT {quote_text(file.name)} AS source_file,
+            {"row_number() OVER () AS row_number" if lists else "row_number"},
+            rtrim({shorten_text(f"coalesce({', '.join([*elements, 'line'])})")}, E'\\r\\n') AS raw,
             CASE WHEN encoding_problem IS NOT NULL THEN encoding_problem
-                 WHEN json IS NULL THEN 'broken JSON'
-                 WHEN NOT is_object THEN 'not a JSON object' END AS problem,
+                 WHEN json_0 IS NULL THEN 'broken JSON'
+                 WHEN NOT is_object_0 THEN 'not a JSON object' {problems}END AS problem,
             {select_texts(texts, positions)}
-        FROM (
-            SELECT *, CASE WHEN starts_with(json, '{{') THEN true
-                    ELSE json_type(json) = 'OBJECT' END AS is_object,
-                json_extract_string(json, [{", ".join(pointers)}]) AS fields
-            FROM (
-                SELECT *, CASE WHEN encoding_problem IS NULL AND json_valid(line)
-                    THEN line END AS json
-                FROM ({records})
-            )
-        )
+        FROM ({objects})
     """
 
 
-def _select_field(place: int, pointer: str) -> str:
+def _find_lists(file: RawFile, shape: FileShape, used: dict[int, JsonPointer]) -> tuple[str, ...]:
+    """Return the pointers of the lists that the columns are in, the outermost first.
+
+    Raises:
+        InputError: if the columns are in different lists, whose elements do not belong together.
+    """
+    lists = max((pointer.lists for pointer in used.values()), key=len, default=())
+    for number, (_, within) in used.items():
+        if within != lists[: len(within)]:
+            raise InputError(
+                f"{file.path}: {file.setting} reads the list {_name_list(lists)}, and "
+                f"{shape.columns[number]!r} of the list {_name_list(within)}. A row has the values "
+                "of one element of one list. Map columns of only one of these lists."
+            )
+    return lists
+
+
+def _name_list(lists: tuple[str, ...]) -> str:
+    """Return the name of a list, such as ``orders.line_items``."""
+    keys = "".join(lists).removeprefix("/").split("/")
+    return ".".join(key.replace("~1", "/").replace("~0", "~") for key in keys)
+
+
+def _extract_fields(values: str, level: int, paths: list[str]) -> str:
+    """Return the SQL that adds ``is_object`` and the texts of fields to the JSON of a level."""
+    json = f"json_{level}"
+    fields = ", ".join(map(quote_text, paths))
+    texts = f", json_extract_string({json}, [{fields}]) AS fields_{level}" if paths else ""
+    return f"""
+        SELECT *, CASE WHEN starts_with({json}, '{{') THEN true
+            ELSE json_type({json}) = 'OBJECT' END AS is_object_{level}{texts}
+        FROM ({values})
+    """
+
+
+def _select_elements(level: int, pointer: str, objects: str) -> str:
+    """Return the SQL of the elements of a list: one row for each, or one without an element."""
+    found = f"try_cast(json_extract(json_{level - 1}, {quote_text(pointer)}) AS JSON[])"
+    return f"""
+        SELECT *, unnest(CASE WHEN len({found}) > 0 THEN {found} ELSE [NULL] END) AS json_{level}
+        FROM ({objects})
+    """
+
+
+def _select_field(level: int, place: int, pointer: str) -> str:
     """Return the SQL of a field as text: whole numbers without ``.0``, NaN as null.
 
     Texts that look like that are kept. The type is looked up only for them, because it is slow.
     """
-    text = f"fields[{place}]"
+    text = f"fields_{level}[{place}]"
     return (
         f"CASE WHEN ends_with({text}, '.0') OR {text} = 'NaN' THEN "
-        f"CASE WHEN json_type(json, {pointer}) = 'DOUBLE' "
+        f"CASE WHEN json_type(json_{level}, {pointer}) = 'DOUBLE' "
         f"THEN nullif(regexp_replace({text}, '\\.0$', ''), 'NaN') ELSE {text} END "
         f"ELSE {text} END"
     )

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bazar.config.sources import FileFormat
 from bazar.errors import InputError
@@ -26,9 +26,27 @@ from bazar.ingestion.readers.workbook import read_sheet
 _HEAD_BYTES = 1 << 22
 _OBJECTS_WITH_KEYS = 10_000
 """Number of first objects whose keys are the columns of a JSON file."""
+_ELEMENTS_WITH_KEYS = 1000
+"""Number of first elements of a list whose keys are columns."""
 _MAX_DEPTH = 4
 _MAX_KEYS = 2000
 _WHITE = re.compile(r"[\s,]*")
+
+
+class JsonPointer(NamedTuple):
+    """Where the value of a column is in a JSON object.
+
+    Attributes:
+        path: JSON pointer (RFC 6901) within the object, or within an element of the last list.
+        lists: JSON pointers of the lists that contain the value, the outermost first. Each one is
+            within an element of the list before it.
+    """
+
+    path: str
+    lists: tuple[str, ...] = ()
+
+
+_OBJECT = JsonPointer("")
 
 
 @dataclass(frozen=True)
@@ -38,15 +56,16 @@ class FileShape:
     Attributes:
         file_format: ``csv``, ``jsonl``, ``json``, ``parquet``, ``excel`` or ``python``.
         columns: names in file order; names may repeat. In JSON, the keys of the first objects;
-            ``customer.id`` is the key ``id`` of the object ``customer``. A column of a CSV file or
-            a sheet that has no name is ``column <number>``.
+            ``customer.id`` is the key ``id`` of the object ``customer``, or of the objects in the
+            list ``customer``. A column of a CSV file or a sheet that has no name is
+            ``column <number>``.
         is_gzip: whether the file is gzipped.
         encoding: encoding of a text file; None for Parquet and Excel.
         delimiter: character between the cells of a CSV file; None for other formats.
         sheets: names of the sheets of a workbook.
         sheet: the sheet that is read.
         header: the header of a CSV file.
-        pointers: JSON pointers of the columns of a JSON file.
+        pointers: where the columns of a JSON file are.
         version: the version of the file that was inspected.
     """
 
@@ -58,8 +77,22 @@ class FileShape:
     sheets: list[str] = field(default_factory=list)
     sheet: str | None = None
     header: CsvHeader | None = None
-    pointers: list[str] = field(default_factory=list)
+    pointers: list[JsonPointer] = field(default_factory=list)
     version: FileVersion = (0, 0)
+
+    def select_list(self, lists: tuple[str, ...]) -> "FileShape":
+        """Return the shape without the columns of other lists, which cannot be read together.
+
+        Args:
+            lists: the pointers of a list, and of those that contain it.
+        """
+        kept = [
+            (name, pointer)
+            for name, pointer in zip(self.columns, self.pointers, strict=True)
+            if pointer.lists == lists[: len(pointer.lists)]
+        ]
+        names, pointers = [name for name, _ in kept], [pointer for _, pointer in kept]
+        return replace(self, columns=names, pointers=pointers)
 
 
 def inspect_file(
@@ -179,19 +212,19 @@ def _choose_format(
     )
 
 
-def _list_keys(path: Path, text: str, file_format: str, prefix: str) -> dict[str, str]:
-    """Return the JSON pointer of each key of the first objects.
+def _list_keys(path: Path, text: str, file_format: str, prefix: str) -> dict[str, JsonPointer]:
+    """Return where each key of the first objects is.
 
     Raises:
         InputError: if there is no object.
     """
-    keys: dict[str, str] = {}
-    nested: dict[str, str] = {}
+    keys: dict[str, JsonPointer] = {}
+    nested: dict[str, JsonPointer] = {}
     parse = _parse_lines if file_format == "jsonl" else _parse_values
     for _, value in zip(range(_OBJECTS_WITH_KEYS), parse(text), strict=False):
         if isinstance(value, dict):
             for key in value:
-                keys.setdefault(key, _make_pointer(key))
+                keys.setdefault(key, JsonPointer(_make_pointer(key)))
             _add_nested_keys(nested, value)
     if not keys:
         _raise_no_object(path, text, file_format, prefix)
@@ -235,14 +268,26 @@ def _parse_values(text: str) -> Iterator[Any]:
 
 
 def _add_nested_keys(
-    nested: dict[str, str], value: dict[str, Any], name: str = "", pointer: str = "", depth: int = 1
+    nested: dict[str, JsonPointer],
+    value: dict[str, Any],
+    name: str = "",
+    parent: JsonPointer = _OBJECT,
+    depth: int = 1,
 ) -> None:
     for key, inner in value.items():
-        inner_name, inner_pointer = f"{name}{key}", pointer + _make_pointer(key)
+        inner_name = f"{name}{key}"
+        inner_pointer = JsonPointer(parent.path + _make_pointer(key), parent.lists)
         if depth > 1:
             nested.setdefault(inner_name, inner_pointer)
-        if isinstance(inner, dict) and depth < _MAX_DEPTH and len(nested) < _MAX_KEYS:
-            _add_nested_keys(nested, inner, f"{inner_name}.", inner_pointer, depth + 1)
+        if depth == _MAX_DEPTH or len(nested) >= _MAX_KEYS:
+            continue
+        objects = [inner]
+        if isinstance(inner, list):
+            objects = inner[:_ELEMENTS_WITH_KEYS]
+            inner_pointer = JsonPointer("", (*inner_pointer.lists, inner_pointer.path))
+        for each in objects:
+            if isinstance(each, dict):
+                _add_nested_keys(nested, each, f"{inner_name}.", inner_pointer, depth + 1)
 
 
 def _make_pointer(key: str) -> str:
