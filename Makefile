@@ -13,7 +13,7 @@ help: ## Show this list
 
 run: $(INSTALLED) ## Run everything on the synthetic sample store, and recommend to one customer
 	$(BIN)/kedro run --pipelines __default__,modelling_reproduction
-	$(BIN)/kedro recommend --user AYM3ZO4LJ5KWOGVR64OK2OD2JROP --top 5
+	$(BIN)/kedro recommend --user A2OBLKCNIU4EIDYN4HIFBXL6JJYP --top 5
 
 test: $(INSTALLED) check ## Check style and types, and run the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -48,6 +48,7 @@ def make_store(work_dir: Path, rows: int, malformed_share: float, text_words: in
             malformed_share=malformed_share,
             evenness=0.3,
             text_words=text_words,
+            oracle=False,
         )
         generate_store(folder, options)
     return folder

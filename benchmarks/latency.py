@@ -64,7 +64,7 @@ def make_products(purchases: Sequences, n_products: int, rng: np.random.Generato
     numbers = range(1, n_products + 1)
     ids = np.array(["", *(f"P{number:06d}" for number in numbers)], dtype=object)
     titles = np.array([None, *(f"Product {number}" for number in numbers)], dtype=object)
-    counts = count_interactions(purchases, n_products, None, 0.1)
+    counts = count_interactions(purchases, n_products, 0.1)
     return Products(ids, titles, np.full(n_products + 1, None), *counts, vectors)
 
 

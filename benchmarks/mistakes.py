@@ -153,8 +153,9 @@ def measure_variant(variant: Variant, inputs: Inputs, seed: int, batch_size: int
     )
     scorer = make_scorer(trained.network, item_vectors)
     rankings = rank_catalogue(scorer, splits.test, 20, batch_size)
+    rows, _ = splits.test.list_targets()
     unfiltered, filtered = (
-        compute_row_metrics(rankings[name].ranks) for name in ("unfiltered", "filtered")
+        compute_row_metrics(rankings[name].ranks, rows) for name in ("unfiltered", "filtered")
     )
     interval = compute_bootstrap_interval(unfiltered["hr@10"], splits.test.users, 1000, seed)
     return {

@@ -83,7 +83,7 @@ def make_data(rows: int, products: int, seed: int = 0) -> tuple[np.ndarray, np.n
     starts = np.arange(rows + 1, dtype=np.int64) * (HISTORY + 1)
     users = pa.array([f"user {row}" for row in range(rows)], pa.large_string())
     windows = Windows(Sequences(users, items, starts), starts[1:] - 1, HISTORY)
-    return vectors, add_noise(vectors[windows.targets], QUERY_NOISE, rng), windows
+    return vectors, add_noise(vectors[windows.list_targets()[1]], QUERY_NOISE, rng), windows
 
 
 def query_ball_tree(
@@ -139,7 +139,7 @@ def main() -> None:
     sample = np.arange(min(given.sample, given.rows))
 
     build, queries, nearest, rates = query_ball_tree(
-        vectors[1:], points[sample], windows.targets[sample] - 1
+        vectors[1:], points[sample], windows.list_targets()[1][sample] - 1
     )
     tree_seconds = build + queries / len(sample) * given.rows
     ranking_seconds, rankings = time_ranking(vectors, points, windows)

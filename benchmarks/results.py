@@ -23,13 +23,14 @@ from typing import Any
 from timing import describe_machine
 
 from bazar.config.base import DEFAULT_SEED
-from bazar.evaluation.metrics import FILTER_MODES
+from bazar.labels import FILTER_LABELS
 from bazar.reporting.comparison_page import (
     TEST_EXPLANATION,
-    build_cold_items_table,
     build_models_table,
     build_pairs_table,
+    build_part_table,
     describe_data,
+    list_filter_modes,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -94,18 +95,19 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
     models = set(comparison["models"])
     pairs = [tuple(pair.strip().split("/")) for pair in keys.get("pairs", "").split(",") if pair]
     compared = [(first, second) for first, second in pairs if {first, second} <= models]
-    unfiltered = build_models_table(comparison, "unfiltered").to_markdown()
+    first_mode, second_mode = list_filter_modes(comparison)
+    other = build_models_table(comparison, second_mode).to_markdown()
     parts = [
         "\n".join(f"    {command}" for command in list_commands(comparison, keys)),
         f"{describe_data(comparison)} {trained_with}{device}.",
-        build_models_table(comparison, "filtered").to_markdown(),
-        '<details markdown="1"><summary>Seen items not filtered</summary>\n\n'
-        f"{unfiltered}\n\n</details>",
+        build_models_table(comparison, first_mode).to_markdown(),
+        f'<details markdown="1"><summary>{FILTER_LABELS[second_mode].capitalize()}</summary>\n\n'
+        f"{other}\n\n</details>",
     ]
     if comparison["cold_rows"]:
         parts += [
             "Results on test rows with a cold target. The full catalogue is ranked:",
-            build_cold_items_table(comparison).to_markdown(),
+            build_part_table(comparison, "cold").to_markdown(),
         ]
     if compared:
         n_pairs = len(comparison["differences"])
@@ -113,7 +115,7 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
         parts.append(f"{TEST_EXPLANATION} {n_pairs} pairs, {resamples}.")
         parts += [
             build_pairs_table(comparison, compared, filter_mode).to_markdown()
-            for filter_mode in FILTER_MODES
+            for filter_mode in (first_mode, second_mode)
         ]
     return "\n" + "\n\n".join(parts) + "\n"
 

@@ -124,8 +124,12 @@ def time_models(items: int) -> dict[str, float]:
             network = build_network(block.network, items, DIMENSION)
             optimizer = keras.optimizers.get(block.training.optimizer)
             optimizer.build(network.trainable_variables)
-            steps = make_train_steps(network, block, optimizer, vectors, counts, seed=0)
-            batch = next(Batches(rows, BATCH, every_position=False, seed=0).batches(0))
+            reads = network.get_input_options(vectors)
+            batches = Batches(rows, BATCH, every_position=False, seed=0, options=reads)
+            steps = make_train_steps(
+                network, block, optimizer, vectors, counts, 0, True, reads.reads_seen
+            )
+            batch = next(batches.batches(0))
             figures[f"{model} {name}: training step"] = measure_seconds(
                 partial(train_batch, steps, batch)
             )
@@ -146,7 +150,7 @@ def train_batch(steps: Callable[[list[Batch], list[float]], object], batch: Batc
 
 def rank_rows(scorer: Scorer, rows: Windows) -> np.ndarray:
     """Return the ranks of the targets in the full catalogue."""
-    return compute_target_ranks(scorer.score(rows), rows.targets)
+    return compute_target_ranks(scorer.score(rows), *rows.list_targets())
 
 
 def time_title() -> float:

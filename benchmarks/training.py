@@ -99,7 +99,7 @@ def make_rows(n_windows: int, n_products: int) -> tuple[Splits, list[str]]:
     last = int(np.searchsorted(made, n_windows))
     lengths = lengths[: last + 1]
     lengths[-1] -= made[last] - n_windows
-    _, items, _ = simulate_purchases(catalogue, lengths, np.random.default_rng([SEED, 1]))
+    items = simulate_purchases(catalogue, lengths, np.random.default_rng([SEED, 1])).items
     sequences = Sequences(
         pa.array([str(customer) for customer in range(len(lengths))], pa.large_string()),
         (items + 1).astype(np.int32),
@@ -166,7 +166,7 @@ def fit_classifier(split: Splits, vectors: np.ndarray) -> Curve:
     )
 
     def build_arrays(rows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        return rows.build_histories(), rows.targets
+        return rows.build_histories(), rows.list_targets()[1]
 
     return fit(network, "sparse_categorical_crossentropy", 32, split, build_arrays)
 
@@ -184,7 +184,7 @@ def fit_regressor(split: Splits, vectors: np.ndarray) -> Curve:
     )
 
     def build_arrays(rows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        return vectors[rows.build_histories()], vectors[rows.targets]
+        return vectors[rows.build_histories()], vectors[rows.list_targets()[1]]
 
     return fit(network, "mse", 20, split, build_arrays)
 

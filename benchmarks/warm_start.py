@@ -72,7 +72,8 @@ class Shop:
     def measure(self, network: RecurrentNetwork) -> tuple[float, float]:
         """Return HR@10 and NDCG@10 on the test rows, with seen items filtered."""
         ranks = rank_catalogue(make_scorer(network, self.vectors), self.splits.test, 20, 512)
-        metrics = compute_row_metrics(ranks["filtered"].ranks)
+        rows, _ = self.splits.test.list_targets()
+        metrics = compute_row_metrics(ranks["filtered"].ranks, rows)
         return float(metrics["hr@10"].mean()), float(metrics["ndcg@10"].mean())
 
 

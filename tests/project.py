@@ -31,7 +31,7 @@ QUICK = {
 } | {
     "evaluation": {"bootstrap_resamples": 100},
 }
-RUN = "leave_one_out/seed_42"
+RUN = "auto/seed_42"
 """Folder of the results of a run with the default split and seed, within that of the data set."""
 
 

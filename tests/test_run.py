@@ -328,7 +328,7 @@ def test_documented_python_call_works(ran: FinishedRun, monkeypatch: pytest.Monk
     for example, here in (
         ("0035786242", rows["item_id"].iloc[0]),
         ("B0K6VFDAQ6", rows["item_id"].iloc[-1]),
-        ("AYM3ZO4LJ5KWOGVR64OK2OD2JROP", rows["user_id"].iloc[0]),
+        ("A2OBLKCNIU4EIDYN4HIFBXL6JJYP", rows["user_id"].iloc[0]),
     ):
         assert example in code
         code = code.replace(example, here)
@@ -346,7 +346,7 @@ def test_documented_commands_work(ran: FinishedRun, tmp_path: Path) -> None:
     # The products and the customer of the examples are of the sample store.
     here = {
         "0035786242": rows["item_id"].iloc[0], "B0K6VFDAQ6": titled["item_id"],
-        "AYM3ZO4LJ5KWOGVR64OK2OD2JROP": rows["user_id"].iloc[0],
+        "A2OBLKCNIU4EIDYN4HIFBXL6JJYP": rows["user_id"].iloc[0],
         "Skin Care": titled["attributes"].split(", ")[-1],
         "recommendations.csv": str(tmp_path / "recommendations.csv"),
     }  # fmt: skip

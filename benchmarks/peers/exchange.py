@@ -96,10 +96,8 @@ def find_top_ranks(top: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 def compute_mean_metrics(top: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     """Return the means of the row metrics of a table of recommended items."""
-    return {
-        name: float(values.mean())
-        for name, values in compute_row_metrics(find_top_ranks(top, targets)).items()
-    }
+    metrics = compute_row_metrics(find_top_ranks(top, targets), np.arange(len(targets)))
+    return {name: float(values.mean()) for name, values in metrics.items()}
 
 
 def select_top_unseen(

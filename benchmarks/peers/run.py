@@ -200,7 +200,8 @@ def measure_peers(
         top = np.load(folder / run / "top.npy", allow_pickle=False)
         rows, columns = np.nonzero(top)
         recommendations = pd.DataFrame({"rank": columns + 1, "item_id": top[rows, columns]})
-        per_row = compute_row_metrics(find_top_ranks(top, split.get_targets("test")))
+        ranks = find_top_ranks(top, split.get_targets("test"))
+        per_row = compute_row_metrics(ranks, np.arange(len(ranks)))
         figures: dict[str, Any] = {name: float(values.mean()) for name, values in per_row.items()}
         figures["coverage@10"] = compute_catalogue_coverage(recommendations, int(split.n_items), 10)
         for name in INTERVAL_METRICS:

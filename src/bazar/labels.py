@@ -3,6 +3,10 @@
 import re
 from typing import Any
 
+ORACLE = "oracle"
+"""Model that ranks by the probabilities of the sample store's generator: the best possible results.
+
+It is a ceiling to compare with. It cannot be selected, and it is not a baseline."""
 MODEL_LABELS = {
     "classifier": "Classifier",
     "regressor": "Regressor",
@@ -16,14 +20,23 @@ MODEL_LABELS = {
     "session_knn": "Session kNN",
     "ease": "EASE",
     "nearest_titles": "Nearest titles",
+    "personal_frequency": "Personal frequency",
+    "recent_personal_frequency": "Recent personal frequency",
+    "tifu_knn": "TIFU-KNN",
+    "repurchase_timing": "Repurchase timing",
+    ORACLE: "Oracle (knows the generator)",
 }
 PROTOCOL_LABELS = {
+    "next_order": "next order",
     "leave_one_out": "leave-one-out",
     "temporal": "temporal split",
     "cold_items": "cold items",
     "shuffled_windows": "shuffled windows (leaky)",
 }
 PROTOCOL_DESCRIPTIONS = {
+    "next_order": (
+        "each customer's last order is test, the one before it validation; several targets"
+    ),
     "leave_one_out": "each customer's last purchase is test, the one before it validation",
     "temporal": "train, validation and test are consecutive periods of time",
     "cold_items": "some items are removed from training; each customer's last purchase is test",
@@ -56,6 +69,11 @@ def get_filter_label(filter_mode: str) -> str:
     return FILTER_LABELS[filter_mode]
 
 
+def get_metric_label(metric: str) -> str:
+    """Return the label of a metric such as ``ndcg@10`` or ``recall@10``."""
+    return metric.capitalize() if metric.startswith("recall") else metric.upper()
+
+
 def format_title(title: str | None, item_id: str) -> str:
     """Return the title of a product, or ``(no title)`` and its id."""
     return title or f"{NO_TITLE} {item_id}"
@@ -79,7 +97,10 @@ def describe_split(summary: dict[str, Any]) -> str:
         )
     if "cold_items" in summary:
         description += f": {summary['cold_items']:,} cold items"
-    return (
-        f"{description}; the target of {summary['cold_test_rows']:,} of "
-        f"{summary['test_rows']:,} test rows is an item that does not occur in training"
+    description += (
+        f"; {summary['cold_test_targets']:,} of {summary['test_targets']:,} test targets are items "
+        "that do not occur in training"
     )
+    if summary["split"] == "auto":
+        description += f"; split=auto chose {summary['protocol']}: {summary['split_reason']}"
+    return description

@@ -15,7 +15,13 @@ LOG = pd.DataFrame({"epoch": [1, 2], "loss": [0.5, 0.25]})
 
 
 def make_results(hr: float, with_training: bool = False) -> ModelResults:
-    metrics = {"filtered": {"hr@10": hr, "ndcg@10": hr / 2}, "validation_ndcg@10": hr / 3}
+    figures = {"hr@10": hr, "recall@10": hr / 4, "ndcg@10": hr / 2}
+    metrics = {
+        "filtered": dict.fromkeys(figures, 0.0) | {"hr@10": hr},
+        "unfiltered": figures,
+        "filter_mode": "unfiltered",
+        "validation_ndcg@10": hr / 3,
+    }
     if not with_training:
         return ModelResults(metrics, RANKS, RECOMMENDATIONS)
     return ModelResults(metrics, RANKS, RECOMMENDATIONS, {"n_parameters": 12}, LOG)
@@ -125,6 +131,6 @@ def test_preview_shows_metrics(tmp_path: Path) -> None:
     dataset.save({"classifier": make_results(0.5), "ease": make_results(0.25)})
     assert dataset.preview(nrows=1) == {
         "index": [0],
-        "columns": ["model", "hr@10", "ndcg@10"],
-        "data": [["classifier", 0.5, 0.25]],
+        "columns": ["model", "hr@10", "recall@10", "ndcg@10"],
+        "data": [["classifier", 0.5, 0.125, 0.25]],
     }

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 from kedro.io import DatasetError
 
-from bazar.data.splits import Splits, split_leave_one_out
+from bazar.data.splits import Splits, split_leave_one_out, split_next_order
 from bazar.datasets.splits import SplitsDataset
 from tests.data.test_splits import rows_of, sequences_of, split_parts
+from tests.models.order_rows import make_order_sequences
 
 FILES = [
     "recent_counts.npy", "split_summary.json", "test.arrow", "train.arrow", "training_counts.npy",
@@ -121,6 +122,19 @@ def test_preview_shows_test_rows(tmp_path: Path) -> None:
     dataset.save(make_splits([[1, 2, 3], [4, 5]], 4))
     assert dataset.preview(nrows=1) == {
         "index": [0],
-        "columns": ["user_id", "history", "target"],
-        "data": [["u000", "1 2", 3]],
+        "columns": ["user_id", "history", "targets"],
+        "data": [["u000", "1 2", "3"]],
     }
+
+
+def test_orders_and_times_are_kept(tmp_path: Path) -> None:
+    sequences = make_order_sequences([[[1, 2], [3], [4], [1, 5]]] * 2, [[0, 1, 2, 3], [0, 2, 4, 6]])
+    dataset = make_dataset(tmp_path)
+    dataset.save(split_next_order(sequences, 5, 3))
+    test = dataset.load().test
+    for name in ("items", "orders", "timestamps"):
+        np.testing.assert_array_equal(
+            getattr(test.sequences, name), getattr(sequences, name), strict=True
+        )
+    assert test.n_targets.tolist() == [2, 2]
+    assert dataset.preview(nrows=1)["data"] == [["u0", "1 2 3 4", "1 5"]]

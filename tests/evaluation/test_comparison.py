@@ -13,17 +13,19 @@ from bazar.evaluation.comparison import (
     LIST_METRICS,
     ROW_METRICS,
     SeedResults,
-    check_same_rows,
     compare_results,
     read_results,
 )
 from bazar.evaluation.metrics import FILTER_MODES, compute_bootstrap_interval, compute_row_metrics
 from bazar.evaluation.results import ModelResults
 from bazar.evaluation.significance import apply_holm_correction, run_paired_bootstrap
+from bazar.labels import ORACLE
 from bazar.reporting.comparison_page import (
-    build_cold_items_table,
     build_differences_table,
+    build_models_table,
     build_pairs_table,
+    build_part_table,
+    describe_baselines,
     write_page,
 )
 from bazar.reporting.console import print_comparison
@@ -34,22 +36,45 @@ USERS = np.array([f"u{row:04d}" for row in range(ROWS)], object)
 TARGETS = np.array([f"i{row % 7}" for row in range(ROWS)], object)
 
 
+def measure(ranks: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the metrics of rows with one target each."""
+    return compute_row_metrics(ranks, np.arange(len(ranks)))
+
+
 def make_results(
-    model: str, ranks: np.ndarray, seed: int = 42, trained: bool = True
+    model: str,
+    ranks: np.ndarray,
+    seed: int = 42,
+    trained: bool = True,
+    unfiltered: np.ndarray | None = None,
+    rows: np.ndarray | None = None,
+    is_repeat: np.ndarray | None = None,
 ) -> SeedResults:
-    """Make the results of a model with these ranks, seen items filtered and not."""
-    means = {name: values.mean() for name, values in compute_row_metrics(ranks).items()}
-    figures = {name: means[name] for name in ROW_METRICS} | dict.fromkeys(LIST_METRICS, 0.25)
+    """Make the results of a model with these ranks, seen items filtered and not.
+
+    By default, each row has one target, no target is a repeat, and both filter modes have the same
+    ranks.
+    """
+    rows = np.arange(len(ranks)) if rows is None else rows
+    by_mode = {"filtered": ranks, "unfiltered": ranks if unfiltered is None else unfiltered}
+    figures = {
+        mode: {
+            name: float(values.mean())
+            for name, values in compute_row_metrics(by_mode[mode], rows).items()
+            if name in ROW_METRICS
+        }
+        | dict.fromkeys(LIST_METRICS, 0.25)
+        for mode in FILTER_MODES
+    }
     table = pd.DataFrame(
         {
-            "row": range(len(ranks)), "user_id": USERS[: len(ranks)],
-            "item_id": TARGETS[: len(ranks)], "rank_filtered": ranks, "rank_unfiltered": ranks,
+            "row": rows, "user_id": USERS[rows], "item_id": TARGETS[: len(ranks)],
+            "rank_filtered": by_mode["filtered"], "rank_unfiltered": by_mode["unfiltered"],
             "target_count": np.arange(len(ranks)) % 4,
+            "is_repeat": False if is_repeat is None else is_repeat,
         }
     )  # fmt: skip
-    metrics = dict.fromkeys(FILTER_MODES, figures) | {
-        "measured_on": {"test_rows": len(ranks), "items": 1000}
-    }
+    metrics = figures | {"measured_on": {"test_rows": len(ranks), "items": 1000}}
     training = {"seconds_training": 60.0 + seed, "n_parameters": 1234} if trained else None
     return SeedResults(model, seed, ModelResults(metrics, table, pd.DataFrame(), training))
 
@@ -72,7 +97,7 @@ def comparison() -> dict:
     ]
     sizes = {"dataset": "shop", "protocol": "leave_one_out", "n_users": ROWS, "n_items": 1000,
              "n_interactions": 9999, "n_test_rows": ROWS, "bootstrap_resamples": 2000}  # fmt: skip
-    return sizes | compare_results(results, USERS, 2000, seed=0)
+    return sizes | compare_results(results, "filtered", 2000, seed=0)
 
 
 def find_pair(comparison: dict, *models: str) -> dict:
@@ -109,9 +134,7 @@ def test_a_better_model_is_really_better(comparison: dict) -> None:
 def test_rows_with_cold_targets_are_measured_separately(comparison: dict) -> None:
     cold = np.arange(ROWS) % 4 == 0
     assert comparison["cold_rows"] == cold.sum()
-    by_seed = [
-        compute_row_metrics(ranks_with(0.30, seed)[cold])["ndcg@10"].mean() for seed in (1, 2, 3)
-    ]
+    by_seed = [measure(ranks_with(0.30, seed)[cold])["ndcg@10"].mean() for seed in (1, 2, 3)]
     figures = comparison["models"]["classifier"]["cold"]["filtered"]["ndcg@10"]
     assert figures["mean"] == pytest.approx(np.mean(by_seed))
     assert figures["sd"] == pytest.approx(np.std(by_seed, ddof=1))
@@ -119,7 +142,7 @@ def test_rows_with_cold_targets_are_measured_separately(comparison: dict) -> Non
     assert low < figures["mean"] < high
     all_rows = comparison["models"]["classifier"]["filtered"]["ndcg@10"]["ci95"]
     assert high - low > 1.5 * (all_rows[1] - all_rows[0])
-    table = build_cold_items_table(comparison).to_markdown().splitlines()
+    table = build_part_table(comparison, "cold").to_markdown().splitlines()
     assert table[0].startswith(
         f"| {cold.sum():,} cold rows | HR@10, filtered | NDCG@10, filtered |"
     )
@@ -130,7 +153,7 @@ def test_rows_with_cold_targets_are_measured_separately(comparison: dict) -> Non
 
 def test_a_model_is_compared_by_its_mean_over_seeds(comparison: dict) -> None:
     model = comparison["models"]["classifier"]
-    by_seed = [compute_row_metrics(ranks_with(0.30, seed)) for seed in (1, 2, 3)]
+    by_seed = [measure(ranks_with(0.30, seed)) for seed in (1, 2, 3)]
     hits = [metrics["hr@10"].mean() for metrics in by_seed]
     figures = model["filtered"]["hr@10"]
     assert model["seeds"] == [42, 43, 44]
@@ -164,7 +187,7 @@ def test_pairing_finds_a_difference_although_the_intervals_overlap() -> None:
     better = worse.copy()
     better[np.flatnonzero(worse > 10)[:25]] = 5.0
     found = compare_results(
-        [make_results("a", better), make_results("b", worse)], USERS, 1000, seed=0
+        [make_results("a", better), make_results("b", worse)], "filtered", 1000, seed=0
     )
     first, second = (found["models"][name]["filtered"]["hr@10"]["ci95"] for name in "ab")
     assert first[0] < second[1]
@@ -175,7 +198,7 @@ def test_false_positives_are_rare_among_many_models() -> None:
     false_positives = 0
     for trial in range(20):
         results = [make_results(f"m{n}", ranks_with(0.2, 100 * trial + n)) for n in range(5)]
-        found = compare_results(results, USERS, 1000, seed=trial)
+        found = compare_results(results, "filtered", 1000, seed=trial)
         false_positives += any(
             pair["filtered"]["hr@10"]["significant"] for pair in found["differences"]
         )
@@ -203,7 +226,7 @@ def test_holm_lies_between_no_correction_and_bonferroni(p_values: list[float]) -
 def test_too_few_resamples_raise() -> None:
     results = [make_results(f"m{n}", ranks_with(0.2, n)) for n in range(9)]
     with pytest.raises(InputError, match=r"36 pairs.*\n.*1,440 or more"):
-        compare_results(results, USERS, 1000, seed=0)
+        compare_results(results, "filtered", 1000, seed=0)
 
 
 def test_results_are_read_by_model_and_seed() -> None:
@@ -241,25 +264,109 @@ def test_a_model_without_randomness_is_read_from_the_lowest_seed() -> None:
     (read,) = read_results({"seed_43/ease": second, "seed_9/ease": first})
     assert read.seed == 9
     assert read.ranks.equals(first.ranks)
-    found = compare_results([read], USERS, 100, seed=0)["models"]["ease"]
+    found = compare_results([read], "filtered", 100, seed=0)["models"]["ease"]
     assert found["seeds"] == []
     assert found["filtered"]["hr@10"]["sd"] is None
 
 
-def test_results_of_other_rows_raise() -> None:
-    ranks = ranks_with(0.2, 0)
-    results = [make_results("ease", ranks), make_results("classifier", ranks, 43)]
-    check_same_rows(results, USERS, TARGETS, 1000)
-    for users, targets, n_items in (
-        (USERS[:-1], TARGETS[:-1], 1000),
-        (USERS, TARGETS, 999),
-        (USERS[::-1], TARGETS, 1000),
-        (USERS, np.roll(TARGETS, 1), 1000),
-    ):
-        with pytest.raises(InputError, match=r"ease, classifier \(seed 43\): measured on other"):
-            check_same_rows(results, users, targets, n_items)
-    with pytest.raises(InputError, match="modelling_baselines,modelling_classifier again"):
-        check_same_rows(results, USERS, TARGETS, 999)
+@pytest.fixture(scope="module")
+def orders() -> dict:
+    """Compare models on rows with three targets; the first target of a row is a repeat."""
+    rows = np.repeat(np.arange(600), 3)
+    is_repeat = np.arange(len(rows)) % 3 == 0
+    rng = np.random.default_rng(0)
+
+    def make(model: str, repeat_rate: float, rate: float, trained: bool = True) -> SeedResults:
+        hits = rng.random(len(rows)) < np.where(is_repeat, repeat_rate, rate)
+        misses = rng.integers(11, 900, len(rows))
+        ranks = np.where(hits, rng.integers(1, 11, len(rows)), misses).astype(float)
+        filtered = np.where(is_repeat, 990.0, ranks)
+        return make_results(
+            model, filtered, trained=trained, unfiltered=ranks, rows=rows, is_repeat=is_repeat
+        )
+
+    results = [
+        make("classifier", 0.2, 0.30),
+        make("tifu_knn", 0.8, 0.10, trained=False),
+        make("popularity", 0.1, 0.05, trained=False),
+        make(ORACLE, 0.9, 0.4, trained=False),
+    ]
+    sizes = {"dataset": "shop", "protocol": "next_order", "n_users": 600, "n_items": 1000,
+             "n_interactions": 9999, "n_test_rows": 600, "bootstrap_resamples": 1000}  # fmt: skip
+    return sizes | compare_results(results, "unfiltered", 1000, seed=0)
+
+
+def test_models_are_sorted_by_the_filter_mode_that_comes_first(orders: dict) -> None:
+    assert orders["filter_mode"] == "unfiltered"
+    assert list(orders["models"]) == [ORACLE, "tifu_knn", "classifier", "popularity"]
+    filtered = [orders["models"][name]["filtered"]["ndcg@10"]["mean"] for name in orders["models"]]
+    assert filtered[2] > filtered[1]
+    page = write_page(orders)
+    assert page.index("| seen items not filtered |") < page.index("| seen items filtered |")
+    assert "sorted by NDCG@10 with seen items not filtered" in page
+    assert "600 test rows with 1,800 targets" in page
+
+
+def test_repeats_and_other_targets_are_measured_separately(orders: dict) -> None:
+    assert (orders["n_test_targets"], orders["repeat_rows"], orders["explore_rows"]) == (
+        1800, 600, 600,
+    )  # fmt: skip
+    found = orders["models"]["tifu_knn"]
+    assert found["repeat"]["filtered"]["hr@10"]["mean"] == 0
+    assert found["repeat"]["unfiltered"]["recall@10"]["mean"] == pytest.approx(0.8, abs=0.06)
+    assert found["explore"]["unfiltered"]["recall@10"]["mean"] == pytest.approx(0.1, abs=0.03)
+    # Two of three targets count, and either of them is a hit.
+    assert found["explore"]["unfiltered"]["hr@10"]["mean"] == pytest.approx(0.19, abs=0.06)
+    table = build_part_table(orders, "repeat").to_markdown().splitlines()
+    assert table[0] == (
+        "| 600 repeat rows | HR@10, unfiltered | Recall@10, unfiltered | NDCG@10, unfiltered |"
+    )
+    assert [line.split(" | ")[0] for line in table[2:4]] == [
+        "| Oracle (knows the generator)", "| TIFU-KNN",
+    ]  # fmt: skip
+
+
+def test_recall_is_shown_only_with_several_targets(orders: dict, comparison: dict) -> None:
+    assert "Recall@10" in build_models_table(orders, "unfiltered").headings
+    assert "Recall@10" not in write_page(comparison)
+    for difference in comparison["differences"]:
+        assert difference["filtered"]["recall@10"] == difference["filtered"]["hr@10"]
+
+
+def test_the_oracle_is_shown_and_takes_no_part_in_tests(orders: dict) -> None:
+    assert not any(ORACLE in pair["models"] for pair in orders["differences"])
+    rows = build_differences_table(orders, "unfiltered", "ndcg@10").rows
+    assert [row[0] for row in rows] == ["1. TIFU-KNN", "2. Classifier", "3. Popularity"]
+    assert "is the ceiling" in write_page(orders)
+
+
+def test_a_model_that_does_not_beat_the_best_baseline_is_named(
+    orders: dict, comparison: dict
+) -> None:
+    (sentence,) = describe_baselines(orders)
+    assert sentence == (
+        "Classifier does not beat the best baseline, TIFU-KNN: its NDCG@10 with seen items not "
+        "filtered is not significantly higher."
+    )
+    assert sentence in write_page(orders)
+    assert describe_baselines(comparison) == []
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_console_shows_the_filter_mode_that_comes_first(orders: dict, width: int) -> None:
+    console = Console(record=True, width=width, force_terminal=False)
+    print_comparison(orders, Path("/data/page.md"), console)
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    flat = " ".join(text.split())
+    assert "seen items not filtered: 600 test rows, 1,800 targets, 1,000 products" in flat
+    assert "All results, including seen items filtered:" in flat
+    ndcg = orders["models"]["classifier"]["unfiltered"]["ndcg@10"]["mean"]
+    assert f"{ndcg:.4f}" in text
+    if width == 140:
+        part = orders["models"]["classifier"]["repeat"]["unfiltered"]["ndcg@10"]["mean"]
+        assert f"{part:.4f}" in text
+        assert "Recall@10" in text
 
 
 def test_page_has_models_and_differences(comparison: dict) -> None:
@@ -320,5 +427,5 @@ def test_stored_results_of_several_seeds_are_compared(tmp_path: Path) -> None:
     results.append(make_results("ease", ranks_with(0.1, 9), trained=False))
     dataset = ResultsDataset(filepath=str(tmp_path))
     dataset.save({f"seed_{result.seed}/{result.model}": result.results for result in results})
-    stored = compare_results(read_results(dataset.load()), USERS, 200, seed=0)
-    assert stored == compare_results(results, USERS, 200, seed=0)
+    stored = compare_results(read_results(dataset.load()), "filtered", 200, seed=0)
+    assert stored == compare_results(results, "filtered", 200, seed=0)

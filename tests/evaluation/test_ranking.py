@@ -3,10 +3,12 @@ import time
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bazar.data.sequences import Sequences
 from bazar.data.splits import split_leave_one_out
 from bazar.data.windows import Windows
 from bazar.evaluation.metrics import compute_target_ranks
@@ -16,18 +18,32 @@ from bazar.evaluation.results import (
     build_recommendations_table,
     compute_model_metrics,
 )
-from bazar.models import baselines
+from bazar.models import histories
 from bazar.models.baselines import LastItemCooccurrence, NearestTitles, Popularity
 from bazar.models.nearest_titles import TitleIndex
 from bazar.models.scorer import Scorer
 from bazar.models.top_k import find_top_positions, select_top_k
-from tests.data.test_splits import sequences_of
+from tests.models.order_rows import make_order_sequences
+
+
+def make_sequences(lists: list[list[int]]) -> Sequences:
+    """Make sequences of items; each item is an order of its own."""
+    starts = np.cumsum([0, *(len(items) for items in lists)]).astype(np.int64)
+    users = pa.array([f"u{user:03}" for user in range(len(lists))], pa.large_string())
+    return Sequences(users, np.concatenate(lists).astype(np.int32), starts)
 
 
 def make_windows(histories: list[list[int]], targets: list[int], length: int = 4) -> Windows:
     """Make one row per user, with a history and a target."""
     lists = [[*history, target] for history, target in zip(histories, targets, strict=True)]
-    return split_leave_one_out(sequences_of(lists), max(targets), length).test
+    return split_leave_one_out(make_sequences(lists), max(targets), length).test
+
+
+def make_order_windows(users: list[list[list[int]]]) -> Windows:
+    """Make one row per user. The targets are the items of the last order."""
+    sequences = make_order_sequences(users)
+    last = sequences.number_orders(sequences.starts[1:] - 1)
+    return Windows(sequences, sequences.find_order_starts(last), 10)
 
 
 class FixedScores(Scorer):
@@ -52,6 +68,16 @@ def test_seen_items_are_filtered_from_ranks_and_recommendations() -> None:
     assert rankings["filtered"].scores[0].tolist() == [
         pytest.approx(0.7), pytest.approx(0.6), -np.inf,
     ]  # fmt: skip
+
+
+def test_several_targets_have_a_rank_each() -> None:
+    windows = make_order_windows([[[1, 2], [3, 1, 3]], [[4], [2]]])
+    rankings = rank_catalogue(FixedScores([0.9, 0.8, 0.7, 0.6]), windows, k=3, batch_size=1)
+    # The targets of the first row are 3 and the repeat 1, which is a miss in a filtered ranking.
+    assert rankings["unfiltered"].ranks.tolist() == [3, 1, 2]
+    assert rankings["filtered"].ranks.tolist() == [1, 3.5, 2]
+    assert rankings["unfiltered"].items.tolist() == [[1, 2, 3], [1, 2, 3]]
+    assert rankings["filtered"].items.tolist() == [[3, 4, 0], [1, 2, 3]]
 
 
 def test_items_seen_before_the_history_window_are_filtered() -> None:
@@ -137,15 +163,18 @@ def test_recommendations_and_ranks_agree() -> None:
     histories = [rng.integers(1, 300, rng.integers(1, 30)).tolist() for _ in range(40)]
     windows = make_windows(histories, rng.integers(1, 300, 40).tolist())
     train = make_windows(histories, rng.integers(1, 300, 40).tolist())
-    counts = np.bincount(train.targets, minlength=300)
+    counts = np.bincount(train.list_targets()[1], minlength=300)
     for model in (NearestTitles(vectors), LastItemCooccurrence(train, counts)):
         for filter_mode, ranking in rank_catalogue(model, windows, 20, batch_size=16).items():
-            for row, target in enumerate(windows.targets):
+            for row, target in zip(*windows.list_targets(), strict=True):
                 scores = model.score(windows.slice_rows(row, row + 1))
                 if filter_mode == "filtered":
                     scores[0, histories[row]] = -np.inf
                     assert not set(ranking.items[row]) & set(histories[row])
-                assert ranking.ranks[row] == compute_target_ranks(scores, np.array([target]))[0]
+                assert (
+                    ranking.ranks[row]
+                    == compute_target_ranks(scores, np.array([0]), np.array([target]))[0]
+                )
                 expected = np.sort(scores[0, 1:])[::-1][:20]
                 np.testing.assert_allclose(ranking.scores[row], expected, atol=1e-5)
                 is_unique = np.count_nonzero(scores[0, 1:] == scores[0, target]) == 1
@@ -179,7 +208,7 @@ def test_cooccurrence_counts_do_not_depend_on_batches(
 ) -> None:
     rng = np.random.default_rng(2)
     lists = [rng.integers(1, 20, rng.integers(2, 15)).tolist() for _ in range(50)]
-    split = split_leave_one_out(sequences_of(lists), 19, history_length=3)
+    split = split_leave_one_out(make_sequences(lists), 19, history_length=3)
     counts = np.zeros((20, 20))
     for items in lists:
         for position in range(1, len(items) - 2):
@@ -187,7 +216,7 @@ def test_cooccurrence_counts_do_not_depend_on_batches(
                 counts[before, items[position]] += 1
                 counts[items[position], before] += 1
     for max_pairs in (1, 30, 10**6):
-        monkeypatch.setattr(baselines, "_MAX_PAIRS", max_pairs)
+        monkeypatch.setattr(histories, "MAX_PAIRS", max_pairs)
         model = LastItemCooccurrence(split.train, np.zeros(20))
         last = np.array([items[-2] for items in lists])
         np.testing.assert_array_equal(model.score(split.test), counts[last])
@@ -229,9 +258,9 @@ def test_ranks_and_recommendations_become_tables() -> None:
     ranks = build_ranks_table(rankings, windows, ids, np.array([0, 5, 4, 3, 0]))
     assert ranks.to_dict("records") == [
         {"row": 0, "user_id": "u000", "item_id": "0c", "n_seen": 2, "target_count": 3,
-         "rank_filtered": 1.0, "rank_unfiltered": 3.0},
+         "is_repeat": False, "rank_filtered": 1.0, "rank_unfiltered": 3.0},
         {"row": 1, "user_id": "u001", "item_id": "0d", "n_seen": 1, "target_count": 0,
-         "rank_filtered": 4.0, "rank_unfiltered": 4.0},
+         "is_repeat": True, "rank_filtered": 4.0, "rank_unfiltered": 4.0},
     ]  # fmt: skip
     table = build_recommendations_table(rankings, windows, ids)
     filtered = table[(table["seen_items"] == "filtered") & (table["row"] == 0)]
@@ -245,6 +274,29 @@ def test_ranks_and_recommendations_become_tables() -> None:
     cold, known = figures["filtered"]["by_target_popularity"]
     assert (cold["label"], cold["rows"], cold["hr@10"]) == ("0 (cold)", 1, 1.0)
     assert (known["label"], known["rows"], known["ndcg@10"]) == ("1–4", 1, 1.0)
+
+
+def test_the_table_of_ranks_has_a_line_per_target() -> None:
+    windows = make_order_windows([[[1, 2], [3, 1]], [[4], [2]]])
+    rankings = rank_catalogue(FixedScores([0.9, 0.8, 0.7, 0.6]), windows, k=20, batch_size=10)
+    ids = np.array(["", "0a", "0b", "0c", "0d"], dtype=object)
+    ranks = build_ranks_table(rankings, windows, ids, np.array([0, 5, 4, 3, 0]))
+    columns = ["row", "user_id", "item_id", "n_seen", "target_count", "is_repeat",
+               "rank_unfiltered"]  # fmt: skip
+    assert ranks[columns].to_numpy().tolist() == [
+        [0, "u0", "0c", 2, 3, False, 3.0],
+        [0, "u0", "0a", 2, 5, True, 1.0],
+        [1, "u1", "0b", 1, 4, False, 2.0],
+    ]
+    table = build_recommendations_table(rankings, windows, ids)
+    counts = pd.Series([5, 4, 3, 0], index=ids[1:])
+    figures = compute_model_metrics(ranks, table, counts, bootstrap_resamples=100, seed=0)
+    assert figures["unfiltered"]["hr@1"] == 0.5
+    assert figures["unfiltered"]["recall@5"] == 1
+    assert (figures["unfiltered"]["repeat"]["rows"], figures["unfiltered"]["repeat"]["hr@10"]) == (
+        1, 1.0,
+    )  # fmt: skip
+    assert figures["unfiltered"]["explore"]["rows"] == 2
 
 
 def test_equal_scores_are_recommended_in_index_order() -> None:

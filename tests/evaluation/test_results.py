@@ -56,6 +56,14 @@ def test_message_names_each_pipeline_once() -> None:
     )
 
 
+def test_labels_with_a_seed_name_the_pipeline_of_the_model() -> None:
+    results = {"ease": make_results({}), "classifier (seed 43)": make_results({})}
+    with pytest.raises(InputError) as error:
+        check_measured_on(results, CURRENT)
+    assert str(error.value).startswith("ease, classifier (seed 43): measured on other data")
+    assert "modelling_baselines,modelling_classifier again" in str(error.value)
+
+
 def test_current_results_are_selected_in_order() -> None:
     current, outdated = make_results(CURRENT), make_results(CURRENT | {"test_rows": 999})
     results = {"model_ii": outdated, "ease": current, "model_i": outdated, "blend": current}
@@ -65,9 +73,14 @@ def test_current_results_are_selected_in_order() -> None:
 
 
 def test_fingerprint_depends_on_rows_and_not_on_string_types() -> None:
-    rows = pd.DataFrame({"user_id": ["u", "v"], "item_id": ["a", "b"], "n_seen": [1, 2]})
+    rows = pd.DataFrame(
+        {"row": [0, 1], "user_id": ["u", "v"], "item_id": ["a", "b"], "n_seen": [1, 2]}
+    )
     fingerprint = fingerprint_rows(rows)
     assert len(fingerprint) == 16
     assert fingerprint_rows(rows.astype({"user_id": object, "n_seen": "int32"})) == fingerprint
     assert fingerprint_rows(rows.iloc[::-1]) != fingerprint
     assert fingerprint_rows(rows.assign(n_seen=[1, 3])) != fingerprint
+    # Two targets of one row, and two rows with one target each.
+    one_user = rows.assign(user_id="u", n_seen=1)
+    assert fingerprint_rows(one_user) != fingerprint_rows(one_user.assign(row=0))

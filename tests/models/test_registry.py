@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from bazar.config.models import BASELINES, BaselineOptions, BlendComponent, BlendOptions
+from bazar.config.models import BASELINES, BlendComponent, BlendOptions
 from bazar.data.splits import Splits
 from bazar.errors import InputError
 from bazar.models.baselines import NearestTitles
@@ -21,9 +21,7 @@ from tests.models.networks.test_networks import (
     describe_network,
     make_title_vectors,
 )
-from tests.models.test_baselines import DECAYED, EASE, KNN, make_random_split
-
-OPTIONS = BaselineOptions(decayed_cooccurrence=DECAYED, session_knn=KNN, ease=EASE)
+from tests.models.test_baselines import BASELINE_OPTIONS, make_random_split
 
 # A process that builds all baselines and ranks rows with them.
 BASELINES_ALONE = """
@@ -47,6 +45,10 @@ options = BaselineOptions.model_validate({
                              "popularity_power": 0.1, "history_decay": 0.5},
     "session_knn": {"neighbours": 2, "history_decay": 0.5},
     "ease": {"regularisation": 2.0, "history_decay": 0.7, "max_items": 10},
+    "recent_personal_frequency": {"decay": 0.8},
+    "tifu_knn": {"groups": 3, "order_decay": 0.9, "group_decay": 0.7, "neighbours": 2,
+                 "own_weight": 0.7},
+    "repurchase_timing": {"smoothing": 2},
 })
 registry = ModelRegistry(vectors, rows, counts, counts, options, make_network_reader({}))
 components = {}
@@ -68,7 +70,7 @@ def make_registry(split: Splits, networks: NetworkLoaders | None = None) -> Mode
         split.train,
         split.training_counts,
         split.recent_counts,
-        OPTIONS,
+        BASELINE_OPTIONS,
         make_network_reader(networks or {}),
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bazar.config.evaluation import EvaluationOptions
-from bazar.config.models import BaselineOptions, BlendModel, BlendOptions
+from bazar.config.models import BlendModel, BlendOptions
 from bazar.errors import InputError
 from bazar.evaluation.ranking import rank_catalogue
 from bazar.models.networks.recurrent import RecurrentNetwork
@@ -22,9 +22,8 @@ from tests.models.networks.test_networks import (
     describe_network,
     make_title_vectors,
 )
-from tests.models.test_baselines import DECAYED, EASE, KNN, make_random_split
+from tests.models.test_baselines import BASELINE_OPTIONS, make_random_split
 
-BASELINE_OPTIONS = BaselineOptions(decayed_cooccurrence=DECAYED, session_knn=KNN, ease=EASE)
 ITEM_IDS = np.array(["", *(f"i{item}" for item in range(1, 21))], dtype=object)
 
 

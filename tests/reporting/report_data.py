@@ -11,13 +11,21 @@ from bazar.reporting.page import ReproductionTable, render_report
 MODELS = ["classifier", "regressor", "popularity", "last_item_cooccurrence", "nearest_titles"]
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)> & Rose [red]"
 _METRICS = (
-    "hr@1", "hr@5", "hr@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20", "coverage@10", "novelty@10",
+    "hr@1", "hr@5", "hr@20", "recall@5", "recall@20", "ndcg@5", "ndcg@10", "ndcg@20", "mrr@20",
+    "coverage@10", "novelty@10",
 )  # fmt: skip
 
 
 def make_slice(label: str, rows: int, rate: float) -> dict[str, Any]:
     ends = [max(0.0, rate - 0.02), rate + 0.02]
     return {"label": label, "rows": rows, "hr@10": rate, "ndcg@10": rate / 2, "hr@10_ci95": ends}
+
+
+def make_part(rate: float) -> dict[str, Any]:
+    """Results of a model for repeats or for other targets, with an HR@10 of ``rate``."""
+    estimates = {"hr@10": rate, "recall@10": rate / 3, "ndcg@10": rate / 2}
+    intervals = {f"{name}_ci95": [value - 0.01, value + 0.01] for name, value in estimates.items()}
+    return {"rows": 300, "targets": 400, **estimates, **intervals}
 
 
 def make_results(rate: float, trained: bool) -> dict[str, Any]:
@@ -28,6 +36,10 @@ def make_results(rate: float, trained: bool) -> dict[str, Any]:
             **dict.fromkeys(_METRICS, rate / 2),
             "hr@10": rate,
             "hr@10_ci95": [rate - 0.01, rate + 0.01],
+            "recall@10": rate / 3,
+            "recall@10_ci95": [rate / 3 - 0.01, rate / 3 + 0.01],
+            "repeat": None,
+            "explore": make_part(rate),
             "ndcg@10_ci95": [rate / 2 - 0.01, rate / 2 + 0.01],
             "by_history_length": [make_slice("1–2", 700, rate), make_slice("21+", 400, rate / 4)],
             "by_target_popularity": [
@@ -59,7 +71,8 @@ def make_metrics(
     rates = dict(zip(MODELS, (0.30, 0.20, 0.02, 0.25, 0.10), strict=True)) | hit_rates
     return {
         "dataset": "shop", "protocol": protocol, "n_users": 1200, "n_items": 345,
-        "n_interactions": 6789, "n_test_rows": 1100, "repeat_share": 0.01,
+        "n_interactions": 6789, "n_test_rows": 1100, "n_test_targets": 1100, "repeat_share": 0.01,
+        "repeats": None, "filter_mode": "filtered",
         "split_description": "each customer's last purchase is test",
         "sequences_description": "history_length 20", "embedding_description": "some-encoder",
         "bootstrap_resamples": 1000, "outdated_models": [], "filter_seen": True,
@@ -69,6 +82,36 @@ def make_metrics(
             for model, rate in rates.items()
         },
     } | (changes or {})  # fmt: skip
+
+
+def make_repeat_metrics(with_oracle: bool = False, **changes: Any) -> dict[str, Any]:
+    """Metrics with 2,000 targets of 1,100 rows, of which a half are repeats."""
+    metrics = make_metrics(
+        "next_order",
+        {
+            "n_test_targets": 2000, "repeat_share": 0.5, "filter_mode": "unfiltered",
+            "filter_seen": False,
+            "repeats": {
+                "targets": 2000, "repeats": 1000,
+                "by_category": [
+                    {"category": "Skin <b>Care", "targets": 1500, "repeats": 900},
+                    {"category": "no category", "targets": 500, "repeats": 100},
+                ],
+                "gaps": {
+                    "unit": "days", "n_gaps": 60, "median": 29.5,
+                    "counts": {"under 1": 10, "14–29": 20, "30–59": 30},
+                },
+            },
+        } | changes,
+    )  # fmt: skip
+    if with_oracle:
+        metrics["models"]["oracle"] = make_results(0.4, trained=False)
+        metrics["models"]["oracle"]["validation_ndcg@10"] = None
+    for results in metrics["models"].values():
+        rate = results["unfiltered"]["hr@10"]
+        results["unfiltered"] |= {"repeat": make_part(rate * 1.5), "explore": make_part(rate / 2)}
+        results["filtered"] |= {"repeat": make_part(0.0)}
+    return metrics
 
 
 def keep_models(metrics: dict[str, Any], *models: str) -> dict[str, Any]:
@@ -86,15 +129,22 @@ def make_item(rank: int, item_id: str, title: str | None, is_target: bool) -> di
 
 
 def make_examples(**changes: Any) -> dict[str, Any]:
-    """One example; four searchable customers: hit, miss, hostile id, bought before."""
+    """One example; searchable customers: hit, miss, hostile id, bought before, three targets."""
     products = [
         ["01", "Oat Cleanser"], ["0205", EVIL], ["0206", None], ["0207", "Rose Oil"],
     ]  # fmt: skip
     customers = [
-        ["U1", 0, [[0, 18518], [3, None]], [1, None], False, [[1.0, [1, 2]], [17.5, [2, 3]]]],
-        ["U2", 12, [[0, 18518]], [2, 18519], False, [[40.0, [0, 1]], [17.5, [0, 3]]]],
-        [EVIL, 0, [[1, 18518]], [3, 18519], False, [[2.0, [0, 3]], [1.0, [3]]]],
-        ["W1", 0, [[3, 18518]], [3, 18519], True, [[345.0, [0, 1]], [345.0, [0, 1]]]],
+        ["U1", 0, [[0, 18518], [3, None]], [[1, None, False]], [[[1.0], [1, 2]], [[17.5], [2, 3]]]],
+        ["U2", 12, [[0, 18518]], [[2, 18519, False]], [[[40.0], [0, 1]], [[17.5], [0, 3]]]],
+        [EVIL, 0, [[1, 18518]], [[3, 18519, False]], [[[2.0], [0, 3]], [[1.0], [3]]]],
+        ["W1", 0, [[3, 18518]], [[3, 18519, True]], [[[345.0], [0, 1]], [[345.0], [0, 1]]]],
+        [
+            "X1",
+            0,
+            [[3, 18518]],
+            [[3, 18519, True], [0, 18519, False], [2, 18519, False]],
+            [[[1.0, 2.0, 40.0], [3, 0]], [[50.0, 60.0, 70.0], [1]]],
+        ],
     ]
     return {
         "seen_items": "filtered",
@@ -107,8 +157,8 @@ def make_examples(**changes: Any) -> dict[str, Any]:
                     make_product("01", "Oat Cleanser", 1_600_000_000_000),
                     make_product("0206", None),
                 ],
-                "target": make_product("0205", EVIL),
-                "target_rank": {"classifier": 1.0, "regressor": 17.5},
+                "targets": [make_product("0205", EVIL) | {"is_repeat": False}],
+                "target_ranks": {"classifier": [1.0], "regressor": [17.5]},
                 "recommendations": {
                     "classifier": [
                         make_item(1, "0205", EVIL, is_target=True),
@@ -120,6 +170,20 @@ def make_examples(**changes: Any) -> dict[str, Any]:
         ],
         "searchable": {"products": products, "customers": customers},
     } | changes
+
+
+def make_order_examples() -> dict[str, Any]:
+    """The examples, with two more targets: a repeat that one model finds, and a miss."""
+    examples = make_examples(seen_items="unfiltered")
+    (card,) = examples["examples"]
+    card["targets"] += [
+        make_product("0206", None) | {"is_repeat": True},
+        make_product("0207", "Rose Oil") | {"is_repeat": False},
+    ]
+    card["target_ranks"] = {"classifier": [1.0, 2.0, 30.0], "regressor": [17.5, 1.0, 300.0]}
+    for items in card["recommendations"].values():
+        items[:] = [item | {"is_target": item["item_id"] in ("0205", "0206")} for item in items]
+    return examples
 
 
 def make_title_map(**changes: Any) -> pd.DataFrame:

@@ -6,12 +6,14 @@ from typing import Any, get_args
 import pytest
 from rich.console import Console
 
-from bazar.config.data import Split
+from bazar.config.data import Protocol
 from bazar.reporting.console import print_outputs, print_reproduction, print_summary
 from tests.reporting.report_data import (
     keep_models,
     make_examples,
     make_metrics,
+    make_order_examples,
+    make_repeat_metrics,
     make_reproduction,
 )
 
@@ -77,6 +79,39 @@ def test_summary_shows_whether_the_target_is_found() -> None:
     assert "has rank 17.5: it is not among the ten." in print_to_text(metrics, width=200)
 
 
+def test_summary_shows_repeats_and_several_targets() -> None:
+    text = print_to_text(
+        make_repeat_metrics(with_oracle=True), width=140, examples=make_order_examples()
+    )
+    lines = [line.split() for line in text.splitlines()]
+    heading = next(line for line in lines if line[:1] == ["model"])
+    assert heading[-5:] == ["Recall@10", "NDCG@10", "repeat", "explore", "HR@1"]
+    first, second = (lines[lines.index(heading) + row] for row in (2, 3))
+    assert first[:4] == ["Oracle", "(knows", "the", "generator)"]
+    assert second == [
+        "Classifier", "0.1500", "0.1500", "0.1400-0.1600", "0.0500", "0.0750", "0.1125", "0.0375",
+        "0.0750",
+    ]  # fmt: skip
+    flat = " ".join(text.split())
+    assert "next order, seen items not filtered: 1,100 test rows, 2,000 targets" in flat
+    assert "repeat: NDCG@10 for products that the customer bought before." in flat
+    assert "Oracle (knows the generator): the best possible result." in flat
+    assert "(bought before)" in flat
+    assert "2 of the 3 products bought next are among the ten." in flat
+    plain = print_to_text(width=140)
+    for word in ("Recall@10", "explore:", "Oracle", "targets,"):
+        assert word not in plain
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_wide_summary_fits_the_terminal(width: int) -> None:
+    metrics = make_repeat_metrics(with_oracle=True)
+    text = print_to_text(metrics, width, examples=make_order_examples())
+    commands = (str(REPORT), ".venv/bin/kedro")
+    for line in text.splitlines():
+        assert len(line) <= width or line.strip().startswith(commands)
+
+
 def test_summary_works_without_models_and_examples() -> None:
     empty = make_examples(models=[], examples=[], searchable={"products": [], "customers": []})
     text = print_to_text(keep_models(make_metrics()), examples=empty)
@@ -95,7 +130,7 @@ def test_next_command_is_of_the_same_run() -> None:
     assert "kedro viz run --env shop" in text
 
 
-@pytest.mark.parametrize("protocol", get_args(Split))
+@pytest.mark.parametrize("protocol", get_args(Protocol))
 def test_other_protocols_are_not_comparable_with_leave_one_out(protocol: str) -> None:
     text = print_to_text(make_metrics(protocol), width=500)
     assert ("Do not compare these results" in text) == (protocol != "leave_one_out")
@@ -134,7 +169,7 @@ def test_paths_and_names_may_have_any_characters(capsys: pytest.CaptureFixture[s
     examples = make_examples()
     for example in examples["examples"]:
         example["user_id"] = "[b]:car:\n"
-        example["target"]["title"] = "a\nb[/]"
+        example["targets"][0]["title"] = "a\nb[/]"
     print_outputs({"bundle": path}, env)
     print_summary(make_metrics(), examples, path, env)
     printed = capsys.readouterr().out

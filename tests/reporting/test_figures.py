@@ -12,11 +12,18 @@ from bazar.reporting.figures import (
     plot_coverage_and_novelty,
     plot_hit_rates,
     plot_losses,
+    plot_parts,
     plot_slices,
     plot_title_map,
     render_svg,
 )
-from tests.reporting.report_data import keep_models, make_metrics, make_results, make_title_map
+from tests.reporting.report_data import (
+    keep_models,
+    make_metrics,
+    make_repeat_metrics,
+    make_results,
+    make_title_map,
+)
 
 
 def list_texts(drawing: str) -> list[str]:
@@ -54,6 +61,22 @@ def test_bars_are_sorted_by_hit_rate() -> None:
     assert [round(value, 3) for value in axes.lines[-1].get_xdata()] == [0.29, 0.31]
     assert axes.get_yticklabels()[-1].get_text() == "Classifier"
     assert axes.get_title(loc="left") == "HR@10, seen items filtered"
+
+
+def test_parts_have_a_point_and_an_interval_for_each_model() -> None:
+    metrics = make_repeat_metrics()
+    axes = plot_parts(metrics).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names[-1] == "Classifier"
+    lines = {line.get_label(): line.get_xdata() for line in axes.lines}
+    assert lines["bought before"][-1] == pytest.approx(0.1125)
+    assert lines["not bought before"][-1] == pytest.approx(0.0375)
+    segment = axes.collections[0].get_segments()[-1]
+    assert segment[:, 0] == pytest.approx([0.1025, 0.1225])
+    # Nobody buys only products that are new to the customer.
+    for results in metrics["models"].values():
+        results["unfiltered"]["explore"] = None
+    assert len(plot_parts(metrics).axes[0].lines) == 1
 
 
 def test_slices_have_a_point_and_an_interval_for_each_model() -> None:

@@ -4,16 +4,22 @@ from typing import Any, get_args
 
 import pytest
 
-from bazar.config.data import Split
+from bazar.config.data import Protocol
 from bazar.labels import describe_split
 from bazar.reporting.findings import (
     build_verdict,
     can_rank_models,
     describe_share,
+    get_display_order,
     list_findings,
     select_best_model,
 )
-from tests.reporting.report_data import keep_models, make_metrics, make_results
+from tests.reporting.report_data import (
+    keep_models,
+    make_metrics,
+    make_repeat_metrics,
+    make_results,
+)
 
 
 def join(metrics: dict[str, Any]) -> str:
@@ -108,19 +114,16 @@ def test_verdict_without_validation_results_chooses_nothing() -> None:
 
 
 def test_verdict_explains_filtered_results_without_a_hit() -> None:
-    metrics = make_metrics(changes={"repeat_share": 0.998})
+    metrics = make_metrics()
     for results in metrics["models"].values():
         results["unfiltered"] = results["filtered"]
         results["filtered"] = make_results(0.0, trained=False)["filtered"]
     verdict = build_verdict(metrics)
     assert verdict.model is None
-    assert verdict.headline == (
-        "No model has the next purchase among its 10 products when seen items are filtered."
-    )
+    assert verdict.headline == "No model has the next purchase among its 10 products."
     text = " ".join(verdict.sentences)
-    assert "99.8% of the next purchases are products that the customer had bought before" in text
-    assert "between 2.0% and 30.0%" in text
-    assert verdict.setting == "recommendation:\n  filter_seen: false"
+    assert "HR@10 is 0 for all models, seen items filtered." in text
+    assert "With seen items not filtered, HR@10 is up to 30.0%." in text
     assert "ighest" not in verdict.headline + text
     assert not can_rank_models(metrics)
 
@@ -147,22 +150,49 @@ def test_verdict_does_not_choose_by_a_leaky_split() -> None:
     assert verdict.model is None
 
 
-def test_verdict_points_to_repeats() -> None:
-    metrics = make_metrics(changes={"repeat_share": 0.212})
-    metrics["models"]["classifier"]["unfiltered"]["hr@10"] = 0.456
-    text = join(metrics)
-    assert "21.2% of the next purchases are products that the customer had bought before" in text
-    assert "With seen items not filtered, HR@10 of the classifier is 45.6%." in text
-    assert "recommendation.filter_seen: false" in text
-    assert "bought before" not in join(make_metrics(changes={"repeat_share": 0.04}))
+def test_verdict_explains_why_unfiltered_results_come_first() -> None:
+    text = join(make_repeat_metrics())
+    assert "50.0% of the purchases to predict are products that the customer had bought" in text
+    assert "Therefore results with seen items not filtered come first." in text
+    assert "NDCG@10 of the classifier is 0.1125 for these products and 0.0375 for all" in text
+    assert "filter_seen" not in text
+    assert "bought before" not in join(make_metrics())
 
 
-def test_verdict_uses_unfiltered_results_if_the_bundle_does() -> None:
-    metrics = make_metrics(changes={"filter_seen": False, "repeat_share": 0.5})
+def test_verdict_uses_the_results_that_come_first() -> None:
+    verdict = build_verdict(make_repeat_metrics())
+    assert verdict.headline == (
+        "Use the classifier: about 1 in 7 customers see a product of their next order among ten "
+        "products."
+    )
+    assert "15.0% of the 1,100 test customers against 12.5%" in verdict.sentences[0]
+    assert "about 1 in 7 customers see their next purchase" in (
+        build_verdict(make_repeat_metrics(n_test_targets=1100)).headline
+    )
+
+
+def test_verdict_warns_if_recommendations_leave_out_what_customers_buy_again() -> None:
+    text = join(make_repeat_metrics(filter_seen=True))
+    assert "because `recommendation.filter_seen` is true" in text
+
+
+def test_the_oracle_is_a_ceiling_and_never_wins() -> None:
+    metrics = make_repeat_metrics(with_oracle=True)
+    metrics["models"]["oracle"]["validation_ndcg@10"] = 0.99
     verdict = build_verdict(metrics)
-    assert "about 3 in 20" not in verdict.headline
-    assert "about 1 in 7 customers" in verdict.headline
-    assert "filter_seen" not in " ".join(verdict.sentences)
+    assert verdict.model == "classifier"
+    assert (
+        "The classifier reaches 75% of the oracle's NDCG@10. The oracle knows how the purchases "
+        "were generated." in verdict.sentences
+    )
+    findings = list_findings(metrics)
+    assert len(findings) == 2
+    assert findings[0].endswith("it reaches 75% of the oracle's NDCG@10.")
+    assert get_display_order(metrics)[:2] == ["oracle", "classifier"]
+    assert select_best_model(metrics) == "classifier"
+    alone = keep_models(metrics, "oracle")
+    assert build_verdict(alone).headline == "No model has been measured yet."
+    assert not can_rank_models(alone)
 
 
 def test_temporal_results_are_of_purchases() -> None:
@@ -204,16 +234,25 @@ def test_findings_name_popularity_once_if_it_is_the_best_baseline() -> None:
     assert first.count("opularity") == 1
 
 
-@pytest.mark.parametrize("protocol", get_args(Split))
+SUMMARY = {"test_targets": 1200, "cold_test_targets": 34, "split_reason": ""}
+
+
+@pytest.mark.parametrize("protocol", get_args(Protocol))
 def test_every_protocol_has_a_description(protocol: str) -> None:
-    text = describe_split({"protocol": protocol, "test_rows": 1200, "cold_test_rows": 34})
-    assert text.endswith(
-        "; the target of 34 of 1,200 test rows is an item that does not occur in training"
+    text = describe_split(SUMMARY | {"protocol": protocol, "split": protocol})
+    assert text.endswith("; 34 of 1,200 test targets are items that do not occur in training")
+
+
+def test_description_names_the_reason_of_an_automatic_choice() -> None:
+    reason = "1,234 of 5,000 orders (25%) have several items"
+    text = describe_split(
+        SUMMARY | {"protocol": "next_order", "split": "auto", "split_reason": reason}
     )
+    assert text.endswith(f"; split=auto chose next_order: {reason}")
 
 
 def test_description_names_dates_and_cold_items() -> None:
-    summary = {"protocol": "temporal", "test_rows": 20, "cold_test_rows": 3}
+    summary = SUMMARY | {"protocol": "temporal", "split": "temporal"}
     dates = {"validation_from": "2023-05-01T00:00:00+00:00", "test_from": "2023-06-01"}
     assert "validation from 2023-05-01T00:00:00+00:00, test from 2023-06-01; " in describe_split(
         summary | dates

@@ -15,6 +15,8 @@ from tests.reporting.report_data import (
     keep_models,
     make_examples,
     make_metrics,
+    make_order_examples,
+    make_repeat_metrics,
     make_reproduction,
     make_results,
     make_title_map,
@@ -115,10 +117,10 @@ def test_search_data_is_inert_json() -> None:
 
 def test_page_says_how_many_customers_can_be_looked_up() -> None:
     text = " ".join(ParsedPage(render_plain_page()).text.split())
-    assert "The search covers a random sample of 4 of the 1,100 test customers." in text
+    assert "The search covers a random sample of 5 of the 1,100 test customers." in text
     assert "kedro recommend --user ID" in text
-    text = " ".join(ParsedPage(render_page(examples=make_examples(n_customers=4))).text.split())
-    assert "The search covers all 4 test customers." in text
+    text = " ".join(ParsedPage(render_page(examples=make_examples(n_customers=5))).text.split())
+    assert "The search covers all 5 test customers." in text
     empty = make_examples(searchable={"products": [], "customers": []})
     assert 'id="query"' not in render_page(examples=empty)
 
@@ -141,13 +143,67 @@ def test_only_a_target_in_a_list_is_marked() -> None:
 def test_target_that_was_bought_before_is_explained() -> None:
     examples = make_examples()
     (card,) = examples["examples"]
-    card["purchases"].append(card["target"])
+    card["targets"][0]["is_repeat"] = True
     note = "Bought before. Filtered lists cannot contain it."
     assert note in ParsedPage(render_page(examples=examples)).text
-    assert (
-        note not in ParsedPage(render_page(examples=examples | {"seen_items": "unfiltered"})).text
-    )
-    assert note not in ParsedPage(render_plain_page()).text
+    unfiltered = ParsedPage(render_page(examples=examples | {"seen_items": "unfiltered"})).text
+    assert note not in unfiltered
+    assert "Bought before." in unfiltered
+    assert "Bought before." not in ParsedPage(render_plain_page()).text
+
+
+def test_all_targets_of_an_order_are_shown() -> None:
+    page = ParsedPage(render_page(metrics=make_repeat_metrics(), examples=make_order_examples()))
+    text = " ".join(page.text.split())
+    assert "2 of 3 products found by Classifier" in text
+    assert "Classifier 2 of 3 among the ten" in text
+    assert "Regressor 1 of 3 among the ten" in text
+    assert text.count("Bought before.") == 1
+    assert "Filtered lists cannot" not in text
+
+
+def test_repeats_have_a_section() -> None:
+    page = ParsedPage(render_page(metrics=make_repeat_metrics(with_oracle=True)))
+    text = " ".join(page.text.split())
+    assert "1,000 of the 2,000 test targets (50.0%) are products" in text
+    assert "The median is 29.5 days." in text
+    assert {"repeats", "repeats-by-category", "metrics-by-part"} <= set(page.ids)
+    assert "#repeats" in page.loads
+    assert ["Skin <b>Care", "1,500", "900", "60.0%"] in page.rows
+    classifier = next(row for row in page.rows if row[0] == "Classifier" and len(row) == 7)
+    assert classifier[1:] == [
+        "0.2250 0.2150 – 0.2350", "0.0750 0.0650 – 0.0850", "0.1125 0.1025 – 0.1225",
+        "0.0750 0.0650 – 0.0850", "0.0250 0.0150 – 0.0350", "0.0375 0.0275 – 0.0475",
+    ]  # fmt: skip
+    # The figures of a page without repeats, and the gaps and the parts.
+    assert page.tags.count("svg") == 10
+    plain = ParsedPage(render_plain_page())
+    assert not {"repeats", "metrics-by-part"} & set(plain.ids)
+    assert "#repeats" not in plain.loads
+    assert "Customers who buy again" not in plain.text
+
+
+def test_recall_and_parts_are_columns_of_data_with_orders() -> None:
+    page = ParsedPage(render_page(metrics=make_repeat_metrics(with_oracle=True)))
+    unfiltered, filtered = (row for row in page.rows if row[:2] == ["model", "validation NDCG@10"])
+    parts = ["NDCG@10, bought before", "NDCG@10, not bought before"]
+    assert unfiltered[2:7] == ["HR@10", "Recall@10", "NDCG@10", *parts]
+    assert filtered[2:6] == ["HR@10", "Recall@10", "NDCG@10", parts[1]]
+    rows = [row for row in page.rows if len(row) == len(unfiltered)]
+    assert rows[1][0] == "Oracle (knows the generator)"
+    assert rows[2][5:7] == ["0.1125 0.1025 – 0.1225", "0.0375 0.0275 – 0.0475"]
+    text = " ".join(page.text.split())
+    assert "Recall@k: the share of a row's targets" in text
+    assert "The oracle is the ceiling" in text
+    plain = ParsedPage(render_plain_page())
+    heading = next(row for row in plain.rows if row[:2] == ["model", "validation NDCG@10"])
+    assert not any("Recall" in cell or "bought" in cell for cell in heading)
+
+
+def test_the_oracle_has_no_mark_of_the_best_model() -> None:
+    html = render_page(metrics=make_repeat_metrics(with_oracle=True))
+    row = html[html.index('<th scope="row">Oracle (knows') :]
+    assert 'class="number best"' not in row[: row.index("</tr>")]
 
 
 @pytest.mark.parametrize(
@@ -195,22 +251,22 @@ def test_leaky_protocol_has_a_warning() -> None:
     assert "Leaky protocol" not in render_plain_page()
 
 
-def test_results_with_seen_items_come_first_if_they_are_recommended() -> None:
-    html = render_page(metrics=make_metrics(changes={"filter_seen": False}))
+def test_results_with_seen_items_come_first_if_customers_buy_again() -> None:
+    html = render_page(metrics=make_metrics(changes={"filter_mode": "unfiltered"}))
     assert html.index("metrics-unfiltered") < html.index("metrics-filtered")
     plain = render_plain_page()
     assert plain.index("metrics-filtered") < plain.index("metrics-unfiltered")
 
 
 def test_first_figure_shows_seen_items_if_no_filtered_list_has_a_hit() -> None:
-    metrics = make_metrics(changes={"repeat_share": 1.0})
+    metrics = make_metrics()
     for results in metrics["models"].values():
         results["unfiltered"] = results["filtered"]
         results["filtered"] = make_results(0.0, trained=False)["filtered"]
     html = render_page(metrics=metrics)
     assert html.index('id="bars-unfiltered') < html.index('id="metrics-filtered')
     assert 'id="bars-filtered' not in html
-    assert "filter_seen: false" in html
+    assert "With seen items not filtered, HR@10 is up to 30.0%." in html
 
 
 def test_outdated_models_are_named() -> None:

@@ -12,6 +12,8 @@ from tests.browser import browser, opened
 from tests.reporting.report_data import (
     EVIL,
     make_metrics,
+    make_order_examples,
+    make_repeat_metrics,
     make_reproduction,
     make_results,
     make_title_map,
@@ -35,6 +37,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("report") / "report.html"
     file.write_text(render_page(metrics=metrics, title_map=dots, reproduction=make_reproduction()))
     assert file.stat().st_size < 1_000_000
+    return file
+
+
+@pytest.fixture(scope="module")
+def repeat_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on orders of several products, with repeats and the oracle."""
+    file = tmp_path_factory.mktemp("repeats") / "report.html"
+    metrics = make_repeat_metrics(with_oracle=True)
+    file.write_text(render_page(metrics=metrics, examples=make_order_examples()))
     return file
 
 
@@ -115,6 +126,29 @@ def test_search_shows_the_card_of_a_customer(chromium: Browser, report: Path) ->
         query.press("Enter")
         assert card.locator("h3").inner_text() == "W1"
         assert "Bought before. Filtered lists cannot contain it." in card.inner_text()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
+def test_orders_of_several_products_are_shown(
+    chromium: Browser, repeat_report: Path, width: int, scheme: str
+) -> None:
+    with opened(chromium, repeat_report.as_uri(), width, scheme) as page:
+        assert page.get_by_role("heading", name="Customers who buy again").is_visible()
+        assert page.locator("details.customer .targets li").count() == 3
+        page.locator("details").evaluate_all(OPEN_ALL)
+        assert page.locator("#repeats-by-category").is_visible()
+        assert page.locator("#metrics-by-part").is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        card = page.locator("#card")
+        page.locator("#query").fill("X1")
+        assert card.locator(".targets li").all_inner_texts() == [
+            "2020-09-14 Rose Oil Bought before.", "2020-09-14 Oat Cleanser",
+            "2020-09-14 (no title) 0206",
+        ]  # fmt: skip
+        assert card.locator(".chip").all_inner_texts() == [
+            "2 of 3 among the ten", "0 of 3 among the ten",
+        ]  # fmt: skip
+        assert card.locator("li .hit").all_inner_texts() == ["Rose Oil", "Oat Cleanser"]
 
 
 def test_search_copes_with_unknown_and_hostile_ids(chromium: Browser, report: Path) -> None:

@@ -34,8 +34,7 @@ from bazar.reproduction.table import (
     select_same_data,
 )
 from bazar.training.checkpoints import Checkpoint
-from tests.data.test_splits import sequences_of
-from tests.evaluation.test_ranking import unit
+from tests.evaluation.test_ranking import make_order_windows, make_sequences, unit
 from tests.project import ROOT, RUN, copy_project, kedro, kill_in_training
 
 N_ITEMS = 12
@@ -46,7 +45,7 @@ RNN = {"type": "simple_rnn", "units": 8}
 def cycle_split(users: int = 60) -> Splits:
     """All users go through the same cycle of items, each from their own start."""
     lists = [[(user + step) % N_ITEMS + 1 for step in range(8)] for user in range(users)]
-    return split_leave_one_out(sequences_of(lists), N_ITEMS, history_length=4)
+    return split_leave_one_out(make_sequences(lists), N_ITEMS, history_length=4)
 
 
 def vectors() -> np.ndarray:
@@ -238,11 +237,13 @@ def test_predicted_vectors_are_measured_as_vectors_and_recommendations() -> None
 
     def predict(rows: Windows) -> np.ndarray:
         # Item 3 follows item 2, and so on: the vector of the right item, three times too long.
-        return 3 * item_vectors[rows.build_histories()[:, -1] % N_ITEMS + 1] + noise[rows.targets]
+        _, right = rows.list_targets()
+        return 3 * item_vectors[rows.build_histories()[:, -1] % N_ITEMS + 1] + noise[right]
 
     test = split.test
-    titled = test.targets != 5
-    expected, predicted = item_vectors[test.targets][titled], predict(test)[titled]
+    _, targets = test.list_targets()
+    titled = targets != 5
+    expected, predicted = item_vectors[targets][titled], predict(test)[titled]
     for loss, factor in (("mse", 1.0), ("huber", 0.5)):
         measured = measure_vectors(predict, nearest, test, loss, batch_size=7)
         assert measured["mae"] == pytest.approx(mean_absolute_error(expected, predicted))
@@ -254,16 +255,35 @@ def test_predicted_vectors_are_measured_as_vectors_and_recommendations() -> None
         assert measured["filtered"]["hr@1"] == pytest.approx(titled.mean())
 
 
+def test_vector_losses_are_means_over_rows_and_targets() -> None:
+    # The targets of the first row are 2 and 5, which has no title; those of the second 4, 6 and 2.
+    test = make_order_windows([[[1], [2, 5]], [[3], [4, 6, 2]]])
+    item_vectors = vectors()
+    item_vectors[5] = 0
+
+    def predict(rows: Windows) -> np.ndarray:
+        return item_vectors[rows.build_histories()[:, -1] + 1]
+
+    measured = measure_vectors(predict, TitleIndex(item_vectors), test, "mse", batch_size=1)
+    expected, predicted = item_vectors[[2, 4, 6, 2]], item_vectors[[2, 4, 4, 4]]
+    assert measured["mse"] == pytest.approx(mean_squared_error(expected, predicted))
+    assert measured["mae"] == pytest.approx(mean_absolute_error(expected, predicted))
+    assert measured["loss"] == pytest.approx(measured["mse"])
+    assert measured["unfiltered"]["hr@1"] == 1
+    assert measured["unfiltered"]["ndcg@10"] < 1
+
+
 def test_mean_title_predicts_the_same_vector_for_all_rows() -> None:
     split, item_vectors = cycle_split(), vectors()
     measured = measure_mean_title(split.train, split.test, item_vectors, 50)
-    constant = item_vectors[split.train.targets].mean(axis=0)
-    expected = item_vectors[split.test.targets]
+    constant = item_vectors[split.train.list_targets()[1]].mean(axis=0)
+    _, targets = split.test.list_targets()
+    expected = item_vectors[targets]
     assert measured["mse"] == pytest.approx(
         mean_squared_error(expected, np.tile(constant, (len(expected), 1)))
     )
     # All rows get the same first item. It is right for the users who buy it next.
-    shares = np.bincount(split.test.targets, minlength=N_ITEMS + 1) / len(split.test)
+    shares = np.bincount(targets, minlength=N_ITEMS + 1) / len(split.test)
     assert any(measured["unfiltered"]["hr@1"] == pytest.approx(share) for share in shares)
     with pytest.raises(InputError, match="None of the 300 training targets has a title"):
         measure_mean_title(split.train, split.test, np.zeros_like(item_vectors), 50)

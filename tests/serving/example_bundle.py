@@ -42,6 +42,12 @@ OPTIONS = BundleOptions.model_validate(
             },
             "session_knn": {"neighbours": 5, "history_decay": 0.5},
             "ease": {"regularisation": 1, "history_decay": 0.5, "max_items": 100},
+            "recent_personal_frequency": {"decay": 0.8},
+            "tifu_knn": {
+                "groups": 7, "order_decay": 0.9, "group_decay": 0.7, "neighbours": 5,
+                "own_weight": 0.7,
+            },
+            "repurchase_timing": {"smoothing": 3},
         },
     }
 )  # fmt: skip
@@ -88,7 +94,7 @@ def make_title_vectors() -> np.ndarray:
 
 
 def make_products() -> Products:
-    counts, recent = count_interactions(make_sequences(PURCHASES), N_PRODUCTS, None, 0.2)
+    counts, recent = count_interactions(make_sequences(PURCHASES), N_PRODUCTS, 0.2)
     titles = np.array([None, *(f"title {index}" for index in range(1, N_PRODUCTS + 1))], object)
     colours = [f"{'Red' if index % 2 else 'Blue'}, Brand {index}" for index in range(N_PRODUCTS)]
     attributes = np.array([None, *colours], object)

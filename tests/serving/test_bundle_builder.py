@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import ibis
 import ibis.expr.types as ir
 import numpy as np
@@ -40,7 +42,7 @@ def products() -> ir.Table:
 def test_catalogue_is_in_the_order_of_the_item_index(
     item_index: ir.Table, products: ir.Table
 ) -> None:
-    catalogue = build_catalogue(SEQUENCES, None, item_index, products, VECTORS, 0.2)
+    catalogue = build_catalogue(SEQUENCES, item_index, products, VECTORS, 0.2)
     assert catalogue.item_ids.tolist() == ["", "A", "B", "C"]
     assert catalogue.titles.tolist() == [None, "cream", "soap", None]
     assert catalogue.attributes.tolist() == [None, None, "Acme", None]
@@ -51,8 +53,8 @@ def test_catalogue_is_in_the_order_of_the_item_index(
 
 
 def test_recent_counts_follow_the_timestamps(item_index: ir.Table, products: ir.Table) -> None:
-    timestamps = np.array([50, 60, 10, 20, 30])
-    catalogue = build_catalogue(SEQUENCES, timestamps, item_index, products, VECTORS, 0.4)
+    sequences = replace(SEQUENCES, timestamps=np.array([50, 60, 10, 20, 30]))
+    catalogue = build_catalogue(sequences, item_index, products, VECTORS, 0.4)
     assert catalogue.recent_counts.tolist() == [0, 1, 1, 0]
 
 
@@ -60,13 +62,13 @@ def test_vectors_of_another_item_index_are_rejected(
     item_index: ir.Table, products: ir.Table
 ) -> None:
     with pytest.raises(InputError, match="embedding"):
-        build_catalogue(SEQUENCES, None, item_index, products, VECTORS[:-1], 0.2)
+        build_catalogue(SEQUENCES, item_index, products, VECTORS[:-1], 0.2)
 
 
 def test_catalogue_is_extended_with_products_that_have_no_title_yet(
     item_index: ir.Table, products: ir.Table
 ) -> None:
-    catalogue = build_catalogue(SEQUENCES, None, item_index, products, VECTORS, 0.2)
+    catalogue = build_catalogue(SEQUENCES, item_index, products, VECTORS, 0.2)
     added = pa.Table.from_pylist(
         [
             {"item_id": "B", "title": "not used", "attributes": None},

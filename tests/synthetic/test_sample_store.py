@@ -5,10 +5,12 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
 from bazar.synthetic.sample_store import (
+    ORACLE_FILE,
     PRODUCTS_FILE,
     REVIEWS_FILE,
     StoreOptions,
@@ -54,7 +56,9 @@ def sequences(folder: Path) -> tuple[dict[str, str], dict[str, list[tuple[int, s
 def test_committed_store_is_the_output_of_the_generator(store: tuple[Path, StoreSummary]) -> None:
     for name in (REVIEWS_FILE, PRODUCTS_FILE):
         assert (COMMITTED / name).read_bytes() == (store[0] / name).read_bytes()
-    assert sum((COMMITTED / name).stat().st_size for name in (REVIEWS_FILE, PRODUCTS_FILE)) < 1e6
+    assert pq.read_table(COMMITTED / ORACLE_FILE).equals(pq.read_table(store[0] / ORACLE_FILE))
+    names = (REVIEWS_FILE, PRODUCTS_FILE, ORACLE_FILE)
+    assert sum((COMMITTED / name).stat().st_size for name in names) < 1e6
 
 
 def test_store_has_the_default_size_and_the_real_format(store: tuple[Path, StoreSummary]) -> None:
@@ -114,25 +118,97 @@ def test_malformed_lines_match_the_summary(store: tuple[Path, StoreSummary]) -> 
     assert len(lines) == summary.products + sum(summary.malformed_products.values())
 
 
-def test_customers_follow_routines_and_buy_again(
+def orders(folder: Path) -> list[list[tuple[int, list[str]]]]:
+    """Return the time and the products of each order of each customer, sorted by time."""
+    return [
+        [
+            (time, [item for _, item in lines])
+            for time, lines in itertools.groupby(bought, key=lambda line: line[0])
+        ]
+        for bought in sequences(folder)[1].values()
+    ]
+
+
+def test_orders_have_several_lines_with_distinct_products(
     store: tuple[Path, StoreSummary],
 ) -> None:
-    titles, by_user = sequences(store[0])
-    after = Counter[str]()
-    again = same_brand = total = 0
-    for bought in by_user.values():
-        for (_, first_item), (_, next_item) in itertools.pairwise(bought):
+    lines = [items for customer in orders(store[0]) for _, items in customer]
+    sizes = Counter(len(items) for items in lines)
+    assert 1.7 < 25_000 / len(lines) < 1.9
+    assert sizes[1] + sizes[2] > 0.75 * len(lines)
+    assert sizes[1] > sizes[2] > sizes[3] > sizes[6] > 0
+    assert all(len(set(items)) == len(items) for items in lines)
+
+
+def test_a_third_to_a_half_of_the_last_lines_are_repeats(
+    store: tuple[Path, StoreSummary],
+) -> None:
+    repeats = total = 0
+    for customer in orders(store[0]):
+        *earlier, (_, last) = customer
+        bought = {item for _, items in earlier for item in items}
+        if bought:
+            total += len(last)
+            repeats += sum(item in bought for item in last)
+    assert 0.3 < repeats / total < 0.45
+
+
+def test_file_order_does_not_show_an_order_of_the_lines(store: tuple[Path, StoreSummary]) -> None:
+    titles, _ = sequences(store[0])
+    shampoo: dict[tuple[str, int], int] = {}
+    conditioner: dict[tuple[str, int], int] = {}
+    for position, record in enumerate(records(store[0] / REVIEWS_FILE)):
+        order = record["user_id"], record["timestamp"]
+        if "Shampoo" in titles[record["parent_asin"]]:
+            shampoo[order] = position
+        if "Conditioner" in titles[record["parent_asin"]]:
+            conditioner[order] = position
+    both = shampoo.keys() & conditioner.keys()
+    assert len(both) > 100
+    is_before = sum(shampoo[order] < conditioner[order] for order in both)
+    # The bound is four standard deviations of a fair coin.
+    assert abs(is_before - len(both) / 2) < 4 * (len(both) / 4) ** 0.5
+
+
+def test_customers_follow_routines_and_stay_with_a_brand(
+    store: tuple[Path, StoreSummary],
+) -> None:
+    titles, _ = sequences(store[0])
+    together = Counter[str]()
+    same_brand = n_shampoos = total = 0
+    for customer in orders(store[0]):
+        for (_, first), (_, following) in itertools.pairwise(customer):
             total += 1
-            same_brand += titles[first_item].split(" ")[0] == titles[next_item].split(" ")[0]
-            if "Shampoo" in titles[first_item]:
-                line = titles[first_item].split(" Shampoo")[0]
-                after[titles[next_item].removeprefix(line).split(",")[0].strip()] += 1
-        items = [item for _, item in bought]
-        again += len(items) - len(set(items))
-    assert after["Conditioner"] / after.total() > 0.4
-    assert after["Conditioner"] > 5 * after["Finishing Oil"]
+            brands = {titles[item].split(" ")[0] for item in following}
+            same_brand += any(titles[item].split(" ")[0] in brands for item in first)
+            for item in first:
+                if "Shampoo" in titles[item]:
+                    n_shampoos += 1
+                    line = titles[item].split(" Shampoo")[0]
+                    together.update(
+                        titles[other].removeprefix(line).split(",")[0].strip()
+                        for other in first + following
+                        if titles[other].startswith(line)
+                    )
+    assert together["Conditioner"] / n_shampoos > 0.4
+    assert together["Conditioner"] > 1.5 * together["Hair Mask"]
+    assert together["Hair Mask"] > 1.5 * together["Finishing Oil"]
     assert same_brand / total > 0.6
-    assert 0.05 < again / total < 0.30
+
+
+def test_gift_sets_are_not_refilled(store: tuple[Path, StoreSummary]) -> None:
+    titles, _ = sequences(store[0])
+    bought, again = Counter[bool](), Counter[bool]()
+    for customer in orders(store[0]):
+        for number, (_, items) in enumerate(customer[:-1]):
+            later = {item for _, items in customer[number + 1 :] for item in items}
+            for item in items:
+                is_gift = "Gift Set" in titles[item]
+                bought[is_gift] += 1
+                again[is_gift] += item in later
+    assert bought[True] > 150
+    assert again[True] / bought[True] < 0.1
+    assert again[False] / bought[False] > 0.3
 
 
 def test_sunscreen_is_bought_in_summer_and_gifts_in_december(
@@ -150,11 +226,13 @@ def test_sunscreen_is_bought_in_summer_and_gifts_in_december(
             sunscreen[month in (6, 7, 8)] += "Sunscreen" in titles[item]
             gifts[month == 12] += "Gift Set" in titles[item]
     assert sunscreen[True] / n_summer > 1.8 * sunscreen[False] / (n - n_summer)
-    assert gifts[True] / n_december > 3 * gifts[False] / (n - n_december)
+    assert gifts[True] / n_december > 8 * gifts[False] / (n - n_december)
 
 
 def test_large_store_is_simulated_in_groups(tmp_path: Path) -> None:
-    options = StoreOptions(products=2_500, customers=45_000, interactions=60_000, seed=1)
+    options = StoreOptions(
+        products=2_500, customers=45_000, interactions=60_000, seed=1, oracle=False
+    )
     summary = generate_store(tmp_path, options)
     reviews, products = records(tmp_path / REVIEWS_FILE), records(tmp_path / PRODUCTS_FILE)
     assert len(reviews) == summary.reviews == 60_000
@@ -167,8 +245,24 @@ def test_large_store_is_simulated_in_groups(tmp_path: Path) -> None:
 
 def test_other_seed_gives_other_files(tmp_path: Path, store: tuple[Path, StoreSummary]) -> None:
     generate_store(tmp_path, StoreOptions(seed=8))
-    for name in (REVIEWS_FILE, PRODUCTS_FILE):
+    for name in (REVIEWS_FILE, PRODUCTS_FILE, ORACLE_FILE):
         assert (tmp_path / name).read_bytes() != (store[0] / name).read_bytes()
+
+
+def test_oracle_does_not_change_the_purchases(tmp_path: Path) -> None:
+    small = StoreOptions(products=80, customers=60, interactions=500, seed=3, files=2)
+    generate_store(tmp_path / "with", small)
+    generate_store(tmp_path / "same", small)
+    # The oracle of the earlier store is removed.
+    generate_store(tmp_path / "without", small.model_copy(update={"seed": 4}))
+    generate_store(tmp_path / "without", small.model_copy(update={"oracle": False}))
+    files = {
+        folder: {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
+        for folder in ("with", "same", "without")
+    }
+    assert files["with"] == files["same"]
+    assert files["with"].pop(ORACLE_FILE)
+    assert files["with"] == files["without"]
 
 
 def test_impossible_sizes_are_rejected() -> None:

@@ -4,16 +4,18 @@ import pytest
 from bazar.data.splits import split_leave_one_out
 from bazar.data.windows import Windows
 from bazar.errors import InputError
-from bazar.evaluation.metrics import compute_row_metrics
-from bazar.evaluation.ranking import rank_catalogue
+from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
 from bazar.models.baselines import DecayedCooccurrence, Ease, NearestTitles, Popularity
 from bazar.models.blend import Blend, Component
+from bazar.models.personal_frequency import PersonalFrequency
 from bazar.models.scorer import Scorer
+from bazar.models.tifu_knn import TifuKnn
 from bazar.training import blend_weights
 from bazar.training.blend_weights import BlendWeights, choose_weights
 from tests.data.test_splits import sequences_of
 from tests.evaluation.test_ranking import FixedScores, make_windows, unit
-from tests.models.test_baselines import DECAYED, EASE, make_random_split
+from tests.models.order_rows import count_items, make_training_rows
+from tests.models.test_baselines import DECAYED, EASE, TIFU, make_random_split
 
 N_ITEMS = 300
 
@@ -40,19 +42,54 @@ class Oracle(Scorer):
             for position in windows.target_positions
         ]
         scores = np.array(guesses, np.float32)
-        is_known = np.isin(first, self._known)
-        scores[is_known, windows.targets[is_known]] = 300
+        rows, targets = windows.list_targets()
+        is_known = np.isin(first, self._known)[rows]
+        scores[rows[is_known], targets[is_known]] = 300
         return scores
 
 
-def choose_by(components: dict[str, Component], rows: Windows, **options: int) -> BlendWeights:
+def choose_by(
+    components: dict[str, Component], rows: Windows, filter_seen: bool = True, **options: int
+) -> BlendWeights:
     defaults = {"max_rows": 10_000, "rounds": 5, "batch_size": 64, "seed": 3}
-    return choose_weights(components, rows, **(defaults | options))
+    return choose_weights(components, rows, **(defaults | options), filter_seen=filter_seen)
 
 
-def measure_ndcg(scorer: Scorer, rows: Windows) -> float:
-    ranks = rank_catalogue(scorer, rows, 20, 50)["filtered"].ranks
-    return float(compute_row_metrics(ranks)["ndcg@10"].mean())
+def measure_ndcg(scorer: Scorer, rows: Windows, filter_seen: bool = True) -> float:
+    """Return NDCG@10 over the full catalogue, ranked in one batch."""
+    scores = scorer.score(rows)
+    if filter_seen:
+        scores[rows.list_seen_pairs()] = -np.inf
+    target_rows, targets = rows.list_targets()
+    ranks = compute_target_ranks(scores, target_rows, targets)
+    return float(compute_row_metrics(ranks, target_rows)["ndcg@10"].mean())
+
+
+def make_order_rows(seed: int = 0, n_items: int = 150) -> Windows:
+    """Make rows with several orders of several items. Many targets are repeats."""
+    rng = np.random.default_rng(seed)
+    users = []
+    for _ in range(60):
+        favourites = rng.integers(1, n_items + 1, 6)
+        users.append(
+            [
+                np.unique(
+                    np.append(rng.choice(favourites, 2), rng.integers(1, n_items + 1, 2))
+                ).tolist()
+                for _ in range(rng.integers(2, 7))
+            ]
+        )
+    return make_training_rows(users)
+
+
+def make_order_components(rows: Windows, n_items: int = 150) -> dict[str, Component]:
+    counts = count_items(rows, n_items)
+    return make_components(
+        popularity=Popularity(counts),
+        decayed=DecayedCooccurrence(rows, counts, DECAYED),
+        frequency=PersonalFrequency(counts),
+        tifu=TifuKnn(rows, counts, TIFU),
+    )
 
 
 def make_components(**scorers: Scorer) -> dict[str, Component]:
@@ -95,6 +132,48 @@ def test_reported_ndcg_equals_a_full_ranking() -> None:
     assert choice.ndcg == pytest.approx(measure_ndcg(Blend(components, choice.weights), rows))
     assert choice.ndcg >= max(choice.component_ndcg.values())
     assert choice.n_rows == len(rows)
+
+
+@pytest.mark.parametrize("filter_seen", [False, True])
+def test_reported_ndcg_of_several_targets_equals_a_full_ranking(filter_seen: bool) -> None:
+    rows = make_order_rows()
+    assert rows.n_targets.max() > 2
+    components = make_order_components(rows)
+    choice = choose_by(components, rows, filter_seen)
+    for name, ndcg in choice.component_ndcg.items():
+        assert ndcg == pytest.approx(measure_ndcg(components[name].scorer, rows, filter_seen))
+    blend = Blend(components, choice.weights)
+    assert choice.ndcg == pytest.approx(measure_ndcg(blend, rows, filter_seen))
+    assert choice.ndcg >= max(choice.component_ndcg.values()) - 1e-9
+    assert sum(choice.weights.values()) == pytest.approx(1)
+
+
+def test_several_targets_do_not_depend_on_contenders_or_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = make_order_rows(1)
+    components = make_order_components(rows)
+    expected = choose_by(components, rows, False)
+    one_by_one = choose_by(components, rows, False, batch_size=1)
+    assert one_by_one.weights == expected.weights
+    assert one_by_one.ndcg == pytest.approx(expected.ndcg)
+    monkeypatch.setattr(blend_weights, "_CONTENDERS", 200)
+    monkeypatch.setattr(blend_weights, "_MAX_VALUES", 500)
+    assert choose_by(components, rows, False).weights == expected.weights
+
+
+def test_models_of_repeats_get_weight_only_if_seen_items_are_not_filtered() -> None:
+    rows = make_order_rows(2)
+    components = make_order_components(make_order_rows(7))
+    unfiltered = choose_by(components, rows, False).weights
+    assert unfiltered["frequency"] + unfiltered["tifu"] > 0
+    filtered = choose_by(components, rows, True)
+    assert list(filtered.weights) == list(components)
+    assert filtered.weights["frequency"] == filtered.weights["tifu"] == 0
+    assert list(filtered.component_ndcg) == ["popularity", "decayed"]
+    # Without any other component, they are used.
+    alone = choose_by({"frequency": components["frequency"]}, rows, True)
+    assert alone.weights == {"frequency": 1}
 
 
 def test_contenders_give_the_weights_of_a_full_ranking(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ def print_recommendations(
     user_id: str | None,
     console: Console | None = None,
 ) -> None:
-    """Print recommendations, each with the most similar past purchase.
+    """Print recommendations, each with the purchases of the product or the most similar one.
 
     Args:
         answer: the recommendations.
@@ -81,7 +81,7 @@ def _print_products(answer: Recommendations, console: Console, with_nearest: boo
     table.add_column("title", overflow="fold", width=title_width)
     table.add_column("score", justify="right", width=_SCORE_WIDTH)
     if shows_nearest:
-        table.add_column("nearest past purchase", overflow="fold", width=text_width - title_width)
+        table.add_column("past purchases", overflow="fold", width=text_width - title_width)
         table.add_column("cosine", justify="right", width=_COSINE_WIDTH)
     for product in answer.products:
         row: list[str | Text] = [
@@ -90,15 +90,15 @@ def _print_products(answer: Recommendations, console: Console, with_nearest: boo
             _make_text(product.title or NO_TITLE),
             f"{product.score:.4g}",
         ]
-        if shows_nearest and product.nearest_cosine is not None:
+        if shows_nearest and product.n_orders:
+            row.append(_make_text(product.reason))
+        elif shows_nearest and product.nearest_cosine is not None:
             nearest = _make_text(product.nearest_title or NO_TITLE)
             row += [nearest, f"{product.nearest_cosine:.2f}"]
         table.add_row(*row)
     console.print(table)
     if with_nearest and not shows_nearest:
-        console.print(
-            "The nearest past purchases need a wider terminal, or use --json.", style="dim"
-        )
+        console.print("The past purchases need a wider terminal, or use --json.", style="dim")
 
 
 def _divide_width(answer: Recommendations, width: int, shows_nearest: bool) -> tuple[int, int]:

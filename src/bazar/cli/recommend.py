@@ -88,7 +88,7 @@ def recommend(
     most popular recently are recommended, as for a new customer.
 
     \b
-        kedro recommend --user AYM3ZO4LJ5KWOGVR64OK2OD2JROP
+        kedro recommend --user A2OBLKCNIU4EIDYN4HIFBXL6JJYP
         kedro recommend --items 0035786242,B0K6VFDAQ6 --category "Skin Care"
     """  # noqa: D301
     if user is not None and (items is not None or more_items):
@@ -98,9 +98,12 @@ def recommend(
         if user is not None:
             user = _find_customer(recommender, catalog, user.strip())
             history = recommender.history(user)
+            answer = recommender.recommend_to_customer(
+                user, top, model, filter_seen, categories or None
+            )
         else:
             history = _read_history(recommender, items or "", more_items)
-        answer = recommender.recommend(history, top, model, filter_seen, categories or None)
+            answer = recommender.recommend(history, top, model, filter_seen, categories or None)
         if as_json:
             click.echo(json.dumps({"user_id": user, "history": history} | answer.to_json()))
             return

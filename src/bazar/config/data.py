@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from bazar.config.base import Options
 from bazar.config.sources import InteractionSource, ProductSource
 
-Split = Literal["leave_one_out", "temporal", "cold_items", "shuffled_windows"]
+Protocol = Literal["next_order", "leave_one_out", "temporal", "cold_items", "shuffled_windows"]
+Split = Literal["auto", Protocol]
 KeepUsers = Literal["all", "any", "all_titled"]
 EmbeddedText = Literal["title", "title_and_attributes"]
 TitleChoice = Literal["most_frequent", "latest", "first"]
@@ -85,8 +86,8 @@ class SequencingOptions(Options):
     """Parameters of the pipeline sequencing: splits into rows of (history, target)."""
 
     history_length: int = Field(ge=1, le=1000)
-    """Maximum length of a history, in items. The latest items are kept. Not used by
-    ``shuffled_windows``."""
+    """Maximum length of a history: the latest orders with ``next_order``, the latest items with the
+    other protocols. Not used by ``shuffled_windows``."""
     recent_share: float = Field(gt=0, le=1)
     """Share of the training interactions that are recent: the latest ones. Recent popularity counts
     only them."""
@@ -101,7 +102,8 @@ class SequencingOptions(Options):
     validation_share: float = Field(gt=0, lt=1)
     """``shuffled_windows``: share of the windows outside the test part that is validation."""
     seed: int = Field(ge=0)
-    """Seed of the sample of ``cold_items`` and of the shuffles of ``shuffled_windows``."""
+    """Seed of the shuffle of the interactions of an order, of the sample of ``cold_items`` and of the
+    shuffles of ``shuffled_windows``."""
 
 
 class EmbeddingOptions(Options):

@@ -14,6 +14,10 @@ BASELINES = (
     "session_knn",
     "ease",
     "nearest_titles",
+    "personal_frequency",
+    "recent_personal_frequency",
+    "tifu_knn",
+    "repurchase_timing",
 )
 """Models that train no network."""
 FALLBACK_MODEL = "recent_popularity"
@@ -21,16 +25,16 @@ FALLBACK_MODEL = "recent_popularity"
 
 
 class DecayedCooccurrenceOptions(Options):
-    """Parameters of the decayed co-occurrence: weights of pairs of items in a sequence."""
+    """Parameters of the decayed co-occurrence: weights of pairs of items in different orders."""
 
     distance_power: float = Field(ge=0)
-    """The weight of two items at a distance of ``d`` positions is ``d ** -distance_power``."""
+    """The weight of two items at a distance of ``d`` orders is ``d ** -distance_power``."""
     backward_weight: float = Field(ge=0, le=1)
     """Weight of a pair in reverse order of time, relative to a pair in order of time."""
     popularity_power: float = Field(ge=0, le=1)
     """Scores are divided by the item's training count raised to this power."""
     history_decay: float = Field(gt=0, le=1)
-    """Weight of a history item, relative to the item after it."""
+    """Weight of the items of an order, relative to the order after it."""
 
 
 class SessionKnnOptions(Options):
@@ -39,7 +43,7 @@ class SessionKnnOptions(Options):
     neighbours: int = Field(ge=1)
     """Number of nearest training sequences that score the items (k)."""
     history_decay: float = Field(gt=0, le=1)
-    """Weight of a history item, relative to the item after it."""
+    """Weight of the items of an order, relative to the order after it."""
 
 
 class EaseOptions(Options):
@@ -48,10 +52,39 @@ class EaseOptions(Options):
     regularisation: float = Field(gt=0)
     """L2 regularisation, added to the diagonal of the item co-occurrence matrix."""
     history_decay: float = Field(gt=0, le=1)
-    """Weight of a history item, relative to the item after it."""
+    """Weight of the items of an order, relative to the order after it."""
     max_items: int = Field(ge=1)
     """Maximum number of items that the model scores: the most popular ones. The model needs
     ``4 * max_items ** 2`` bytes, and time proportional to ``max_items ** 3``."""
+
+
+class RecentPersonalFrequencyOptions(Options):
+    """Parameters of the personal frequency with weights by recency."""
+
+    decay: float = Field(gt=0, le=1)
+    """Weight of an order, relative to the order after it."""
+
+
+class TifuKnnOptions(Options):
+    """Parameters of TIFU-KNN (Hu et al. 2020)."""
+
+    groups: int = Field(ge=1)
+    """Number of groups that the orders of a user are divided into (m)."""
+    order_decay: float = Field(gt=0, le=1)
+    """Weight of an order, relative to the order after it in the same group (r_b)."""
+    group_decay: float = Field(gt=0, le=1)
+    """Weight of a group, relative to the group after it (r_g)."""
+    neighbours: int = Field(ge=1)
+    """Number of nearest users (k)."""
+    own_weight: float = Field(ge=0, le=1)
+    """Weight of the user's own orders (alpha). The rest is the weight of the nearest users."""
+
+
+class RepurchaseTimingOptions(Options):
+    """Parameters of the repurchase timing (after Bhagat et al. 2018)."""
+
+    smoothing: float = Field(gt=0)
+    """Number of average customers that are added to the customers of each item."""
 
 
 class BaselineOptions(Options):
@@ -60,6 +93,9 @@ class BaselineOptions(Options):
     decayed_cooccurrence: DecayedCooccurrenceOptions
     session_knn: SessionKnnOptions
     ease: EaseOptions
+    recent_personal_frequency: RecentPersonalFrequencyOptions
+    tifu_knn: TifuKnnOptions
+    repurchase_timing: RepurchaseTimingOptions
 
 
 BlendModel = Literal[
@@ -72,6 +108,10 @@ BlendModel = Literal[
     "session_knn",
     "ease",
     "nearest_titles",
+    "personal_frequency",
+    "recent_personal_frequency",
+    "tifu_knn",
+    "repurchase_timing",
 ]
 """A model that can be a component of the blend."""
 NetworkFile = Annotated[str, Field(pattern=r"^[\w-]+\.keras$")]
@@ -83,7 +123,8 @@ class BlendComponent(Options):
 
     model: BlendModel | NetworkFile
     history_length: int | None = Field(default=None, ge=1)
-    """Maximum length of a history of this component. null: ``sequencing.history_length``."""
+    """Maximum number of orders in a history of this component. null:
+    ``sequencing.history_length``. Models that predict repeats read all orders."""
 
     @property
     def is_network(self) -> bool:

@@ -54,6 +54,15 @@ Layer = Annotated[
 ]
 
 
+class RepeatOptions(Options):
+    """Scores of the items that a user bought before."""
+
+    units: int = Field(ge=1)
+    """Size of the two hidden layers."""
+    dropout: float = Field(ge=0, lt=1)
+    """Dropout rate in training."""
+
+
 class NetworkOptions(Options):
     """Architecture of a network, from the item representation to the head."""
 
@@ -79,6 +88,14 @@ class NetworkOptions(Options):
     """Whether the similarity between the title of an item and the titles of the history, multiplied
     by a factor, is added to the scores after training. The factor is chosen by validation NDCG@10.
     Needs a ``history_decay`` and titles."""
+
+    time: bool = False
+    """Whether the network reads the time from each order to the next, and the season. The time of
+    the request is the time after the last order. Without timestamps, this has no effect."""
+    repeats: RepeatOptions | None = None
+    """Scores of the items that a user bought before, from the time since the last purchase, the
+    number of purchases, the mean time between them, and the item. They are added to the scores of
+    these items. Needs a ``temperature``. null: no such scores."""
 
     @property
     def adapts_titles(self) -> bool:
@@ -109,6 +126,10 @@ class NetworkOptions(Options):
             raise ValueError(
                 f"history_decay: {self.history_decay} needs a temperature, found null. Set a "
                 "temperature, or set history_decay to null"
+            )
+        if self.repeats is not None and self.temperature is None:
+            raise ValueError(
+                "repeats needs a temperature, found null. Set a temperature, or set repeats to null"
             )
         if self.add_title_similarity and (self.history_decay is None or not self.adapts_titles):
             raise ValueError(
@@ -152,6 +173,9 @@ class TrainingOptions(Options):
     """Whether a moving average of the weights is kept instead of the last weights."""
     epochs: int = Field(ge=1)
     """Maximum number of epochs."""
+    min_steps: int = Field(default=0, ge=0)
+    """Minimum number of steps that the epochs have together. If they have fewer, because the data
+    is small, more epochs are run."""
     batch_size: int = Field(ge=1)
     """Number of targets in a step."""
     choose_by: Literal["val_loss", "val_ndcg@10"]
@@ -179,6 +203,7 @@ class NetworkBlock(NetworkOptions):
         if self.training.warm is None:
             return self
         changes = {**dict(self.training.warm), "schedule": "constant", "average_weights": True}
+        changes["min_steps"] = 0
         training = self.training.model_copy(update=changes)
         return self.model_copy(update={"training": training})
 

@@ -34,11 +34,16 @@ class RecommendationOptions(Options):
     best baseline, in descending order of validation NDCG@10."""
     top_k: int = Field(ge=1)
     """Maximum number of recommended products per customer."""
-    filter_seen: bool
-    """Whether products that a customer already bought are removed by default."""
+    filter_seen: bool | Literal["auto"]
+    """Whether products that a customer already bought are removed by default. ``auto``: they are
+    removed unless more than 5% of the targets are repeats."""
     batch_size: int = Field(ge=1)
     """Number of customers scored at a time. Memory use is proportional to ``batch_size`` times
     the number of items."""
+
+    def resolve_filter_seen(self, is_filtered_first: bool) -> bool:
+        """Return ``filter_seen``, or the given value if it is ``auto``."""
+        return is_filtered_first if self.filter_seen == "auto" else self.filter_seen
 
 
 class BundleOptions(Options):

@@ -6,15 +6,13 @@ from bazar.data.sequences import Sequences
 
 
 def count_interactions(
-    sequences: Sequences, n_items: int, timestamps: np.ndarray | None, recent_share: float
+    sequences: Sequences, n_items: int, recent_share: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Count all and recent interactions of each item.
 
     Args:
         sequences: the chronological sequences.
         n_items: size of the catalogue.
-        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds; None
-            if the data has no timestamps.
         recent_share: share of the interactions that are recent, as in
             :func:`count_training_interactions`.
 
@@ -22,14 +20,13 @@ def count_interactions(
         The counts of all and of recent interactions, two arrays of shape (items + 1,), int64.
     """
     every = np.ones(len(sequences.items), bool)
-    return count_training_interactions(sequences, every, n_items, timestamps, recent_share)
+    return count_training_interactions(sequences, every, n_items, recent_share)
 
 
 def count_training_interactions(
     sequences: Sequences,
     in_training: np.ndarray,
     n_items: int,
-    timestamps: np.ndarray | None,
     recent_share: float,
     weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -43,8 +40,6 @@ def count_training_interactions(
         sequences: the chronological sequences.
         in_training: shape (interactions,), bool, whether each interaction is in the training part.
         n_items: size of the catalogue.
-        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds; None
-            if the data has no timestamps.
         recent_share: share of the training interactions that are recent.
         weights: shape (interactions,), int64, how many times each interaction counts; None counts
             each once.
@@ -58,18 +53,17 @@ def count_training_interactions(
         counts = np.bincount(sequences.items[is_counted], selected_weights, n_items + 1)
         return counts.astype(np.int64, copy=False)
 
-    is_recent = in_training & _find_recent(sequences, in_training, timestamps, recent_share)
+    is_recent = in_training & _find_recent(sequences, in_training, recent_share)
     return count(in_training), count(is_recent)
 
 
-def _find_recent(
-    sequences: Sequences, in_training: np.ndarray, timestamps: np.ndarray | None, share: float
-) -> np.ndarray:
+def _find_recent(sequences: Sequences, in_training: np.ndarray, share: float) -> np.ndarray:
     """Return which interactions are not earlier than the recent training interactions.
 
     Returns:
         Shape (interactions,), bool.
     """
+    timestamps = sequences.timestamps
     if timestamps is None:
         n_before = np.concatenate([[0], np.cumsum(in_training, dtype=np.int64)])
         ends = n_before[sequences.starts[1:]]

@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from bazar.data.joining import UNKNOWN, UNTITLED
+from bazar.data.ordering import number_orders
 from bazar.ingestion.cache import cache_table
 
 Clock = Literal["none", "day", "hour", "minute", "second", "millisecond"]
@@ -120,58 +121,19 @@ class CatalogueStatistics:
     variant_groups: int
 
 
-def number_orders(interactions: ir.Table) -> ir.Table:
-    """Assign an order to each interaction, and number the orders of each user by time.
-
-    An order is all interactions of a user with one ``order_id``. Interactions without an
-    ``order_id`` are one order if they have the same timestamp; without times, if they have the same
-    position.
-
-    Args:
-        interactions: ``user_id, item_id, timestamp, position, order_id, is_guest``.
-
-    Returns:
-        ``user_id, item_id, timestamp, is_guest``; ``order_number`` (int64, from 1 within a user);
-        ``ordered_at`` (int64): the earliest time or position of the order; ``is_repeat``: whether
-        the user bought the item in an earlier order.
-    """
-    lines = interactions.select(
-        "user_id",
-        "item_id",
-        "timestamp",
-        "order_id",
-        "is_guest",
-        moment=ibis.coalesce(interactions.timestamp, interactions.position),
-    )
-    first_moment = lines.moment.min().over(group_by=["user_id", "order_id"])
-    lines = lines.mutate(ordered_at=lines.order_id.isnull().ifelse(lines.moment, first_moment))
-    number = ibis.dense_rank().over(group_by="user_id", order_by=["ordered_at", "order_id"])
-    # Cast to int32 first: Ibis drops a cast to the type that it assumes, but Spark counts in int32.
-    lines = lines.mutate(order_number=(number + 1).cast("int32").cast("int64"))
-    first_number = lines.order_number.min().over(group_by=["user_id", "item_id"])
-    return lines.select(
-        "user_id",
-        "item_id",
-        "timestamp",
-        "is_guest",
-        "order_number",
-        "ordered_at",
-        is_repeat=lines.order_number > first_number,
-    )
-
-
 def count_orders(
     interactions: ir.Table, now_ms: int, test_from: int | None = None
 ) -> OrderStatistics:
     """Count customers, orders and purchases.
 
     Args:
-        interactions: see :func:`number_orders`.
+        interactions: see :func:`bazar.data.ordering.number_orders`.
         now_ms: the current time, UTC milliseconds.
         test_from: start of the test part of the split ``temporal``, UTC milliseconds. None: the
             last purchase of each customer is the target.
     """
-    lines = cache_table(number_orders(interactions))
+    columns = ["user_id", "item_id", "timestamp", "position", "order_id", "is_guest"]
+    lines = cache_table(number_orders(interactions.select(columns)))
     orders = cache_table(_list_orders(lines))
     purchases, by_customers = lines.filter(~lines.is_guest), orders.filter(~orders.is_guest)
     counts = _count_values(

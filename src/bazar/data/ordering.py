@@ -1,4 +1,4 @@
-"""Sort interactions and index items, with Ibis expressions that run on any backend."""
+"""Sort interactions, number orders and index items, with Ibis expressions for any backend."""
 
 import ibis
 import ibis.expr.types as ir
@@ -17,30 +17,76 @@ def index_items(products: ir.Table) -> ir.Table:
     return products.select("item_id", item_index=number.cast("int32"))
 
 
-def sort_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
-    """Sort the interactions of each user by time.
+def number_orders(interactions: ir.Table) -> ir.Table:
+    """Assign an order to each interaction, and number the orders of each user by time.
 
-    Interactions at the same time are sorted by position, then by file name, then by row number.
-    They are never sorted by item id.
+    An order is all interactions of a user with one ``order_id``. Interactions without an
+    ``order_id`` are one order if they have the same timestamp; without times, if they have the same
+    position.
 
     Args:
-        interactions: ``user_id, item_id, timestamp, position, is_guest, source_file,
+        interactions: ``user_id, item_id, timestamp, position, order_id, is_guest``. Other columns
+            are kept.
+
+    Returns:
+        The columns of ``interactions``; ``order_number`` (int64, from 1 within a user);
+        ``ordered_at`` (int64): the earliest time or position of the order; ``is_repeat``: whether
+        the user bought the item in an earlier order.
+    """
+    lines = interactions.mutate(moment=ibis.coalesce(interactions.timestamp, interactions.position))
+    first_moment = lines.moment.min().over(group_by=["user_id", "order_id"])
+    lines = lines.mutate(ordered_at=lines.order_id.isnull().ifelse(lines.moment, first_moment))
+    number = ibis.dense_rank().over(group_by="user_id", order_by=["ordered_at", "order_id"])
+    # Cast to int32 first: Ibis drops a cast to the type that it assumes, but Spark counts in int32.
+    lines = lines.mutate(order_number=(number + 1).cast("int32").cast("int64"))
+    first_number = lines.order_number.min().over(group_by=["user_id", "item_id"])
+    return lines.mutate(is_repeat=lines.order_number > first_number).drop("moment")
+
+
+def sort_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
+    """Sort the interactions of each user by order, and the interactions of an order by position.
+
+    The remaining ties have no order among themselves. They are sorted by file name, then by row
+    number, so that the result is the same on every backend. They are never sorted by item id.
+
+    Args:
+        interactions: ``user_id, item_id, timestamp, position, order_id, is_guest, source_file,
             source_order``.
         item_index: ``item_id, item_index``.
 
     Returns:
         ``user_id, position`` (int64, from 1 within a user), ``item_id, item_index`` (int32),
-        ``timestamp`` (int64, UTC milliseconds, null if unknown), ``is_guest`` (bool).
+        ``timestamp`` (int64, UTC milliseconds, null if unknown), ``is_guest`` (bool),
+        ``order_number`` and ``tie_number`` (int64, from 1 within a user). Interactions with the
+        same ``tie_number`` have no order among themselves.
     """
-    order = ["timestamp", "position", "source_file", "source_order"]
-    number = ibis.row_number().over(group_by=interactions.user_id, order_by=order) + 1
+    lines = number_orders(interactions)
+    known = ["order_number", "position"]
+    number = ibis.row_number().over(
+        group_by="user_id", order_by=[*known, "source_file", "source_order"]
+    )
+    tie_number = ibis.dense_rank().over(group_by="user_id", order_by=known)
     # Cast to int32 first: Ibis assumes that the number is an int64 and drops a cast to int64, but
     # Spark counts in int32.
-    position = number.cast("int32").cast("int64")
-    numbered = interactions.select("user_id", "item_id", "timestamp", "is_guest", position=position)
+    numbered = lines.select(
+        "user_id",
+        "item_id",
+        "timestamp",
+        "is_guest",
+        "order_number",
+        position=(number + 1).cast("int32").cast("int64"),
+        tie_number=(tie_number + 1).cast("int32").cast("int64"),
+    )
     joined = numbered.join(item_index, "item_id")
     return joined.select(
-        "user_id", "position", "item_id", "item_index", "timestamp", "is_guest"
+        "user_id",
+        "position",
+        "item_id",
+        "item_index",
+        "timestamp",
+        "is_guest",
+        "order_number",
+        "tie_number",
     ).order_by("user_id", "position")
 
 
@@ -64,13 +110,15 @@ def list_items(sequences: ir.Table) -> ir.Table:
     """List the items of all users, one user after another, in chronological order.
 
     Args:
-        sequences: ``user_id, position, item_index, timestamp``.
+        sequences: output of :func:`sort_interactions`.
 
     Returns:
-        ``item_index`` and ``timestamp``. User ids would take most of the memory, so that they are
+        ``item_index, timestamp, order_number`` and ``tie_number``. User ids would take most of the
+        memory, so that they are
         not returned. :func:`list_users` returns the users in the same order.
     """
-    return sequences.order_by("user_id", "position").select("item_index", "timestamp")
+    ordered = sequences.order_by("user_id", "position")
+    return ordered.select("item_index", "timestamp", "order_number", "tie_number")
 
 
 def count_windows(sequences: ir.Table) -> ir.Table:

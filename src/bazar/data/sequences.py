@@ -23,12 +23,19 @@ class Sequences:
             ``items[starts[u]:starts[u + 1]]``, at least one.
         guests: positions of the guests in ``user_ids``, shape (guests,), int64, ascending. The
             order of a guest is used only for training.
+        orders: number of the order of each interaction, shape (interactions,), int32. It starts at
+            0 and increases by 1 from one order to the next, over all users. None: each interaction
+            is an order of its own.
+        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds; None
+            if the data has no timestamps.
     """
 
     user_ids: pa.Array
     items: IntArray
     starts: np.ndarray
     guests: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    orders: IntArray | None = None
+    timestamps: np.ndarray | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -41,6 +48,25 @@ class Sequences:
         is_guest = np.zeros(len(self.starts) - 1, bool)
         is_guest[self.guests] = True
         return is_guest
+
+    def number_orders(self, positions: np.ndarray) -> np.ndarray:
+        """Return the number of the order at each position, int64, the shape of ``positions``."""
+        return (positions if self.orders is None else self.orders[positions]).astype(np.int64)
+
+    def find_order_starts(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the position of the first interaction of each order.
+
+        Args:
+            numbers: numbers of orders, int64. The number after the last order gives the number of
+                interactions.
+
+        Returns:
+            The shape of ``numbers``, int64.
+        """
+        if self.orders is None:
+            return numbers
+        # With another type, NumPy would convert all orders.
+        return np.searchsorted(self.orders, numbers.astype(np.int32))
 
     def filter(self, keep: np.ndarray) -> "Sequences":
         """Return a copy with some of the interactions.
@@ -56,23 +82,29 @@ class Sequences:
             self.items[keep],
             np.concatenate([[0], starts[1:][has_items]]),
             np.flatnonzero(self.is_guest[has_items]),
+            None if self.orders is None else _renumber(self.orders[keep]),
+            None if self.timestamps is None else self.timestamps[keep],
         )
 
 
-def read_sequences(
-    users: pa.Table, items: Iterable[pa.RecordBatch]
-) -> tuple[Sequences, np.ndarray | None]:
-    """Read sequences and their timestamps, one batch of items at a time.
+def read_sequences(users: pa.Table, items: Iterable[pa.RecordBatch], seed: int) -> Sequences:
+    """Read sequences, one batch of items at a time, and shuffle what has no order.
+
+    The orders of a guest have one interaction each: a guest has no earlier orders, so that the
+    lines of the only order are the history of each other.
 
     Args:
         users: columns ``user_id`` (string), each once, ``length`` (integer, number of items of the
             user, at least 1) and ``is_guest`` (bool).
-        items: columns ``item_index`` (int32) and ``timestamp`` (int64, UTC milliseconds, null if
-            unknown), in order of the users, then of time.
+        items: columns ``item_index`` (int32), ``timestamp`` (int64, UTC milliseconds, null if
+            unknown), ``order_number`` and ``tie_number`` (int64, from 1 within a user), in order
+            of the users, then of time. Interactions of a user with the same ``tie_number`` have no
+            order among themselves.
+        seed: seed of the shuffle of the interactions with the same ``tie_number``.
 
     Returns:
-        The sequences, and the time of each interaction, shape (interactions,), int64, UTC
-        milliseconds. If at least one time is unknown, None is returned instead of the times.
+        The sequences with the orders of each user. The timestamps are None if at least one time is
+        unknown.
 
     Raises:
         ValueError: if the number of items differs from the sum of the lengths.
@@ -81,6 +113,8 @@ def read_sequences(
     lengths = users.column("length").to_numpy()
     starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     concatenated = np.empty(starts[-1], np.int32)
+    order_numbers = np.empty(starts[-1], np.int32)
+    tie_numbers = np.empty(starts[-1], np.int32)
     timestamps: np.ndarray | None = np.empty(starts[-1], np.int64)
     filled = 0
     for batch in items:
@@ -88,6 +122,8 @@ def read_sequences(
             raise ValueError(f"There are more items than the {starts[-1]} that the users have.")
         positions = slice(filled, filled + len(batch))
         concatenated[positions] = batch.column("item_index").to_numpy()
+        order_numbers[positions] = batch.column("order_number").to_numpy()
+        tie_numbers[positions] = batch.column("tie_number").to_numpy()
         times = batch.column("timestamp")
         if times.null_count:
             timestamps = None
@@ -97,4 +133,47 @@ def read_sequences(
     if filled < len(concatenated):
         raise ValueError(f"There are {filled} items, but the users have {starts[-1]}.")
     guests = np.flatnonzero(users.column("is_guest").to_numpy())
-    return Sequences(user_ids, concatenated, starts, guests), timestamps
+    shuffled = _shuffle_ties(_mark_changes(tie_numbers, starts), seed)
+    is_first = _mark_changes(order_numbers, starts)
+    for guest in guests:
+        is_first[starts[guest] : starts[guest + 1]] = True
+    orders = (np.cumsum(is_first, dtype=np.int64) - 1).astype(np.int32)
+    return Sequences(
+        user_ids,
+        concatenated[shuffled],
+        starts,
+        guests,
+        orders,
+        None if timestamps is None else timestamps[shuffled],
+    )
+
+
+def _mark_changes(numbers: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return whether each interaction has another number than the one before it of its user.
+
+    Returns:
+        Shape (interactions,), bool. It is True for the first interaction of each user.
+    """
+    is_first = np.ones(len(numbers), bool)
+    is_first[1:] = np.diff(numbers) != 0
+    is_first[starts[:-1]] = True
+    return is_first
+
+
+def _shuffle_ties(is_first: np.ndarray, seed: int) -> np.ndarray:
+    """Return an order of the interactions in which each group of ties is shuffled.
+
+    Args:
+        is_first: shape (interactions,), bool, whether an interaction is the first of its group.
+        seed: seed of the shuffle.
+
+    Returns:
+        Shape (interactions,), int64: positions.
+    """
+    draws = np.random.default_rng(seed).random(len(is_first))
+    return np.lexsort((draws, np.cumsum(is_first)))
+
+
+def _renumber(orders: IntArray) -> IntArray:
+    """Return the numbers of orders without gaps."""
+    return np.cumsum(np.diff(orders, prepend=orders[:1]) != 0).astype(np.int32)

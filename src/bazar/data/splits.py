@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from bazar.data.counts import count_training_interactions
 from bazar.data.sequences import IntArray, Sequences
-from bazar.data.windows import Windows
+from bazar.data.windows import Windows, list_order_starts
 from bazar.errors import InputError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,12 +41,19 @@ class Splits:
     recent_counts: np.ndarray
     summary: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def filter_seen(self) -> bool:
+        """Whether results without the items that a user bought before come first.
+
+        Models are selected by these results.
+        """
+        return bool(self.summary.get("filter_mode", "filtered") == "filtered")
+
 
 def split_leave_one_out(
     sequences: Sequences,
     n_items: int,
     history_length: int,
-    timestamps: np.ndarray | None = None,
     recent_share: float = 0.1,
 ) -> Splits:
     """Hold out each user's last item for test and the one before it for validation.
@@ -58,8 +65,6 @@ def split_leave_one_out(
         sequences: the chronological sequences.
         n_items: size of the catalogue.
         history_length: maximum length of a history; the latest items are kept.
-        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds; None
-            if the data has no timestamps.
         recent_share: share of the training interactions that are recent.
     """
     train, validation, in_training = _hold_out_last(
@@ -69,20 +74,62 @@ def split_leave_one_out(
         train,
         validation,
         _last_items(sequences, history_length),
-        *count_training_interactions(sequences, in_training, n_items, timestamps, recent_share),
+        *count_training_interactions(sequences, in_training, n_items, recent_share),
     )
 
 
-def require_timestamps(timestamps: np.ndarray | None) -> np.ndarray:
-    """Return the timestamps, or raise InputError if they are None."""
-    if timestamps is None:
+def split_next_order(
+    sequences: Sequences, n_items: int, history_length: int, recent_share: float = 0.1
+) -> Splits:
+    """Hold out each user's last order for test and the one before it for validation.
+
+    The earlier orders are the training part. Each of them except the first is the target of one
+    row, with the orders before it as the history. A user with two orders has a test row and no
+    validation row. A user with one order has no row, and the order is in the training part.
+
+    Args:
+        sequences: the chronological sequences, with the orders of each user.
+        n_items: size of the catalogue.
+        history_length: maximum length of a history, in orders; the latest orders are kept.
+        recent_share: share of the training interactions that are recent.
+
+    Raises:
+        InputError: if a part has no row.
+    """
+    ends = sequences.starts[1:]
+    first = sequences.number_orders(sequences.starts[:-1])
+    last = sequences.number_orders(ends - 1)
+    is_customer = ~sequences.is_guest
+    test = sequences.find_order_starts(last)[is_customer & (last > first)]
+    validation = sequences.find_order_starts(last - 1)[is_customer & (last > first + 1)]
+    # Orders after the training part. A user with a single order, and a guest, has none of them.
+    n_held_out = np.where(is_customer, np.minimum(last - first, 2), 0)
+    last_training = np.repeat(last - n_held_out, sequences.lengths)
+    numbers = sequences.number_orders(np.arange(len(sequences.items)))
+    in_training = numbers <= last_training
+    counts = count_training_interactions(sequences, in_training, n_items, recent_share)
+    split = Splits(
+        Windows(sequences, list_order_starts(sequences, in_training), history_length),
+        Windows(sequences, validation, history_length),
+        Windows(sequences, test, history_length),
+        *counts,
+    )
+    _check_no_part_is_empty(
+        split, "split=next_order needs customers with at least 4 orders", "another split"
+    )
+    return split
+
+
+def require_timestamps(sequences: Sequences) -> np.ndarray:
+    """Return the timestamps of sequences, or raise InputError if they have none."""
+    if sequences.timestamps is None:
         raise InputError(
             "split=temporal needs the time of every purchase, but some interactions have no "
             "timestamp.\n"
             "Set columns.timestamp of the source in conf/<env>/globals.yml, or use "
             "split=leave_one_out."
         )
-    return timestamps
+    return sequences.timestamps
 
 
 def find_cut_times(
@@ -125,7 +172,6 @@ def split_temporal(
     sequences: Sequences,
     n_items: int,
     history_length: int,
-    timestamps: np.ndarray,
     validation_from: int,
     test_from: int,
     recent_share: float = 0.1,
@@ -137,18 +183,17 @@ def split_temporal(
     the start of a part belongs to that part.
 
     Args:
-        sequences: the chronological sequences.
+        sequences: the chronological sequences, with timestamps.
         n_items: size of the catalogue.
         history_length: maximum length of a history; the latest items are kept.
-        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds, in
-            ascending order within a user.
         validation_from: start of validation, UTC milliseconds.
         test_from: start of test, UTC milliseconds, later than ``validation_from``.
         recent_share: share of the training interactions that are recent.
 
     Raises:
-        InputError: if a part has no row.
+        InputError: if a part has no row, or the sequences have no timestamps.
     """
+    timestamps = require_timestamps(sequences)
     is_target = np.ones(len(sequences.items), bool)
     is_target[sequences.starts[:-1]] = False
     part = np.searchsorted([validation_from, test_from], timestamps, side="right")
@@ -162,7 +207,7 @@ def split_temporal(
         make_part(0),
         make_part(1),
         make_part(2),
-        *count_training_interactions(sequences, part == 0, n_items, timestamps, recent_share),
+        *count_training_interactions(sequences, part == 0, n_items, recent_share),
     )
     _check_no_part_is_empty(
         split,
@@ -195,7 +240,6 @@ def split_cold_items(
     n_items: int,
     history_length: int,
     cold: IntArray,
-    timestamps: np.ndarray | None = None,
     recent_share: float = 0.1,
 ) -> Splits:
     """Remove items from training and validation, and hold out each user's last item for test.
@@ -209,8 +253,6 @@ def split_cold_items(
         n_items: size of the catalogue.
         history_length: maximum length of a history; the latest items are kept.
         cold: shape (any,), int32, the item indices to remove.
-        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds; None
-            if the data has no timestamps.
         recent_share: share of the training interactions that are recent.
 
     Raises:
@@ -222,14 +264,11 @@ def split_cold_items(
     keep[sequences.starts[1:][~sequences.is_guest] - 1] = False
     reduced = sequences.filter(keep)
     train, validation, in_training = _hold_out_last(reduced, reduced.starts[1:], history_length)
-    reduced_timestamps = None if timestamps is None else timestamps[keep]
     split = Splits(
         train,
         validation,
         _last_items(sequences, history_length),
-        *count_training_interactions(
-            reduced, in_training, n_items, reduced_timestamps, recent_share
-        ),
+        *count_training_interactions(reduced, in_training, n_items, recent_share),
     )
     _check_no_part_is_empty(
         split,
@@ -246,7 +285,6 @@ def split_shuffled_windows(
     test_share: float,
     validation_share: float,
     seed: int,
-    timestamps: np.ndarray | None = None,
     recent_share: float = 0.1,
 ) -> Splits:
     """Cut every sequence into overlapping windows, and assign them to the parts at random.
@@ -262,8 +300,6 @@ def split_shuffled_windows(
         test_share: share of all windows that are test.
         validation_share: share of the remaining windows that are validation.
         seed: seed of both shuffles.
-        timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds; None
-            if the data has no timestamps.
         recent_share: share of the training interactions that are recent.
 
     Raises:
@@ -295,9 +331,7 @@ def split_shuffled_windows(
         make_part(train),
         make_part(validation),
         make_part(test),
-        *count_training_interactions(
-            sequences, n_windows > 0, n_items, timestamps, recent_share, n_windows
-        ),
+        *count_training_interactions(sequences, n_windows > 0, n_items, recent_share, n_windows),
     )
 
 

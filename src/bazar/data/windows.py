@@ -1,12 +1,13 @@
-"""Rows of (history, target), for training and evaluation.
+"""Rows of (history, targets), for training and evaluation.
 
-A row is stored as a position in the sequences, which takes eight bytes. Its history is sliced from
-the sequences when it is needed.
+The targets of a row are the interactions of one order. If each interaction is an order of its own,
+a row has one target. A row is stored as a position in the sequences, which takes eight bytes. Its
+history is sliced from the sequences when it is needed.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +39,9 @@ _STORED = pa.schema(
         "items": pa.large_list(pa.int32()),
         "starts": pa.large_list(pa.int64()),
         "target_positions": pa.large_list(pa.int64()),
+        "orders": pa.large_list(pa.int32()),
+        "timestamps": pa.large_list(pa.int64()),
+        "guests": pa.large_list(pa.int64()),
         "history_length": pa.int64(),
     }
 )
@@ -45,15 +49,18 @@ _STORED = pa.schema(
 
 @dataclass(frozen=True)
 class Windows:
-    """Rows of (history, target): a view on sequences.
+    """Rows of (history, targets): a view on sequences.
 
     :meth:`slice_rows`, :meth:`take` and :meth:`filter` return views on some of the rows, with the
     same sequences. Build histories in batches to limit the memory use.
 
     Attributes:
         sequences: the sequences that the rows are slices of.
-        target_positions: shape (rows,), int64, position of each target in ``sequences.items``.
-        history_length: maximum length of a history; the latest items are kept.
+        target_positions: shape (rows,), int64, position of each row's first target in
+            ``sequences.items``. The targets of a row are all interactions from there to the end of
+            the order.
+        history_length: maximum length of a history, in orders; the latest orders are kept. If each
+            interaction is an order of its own, it is the maximum number of items.
     """
 
     sequences: Sequences
@@ -64,9 +71,15 @@ class Windows:
         return len(self.target_positions)
 
     @property
-    def targets(self) -> IntArray:
-        """Item index of each target, shape (rows,), int32."""
-        return self.sequences.items[self.target_positions]
+    def target_ends(self) -> np.ndarray:
+        """Position after the last target of each row, shape (rows,), int64."""
+        sequences = self.sequences
+        return sequences.find_order_starts(sequences.number_orders(self.target_positions) + 1)
+
+    @property
+    def n_targets(self) -> np.ndarray:
+        """Number of targets of each row, shape (rows,), int64."""
+        return self.target_ends - self.target_positions
 
     @property
     def users(self) -> np.ndarray:
@@ -79,14 +92,70 @@ class Windows:
         return self.sequences.user_ids.take(pa.array(self.users))
 
     @property
+    def request_times(self) -> np.ndarray | None:
+        """Time of the first target of each row, shape (rows,), int64, UTC milliseconds.
+
+        It is the time of the request for recommendations. None if the data has no timestamps.
+        """
+        times = self.sequences.timestamps
+        return None if times is None else times[self.target_positions]
+
+    @property
     def n_seen(self) -> np.ndarray:
-        """Number of interactions of the user before the target, shape (rows,), int64."""
+        """Number of interactions of the user before the targets, shape (rows,), int64."""
         return self.target_positions - self.sequences.starts[self.users]
 
     @property
+    def history_starts(self) -> np.ndarray:
+        """Position of the first item of each history, shape (rows,), int64."""
+        sequences, first = self.sequences, self.sequences.starts[self.users]
+        numbers = sequences.number_orders(self.target_positions) - self.history_length
+        return np.maximum(sequences.find_order_starts(numbers), first)
+
+    @property
     def lengths(self) -> np.ndarray:
-        """Length of each history, shape (rows,), int64."""
-        return np.minimum(self.n_seen, self.history_length)
+        """Number of items of each history, shape (rows,), int64."""
+        return self.target_positions - self.history_starts
+
+    def list_targets(self) -> tuple[np.ndarray, np.ndarray]:
+        """List the pairs of (row, item index) of all targets. A row has each item once.
+
+        Returns:
+            Row numbers and item indices, two arrays of the same length, int64 and int32, sorted by
+            row number.
+        """
+        rows, positions = expand_ranges(self.target_positions, self.target_ends)
+        items = self.sequences.items[positions]
+        if self.sequences.orders is None:
+            return rows, items
+        n_items = int(items.max(initial=0)) + 1
+        _, first = np.unique(rows * n_items + items, return_index=True)
+        first.sort()
+        return rows[first], items[first]
+
+    def find_repeats(self) -> np.ndarray:
+        """Return whether the user bought each target before, in any earlier order.
+
+        Returns:
+            The shape of the arrays of :meth:`list_targets`, bool.
+        """
+        rows, items = self.list_targets()
+        seen_rows, seen_items = self.list_seen_pairs()
+        n_items = int(max(items.max(initial=0), seen_items.max(initial=0))) + 1
+        return np.isin(rows * n_items + items, seen_rows * n_items + seen_items)
+
+    def list_history(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """List the items of the histories.
+
+        Returns:
+            Row numbers, item indices and ages, three arrays of the same length, int64, int32 and
+            int64, sorted by row number, then in the order of the sequences. The age is 0 for the
+            last order before the targets, 1 for the order before it, and so on.
+        """
+        rows, positions = expand_ranges(self.history_starts, self.target_positions)
+        numbers = self.sequences.number_orders
+        ages = numbers(self.target_positions)[rows] - 1 - numbers(positions)
+        return rows, self.sequences.items[positions], ages
 
     def build_histories(self) -> IntArray:
         """Build the histories.
@@ -110,28 +179,32 @@ class Windows:
             Row numbers and item indices, two arrays of the same length, int64 and int32, sorted by
             row number.
         """
-        counts = self.n_seen
-        rows = np.repeat(np.arange(len(self)), counts)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return rows, self.sequences.items[
-            np.repeat(self.target_positions - counts, counts) + within
-        ]
+        first = self.target_positions - self.n_seen
+        rows, positions = expand_ranges(first, self.target_positions)
+        return rows, self.sequences.items[positions]
 
     def mark_used_interactions(self) -> np.ndarray:
-        """Return whether each interaction is in a row, as the target or in the history.
+        """Return whether each interaction is in a row, as a target or in the history.
 
         Returns:
             Shape (interactions,), bool.
         """
         n_interactions = len(self.sequences.items)
-        begins = np.bincount(self.target_positions - self.lengths, minlength=n_interactions)
-        ends = np.bincount(self.target_positions + 1, minlength=n_interactions + 1)
+        begins = np.bincount(self.history_starts, minlength=n_interactions)
+        ends = np.bincount(self.target_ends, minlength=n_interactions + 1)
         return np.cumsum(begins - ends[:n_interactions]) > 0
 
     def get_arrays(self) -> list[np.ndarray]:
         """Return the arrays from which a fingerprint of the rows is computed, without user ids."""
-        length = np.array(self.history_length)
-        return [self.sequences.items, self.sequences.starts, self.target_positions, length]
+        sequences, length = self.sequences, np.array(self.history_length)
+        optional = (sequences.orders, sequences.timestamps)
+        return [
+            sequences.items,
+            sequences.starts,
+            self.target_positions,
+            length,
+            *(np.empty(0, np.int64) if array is None else array for array in optional),
+        ]
 
     def slice_rows(self, start: int, stop: int) -> "Windows":
         """Return the rows from ``start`` up to, but not including, ``stop``."""
@@ -145,6 +218,22 @@ class Windows:
         """Return the rows for which ``keep``, shape (rows,), bool, is true."""
         return Windows(self.sequences, self.target_positions[keep], self.history_length)
 
+    def move_requests(self, time: int) -> "Windows":
+        """Return a copy of the rows with another time of the request.
+
+        Args:
+            time: UTC milliseconds. A request is not earlier than the last purchase. If the
+                sequences have no timestamps, it has no effect.
+        """
+        times = self.sequences.timestamps
+        if times is None:
+            return self
+        rows, positions = expand_ranges(self.target_positions, self.target_ends)
+        before = np.maximum(self.target_positions - 1, self.sequences.starts[self.users])
+        moved = np.array(times)
+        moved[positions] = np.maximum(time, times[before])[rows]
+        return replace(self, sequences=replace(self.sequences, timestamps=moved))
+
     def iter_batches(self, size: int) -> Iterator["Windows"]:
         """Iterate over the rows in order, in batches of ``size`` rows."""
         for start in range(0, len(self), size):
@@ -153,15 +242,24 @@ class Windows:
     def to_arrow(self) -> pa.Table:
         """Return the rows and their sequences as a table of one record."""
         sequences = self.sequences
-        arrays = [
-            pa.LargeListArray.from_arrays([0, len(values)], pa.array(values, field.type.value_type))
-            for values, field in zip(
-                (sequences.user_ids, sequences.items, sequences.starts, self.target_positions),
-                _STORED,
-                strict=False,
+        arrays = (
+            sequences.user_ids,
+            sequences.items,
+            sequences.starts,
+            self.target_positions,
+            sequences.orders,
+            sequences.timestamps,
+            sequences.guests,
+        )
+        columns = [
+            pa.nulls(1, field.type)
+            if values is None
+            else pa.LargeListArray.from_arrays(
+                [0, len(values)], pa.array(values, field.type.value_type)
             )
+            for values, field in zip(arrays, _STORED, strict=False)
         ]
-        return pa.table([*arrays, pa.array([self.history_length])], schema=_STORED)
+        return pa.table([*columns, pa.array([self.history_length])], schema=_STORED)
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> Self:
@@ -172,49 +270,100 @@ class Windows:
         """
         if table.schema != _STORED:
             raise InputError(
-                f"The table does not contain rows of (history, target): expected the columns "
+                f"The table does not contain rows of (history, targets): expected the columns "
                 f"{', '.join(_STORED.names)}, found {', '.join(table.schema.names)}.\n"
                 "Run the pipeline sequencing again."
             )
-        user_ids, items, starts, target_positions = (
-            table.column(name).chunk(0).values for name in _STORED.names[:-1]
-        )
-        return cls(
-            Sequences(user_ids, items.to_numpy(), starts.to_numpy()),
-            target_positions.to_numpy(),
-            table.column("history_length")[0].as_py(),
-        )
+        arrays: dict[str, Any] = {}
+        for name in _STORED.names[:-1]:
+            column = table.column(name).chunk(0)
+            arrays[name] = None if column.null_count else column.values
+            if name != "user_ids" and arrays[name] is not None:
+                arrays[name] = arrays[name].to_numpy()
+        target_positions = arrays.pop("target_positions")
+        return cls(Sequences(**arrays), target_positions, table.column("history_length")[0].as_py())
 
 
-def build_full_histories(sequences: Sequences, history_length: int) -> Windows:
+def expand_ranges(starts: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions from each start up to, but not including, its stop.
+
+    Args:
+        starts: shape (rows,), int64.
+        stops: shape (rows,), int64, not below ``starts``.
+
+    Returns:
+        Row numbers and positions, two arrays of the same length, int64, sorted by row number.
+    """
+    counts = stops - starts
+    rows = np.repeat(np.arange(len(starts)), counts)
+    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return rows, starts[rows] + within
+
+
+def build_full_histories(
+    sequences: Sequences, history_length: int, request_time: int | None = None
+) -> Windows:
     """Build one row per customer whose history ends with the customer's last item.
 
-    The target is unknown. Models recommend the next item for these rows. Guests have no row.
+    The targets are unknown. Models recommend the next items for these rows. Guests have no row.
 
     Args:
         sequences: the chronological sequences.
-        history_length: maximum length of a history; the latest items are kept.
+        history_length: maximum length of a history, in orders; the latest orders are kept.
+        request_time: time of the request, UTC milliseconds. None: the last time in the sequences.
+            It is used only if the sequences have timestamps.
 
     Returns:
-        Rows whose target is 0. Their sequences, with those of guests, have a 0 after the last item
-        of each user.
+        Rows with the target 0. Their sequences, with those of guests, have an order with the item
+        0 after the last order of each user.
     """
+    ends, users = sequences.starts[1:], np.arange(len(sequences.starts) - 1)
+    orders = timestamps = None
+    if sequences.orders is not None:
+        # One order is added before the orders of each later user.
+        moved = sequences.orders + np.repeat(users, sequences.lengths)
+        orders = np.insert(moved, ends, moved[ends - 1] + 1).astype(np.int32)
+    if sequences.timestamps is not None:
+        if request_time is None:
+            request_time = int(sequences.timestamps.max(initial=0))
+        # A request is not earlier than the last purchase.
+        requests = np.maximum(sequences.timestamps[ends - 1], request_time)
+        timestamps = np.insert(sequences.timestamps, ends, requests)
     open_ended = Sequences(
         sequences.user_ids,
-        np.insert(sequences.items, sequences.starts[1:], 0),
+        np.insert(sequences.items, ends, 0),
         sequences.starts + np.arange(len(sequences.starts)),
+        sequences.guests,
+        orders=orders,
+        timestamps=timestamps,
     )
-    ends = open_ended.starts[1:][~sequences.is_guest] - 1
-    return Windows(open_ended, ends, history_length)
+    targets = open_ended.starts[1:][~sequences.is_guest] - 1
+    return Windows(open_ended, targets, history_length)
 
 
 def build_interaction_rows(histories: Windows) -> Windows:
-    """Build one row for each interaction except the first of each user. Guests have rows, too.
+    """Build one row for each order except the first of each user. Guests have rows, too.
 
     Args:
         histories: output of :func:`build_full_histories`.
     """
     sequences = histories.sequences
-    is_target = sequences.items > 0
-    is_target[sequences.starts[:-1]] = False
-    return Windows(sequences, np.flatnonzero(is_target), histories.history_length)
+    return Windows(
+        sequences, list_order_starts(sequences, sequences.items > 0), histories.history_length
+    )
+
+
+def list_order_starts(sequences: Sequences, is_target: np.ndarray) -> np.ndarray:
+    """List the first positions of orders that have a history.
+
+    Args:
+        sequences: the chronological sequences.
+        is_target: shape (interactions,), bool: the interactions whose orders are listed.
+
+    Returns:
+        Ascending positions, int64. The first order of each user is left out.
+    """
+    numbers = sequences.number_orders(np.arange(len(sequences.items)))
+    starts = np.diff(numbers, prepend=-1) != 0
+    starts[sequences.starts[:-1]] = False
+    return np.flatnonzero(starts & is_target)

@@ -65,20 +65,20 @@ class ResultsDataset(AbstractDataset):
                 results.recommendations.to_parquet(open_file(_RECOMMENDATIONS), index=False)
 
     def preview(self, nrows: int = 20) -> TablePreview:
-        """Return the ``filtered`` metrics for Kedro-Viz, one row per model.
+        """Return the metrics of the results that come first for Kedro-Viz, one row per model.
 
         Args:
             nrows: number of models.
         """
-        shown = dict(list(self.load().items())[:nrows])
-        columns = ["hr@10", "ndcg@10"]
+        shown = {name: results.metrics for name, results in list(self.load().items())[:nrows]}
+        columns = ["hr@10", "recall@10", "ndcg@10"]
         return TablePreview(
             {
                 "index": list(range(len(shown))),
                 "columns": ["model", *columns],
                 "data": [
-                    [name, *(results.metrics["filtered"][column] for column in columns)]
-                    for name, results in shown.items()
+                    [name, *(metrics[metrics["filter_mode"]][column] for column in columns)]
+                    for name, metrics in shown.items()
                 ],
             }
         )

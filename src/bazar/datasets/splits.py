@@ -53,11 +53,13 @@ class SplitsDataset(AtomicSave, _SplitsFolder):
         """
         rows = self.load().test.slice_rows(0, nrows)
         histories = [" ".join(str(item) for item in row if item) for row in rows.build_histories()]
-        data = zip(rows.user_ids.to_pylist(), histories, rows.targets.tolist(), strict=True)
+        numbers, items = rows.list_targets()
+        targets = [" ".join(map(str, items[numbers == row])) for row in range(len(rows))]
+        data = zip(rows.user_ids.to_pylist(), histories, targets, strict=True)
         return TablePreview(
             {
                 "index": list(range(len(rows))),
-                "columns": ["user_id", "history", "target"],
+                "columns": ["user_id", "history", "targets"],
                 "data": [list(row) for row in data],
             }
         )

@@ -17,19 +17,23 @@ import pandas as pd
 
 from bazar.config.base import DEFAULT_SEED
 from bazar.errors import InputError
-from bazar.evaluation.metrics import FILTER_MODES, compute_row_metrics
-from bazar.evaluation.results import ModelResults, check_measured_on
+from bazar.evaluation.metrics import FILTER_MODES, compute_row_metrics, find_first_targets
+from bazar.evaluation.results import ModelResults
 from bazar.evaluation.significance import (
     apply_holm_correction,
     compute_interval,
     run_paired_bootstrap,
     summarise_difference,
 )
+from bazar.labels import ORACLE
 
 SIGNIFICANCE_LEVEL = 0.05
-COMPARED_METRICS = ("hr@10", "ndcg@10")
+COMPARED_METRICS = ("hr@10", "recall@10", "ndcg@10")
 ROW_METRICS = (*COMPARED_METRICS, "mrr@20")
 LIST_METRICS = ("coverage@10", "novelty@10")
+
+PARTS = ("cold", "repeat", "explore")
+"""Parts of the targets: cold items, items that the user bought before, and all others."""
 
 # Path of a model's results within the folder of the split.
 _RESULT_PATH = re.compile(r"seed_(?P<seed>\d+)/(?P<model>[^/.][^/]*)")
@@ -59,8 +63,8 @@ class SeedResults:
 
     @cached_property
     def ranks(self) -> pd.DataFrame:
-        """Table of target ranks in order of the test rows."""
-        return self.results.ranks.sort_values("row", ignore_index=True)
+        """Table of target ranks, sorted by row. Targets of one row keep their order."""
+        return self.results.ranks.sort_values("row", ignore_index=True, kind="stable")
 
     @property
     def is_trained(self) -> bool:
@@ -98,57 +102,32 @@ def read_results(results: Mapping[str, ModelResults]) -> list[SeedResults]:
     return selected
 
 
-def check_same_rows(
-    results: list[SeedResults], users: np.ndarray, targets: np.ndarray, n_items: int
-) -> None:
-    """Raise InputError if results do not belong to the current test part.
-
-    Args:
-        results: the results to compare.
-        users: shape (rows,), external user id of each test row.
-        targets: shape (rows,), external item id of the target of each test row.
-        n_items: size of the catalogue.
-
-    Raises:
-        InputError: if the rows differ. The message names the models.
-    """
-    expected = {"test_rows": len(users), "items": n_items}
-    check_measured_on({result.label: result.results for result in results}, expected)
-    outdated = [
-        result.label
-        for result in results
-        if not np.array_equal(result.ranks["user_id"].to_numpy(object), users)
-        or not np.array_equal(result.ranks["item_id"].to_numpy(object), targets)
-    ]
-    if outdated:
-        raise InputError(
-            f"{', '.join(outdated)}: measured on other users or targets than the current test "
-            "part.\nRun the pipelines of these models again, or remove their results."
-        )
-
-
 def compare_results(
-    results: list[SeedResults], users: np.ndarray, resamples: int, seed: int
+    results: list[SeedResults], filter_mode: str, resamples: int, seed: int
 ) -> dict[str, Any]:
     """Compare models by the mean over their seeds, with intervals and tests over users.
 
+    The oracle is measured like a model, but it takes no part in the tests.
+
     Args:
         results: results of all models and seeds, on the same rows.
-        users: shape (rows,), user of each row.
+        filter_mode: the results that come first, ``filtered`` or ``unfiltered``.
         resamples: number of bootstrap samples.
         seed: seed of the bootstrap.
 
     Returns:
-        ``models``: the results by model, in order of NDCG@10 with seen items filtered, the best
-        first. Each model has ``seeds`` (empty for a model without randomness),
-        ``seconds_training`` (mean) and ``n_parameters``. ``filtered`` and ``unfiltered`` hold, for
-        each of :data:`ROW_METRICS` and :data:`LIST_METRICS`, the ``mean`` over seeds, the standard
-        deviation ``sd`` over seeds (None for one seed) and the values ``by_seed``. Each of
-        :data:`ROW_METRICS` also has ``ci95``, the 95% interval of the mean over users. ``cold``
-        holds the same for :data:`COMPARED_METRICS` on the rows with a cold target, or is None if
-        there are no such rows.
+        ``models``: the results by model, in order of NDCG@10 for ``filter_mode``, the best first.
+        The oracle stands before all others. Each model has ``seeds`` (empty for a model without
+        randomness), ``seconds_training`` (mean) and ``n_parameters``.
+        ``filtered`` and ``unfiltered`` hold, for each of :data:`ROW_METRICS`
+        and :data:`LIST_METRICS`, the ``mean`` over seeds, the standard deviation ``sd`` over seeds
+        (None for one seed) and the values ``by_seed``. Each of :data:`ROW_METRICS` also has
+        ``ci95``, the 95% interval of the mean over users. For each of :data:`PARTS`, there is an
+        entry with the same for :data:`COMPARED_METRICS`, where only the targets of the part are
+        relevant and only rows with such a target count. It is None if there are no such rows.
 
-        ``cold_rows``: number of rows with a cold target.
+        ``filter_mode``: the argument. ``n_test_targets``: number of targets. ``cold_rows``,
+        ``repeat_rows`` and ``explore_rows``: number of rows with a target of the part.
 
         ``differences``: one entry per pair of models, the better model first. For both filter
         modes and each of :data:`COMPARED_METRICS` it has the ``difference`` of the means, its
@@ -162,40 +141,90 @@ def compare_results(
     by_model: dict[str, list[SeedResults]] = {}
     for result in results:
         by_model.setdefault(result.model, []).append(result)
-    _check_resamples(resamples, len(by_model) * (len(by_model) - 1) // 2)
-    per_row = {
-        (model, filter_mode, metric): values
-        for model, seeds in by_model.items()
-        for filter_mode in FILTER_MODES
-        for metric, values in _average_over_seeds(seeds, filter_mode).items()
-    }
-    values = np.column_stack(list(per_row.values()))
-    means = run_paired_bootstrap(values, users, resamples, seed)
-    samples = dict(zip(per_row, means.T, strict=True))
+    n_tested = len(by_model.keys() - {ORACLE})
+    _check_resamples(resamples, n_tested * (n_tested - 1) // 2)
+    per_row, samples = _resample_users(by_model, resamples, seed)
     models = {model: _summarise_model(model, seeds, samples) for model, seeds in by_model.items()}
-    order = sorted(models, key=lambda model: -models[model]["filtered"]["ndcg@10"]["mean"])
-    differences = [_compare_pair(*pair, per_row, samples) for pair in combinations(order, 2)]
+
+    def get_order(model: str) -> tuple[bool, float]:
+        return model != ORACLE, -models[model][filter_mode]["ndcg@10"]["mean"]
+
+    order = sorted(models, key=get_order)
+    tested = [model for model in order if model != ORACLE]
+    differences = [_compare_pair(*pair, per_row, samples) for pair in combinations(tested, 2)]
     _correct_p_values(differences)
-    is_cold = results[0].ranks["target_count"].to_numpy() == 0
-    cold = _measure_rows(by_model, users, is_cold, resamples, seed) if is_cold.any() else {}
+    parts, counts = _measure_parts(by_model, resamples, seed)
     return {
-        "models": {model: models[model] | {"cold": cold.get(model)} for model in order},
+        "filter_mode": filter_mode,
+        "models": {model: models[model] | parts[model] for model in order},
         "differences": differences,
-        "cold_rows": int(is_cold.sum()),
+        **counts,
     }
 
 
-def _compute_seed_metrics(result: SeedResults, filter_mode: str) -> dict[str, np.ndarray]:
-    """Return the metrics of each test row, in order of the rows."""
-    return compute_row_metrics(result.ranks[f"rank_{filter_mode}"].to_numpy(float))
+def _resample_users(
+    by_model: Mapping[str, list[SeedResults]], resamples: int, seed: int
+) -> tuple[_Columns, _Columns]:
+    """Return :data:`ROW_METRICS` of each row and of each bootstrap sample, means over seeds."""
+    targets = next(iter(by_model.values()))[0].ranks
+    by_seed = _measure_seeds(by_model, np.ones(len(targets), bool), ROW_METRICS)
+    per_row = {key: np.mean(list(seeds.values()), axis=0) for key, seeds in by_seed.items()}
+    values = np.column_stack(list(per_row.values()))
+    means = run_paired_bootstrap(values, _list_users(targets), resamples, seed)
+    return per_row, dict(zip(per_row, means.T, strict=True))
 
 
-def _average_over_seeds(seeds: list[SeedResults], filter_mode: str) -> dict[str, np.ndarray]:
-    """Return the mean over seeds of each row metric, for each row."""
-    by_seed = [_compute_seed_metrics(result, filter_mode) for result in seeds]
-    return {
-        metric: np.mean([metrics[metric] for metrics in by_seed], axis=0) for metric in ROW_METRICS
-    }
+def _measure_parts(
+    by_model: Mapping[str, list[SeedResults]], resamples: int, seed: int
+) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
+    """Return metrics for each of :data:`PARTS`, by model and part, and the counts of the result."""
+    targets = next(iter(by_model.values()))[0].ranks
+    is_repeat = targets["is_repeat"].to_numpy()
+    masks = dict(zip(PARTS, (targets["target_count"] == 0, is_repeat, ~is_repeat), strict=True))
+    counts = {"n_test_targets": len(targets)}
+    measured: dict[str, dict[str, Any]] = {model: {} for model in by_model}
+    for part, mask in masks.items():
+        is_relevant = np.asarray(mask)
+        counts[f"{part}_rows"] = int(targets["row"][is_relevant].nunique())
+        results = _measure_part(by_model, is_relevant, resamples, seed)
+        for model in by_model:
+            measured[model][part] = results.get(model)
+    return measured, counts
+
+
+def _list_users(targets: pd.DataFrame) -> np.ndarray:
+    """Return the user of each row, in order of the rows."""
+    is_first = find_first_targets(targets["row"].to_numpy())
+    return targets["user_id"].to_numpy(object)[is_first]
+
+
+def _measure_seeds(
+    by_model: Mapping[str, list[SeedResults]], is_relevant: np.ndarray, metrics: tuple[str, ...]
+) -> dict[tuple[str, str, str], dict[str, np.ndarray]]:
+    """Return metrics of the rows with a relevant target; only these targets are relevant.
+
+    Args:
+        by_model: results of all seeds by model.
+        is_relevant: shape (targets,), bool.
+        metrics: names of the metrics.
+
+    Returns:
+        The metric of each row, by model, filter mode and metric, then by seed.
+    """
+    rows = next(iter(by_model.values()))[0].ranks["row"].to_numpy()[is_relevant]
+    measured: dict[tuple[str, str, str], dict[str, np.ndarray]] = {}
+    for model, results in by_model.items():
+        for filter_mode in FILTER_MODES:
+            by_seed = {
+                str(result.seed): compute_row_metrics(
+                    result.ranks[f"rank_{filter_mode}"].to_numpy(float)[is_relevant], rows
+                )
+                for result in results
+            }
+            for metric in metrics:
+                values = {name: per_row[metric] for name, per_row in by_seed.items()}
+                measured[model, filter_mode, metric] = values
+    return measured
 
 
 def _check_resamples(resamples: int, n_pairs: int) -> None:
@@ -267,37 +296,27 @@ def _correct_p_values(differences: list[dict[str, Any]]) -> None:
                 test |= {"p_holm": float(p), "significant": bool(p < SIGNIFICANCE_LEVEL)}
 
 
-def _measure_rows(
-    by_model: Mapping[str, list[SeedResults]],
-    users: np.ndarray,
-    is_selected: np.ndarray,
-    resamples: int,
-    seed: int,
+def _measure_part(
+    by_model: Mapping[str, list[SeedResults]], is_relevant: np.ndarray, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Return metrics of all models on selected rows.
+    """Return metrics of all models for a part of the targets.
 
     Args:
         by_model: results of all seeds by model.
-        users: shape (rows,), user of each row.
-        is_selected: shape (rows,), bool.
+        is_relevant: shape (targets,), bool: the targets of the part.
         resamples: number of bootstrap samples.
         seed: seed of the bootstrap.
 
     Returns:
         The mean, standard deviation and interval of each of :data:`COMPARED_METRICS`, by model and
-        filter mode.
+        filter mode. It is empty if there are no such targets.
     """
-    by_seed = {
-        (model, filter_mode, metric): {
-            str(result.seed): _compute_seed_metrics(result, filter_mode)[metric][is_selected]
-            for result in seeds
-        }
-        for model, seeds in by_model.items()
-        for filter_mode in FILTER_MODES
-        for metric in COMPARED_METRICS
-    }
+    if not is_relevant.any():
+        return {}
+    by_seed = _measure_seeds(by_model, is_relevant, COMPARED_METRICS)
     values = np.column_stack([np.mean(list(seeds.values()), axis=0) for seeds in by_seed.values()])
-    samples = run_paired_bootstrap(values, users[is_selected], resamples, seed)
+    targets = next(iter(by_model.values()))[0].ranks[is_relevant]
+    samples = run_paired_bootstrap(values, _list_users(targets), resamples, seed)
     measured: dict[str, Any] = {
         model: {filter_mode: {} for filter_mode in FILTER_MODES} for model in by_model
     }

@@ -16,6 +16,7 @@ from bazar.evaluation.results import (
     build_recommendations_table,
     compute_model_metrics,
     fingerprint_rows,
+    list_targets,
 )
 from bazar.models.scorer import Scorer
 
@@ -47,7 +48,10 @@ def evaluate_scorer(
         ranks, recommendations, counts, options.bootstrap_resamples, options.seed
     )
     metrics |= {
-        "validation_ndcg@10": compute_validation_ndcg(scorer, splits.validation, options),
+        "filter_mode": "filtered" if splits.filter_seen else "unfiltered",
+        "validation_ndcg@10": compute_validation_ndcg(
+            scorer, splits.validation, options, splits.filter_seen
+        ),
         "bootstrap_resamples": options.bootstrap_resamples,
         "measured_on": describe_test_part(splits, item_ids),
     }
@@ -64,42 +68,24 @@ def describe_test_part(splits: Splits, item_ids: np.ndarray) -> dict[str, Any]:
     Returns:
         ``test_rows`` and ``items`` (counts), and ``rows_fingerprint``.
     """
-    rows = list_test_rows(splits, item_ids)
     return {
-        "test_rows": len(rows),
+        "test_rows": len(splits.test),
         "items": len(item_ids) - 1,
-        "rows_fingerprint": fingerprint_rows(rows),
+        "rows_fingerprint": fingerprint_rows(list_targets(splits.test, item_ids)),
     }
 
 
-def list_test_rows(splits: Splits, item_ids: np.ndarray) -> pd.DataFrame:
-    """Return a table of the test rows: ``row, user_id, item_id`` (the target) and ``n_seen``.
-
-    Args:
-        splits: the splits.
-        item_ids: shape (items + 1,), external ids by item index.
-    """
-    test = splits.test
-    return pd.DataFrame(
-        {
-            "row": np.arange(len(test)),
-            "user_id": test.user_ids.to_pandas(),
-            "item_id": item_ids[test.targets],
-            "n_seen": test.n_seen,
-        }
-    )
-
-
 def compute_validation_ndcg(
-    scorer: Scorer, validation: Windows, options: EvaluationOptions
+    scorer: Scorer, validation: Windows, options: EvaluationOptions, filter_seen: bool
 ) -> float | None:
-    """Return NDCG@10 on validation rows, with seen items filtered.
+    """Return NDCG@10 on validation rows.
 
     Args:
         scorer: the model.
         validation: the validation part. If it has more than ``options.validation_rows`` rows, a
             sample is drawn with ``options.seed``. The sample is the same for all models.
         options: the number of rows, the seed and the batch size.
+        filter_seen: whether items that the user bought before are removed from the rankings.
 
     Returns:
         The mean over the rows, or None if there are no validation rows.
@@ -113,6 +99,9 @@ def compute_validation_ndcg(
     gains = []
     for rows in validation.iter_batches(options.batch_size):
         scores = scorer.score(rows)
-        scores[rows.list_seen_pairs()] = -np.inf
-        gains.append(compute_row_metrics(compute_target_ranks(scores, rows.targets))["ndcg@10"])
+        if filter_seen:
+            scores[rows.list_seen_pairs()] = -np.inf
+        numbers, targets = rows.list_targets()
+        ranks = compute_target_ranks(scores, numbers, targets)
+        gains.append(compute_row_metrics(ranks, numbers)["ndcg@10"])
     return float(np.concatenate(gains).mean())

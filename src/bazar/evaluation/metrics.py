@@ -1,4 +1,4 @@
-"""Ranking metrics over the full catalogue, with one target per row."""
+"""Ranking metrics over the full catalogue, with one or several targets per row."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-CUTOFFS = {"hr": (1, 5, 10, 20), "ndcg": (5, 10, 20), "mrr": (20,)}
+CUTOFFS = {"hr": (1, 5, 10, 20), "recall": (5, 10, 20), "ndcg": (5, 10, 20), "mrr": (10, 20)}
 LIST_CUTOFF = 10
-INTERVAL_METRICS = ("hr@10", "ndcg@10")
-SLICE_METRICS = ("hr@10", "ndcg@10")
+INTERVAL_METRICS = ("hr@10", "recall@10", "ndcg@10")
 
 FILTER_MODES = ("filtered", "unfiltered")
 """Whether items that the user bought before are removed from the ranking."""
@@ -19,56 +18,79 @@ FILTER_MODES = ("filtered", "unfiltered")
 HISTORY_EDGES = (0, 1, 3, 6, 11, 21)
 POPULARITY_EDGES = (0, 1, 5, 10, 20, 50)
 
+# Number of scores that are copied in one step. It limits the memory.
+_SCORES_PER_STEP = 250_000
 
-def compute_target_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the rank of the target of each row among all items. Tied items get their mean rank.
 
-    Therefore, if all scores are equal, the rank of the target is the middle of the catalogue.
+def compute_target_ranks(scores: np.ndarray, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Return the rank of each target among all items. Tied items get their mean rank.
+
+    Therefore, if all scores are equal, the rank of a target is the middle of the catalogue.
 
     Args:
         scores: shape (rows, items + 1), float. Column 0 (padding) is not ranked. Items with the
             score ``-inf`` are ranked last.
-        targets: shape (rows,), int, item indices from 1.
+        rows: shape (targets,), int, the row of ``scores`` that each target belongs to.
+        items: shape (targets,), int, item indices of the targets, from 1.
 
     Returns:
-        Shape (rows,), float64, from 1.
+        Shape (targets,), float64, from 1.
 
     Raises:
         ValueError: if a score is NaN.
     """
-    items = scores[:, 1:]
-    if np.isnan(items).any():
+    if np.isnan(scores[:, 1:]).any():
         raise ValueError("A score is NaN: the training of the model diverged.")
-    target_scores = np.take_along_axis(scores, targets[:, None].astype(np.int64), axis=1)
-    above = np.count_nonzero(items > target_scores, axis=1)
-    tied = np.count_nonzero(items == target_scores, axis=1) - 1
-    return 1.0 + above + tied / 2
+    target_scores = scores[rows, items]
+    ranks = np.empty(len(rows), np.float64)
+    size = max(1, _SCORES_PER_STEP // scores.shape[1])
+    for start in range(0, len(rows), size):
+        step = slice(start, start + size)
+        others, own = scores[rows[step]][:, 1:], target_scores[step, None]
+        above = np.count_nonzero(others > own, axis=1)
+        tied = np.count_nonzero(others == own, axis=1) - 1
+        ranks[step] = 1.0 + above + tied / 2
+    return ranks
 
 
-def compute_row_metrics(ranks: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the metrics of each row, computed from the rank of its target.
+def compute_row_metrics(ranks: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the metrics of each row, computed from the ranks of its targets.
 
-    If the rank is at most k, HR@k is 1, NDCG@k is ``1 / log2(rank + 1)`` and MRR@k is
-    ``1 / rank``. Otherwise all are 0. NDCG follows Järvelin and Kekäläinen (2002). A row has a
-    single relevant item, so the ideal gain is 1.
+    - HR@k: 1 if the rank of any target is at most k, else 0.
+    - Recall@k: share of the targets whose rank is at most k.
+    - NDCG@k: the sum of ``1 / log2(rank + 1)`` over the targets whose rank is at most k, divided by
+      the sum for the best possible ranking (Järvelin and Kekäläinen 2002). Tied targets share a
+      rank, so that the quotient can be slightly larger than 1; it is then set to 1.
+    - MRR@k: ``1 / rank`` of the best target if its rank is at most k, else 0.
+
+    With one target per row, Recall@k equals HR@k.
 
     Args:
-        ranks: shape (rows,), float, from 1.
+        ranks: shape (targets,), float, from 1.
+        rows: shape (targets,), int, ascending, the row number of each target. Numbers of rows
+            without a target may be missing.
 
     Returns:
-        ``hr@k``, ``ndcg@k`` and ``mrr@k`` for each of :data:`CUTOFFS`, each of shape (rows,),
-        float64.
+        ``hr@k``, ``recall@k``, ``ndcg@k`` and ``mrr@k`` for each of :data:`CUTOFFS`: one value per
+        distinct row number, in ascending order of the row numbers, float64.
     """
-    gains = {
-        "hr": np.ones_like(ranks),
-        "ndcg": 1.0 / np.log2(ranks + 1.0),
-        "mrr": 1.0 / ranks,
-    }
-    return {
-        f"{name}@{k}": np.where(ranks <= k, gains[name], 0.0)
-        for name, cutoffs in CUTOFFS.items()
-        for k in cutoffs
-    }
+    is_first = find_first_targets(rows)
+    starts = np.flatnonzero(is_first)
+    n_targets = np.diff(starts, append=len(rows))
+    position = np.cumsum(is_first) - 1
+
+    def add_up(values: np.ndarray) -> np.ndarray:
+        return np.bincount(position, weights=values, minlength=len(starts))
+
+    gains = 1.0 / np.log2(ranks + 1.0)
+    best = np.minimum.reduceat(ranks, starts) if len(starts) else np.empty(0)
+    ideal = np.cumsum(1.0 / np.log2(np.arange(max(CUTOFFS["ndcg"])) + 2.0))
+    metrics = {f"hr@{k}": np.where(best <= k, 1.0, 0.0) for k in CUTOFFS["hr"]}
+    metrics |= {f"recall@{k}": add_up(ranks <= k) / n_targets for k in CUTOFFS["recall"]}
+    for k in CUTOFFS["ndcg"]:
+        found = add_up(np.where(ranks <= k, gains, 0.0))
+        metrics[f"ndcg@{k}"] = np.minimum(found / ideal[np.minimum(n_targets, k) - 1], 1.0)
+    return metrics | {f"mrr@{k}": np.where(best <= k, 1.0 / best, 0.0) for k in CUTOFFS["mrr"]}
 
 
 def compute_catalogue_coverage(recommendations: pd.DataFrame, n_items: int, k: int) -> float:
@@ -122,15 +144,15 @@ def count_shared_items(
 
 
 def label_slices(values: np.ndarray, edges: Sequence[int], zero: str = "0") -> np.ndarray:
-    """Return the label of each row's slice; see :func:`measure_slices`.
+    """Return the label of the slice of each value; see :func:`measure_slices`.
 
     Args:
-        values: shape (rows,), int, from 0: the values that define the slices.
+        values: any shape, int, from 0: the values that define the slices.
         edges: smallest value of each slice, ascending from 0; the last slice has no upper bound.
         zero: label of the slice of the value 0.
 
     Returns:
-        Shape (rows,), object: strings.
+        The shape of ``values``, object: strings.
     """
     labels = np.array([_format_slice(edges, number, zero) for number in range(len(edges))], object)
     return labels[np.searchsorted(edges, values, side="right") - 1]
@@ -139,39 +161,101 @@ def label_slices(values: np.ndarray, edges: Sequence[int], zero: str = "0") -> n
 def measure_slices(
     values: np.ndarray,
     edges: Sequence[int],
-    per_row: dict[str, np.ndarray],
-    users: Sequence[str] | np.ndarray,
+    ranks: np.ndarray,
+    targets: pd.DataFrame,
     resamples: int,
     seed: int,
     zero: str = "0",
 ) -> list[dict[str, Any]]:
-    """Return metrics for slices of the rows, such as rows with histories of similar length.
+    """Return metrics for slices of the targets, such as targets of similar popularity.
+
+    In a slice, only its targets are relevant. A row counts if it has a target in the slice.
 
     Args:
-        values: shape (rows,), int, from 0: the values that define the slices.
+        values: shape (targets,), int, from 0: the values that define the slices.
         edges: smallest value of each slice, ascending from 0; the last slice has no upper bound.
-        per_row: the result of :func:`compute_row_metrics`.
-        users: shape (rows,), user of each row.
+        ranks: shape (targets,), float, rank of each target.
+        targets: columns ``row`` and ``user_id``, one line per target, sorted by row.
         resamples: number of bootstrap samples for the intervals.
         seed: seed of the bootstrap.
         zero: label of the slice of the value 0.
 
     Returns:
-        One dictionary per slice with rows: ``label``, ``rows`` (count), ``hr@10``, ``ndcg@10`` and
-        ``hr@10_ci95``, the 95% interval of HR@10.
+        One dictionary per slice with targets: ``label``, ``rows`` (count), the mean of each of
+        :data:`INTERVAL_METRICS`, and ``hr@10_ci95``, the 95% interval of HR@10.
     """
-    row_users = np.asarray(users)
     slice_numbers = np.searchsorted(edges, values, side="right") - 1
     measured = []
     for number in np.unique(slice_numbers):
-        inside = slice_numbers == number
-        hits = per_row["hr@10"][inside]
+        per_row, users = _measure_rows(ranks, targets, slice_numbers == number)
+        hits = per_row["hr@10"]
         measured.append(
             {"label": _format_slice(edges, number, zero), "rows": len(hits)}
-            | {name: float(per_row[name][inside].mean()) for name in SLICE_METRICS}
-            | {"hr@10_ci95": compute_bootstrap_interval(hits, row_users[inside], resamples, seed)}
+            | {name: float(per_row[name].mean()) for name in INTERVAL_METRICS}
+            | {"hr@10_ci95": compute_bootstrap_interval(hits, users, resamples, seed)}
         )
     return measured
+
+
+def measure_part(
+    is_relevant: np.ndarray, ranks: np.ndarray, targets: pd.DataFrame, resamples: int, seed: int
+) -> dict[str, Any] | None:
+    """Return metrics for a part of the targets, such as the repeats.
+
+    Only these targets are relevant. A row counts if it has such a target.
+
+    Args:
+        is_relevant: shape (targets,), bool.
+        ranks: shape (targets,), float, rank of each target.
+        targets: columns ``row`` and ``user_id``, one line per target, sorted by row.
+        resamples: number of bootstrap samples for the intervals.
+        seed: seed of the bootstrap.
+
+    Returns:
+        ``rows`` and ``targets`` (counts), and for each of :data:`INTERVAL_METRICS` its mean and its
+        95% interval, such as ``hr@10`` and ``hr@10_ci95``. None if there are no such targets.
+    """
+    if not is_relevant.any():
+        return None
+    per_row, users = _measure_rows(ranks, targets, is_relevant)
+    return {
+        "rows": len(users),
+        "targets": int(np.count_nonzero(is_relevant)),
+        **_estimate_means(per_row, users, resamples, seed),
+    }
+
+
+def find_first_targets(rows: np.ndarray) -> np.ndarray:
+    """Return whether each target is the first one of its row.
+
+    Args:
+        rows: shape (targets,), int, ascending, the row number of each target.
+
+    Returns:
+        Shape (targets,), bool.
+    """
+    return np.diff(rows, prepend=rows[:1] - 1) != 0
+
+
+def _measure_rows(
+    ranks: np.ndarray, targets: pd.DataFrame, is_relevant: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the metrics and the user of each row with a relevant target."""
+    rows = targets["row"].to_numpy()[is_relevant]
+    users = targets["user_id"].to_numpy()[is_relevant][find_first_targets(rows)]
+    return compute_row_metrics(ranks[is_relevant], rows), users
+
+
+def _estimate_means(
+    per_row: dict[str, np.ndarray], users: np.ndarray, resamples: int, seed: int
+) -> dict[str, Any]:
+    """Return the mean of each of :data:`INTERVAL_METRICS`, and its interval."""
+    estimates: dict[str, Any] = {}
+    for name in INTERVAL_METRICS:
+        values = per_row[name]
+        estimates[name] = float(values.mean())
+        estimates[f"{name}_ci95"] = compute_bootstrap_interval(values, users, resamples, seed)
+    return estimates
 
 
 def _format_slice(edges: Sequence[int], number: int, zero: str) -> str:
@@ -218,7 +302,7 @@ def compute_bootstrap_interval(
 
 def compute_ranking_metrics(
     ranks: np.ndarray,
-    rows: pd.DataFrame,
+    targets: pd.DataFrame,
     recommendations: pd.DataFrame,
     training_counts: pd.Series,
     resamples: int,
@@ -227,10 +311,11 @@ def compute_ranking_metrics(
     """Return all metrics of a model for one filter mode.
 
     Args:
-        ranks: shape (rows,), float, rank of each row's target.
-        rows: a table with one line per row and the columns ``user_id``, ``n_seen`` (interactions
-            before the target) and ``target_count`` (number of times the target occurs in the
-            training part).
+        ranks: shape (targets,), float, rank of each target.
+        targets: one line per target, sorted by row, with the columns ``row``, ``user_id``,
+            ``n_seen`` (interactions before the row's targets), ``target_count`` (number of times
+            the target occurs in the training part) and ``is_repeat`` (whether the user bought the
+            target before).
         recommendations: the recommended items, columns ``rank`` (from 1) and ``item_id``.
         training_counts: number of times each item of the catalogue occurs in the training part,
             by ``item_id``.
@@ -239,11 +324,12 @@ def compute_ranking_metrics(
 
     Returns:
         The mean of each metric of :func:`compute_row_metrics`; ``coverage@10`` and ``novelty@10``;
-        the 95% intervals ``hr@10_ci95`` and ``ndcg@10_ci95``; and ``by_history_length`` and
-        ``by_target_popularity``, each the result of :func:`measure_slices`.
+        the 95% interval of each of :data:`INTERVAL_METRICS`, such as ``hr@10_ci95``;
+        ``by_history_length`` and ``by_target_popularity``, each the result of
+        :func:`measure_slices`; ``repeat`` and ``explore``, each the result of
+        :func:`measure_part`.
     """
-    per_row = compute_row_metrics(ranks)
-    users = rows["user_id"].to_numpy()
+    per_row, users = _measure_rows(ranks, targets, np.ones(len(ranks), bool))
     metrics: dict[str, Any] = {name: float(values.mean()) for name, values in per_row.items()}
     metrics[f"coverage@{LIST_CUTOFF}"] = compute_catalogue_coverage(
         recommendations, len(training_counts), LIST_CUTOFF
@@ -251,14 +337,16 @@ def compute_ranking_metrics(
     metrics[f"novelty@{LIST_CUTOFF}"] = compute_novelty(
         recommendations, training_counts, LIST_CUTOFF
     )
-    for name in INTERVAL_METRICS:
-        metrics[f"{name}_ci95"] = compute_bootstrap_interval(per_row[name], users, resamples, seed)
+    metrics |= _estimate_means(per_row, users, resamples, seed)
     for name, column, edges, zero in (
         ("by_history_length", "n_seen", HISTORY_EDGES, "0"),
         ("by_target_popularity", "target_count", POPULARITY_EDGES, "0 (cold)"),
     ):
-        values = rows[column].to_numpy()
-        metrics[name] = measure_slices(values, edges, per_row, users, resamples, seed, zero)
+        values = targets[column].to_numpy()
+        metrics[name] = measure_slices(values, edges, ranks, targets, resamples, seed, zero)
+    is_repeat = targets["is_repeat"].to_numpy()
+    metrics["repeat"] = measure_part(is_repeat, ranks, targets, resamples, seed)
+    metrics["explore"] = measure_part(~is_repeat, ranks, targets, resamples, seed)
     return metrics
 
 

@@ -23,7 +23,8 @@ class Ranking:
     """The rankings of a model for the test rows, for one filter mode.
 
     Attributes:
-        ranks: shape (rows,), float64, the rank of the target of each row.
+        ranks: shape (targets,), float64, the rank of each target, in the order of
+            :meth:`~bazar.data.windows.Windows.list_targets`.
         items: shape (rows, k), int64, the recommended item indices in order, padded with 0.
         scores: shape (rows, k), float32, the scores of ``items``, padded with ``-inf``.
     """
@@ -36,8 +37,8 @@ class Ranking:
 def rank_catalogue(scorer: Scorer, windows: Windows, k: int, batch_size: int) -> dict[str, Ranking]:
     """Return the rankings of the full catalogue for each row, filtered and unfiltered.
 
-    ``filtered`` ranks all items that the user bought before the target last, and does not recommend
-    them. A target that the user bought before is then a miss.
+    ``filtered`` ranks all items that the user bought before the targets last, and does not
+    recommend them. A repeat (a target that the user bought before) is then a miss.
 
     Args:
         scorer: the model.
@@ -57,9 +58,10 @@ def rank_catalogue(scorer: Scorer, windows: Windows, k: int, batch_size: int) ->
         scores, items, item_scores = scorer.rank(batch, k + most_seen)
         best = fill_top_k(items, item_scores, k)
         best_unseen = _select_unseen(items, item_scores, seen, scores.shape[1], k)
-        unfiltered = Ranking(compute_target_ranks(scores, batch.targets), *best)
+        targets = batch.list_targets()
+        unfiltered = Ranking(compute_target_ranks(scores, *targets), *best)
         scores[seen] = -np.inf
-        filtered = Ranking(compute_target_ranks(scores, batch.targets), *best_unseen)
+        filtered = Ranking(compute_target_ranks(scores, *targets), *best_unseen)
         return {"filtered": filtered, "unfiltered": unfiltered}
 
     parts = list(map_batches(rank, windows, batch_size, "ranking", scorer.max_parallel_batches))

@@ -33,9 +33,10 @@ class ModelResults:
         metrics: the content of ``<model>_metrics.json``. ``filtered`` and ``unfiltered`` are
             results of :func:`bazar.evaluation.metrics.compute_ranking_metrics`. ``measured_on``
             describes the test data: ``test_rows`` and ``items`` (counts) and ``rows_fingerprint``
-            (:func:`fingerprint_rows`). ``validation_ndcg@10`` is the criterion of model selection.
-        ranks: the ranks of the targets, with the columns of :func:`build_ranks_table`, one row per
-            test row, in order.
+            (:func:`fingerprint_rows`). ``filter_mode`` is the one that comes first.
+            ``validation_ndcg@10`` is the criterion of model selection, for the same filter mode.
+        ranks: the ranks of the targets, with the columns of :func:`build_ranks_table`, one line
+            per target, sorted by row.
         recommendations: the recommended items of each test row, with the columns of
             :func:`build_recommendations_table`.
         training: training metadata, the content of ``<model>_training.json``. It includes
@@ -58,7 +59,7 @@ def build_ranks_table(
     item_ids: np.ndarray,
     training_counts: np.ndarray,
 ) -> pd.DataFrame:
-    """Return the table of target ranks, one row per test row.
+    """Return the table of target ranks, one line per target, sorted by row.
 
     Args:
         rankings: output of :func:`bazar.evaluation.ranking.rank_catalogue`.
@@ -68,19 +69,37 @@ def build_ranks_table(
             part.
 
     Returns:
-        Columns ``row, user_id, item_id`` (the target), ``n_seen`` (interactions before the
-        target), ``target_count`` (number of times the target occurs in the training part; 0 for a
-        cold item), ``rank_filtered, rank_unfiltered``.
+        The columns of :func:`list_targets`, ``target_count`` (number of times the target occurs in
+        the training part; 0 for a cold item), ``is_repeat`` (whether the user bought the target
+        before), ``rank_filtered, rank_unfiltered``.
     """
+    _, items = windows.list_targets()
+    return list_targets(windows, item_ids).assign(
+        target_count=training_counts[items],
+        is_repeat=windows.find_repeats(),
+        rank_filtered=rankings["filtered"].ranks,
+        rank_unfiltered=rankings["unfiltered"].ranks,
+    )
+
+
+def list_targets(windows: Windows, item_ids: np.ndarray) -> pd.DataFrame:
+    """Return a table of the targets of all rows, one line per target, sorted by row.
+
+    Args:
+        windows: the rows.
+        item_ids: shape (items + 1,), external ids by item index.
+
+    Returns:
+        ``row`` (from 0), ``user_id, item_id`` (the target) and ``n_seen`` (interactions before the
+        row's targets).
+    """
+    rows, items = windows.list_targets()
     return pd.DataFrame(
         {
-            "row": np.arange(len(windows)),
-            "user_id": windows.user_ids.to_pandas(),
-            "item_id": item_ids[windows.targets],
-            "n_seen": windows.n_seen,
-            "target_count": training_counts[windows.targets],
-            "rank_filtered": rankings["filtered"].ranks,
-            "rank_unfiltered": rankings["unfiltered"].ranks,
+            "row": rows,
+            "user_id": windows.user_ids.to_pandas().to_numpy()[rows],
+            "item_id": item_ids[items],
+            "n_seen": windows.n_seen[rows],
         }
     )
 
@@ -152,18 +171,23 @@ def compute_model_metrics(
     }
 
 
-def fingerprint_rows(rows: pd.DataFrame) -> str:
+def fingerprint_rows(targets: pd.DataFrame) -> str:
     """Return a fingerprint of test rows: a hash of users, targets and numbers of seen items.
 
     Args:
-        rows: columns ``user_id, item_id, n_seen``, in order of the rows.
+        targets: table of :func:`list_targets`.
 
     Returns:
         16 hexadecimal digits.
     """
     # Tables that are read from a file have another string type. The fingerprint must not change.
-    plain = rows.astype({"user_id": object, "item_id": object, "n_seen": "int64"})
-    hashes = pd.util.hash_pandas_object(plain[["user_id", "item_id", "n_seen"]], index=False)
+    types: dict[str, Any] = {
+        "row": "int64",
+        "user_id": object,
+        "item_id": object,
+        "n_seen": "int64",
+    }
+    hashes = pd.util.hash_pandas_object(targets[list(types)].astype(types), index=False)
     return hashlib.sha256(hashes.to_numpy().tobytes()).hexdigest()[:16]
 
 

@@ -22,8 +22,8 @@ def select_recommending_models(
 
     Returns:
         The models of the list. With ``auto``, the trained models and the best baseline, the highest
-        validation NDCG@10 first. ``auto`` excludes models that cannot recommend, such as the
-        networks of the reproduction.
+        validation NDCG@10 first. ``auto`` excludes models that cannot recommend: the networks of
+        the reproduction and the oracle of the sample store.
 
     Raises:
         InputError: if ``models`` is ``auto`` and there are no results.

@@ -64,6 +64,7 @@ def train_model(
         item_vectors,
         checkpoint,
         warm_start=warm_start,
+        filter_seen=splits.filter_seen,
     )
     trained.network.item_ids = item_ids
     if block.needs_vectors:

@@ -5,7 +5,7 @@ network with them. This module does not import TensorFlow.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -14,11 +14,16 @@ from scipy.linalg import lapack
 from bazar.config.models import DecayedCooccurrenceOptions, EaseOptions, SessionKnnOptions
 from bazar.data.windows import Windows
 from bazar.errors import InputError
+from bazar.models.histories import (
+    build_history_matrix,
+    build_target_matrix,
+    list_order_items,
+    split_by_size,
+)
 from bazar.models.nearest_titles import TitleVectorScorer
 from bazar.models.scorer import Scorer
+from bazar.models.sparse_scores import fill_with_popularity, keep_highest, scale_popularity
 
-# Maximum number of pairs in memory: pairs of items, or pairs of a history and a neighbour.
-_MAX_PAIRS = 5_000_000
 # Number of columns of a dense item matrix that are processed at a time.
 _BLOCK_COLUMNS = 1_000
 # Upper bound of the fraction that is added to a recent count to break ties.
@@ -53,45 +58,59 @@ class RecentPopularity(Scorer):
 
 
 class NearestTitles(TitleVectorScorer):
-    """Recommend the items with titles similar to the title of the last item of the history.
+    """Recommend the items with titles similar to the titles of the last order of the history.
 
-    Items of the history without a title are skipped.
+    Orders without a title are skipped. The titles of an order are compared by their mean vector.
     """
 
     def predict_points(self, windows: Windows) -> np.ndarray:
-        """Return the vector of the last item with a title; zeros if no item has a title."""
-        histories = windows.build_histories()
-        is_titled = self.index.is_titled[histories]
-        column = is_titled.shape[1] - 1 - np.argmax(is_titled[:, ::-1], axis=1)
-        last = histories[np.arange(len(histories)), column]
-        return self.index.item_vectors[np.where(is_titled.any(axis=1), last, 0)]
+        """Return the unit mean vector of the last order with a title; zeros if there is none."""
+        vectors = self.index.item_vectors
+        rows, items, ages = list_order_items(windows)
+        is_titled = self.index.is_titled[items]
+        rows, items, ages = rows[is_titled], items[is_titled], ages[is_titled]
+        last = np.full(len(windows), np.iinfo(np.int64).max)
+        np.minimum.at(last, rows, ages)
+        is_last = ages == last[rows]
+        rows, items = rows[is_last], items[is_last]
+        entries = (np.ones(len(rows), np.float32), (rows, items))
+        members = sparse.coo_array(entries, (len(windows), len(vectors))).tocsr()
+        points = members @ vectors
+        # The vector of a single title is a unit vector already.
+        has_several = np.diff(members.indptr) > 1
+        norms = np.linalg.norm(points[has_several], axis=1, keepdims=True)
+        points[has_several] /= np.where(norms > 0, norms, 1)
+        return np.asarray(points, np.float32)
 
 
 class LastItemCooccurrence(Scorer):
-    """Recommend the items that the same users bought as the last item of the history.
+    """Recommend the items that the same users bought as the items of the last order.
 
-    Each pair of a history item and its target in the training rows counts once, in both
-    directions. Items without such a pair are ordered by popularity.
+    Each pair of a history item and a target in the training rows counts once, in both directions.
+    Items without such a pair are ordered by popularity.
     """
 
     def __init__(self, train: Windows, training_counts: np.ndarray) -> None:
         pairs = _count_pairs(train, len(training_counts), np.ones_like)
-        self._pairs = pairs + pairs.T
+        self._pairs = sparse.csr_array(pairs + pairs.T)
         # A pair counts 1. Popularity is below 1, so it only breaks ties between counts of pairs.
-        self._popularity = _scale_popularity(training_counts)
+        self._popularity = scale_popularity(training_counts)
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return the counts of pairs. Popularity breaks ties. See :meth:`Scorer.score`."""
-        return self._pairs[windows.build_histories()[:, -1]].toarray() + self._popularity
+        last = build_history_matrix(
+            replace(windows, history_length=1), len(self._popularity), np.ones_like
+        )
+        return (last @ self._pairs).toarray() + self._popularity
 
 
 class DecayedCooccurrence(Scorer):
     """Recommend the items that were bought after, or before, the items of the history.
 
-    A pair of interactions has a lower weight if their distance in the sequence is large, if the
-    recommended item is the earlier of the two, or if the recommended item is popular. All items of
-    the history are used. Recent items have a higher weight. Items without such a pair are ordered
-    by popularity.
+    A pair of interactions has a lower weight if many orders are between them, if the recommended
+    item is the earlier of the two, or if the recommended item is popular. All items of the history
+    are used. Recent orders have a higher weight. Items without such a pair are ordered by
+    popularity.
     """
 
     def __init__(
@@ -103,20 +122,22 @@ class DecayedCooccurrence(Scorer):
         per_popularity = np.maximum(training_counts, 1.0) ** -options.popularity_power
         self._pairs = ((pairs + options.backward_weight * pairs.T) * per_popularity).tocsr()
         self._pairs = self._pairs.astype(np.float32)
-        self._popularity = _scale_popularity(training_counts)
+        self._popularity = scale_popularity(training_counts)
         self._decay = options.history_decay
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return sums of pair weights; see :meth:`Scorer.score`."""
-        histories = _build_decayed_histories(windows, len(self._popularity), self._decay)
-        return _fill_with_popularity(histories @ self._pairs, self._popularity)
+        histories = build_history_matrix(
+            windows, len(self._popularity), lambda ages: self._decay**ages
+        )
+        return fill_with_popularity((histories @ self._pairs).toarray(), self._popularity)
 
 
 class SessionKnn(Scorer):
     """Recommend the items of the training sequences that are most similar to the history.
 
     This is vector multiplication session kNN (V-SKNN, Ludewig and Jannach 2018). A history is a
-    vector over items in which recent items have higher weights. A training sequence is a unit
+    vector over items in which recent orders have higher weights. A training sequence is a unit
     vector in which all its items have equal weights. The similarity is the dot product. The score
     of an item is the sum of the similarities of the nearest sequences that contain it. Equally
     similar sequences are taken in the order of ``train``. Items that occur in none of the nearest
@@ -129,28 +150,26 @@ class SessionKnn(Scorer):
         self._sequences = _build_training_sequences(train, len(training_counts))
         lengths = np.maximum(self._sequences.sum(axis=1), 1.0)
         self._users_of_items = (self._sequences.T * lengths**-0.5).tocsr().astype(np.float32)
-        self._popularity = _scale_popularity(training_counts)
+        self._popularity = scale_popularity(training_counts)
         self._options = options
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return sums of similarities; see :meth:`Scorer.score`."""
-        histories = _build_decayed_histories(
-            windows, len(self._popularity), self._options.history_decay
+        histories = build_history_matrix(
+            windows, len(self._popularity), lambda ages: self._options.history_decay**ages
         )
-        scores = [
-            _keep_highest(histories[rows] @ self._users_of_items, self._options.neighbours)
-            @ self._sequences
-            for rows in self._split_rows(histories)
-        ]
-        return _fill_with_popularity(sparse.vstack(scores, "csr"), self._popularity)
+        scores = np.empty(histories.shape, np.float32)
+        for rows in self._split_rows(histories):
+            similarities = histories[rows] @ self._users_of_items
+            nearest = keep_highest(similarities, self._options.neighbours)
+            scores[rows] = (nearest @ self._sequences).toarray()
+        return fill_with_popularity(scores, self._popularity)
 
     def _split_rows(self, histories: sparse.csr_array) -> Iterator[slice]:
-        """Return slices of rows with about ``_MAX_PAIRS`` similar sequences each."""
+        """Return slices of rows with a limited number of similar sequences."""
         per_entry = np.diff(self._users_of_items.indptr)[histories.indices]
-        n_similar = np.diff(np.concatenate([[0], np.cumsum(per_entry)])[histories.indptr])
-        parts = np.cumsum(n_similar) // _MAX_PAIRS
-        edges = [0, *(np.flatnonzero(np.diff(parts)) + 1), len(parts)]
-        return (slice(start, stop) for start, stop in pairwise(edges))
+        sizes = np.diff(np.concatenate([[0], np.cumsum(per_entry)])[histories.indptr])
+        return split_by_size(sizes)
 
 
 class Ease(Scorer):
@@ -158,7 +177,7 @@ class Ease(Scorer):
 
     This is EASE^R (Steck 2019). It has a closed-form solution. Let ``P`` be the inverse of the
     regularised co-occurrence matrix of the training sequences. The weight of item ``i`` for item
-    ``j`` is ``-P[i, j] / P[j, j]``. Recent items of a history have higher weights. If the model
+    ``j`` is ``-P[i, j] / P[j, j]``. Recent orders of a history have higher weights. If the model
     knows no item of a history, it ranks its items by popularity.
 
     Attributes:
@@ -171,23 +190,19 @@ class Ease(Scorer):
         self.items = np.sort(most_popular[training_counts[most_popular] > 0])
         sequences = _build_training_sequences(train, len(training_counts))[:, self.items]
         self._weights = _solve_ease(sequences.tocsc(), options.regularisation)
-        self._popularity = _scale_popularity(training_counts)
+        self._popularity = scale_popularity(training_counts)
         self._decay = options.history_decay
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return sums of item weights; see :meth:`Scorer.score`."""
         size = len(self._popularity)
-        histories = _build_decayed_histories(windows, size, self._decay)[:, self.items]
+        histories = build_history_matrix(windows, size, lambda ages: self._decay**ages)
+        histories = histories[:, self.items]
         scores = np.full((len(windows), size), -np.inf, np.float32)
         scores[:, self.items] = histories @ self._weights
         unknown = np.flatnonzero(np.diff(histories.indptr) == 0)
         scores[np.ix_(unknown, self.items)] = self._popularity[self.items]
         return scores
-
-
-def _scale_popularity(training_counts: np.ndarray) -> np.ndarray:
-    """Return counts scaled to the range from 0 to below 1, shape (items + 1,), float32."""
-    return (training_counts / (training_counts.max() + 1)).astype(np.float32)
 
 
 def _add_tie_breaks(counts: np.ndarray, tie_counts: np.ndarray) -> np.ndarray:
@@ -214,58 +229,26 @@ def _add_tie_breaks(counts: np.ndarray, tie_counts: np.ndarray) -> np.ndarray:
     return values[pair_of_item]
 
 
-def _fill_with_popularity(scores: sparse.csr_array, popularity: np.ndarray) -> np.ndarray:
-    """Return dense scores. Items without a positive score come last, in order of popularity.
-
-    Args:
-        scores: shape (rows, items + 1), float32.
-        popularity: shape (items + 1,), float32, from 0 to below 1.
-
-    Returns:
-        Shape (rows, items + 1), float32.
-    """
-    rows = np.repeat(np.arange(scores.shape[0]), np.diff(scores.indptr))
-    is_positive = scores.data > 0
-    filled = np.tile(popularity - 1, (scores.shape[0], 1))
-    filled[rows[is_positive], scores.indices[is_positive]] = scores.data[is_positive]
-    return filled
-
-
 def _count_pairs(
     train: Windows, size: int, weigh: Callable[[np.ndarray], np.ndarray]
 ) -> sparse.csr_array:
-    """Return the sums of the weights of all pairs of a history item and its target.
+    """Return the sums of the weights of all pairs of a history item and a target of its row.
 
     Args:
         train: the rows.
         size: number of items + 1.
-        weigh: function of distances that returns their weights, both float64. Two consecutive
-            interactions have the distance 1.
+        weigh: function of distances in orders that returns their weights, both float64. Two
+            consecutive orders have the distance 1.
 
     Returns:
         Shape (size, size), float32; rows are history items, columns are targets.
     """
-    pairs = sparse.csr_array((size, size), shape=(size, size), dtype=np.float32)
-    for batch in train.iter_batches(max(1, _MAX_PAIRS // train.history_length)):
-        histories = batch.build_histories()
-        rows, columns = np.nonzero(histories)
-        weights = weigh((histories.shape[1] - columns).astype(np.float64)).astype(np.float32)
-        entries = (weights, (histories[rows, columns], batch.targets[rows]))
-        pairs = pairs + sparse.coo_array(entries, (size, size)).tocsr()
+    pairs = sparse.csr_array((size, size), dtype=np.float32)
+    for rows in split_by_size(train.lengths * train.n_targets):
+        batch = train.slice_rows(rows.start, rows.stop)
+        histories = build_history_matrix(batch, size, lambda ages: weigh(ages + 1))
+        pairs = pairs + histories.T @ build_target_matrix(batch, size)
     return sparse.csr_array(pairs)
-
-
-def _build_decayed_histories(windows: Windows, size: int, decay: float) -> sparse.csr_array:
-    """Return the exponentially decayed weights of the items of each history. The last has weight 1.
-
-    Returns:
-        Shape (rows, size), float32. The weights of an item that occurs several times are summed.
-    """
-    histories = windows.build_histories()
-    rows, columns = np.nonzero(histories)
-    weights = decay ** (histories.shape[1] - 1.0 - columns)
-    entries = (weights.astype(np.float32), (rows, histories[rows, columns]))
-    return sparse.coo_array(entries, (len(windows), size)).tocsr()
 
 
 def _build_training_sequences(train: Windows, size: int) -> sparse.csr_array:
@@ -281,17 +264,6 @@ def _build_training_sequences(train: Windows, size: int) -> sparse.csr_array:
     bought = sparse.coo_array(entries, (len(sequences.user_ids), size)).tocsr()
     bought.data[:] = 1
     return bought
-
-
-def _keep_highest(scores: sparse.csr_array, k: int) -> sparse.csr_array:
-    """Return the ``k`` highest values of each row. Equal values are taken in column order."""
-    counts = np.diff(scores.indptr)
-    rows = np.repeat(np.arange(len(counts)), counts)
-    order = np.lexsort((scores.indices, -scores.data, rows))
-    rank_in_row = np.arange(len(rows)) - np.repeat(scores.indptr[:-1], counts)
-    kept = order[rank_in_row < k]
-    entries = (scores.data[kept], (rows[kept], scores.indices[kept]))
-    return sparse.coo_array(entries, scores.shape).tocsr()
 
 
 def _solve_ease(sequences: sparse.csc_array, regularisation: float) -> np.ndarray:

@@ -18,8 +18,8 @@ class Component:
 
     Attributes:
         scorer: the model.
-        history_length: maximum number of history items that the model reads. None reads all items
-            of the rows.
+        history_length: maximum number of orders in a history that the model reads. None reads the
+            histories of the rows. Models that predict repeats read all orders.
     """
 
     scorer: Scorer

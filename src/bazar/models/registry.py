@@ -18,7 +18,10 @@ from bazar.errors import InputError
 from bazar.models import baselines
 from bazar.models.blend import Blend, Component
 from bazar.models.nearest_titles import TitleIndex
+from bazar.models.personal_frequency import PersonalFrequency, RecentPersonalFrequency
+from bazar.models.repurchase_timing import RepurchaseTiming
 from bazar.models.scorer import Scorer
+from bazar.models.tifu_knn import TifuKnn
 
 if TYPE_CHECKING:
     from bazar.models.networks.recurrent import RecurrentNetwork
@@ -132,6 +135,14 @@ class ModelRegistry:
             ),
             "ease": lambda: baselines.Ease(self.rows, self.counts, options.ease),
             "nearest_titles": lambda: baselines.NearestTitles(self.item_vectors, self._title_index),
+            "personal_frequency": lambda: PersonalFrequency(self.counts),
+            "recent_personal_frequency": lambda: RecentPersonalFrequency(
+                self.counts, options.recent_personal_frequency
+            ),
+            "tifu_knn": lambda: TifuKnn(self.rows, self.counts, options.tifu_knn),
+            "repurchase_timing": lambda: RepurchaseTiming(
+                self.rows, self.counts, options.repurchase_timing
+            ),
         }
 
     def _build_network_scorer(self, model: str, seed: int) -> Scorer:

@@ -28,10 +28,12 @@ class Scorer(ABC):
         informative_items: shape (items + 1,), bool: the items of a history that the model can use.
             The model cannot personalise a history without any of them. None if every item is
             informative.
+        predicts_repeats: whether the model predicts which of the user's items the user buys again.
         max_parallel_batches: maximum number of batches that are scored in parallel.
     """
 
     informative_items: np.ndarray | None = None
+    predicts_repeats: bool = False
     max_parallel_batches: int = PARALLEL_BATCHES
 
     @abstractmethod
@@ -39,7 +41,8 @@ class Scorer(ABC):
         """Return the score of every item for each history.
 
         Args:
-            windows: rows of histories. Targets, and items seen before the history, are not used.
+            windows: rows of histories. Targets are not used. Only models that predict repeats use
+                the orders before the history.
 
         Returns:
             Shape (rows, items + 1), float32. Higher is better. The score is ``-inf`` if the model

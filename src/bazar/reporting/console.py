@@ -11,7 +11,9 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from bazar.evaluation.metrics import FILTER_MODES
 from bazar.labels import (
+    ORACLE,
     PROTOCOL_DESCRIPTIONS,
     format_title,
     get_filter_label,
@@ -19,17 +21,22 @@ from bazar.labels import (
     get_protocol_label,
     make_printable,
 )
+from bazar.reporting.comparison_page import describe_baselines
 from bazar.reporting.findings import (
     Verdict,
     build_verdict,
-    get_filter_mode,
-    get_validation_ndcg,
+    get_display_order,
+    has_several_targets,
 )
 
 MAX_SHOWN_PURCHASES = 8
 _SHOWN_RECOMMENDATIONS = 5
 _SIDE_BY_SIDE_WIDTH = 70
 _COMMAND = ".venv/bin/kedro"
+_PARTS_EXPLANATION = (
+    "repeat: NDCG@10 for products that the customer bought before. explore: NDCG@10 for all other "
+    "products."
+)
 _LEAKY = (
     "[bold]shuffled_windows is leaky:[/bold] training and test contain windows of the same "
     "customers. Do not compare these results with the results of other protocols."
@@ -108,24 +115,24 @@ def print_comparison(
         console: where to print; the terminal if None.
     """
     console = console or Console(emoji=False)
-    title = (
-        f"{comparison['dataset']}, {get_protocol_label(comparison['protocol'])}, "
-        f"{get_filter_label('filtered')}: {comparison['n_test_rows']:,} test rows, "
-        f"{comparison['n_items']:,} products"
-    )
+    mode = comparison["filter_mode"]
+    other = next(name for name in FILTER_MODES if name != mode)
     console.print()
     _print_table(
-        title,
-        ["#", "model", "seeds", "HR@10", "NDCG@10", "sd", "95% interval", "similar"],
+        _describe_results(comparison, mode),
         _tabulate_comparison(comparison),
         console,
-        drop_order=["sd", "seeds", "HR@10", "95% interval"],
+        drop_order=["sd", "seeds", "explore", "repeat", "Recall@10", "HR@10", "95% interval"],
         wrapped=["similar"],
     )
+    if comparison["repeat_rows"] and mode == "unfiltered":
+        console.print(_PARTS_EXPLANATION, highlight=False)
+    for sentence in describe_baselines(comparison):
+        console.print(escape(sentence), highlight=False)
     console.print(
         "sd: standard deviation over seeds. 95% interval: of NDCG@10, over customers. similar: "
         "numbers of the models whose NDCG@10 is not significantly different (paired bootstrap over "
-        "customers, Holm's correction). All results, including seen items not filtered:",
+        f"customers, Holm's correction). All results, including {get_filter_label(other)}:",
         highlight=False,
     )
     console.print(f"    {escape(str(page))}", soft_wrap=True, highlight=False)
@@ -182,8 +189,7 @@ def print_reproduction(
     _print_table(
         "Networks of the original study: published results and results of this run, "
         + get_filter_label("unfiltered"),
-        list(headings.values()),
-        [[row[column] for column in headings] for row in rows],
+        [{heading: row[column] for column, heading in headings.items()} for row in rows],
         console,
         drop_order=["epochs", "MSE", "MAE", "published loss", "loss", "outcome", "NDCG@10"],
         wrapped=["network", "published metric", "outcome"],
@@ -233,8 +239,7 @@ def create_numbered_list() -> Table:
 
 def _print_table(
     title: str,
-    headings: list[str],
-    rows: list[list[str]],
+    rows: Sequence[Mapping[str, str]],
     console: Console,
     drop_order: list[str],
     wrapped: Sequence[str] = (),
@@ -243,23 +248,26 @@ def _print_table(
 
     Args:
         title: title of the table.
-        headings: heading of each column.
-        rows: text of each cell.
+        rows: text of each cell by heading of the column, at least one row. All rows have the same
+            columns.
         console: where to print.
-        drop_order: headings of the columns that can be hidden, in order.
+        drop_order: headings of the columns that can be hidden, in order. Headings that the table
+            does not have are ignored.
         wrapped: headings of text columns whose cells can have several lines.
     """
     left = {"model", *wrapped}
+    headings = list(rows[0])
     widths = {
         heading: 16
         if heading in wrapped
-        else max(cell_len(text) for text in [heading, *(row[index] for row in rows)])
-        for index, heading in enumerate(headings)
+        else max(cell_len(text) for text in [heading, *(row[heading] for row in rows)])
+        for heading in headings
     }
     dropped: list[str] = []
-    while len(dropped) < len(drop_order) and sum(widths.values()) + 2 * len(widths) > console.width:
-        dropped.append(drop_order[len(dropped)])
-        del widths[dropped[-1]]
+    for heading in drop_order:
+        if heading in widths and sum(widths.values()) + 2 * len(widths) > console.width:
+            dropped.append(heading)
+            del widths[heading]
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
     for heading in widths:
         table.add_column(
@@ -269,8 +277,7 @@ def _print_table(
             overflow="fold",
         )
     for row in rows:
-        cells = dict(zip(headings, row, strict=True))
-        table.add_row(*(escape(cells[heading]) for heading in widths))
+        table.add_row(*(escape(row[heading]) for heading in widths))
     console.print(table)
     if dropped:
         shown = [heading for heading in headings if heading in dropped]
@@ -282,60 +289,93 @@ def _print_table(
 
 
 def _print_metrics(metrics: dict[str, Any], console: Console) -> None:
-    mode = get_filter_mode(metrics)
-    models = metrics["models"]
+    mode = metrics["filter_mode"]
+    has_parts = bool(metrics["repeats"]) and mode == "unfiltered"
     rows = []
-    for model in sorted(models, key=lambda name: -get_validation_ndcg(models[name])):
-        results = models[model][mode]
-        validation = models[model]["validation_ndcg@10"]
-        rows.append(
-            [
-                get_model_label(model),
-                "–" if validation is None else f"{validation:.4f}",
-                f"{results['hr@10']:.4f}",
-                "{:.4f}-{:.4f}".format(*results["hr@10_ci95"]),
-                *(f"{results[metric]:.4f}" for metric in ("ndcg@10", "hr@1")),
-            ]
-        )
+    for model in get_display_order(metrics):
+        results = metrics["models"][model][mode]
+        cells = {
+            "model": get_model_label(model),
+            "validation": _format_value(metrics["models"][model]["validation_ndcg@10"]),
+            "HR@10": f"{results['hr@10']:.4f}",
+            "95% interval": "{:.4f}-{:.4f}".format(*results["hr@10_ci95"]),
+        }
+        if has_several_targets(metrics):
+            cells["Recall@10"] = f"{results['recall@10']:.4f}"
+        cells["NDCG@10"] = f"{results['ndcg@10']:.4f}"
+        if has_parts:
+            for part in ("repeat", "explore"):
+                measured = results[part]
+                cells[part] = _format_value(measured and measured["ndcg@10"])
+        rows.append(cells | {"HR@1": f"{results['hr@1']:.4f}"})
     _print_table(
-        f"{metrics['dataset']}, {get_protocol_label(metrics['protocol'])}, "
-        f"{get_filter_label(mode)}: {metrics['n_test_rows']:,} test rows, "
-        f"{metrics['n_items']:,} products",
-        ["model", "validation", "HR@10", "95% interval", "NDCG@10", "HR@1"],
+        _describe_results(metrics, mode),
         rows,
         console,
-        drop_order=["HR@1", "95% interval", "NDCG@10", "validation"],
-    )
+        drop_order=[
+            "HR@1", "95% interval", "Recall@10", "explore", "repeat", "NDCG@10", "validation",
+        ],
+    )  # fmt: skip
     console.print(
         "validation: NDCG@10 on the validation part, used to select the model. The other columns: "
         "results on the test part.",
         highlight=False,
     )
+    if has_parts:
+        console.print(_PARTS_EXPLANATION, highlight=False)
+    if ORACLE in metrics["models"]:
+        console.print(f"{get_model_label(ORACLE)}: the best possible result.", highlight=False)
 
 
-def _tabulate_comparison(comparison: dict[str, Any]) -> list[list[str]]:
+def _describe_results(results: dict[str, Any], mode: str) -> str:
+    """Return the title of a table: the data set, the protocol and the sizes.
+
+    Args:
+        results: the content of ``metrics.json`` or ``comparison.json``.
+        mode: ``filtered`` or ``unfiltered``.
+    """
+    targets = f"{results['n_test_targets']:,} targets, " if has_several_targets(results) else ""
+    return (
+        f"{results['dataset']}, {get_protocol_label(results['protocol'])}, "
+        f"{get_filter_label(mode)}: {results['n_test_rows']:,} test rows, {targets}"
+        f"{results['n_items']:,} products"
+    )
+
+
+def _format_value(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _tabulate_comparison(comparison: dict[str, Any]) -> list[dict[str, str]]:
+    mode = comparison["filter_mode"]
     models = list(comparison["models"])
     similar: dict[str, list[int]] = {model: [] for model in models}
     for difference in comparison["differences"]:
-        if not difference["filtered"]["ndcg@10"]["significant"]:
+        if not difference[mode]["ndcg@10"]["significant"]:
             first, second = difference["models"]
             similar[first].append(models.index(second) + 1)
             similar[second].append(models.index(first) + 1)
     rows = []
     for number, (model, results) in enumerate(comparison["models"].items(), start=1):
-        ndcg = results["filtered"]["ndcg@10"]
-        rows.append(
-            [
-                str(number),
-                get_model_label(model),
-                str(len(results["seeds"]) or "–"),
-                f"{results['filtered']['hr@10']['mean']:.4f}",
-                f"{ndcg['mean']:.4f}",
-                "–" if ndcg["sd"] is None else f"{ndcg['sd']:.4f}",
-                "{:.4f}-{:.4f}".format(*ndcg["ci95"]),
-                " ".join(map(str, sorted(similar[model]))),
-            ]
-        )
+        ndcg = results[mode]["ndcg@10"]
+        cells = {
+            "#": str(number),
+            "model": get_model_label(model),
+            "seeds": str(len(results["seeds"]) or "–"),
+            "HR@10": f"{results[mode]['hr@10']['mean']:.4f}",
+        }
+        if has_several_targets(comparison):
+            cells["Recall@10"] = f"{results[mode]['recall@10']['mean']:.4f}"
+        cells |= {
+            "NDCG@10": f"{ndcg['mean']:.4f}",
+            "sd": _format_value(ndcg["sd"]),
+            "95% interval": "{:.4f}-{:.4f}".format(*ndcg["ci95"]),
+        }
+        if comparison["repeat_rows"] and mode == "unfiltered":
+            for part in ("repeat", "explore"):
+                measured = results[part]
+                cells[part] = _format_value(measured and measured[mode]["ndcg@10"]["mean"])
+        rows.append(cells | {"similar": " ".join(map(str, sorted(similar[model])))})
     return rows
 
 
@@ -364,18 +404,28 @@ def _format_purchases(example: dict[str, Any]) -> RenderableType:
     first = max(0, len(example["purchases"]) - MAX_SHOWN_PURCHASES)
     for number, purchase in enumerate(example["purchases"][first:], start=first + 1):
         table.add_row(str(number), _format_product(purchase))
+    targets = [
+        f"[bold]{_format_product(target)}[/bold]{' (bought before)' if target['is_repeat'] else ''}"
+        for target in example["targets"]
+    ]
     return Group(
         f"[bold]Customer {escape(make_printable(example['user_id']))}[/bold]\nbought, latest last:",
         table,
-        f"and next:\n[bold]{_format_product(example['target'])}[/bold]",
+        "and next:",
+        *targets[:MAX_SHOWN_PURCHASES],
+        *_count_hidden(len(targets) - MAX_SHOWN_PURCHASES),
     )
+
+
+def _count_hidden(n_hidden: int) -> list[str]:
+    return [f"and {n_hidden} more"] if n_hidden > 0 else []
 
 
 def _format_recommendations(example: dict[str, Any], model: str) -> RenderableType:
     table = create_numbered_list()
-    found = False
+    n_found = 0
     for item in example["recommendations"][model]:
-        found = found or item["is_target"]
+        n_found += item["is_target"]
         if item["rank"] > _SHOWN_RECOMMENDATIONS:
             continue
         title = _format_product(item)
@@ -383,12 +433,16 @@ def _format_recommendations(example: dict[str, Any], model: str) -> RenderableTy
             str(item["rank"]),
             f"[bold green]{title} <- bought next[/bold green]" if item["is_target"] else title,
         )
-    rank = f"rank {example['target_rank'][model]:.10g}"
+    ranks = example["target_ranks"][model]
+    if len(ranks) == 1:
+        missing = "" if n_found else ": it is not among the ten"
+        found = f"The product bought next has rank {ranks[0]:.10g}{missing}."
+    else:
+        found = f"{n_found} of the {len(ranks)} products bought next are among the ten."
     return Group(
         f"[bold]{escape(get_model_label(model))}[/bold]\nrecommends:",
         table,
-        f"[dim]The product bought next has {rank}"
-        f"{'' if found else ': it is not among the ten'}.[/dim]",
+        f"[dim]{found}[/dim]",
     )
 
 

@@ -1,4 +1,4 @@
-"""Example customers of the report: purchases, target and recommendations."""
+"""Example customers of the report: purchases, targets and recommendations."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from bazar.config.models import BASELINES
+from bazar.data.windows import Windows, expand_ranges
 from bazar.evaluation.results import ModelResults
+from bazar.labels import ORACLE
 from bazar.reporting.findings import LIST_LENGTH, get_validation_ndcg
 
 MAX_MODELS = 3
@@ -25,25 +27,31 @@ class SelectedRows:
     """Test rows of the customers in the report.
 
     Attributes:
-        rows: ``row, user_id, item_id, n_seen`` of the selected rows, in order of ``row``.
+        targets: ``row, user_id, item_id, n_seen`` of the targets of the selected rows, sorted by
+            row.
         examples: row numbers of the example customers, in order of the length of the history.
         searchable: row numbers of the searchable customers, at most one per customer.
         n_customers: number of customers in the test part.
     """
 
-    rows: pd.DataFrame
+    targets: pd.DataFrame
     examples: list[int]
     searchable: list[int]
     n_customers: int
 
     @property
+    def rows(self) -> np.ndarray:
+        """Numbers of the selected rows, int64, ascending."""
+        return self.targets["row"].unique()
+
+    @property
     def user_ids(self) -> list[str]:
         """Ids of the selected customers."""
-        return [str(user_id) for user_id in self.rows["user_id"].unique()]
+        return [str(user_id) for user_id in self.targets["user_id"].unique()]
 
 
 def select_test_rows(
-    test_rows: pd.DataFrame, n_examples: int, n_searchable: int, seed: int
+    targets: pd.DataFrame, n_examples: int, n_searchable: int, seed: int
 ) -> SelectedRows:
     """Return a random selection of test rows for the report.
 
@@ -53,11 +61,12 @@ def select_test_rows(
     searchable.
 
     Args:
-        test_rows: ``row, user_id, item_id`` (the target) and ``n_seen``, one row per test row.
+        targets: ``row, user_id, item_id`` (the target) and ``n_seen``, one line per target.
         n_examples: maximum number of examples.
         n_searchable: maximum number of searchable customers.
         seed: seed of the random selection.
     """
+    test_rows = targets.drop_duplicates("row")
     examples = choose_rows(test_rows, n_examples, seed)
     by_customer = test_rows.assign(is_example=test_rows["row"].isin(examples))
     by_customer = by_customer.sort_values(["is_example", "n_seen", "row"])
@@ -67,9 +76,9 @@ def select_test_rows(
     n_others = min(max(0, n_searchable - len(shown_first)), len(others))
     drawn = np.random.default_rng(seed).choice(others, n_others, replace=False)
     searchable = sorted(int(row) for row in [*shown_first[:n_searchable], *drawn])
-    selected = test_rows["row"].isin([*examples, *searchable])
+    selected = targets["row"].isin([*examples, *searchable])
     return SelectedRows(
-        rows=test_rows.loc[selected, ["row", "user_id", "item_id", "n_seen"]].sort_values("row"),
+        targets=targets.loc[selected, ["row", "user_id", "item_id", "n_seen"]],
         examples=examples,
         searchable=searchable,
         n_customers=len(by_customer),
@@ -108,10 +117,37 @@ def choose_models(
     def get_key(model: str) -> float:
         return -get_validation_ndcg(results[model].metrics)
 
-    preferred = {model for model in results if model not in BASELINES}
+    models = [model for model in results if model != ORACLE]
+    preferred = {model for model in models if model not in BASELINES}
     preferred |= {model for model in recommendation_models if model in results}
-    ordered = sorted(results, key=lambda model: (model not in preferred, get_key(model)))
+    ordered = sorted(models, key=lambda model: (model not in preferred, get_key(model)))
     return sorted(ordered[:MAX_MODELS], key=get_key)
+
+
+def list_purchases(test: Windows, rows: np.ndarray, item_ids: np.ndarray) -> pd.DataFrame:
+    """Return the purchases of test rows: the complete history, and the targets.
+
+    Args:
+        test: the test rows.
+        rows: numbers of the rows, int.
+        item_ids: shape (items + 1,), external ids by item index.
+
+    Returns:
+        ``row, item_id, timestamp`` (UTC milliseconds, None if the data has no timestamps) and
+        ``is_target``, in order of the purchases of each row.
+    """
+    chosen = test.take(rows)
+    first = chosen.target_positions - chosen.n_seen
+    numbers, positions = expand_ranges(first, chosen.target_ends)
+    times = chosen.sequences.timestamps
+    return pd.DataFrame(
+        {
+            "row": rows[numbers],
+            "item_id": item_ids[chosen.sequences.items[positions]],
+            "timestamp": None if times is None else times[positions],
+            "is_target": positions >= chosen.target_positions[numbers],
+        }
+    )
 
 
 def list_shown_items(
@@ -119,7 +155,7 @@ def list_shown_items(
     purchases: pd.DataFrame,
     results: Mapping[str, ModelResults],
     recommendation_models: Iterable[str],
-    filter_seen: bool,
+    filter_mode: str,
 ) -> list[str]:
     """Return the ids of all items that :func:`build_examples` shows, to look up their titles.
 
@@ -127,7 +163,7 @@ def list_shown_items(
     """
     shown = {str(item_id) for item_id in purchases["item_id"]}
     for model in choose_models(results, recommendation_models):
-        table = _select_lists(results[model].recommendations, selected, filter_seen)
+        table = _select_lists(results[model].recommendations, selected, filter_mode)
         shown.update(str(item_id) for item_id in table["item_id"])
     return sorted(shown)
 
@@ -138,34 +174,35 @@ def build_examples(
     titles: pd.DataFrame,
     results: Mapping[str, ModelResults],
     recommendation_models: Sequence[str],
-    filter_seen: bool,
+    filter_mode: str,
 ) -> Json:
     """Return the content of the report about the selected customers.
 
     Args:
         selected: the rows to show.
-        purchases: ``user_id, item_id, timestamp, position`` (from 1): all purchases of the
-            selected customers. Purchases after the target are ignored.
+        purchases: the result of :func:`list_purchases` for the selected rows.
         titles: ``item_id, title``.
         results: results by model.
         recommendation_models: models of the bundle.
-        filter_seen: whether already bought products are removed from the lists.
+        filter_mode: the results that come first, ``filtered`` or ``unfiltered``.
 
     Returns:
-        JSON content: ``seen_items`` (``filtered`` or ``unfiltered``); ``models``, in order of
-        validation NDCG@10; ``n_customers``, the number of customers in the test part;
-        ``examples``, one card per example; and ``searchable``, the result of
-        :func:`_build_searchable`.
+        JSON content: ``seen_items`` (the filter mode); ``models``, in order of validation NDCG@10;
+        ``n_customers``, the number of customers in the test part; ``examples``, one card per
+        example; and ``searchable``, the result of :func:`_build_searchable`. A card has
+        ``user_id``; ``purchases`` and ``targets`` (a list of ``item_id, title, timestamp``; a
+        target also has ``is_repeat``); ``target_ranks`` (one rank per target, by model); and
+        ``recommendations`` by model.
     """
     models = choose_models(results, recommendation_models)
     title_of = {
         str(item_id): None if pd.isna(title) else str(title)
         for item_id, title in titles[["item_id", "title"]].itertuples(index=False)
     }
-    cards = _build_cards(selected, purchases, results, models, title_of, filter_seen)
+    cards = _build_cards(selected, purchases, results, models, title_of, filter_mode)
     searchable = [cards[row] for row in selected.searchable if row in cards]
     return {
-        "seen_items": "filtered" if filter_seen else "unfiltered",
+        "seen_items": filter_mode,
         "models": models,
         "n_customers": selected.n_customers,
         "examples": [cards[row] for row in selected.examples if row in cards],
@@ -179,38 +216,35 @@ def _build_cards(
     results: Mapping[str, ModelResults],
     models: list[str],
     title_of: Mapping[str, str | None],
-    filter_seen: bool,
+    filter_mode: str,
 ) -> dict[int, Json]:
     """Return the full card of each selected row, by row number."""
-    bought_by_user = defaultdict(list)
-    for user_id, item_id, timestamp, position in purchases.sort_values("position")[
-        ["user_id", "item_id", "timestamp", "position"]
-    ].itertuples(index=False):
-        bought_by_user[user_id].append((item_id, timestamp, position))
-    rank_column = "rank_filtered" if filter_seen else "rank_unfiltered"
-    ranks, lists = {}, {}
-    for model in models:
-        table = results[model].ranks
-        table = table[table["row"].isin(selected.rows["row"])]
-        ranks[model] = dict(zip(table["row"].tolist(), table[rank_column].tolist(), strict=True))
-        lists[model] = _group_lists(results[model].recommendations, selected, filter_seen)
-    cards = {}
-    for row, user_id, target, n_seen in selected.rows.itertuples(index=False):
-        # The target directly follows the history.
-        products = [
-            _describe_purchase(item_id, timestamp, title_of)
-            for item_id, timestamp, position in bought_by_user[user_id]
-            if position <= n_seen + 1
-        ]
+    ranks = {model: _group_ranks(results[model].ranks, selected, filter_mode) for model in models}
+    lists = {
+        model: _group_lists(results[model].recommendations, selected, filter_mode)
+        for model in models
+    }
+    bought, next_order = (
+        _group_purchases(purchases[purchases["is_target"] == is_target], title_of)
+        for is_target in (False, True)
+    )
+    cards: dict[int, Json] = {}
+    row: Any
+    for row, table in selected.targets.groupby("row"):
+        items = [str(item_id) for item_id in table["item_id"]]
+        seen = {purchase["item_id"] for purchase in bought[row]}
+        # The timestamp of a target that occurs several times in the order is that of the first.
+        described = {item["item_id"]: item for item in reversed(next_order[row])}
         cards[int(row)] = {
-            "user_id": str(user_id),
-            "purchases": products[:-1],
-            "target": products[-1],
-            "target_rank": {model: float(ranks[model][row]) for model in models},
+            "user_id": str(table["user_id"].iloc[0]),
+            "purchases": bought[row],
+            "targets": [described[item] | {"is_repeat": item in seen} for item in items],
+            "target_ranks": {
+                model: [ranks[model][row, item] for item in items] for model in models
+            },
             "recommendations": {
                 model: [
-                    _describe_recommendation(*item, str(target), title_of)
-                    for item in lists[model][row]
+                    _describe_recommendation(*item, items, title_of) for item in lists[model][row]
                 ]
                 for model in models
             },
@@ -218,12 +252,36 @@ def _build_cards(
     return cards
 
 
+def _group_purchases(
+    purchases: pd.DataFrame, title_of: Mapping[str, str | None]
+) -> dict[int, list[Json]]:
+    """Return the purchases of each row."""
+    groups: dict[int, list[Json]] = defaultdict(list)
+    columns = purchases[["row", "item_id", "timestamp"]]
+    for row, item_id, timestamp in columns.itertuples(index=False):
+        groups[row].append(_describe_purchase(item_id, timestamp, title_of))
+    return groups
+
+
+def _group_ranks(
+    ranks: pd.DataFrame, selected: SelectedRows, filter_mode: str
+) -> dict[tuple[int, str], float]:
+    """Return the rank of each target, by row number and item id."""
+    table = ranks[ranks["row"].isin(selected.rows)]
+    return {
+        (row, str(item_id)): float(rank)
+        for row, item_id, rank in table[["row", "item_id", f"rank_{filter_mode}"]].itertuples(
+            index=False
+        )
+    }
+
+
 def _group_lists(
-    recommendations: pd.DataFrame, selected: SelectedRows, filter_seen: bool
+    recommendations: pd.DataFrame, selected: SelectedRows, filter_mode: str
 ) -> dict[int, list[tuple[int, str, float]]]:
     """Return the list of each selected row as ``(rank, item_id, score)``, best first."""
     lists: dict[int, list[tuple[int, str, float]]] = defaultdict(list)
-    table = _select_lists(recommendations, selected, filter_seen).sort_values("rank")
+    table = _select_lists(recommendations, selected, filter_mode).sort_values("rank")
     for row, rank, item_id, score in table[["row", "rank", "item_id", "score"]].itertuples(
         index=False
     ):
@@ -232,13 +290,12 @@ def _group_lists(
 
 
 def _select_lists(
-    recommendations: pd.DataFrame, selected: SelectedRows, filter_seen: bool
+    recommendations: pd.DataFrame, selected: SelectedRows, filter_mode: str
 ) -> pd.DataFrame:
-    mode = "filtered" if filter_seen else "unfiltered"
     return recommendations[
-        (recommendations["seen_items"] == mode)
+        (recommendations["seen_items"] == filter_mode)
         & (recommendations["rank"] <= LIST_LENGTH)
-        & recommendations["row"].isin(selected.rows["row"])
+        & recommendations["row"].isin(selected.rows)
     ]
 
 
@@ -251,14 +308,14 @@ def _describe_purchase(item_id: str, timestamp: Any, title_of: Mapping[str, str 
 
 
 def _describe_recommendation(
-    rank: int, item_id: str, score: float, target: str, title_of: Mapping[str, str | None]
+    rank: int, item_id: str, score: float, targets: list[str], title_of: Mapping[str, str | None]
 ) -> Json:
     return {
         "rank": rank,
         "item_id": item_id,
         "title": title_of.get(item_id),
         "score": score,
-        "is_target": item_id == target,
+        "is_target": item_id in targets,
     }
 
 
@@ -269,10 +326,10 @@ def _build_searchable(
 
     Returns:
         ``products``: a list of id and title. ``customers``: a list per customer with the id, the
-        number of earlier purchases that are not shown, the latest purchases, the target, whether
-        the target was bought before, and for each model the rank of the target and the indices of
-        the recommended products. A purchase or target is the index of the product and the UTC day
-        (or None).
+        number of earlier purchases that are not shown, the latest purchases, the targets, and for
+        each model the ranks of the targets and the indices of the recommended products. A purchase
+        is the index of the product and the UTC day (or None). A target is the same and whether the
+        customer bought the product before.
     """
     indices: dict[str, int] = {}
 
@@ -287,17 +344,16 @@ def _build_searchable(
 
     customers = []
     for card in cards:
-        bought, target = card["purchases"], card["target"]
+        bought = card["purchases"]
         customers.append(
             [
                 card["user_id"],
                 max(0, len(bought) - MAX_PURCHASES),
                 [shorten(purchase) for purchase in bought[-MAX_PURCHASES:]],
-                shorten(target),
-                target["item_id"] in {purchase["item_id"] for purchase in bought},
+                [[*shorten(target), target["is_repeat"]] for target in card["targets"]],
                 [
                     [
-                        card["target_rank"][model],
+                        card["target_ranks"][model],
                         [get_index(item["item_id"]) for item in card["recommendations"][model]],
                     ]
                     for model in models

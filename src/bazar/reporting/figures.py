@@ -15,20 +15,25 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from bazar.config.models import BASELINES
 from bazar.config.networks import REPRODUCTION_NETWORKS
 from bazar.config.tuning import Choices, NumberRange
-from bazar.labels import get_filter_label, get_model_label
+from bazar.labels import ORACLE, get_filter_label, get_model_label
+from bazar.reporting.figure_style import (
+    BASELINE,
+    BLEND,
+    ORACLE as ORACLE_COLOUR,
+    TEXT_COLOUR,
+    TRAINING,
+    VALIDATION,
+    WIDTH,
+    add_legend_below,
+    apply_text_colour,
+    create_axes,
+)
 from bazar.reporting.findings import get_validation_ndcg
 
-# Okabe and Ito's palette is suitable for colour-blind readers, on light and dark backgrounds.
-_TRAINING, _VALIDATION, _BASELINE = "#0072b2", "#d55e00", "#8a8f98"
-_BLEND = "#009e73"
 # One colour per category of the title map. Products without a category are grey.
 _CATEGORIES = (
-    _TRAINING, _VALIDATION, _BLEND, "#e69f00", "#cc79a7", "#56b4e9", "#8c6bd8", "#a6761d",
+    TRAINING, VALIDATION, BLEND, "#e69f00", "#cc79a7", "#56b4e9", "#8c6bd8", "#a6761d",
 )  # fmt: skip
-# Colour of texts, axes and grid lines. `render_svg` replaces it with the text colour of the page.
-_TEXT_COLOUR = "#1d2330"
-# Width in inches. It is small, so that text is legible when a phone scales the figure down.
-_WIDTH = 5.0
 _MAX_NETWORK_SERIES = 3
 
 
@@ -40,11 +45,11 @@ def plot_losses(training_log: pd.DataFrame, title: str, best_epoch: int | None) 
         title: title of the figure.
         best_epoch: the epoch whose weights were kept; None if unknown.
     """
-    figure, axes = _create_axes(height=3.1)
+    figure, axes = create_axes(height=3.1)
     marker = "o" if len(training_log) < 30 else None
     for column, label, colour, dashes in (
-        ("loss", "training", _TRAINING, "-"),
-        ("val_loss", "validation", _VALIDATION, "--"),
+        ("loss", "training", TRAINING, "-"),
+        ("val_loss", "validation", VALIDATION, "--"),
     ):
         if column in training_log and training_log[column].notna().any():
             axes.plot(
@@ -53,19 +58,19 @@ def plot_losses(training_log: pd.DataFrame, title: str, best_epoch: int | None) 
             )  # fmt: skip
     if best_epoch is not None:
         axes.axvline(
-            best_epoch, color=_TEXT_COLOUR, linewidth=1.2, linestyle=":",
+            best_epoch, color=TEXT_COLOUR, linewidth=1.2, linestyle=":",
             label=f"kept: epoch {best_epoch}",
         )  # fmt: skip
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(title, loc="left")
-    axes.grid(color=_TEXT_COLOUR, alpha=0.14)
+    axes.grid(color=TEXT_COLOUR, alpha=0.14)
     axes.legend(frameon=False)
-    return _apply_text_colour(figure, axes)
+    return apply_text_colour(figure, axes)
 
 
-def plot_hit_rates(metrics: dict[str, Any], filter_mode: str = "filtered") -> Figure:
+def plot_hit_rates(metrics: dict[str, Any], filter_mode: str) -> Figure:
     """Plot HR@10 of each model with its 95% interval, the highest on top.
 
     Args:
@@ -78,7 +83,7 @@ def plot_hit_rates(metrics: dict[str, Any], filter_mode: str = "filtered") -> Fi
         {name: measured["hr@10_ci95"] for name, measured in results.items()},
     )
     axes.set_title(f"HR@10, {get_filter_label(filter_mode)}", loc="left")
-    return _apply_text_colour(figure, axes)
+    return apply_text_colour(figure, axes)
 
 
 def plot_slices(metrics: dict[str, Any], name: str, xlabel: str, filter_mode: str) -> Figure:
@@ -95,11 +100,11 @@ def plot_slices(metrics: dict[str, Any], name: str, xlabel: str, filter_mode: st
     """
     results = {model: measured[filter_mode] for model, measured in metrics["models"].items()}
     shown = _choose_series(metrics, filter_mode)
-    colours = iter(((_TRAINING, "o"), (_VALIDATION, "s"), (_BLEND, "D")))
-    figure, axes = _create_axes(height=4.2)
+    colours = iter(((TRAINING, "o"), (VALIDATION, "s"), (BLEND, "D")))
+    figure, axes = create_axes(height=4.2)
     slices = next(iter(results.values()))[name]
     for series, model in enumerate(shown):
-        colour, marker = (_BASELINE, "^") if model in BASELINES else next(colours)
+        colour, marker = (BASELINE, "^") if model in BASELINES else next(colours)
         # Shift each model, because intervals at the same position would hide each other.
         at = np.arange(len(slices)) + 0.15 * (series - (len(shown) - 1) / 2)
         rates = np.array([piece["hr@10"] for piece in results[model][name]])
@@ -118,16 +123,16 @@ def plot_slices(metrics: dict[str, Any], name: str, xlabel: str, filter_mode: st
     axes.set_xlabel(f"{xlabel}\n(in brackets: number of test rows)")
     axes.set_ylim(bottom=0)
     axes.set_title(f"HR@10, {get_filter_label(filter_mode)}", loc="left")
-    axes.grid(axis="y", color=_TEXT_COLOUR, alpha=0.14)
+    axes.grid(axis="y", color=TEXT_COLOUR, alpha=0.14)
     axes.tick_params(axis="x", length=0)
-    _add_legend_below(figure, axes)
-    return _apply_text_colour(figure, axes)
+    add_legend_below(figure, axes)
+    return apply_text_colour(figure, axes)
 
 
 def _choose_series(metrics: dict[str, Any], filter_mode: str) -> list[str]:
     """Return the models of the figure of slices: the best networks or blends, and a baseline."""
     models = metrics["models"]
-    others = [name for name in models if name not in BASELINES]
+    others = [name for name in models if name not in BASELINES and name != ORACLE]
     # Networks of the reproduction have the lowest priority.
     others.sort(
         key=lambda name: (
@@ -149,7 +154,7 @@ def plot_coverage_and_novelty(metrics: dict[str, Any], filter_mode: str) -> Figu
     """
     results = {model: measured[filter_mode] for model, measured in metrics["models"].items()}
     models = _sort_ascending({model: measured["hr@10"] for model, measured in results.items()})
-    figure = Figure(figsize=(_WIDTH, max(2.2, 0.95 + 0.3 * len(models))), layout="constrained")
+    figure = Figure(figsize=(WIDTH, max(2.2, 0.95 + 0.3 * len(models))), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, column, xlabel, decimals in zip(
         panels,
@@ -162,20 +167,53 @@ def plot_coverage_and_novelty(metrics: dict[str, Any], filter_mode: str) -> Figu
         bars = axes.barh(
             [get_model_label(model) for model in models],
             values,
-            color=[_BASELINE if model in BASELINES else _TRAINING for model in models],
+            color=[_get_colour(model) for model in models],
             height=0.62,
         )
-        axes.bar_label(bars, fmt=f"{{:.{decimals}f}}", padding=3, color=_TEXT_COLOUR)
+        axes.bar_label(bars, fmt=f"{{:.{decimals}f}}", padding=3, color=TEXT_COLOUR)
         # Room for the value to the right of the longest bar; any axis length if all are 0.
         axes.set_xlim(0, max(values) * 1.3 or 1)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.set_xlabel(xlabel)
         axes.set_title(column, loc="left")
-        axes.grid(axis="x", color=_TEXT_COLOUR, alpha=0.14)
+        axes.grid(axis="x", color=TEXT_COLOUR, alpha=0.14)
         axes.set_axisbelow(True)
         axes.tick_params(axis="y", length=0)
-        _apply_text_colour(figure, axes)
+        apply_text_colour(figure, axes)
     return figure
+
+
+def plot_parts(metrics: dict[str, Any]) -> Figure:
+    """Plot NDCG@10 for repeats and for all other targets, with 95% intervals, by model.
+
+    Seen items are not filtered. The highest NDCG@10 for repeats is on top.
+
+    Args:
+        metrics: the content of ``metrics.json``. It must have repeats.
+    """
+    results = {model: measured["unfiltered"] for model, measured in metrics["models"].items()}
+    models = _sort_ascending({name: found["repeat"]["ndcg@10"] for name, found in results.items()})
+    figure, axes = create_axes(height=max(2.0, 1.2 + 0.36 * len(models)))
+    for part, label, colour, marker, shift in (
+        ("repeat", "bought before", TRAINING, "o", 0.12),
+        ("explore", "not bought before", VALIDATION, "s", -0.12),
+    ):
+        if any(results[model][part] is None for model in models):
+            continue
+        positions = np.arange(len(models)) + shift
+        ends = np.array([results[model][part]["ndcg@10_ci95"] for model in models])
+        axes.hlines(positions, ends[:, 0], ends[:, 1], color=colour, linewidth=1.6)
+        axes.plot(
+            [results[model][part]["ndcg@10"] for model in models], positions, linestyle="",
+            marker=marker, markersize=5, color=colour, label=label,
+        )  # fmt: skip
+    axes.set_yticks(range(len(models)), [get_model_label(model) for model in models])
+    axes.set_xlim(left=0)
+    axes.set_title("NDCG@10", loc="left")
+    axes.grid(axis="x", color=TEXT_COLOUR, alpha=0.14)
+    axes.tick_params(axis="y", length=0)
+    add_legend_below(figure, axes)
+    return apply_text_colour(figure, axes)
 
 
 def plot_title_map(title_map: pd.DataFrame) -> Figure:
@@ -184,26 +222,26 @@ def plot_title_map(title_map: pd.DataFrame) -> Figure:
     Args:
         title_map: the result of :func:`bazar.reporting.title_map.map_products`.
     """
-    figure, axes = _create_axes(height=4.6)
+    figure, axes = create_axes(height=4.6)
     counts = title_map["category"].value_counts()
     groups = [
         (title_map["category"] == category, _shorten(str(category)), colour)
         for category, colour in zip(counts.index, _CATEGORIES, strict=False)
     ]
-    groups.append((title_map["category"].isna(), "other" if groups else "products", _BASELINE))
+    groups.append((title_map["category"].isna(), "other" if groups else "products", BASELINE))
     for members, label, colour in groups:
         if members.any():
             # The number comes first, because Matplotlib ignores labels that start with "_".
             axes.plot(
                 title_map.loc[members, "x"], title_map.loc[members, "y"], "o", markersize=3.2,
                 markeredgewidth=0, color=colour, label=f"{members.sum():,} {label}",
-                zorder=1 if colour == _BASELINE else 2,
+                zorder=1 if colour == BASELINE else 2,
             )  # fmt: skip
     axes.set_title("Similar titles are close together", loc="left")
     # The axes have no meaning.
     axes.set_axis_off()
-    _add_legend_below(figure, axes, markerscale=2)
-    return _apply_text_colour(figure, axes)
+    add_legend_below(figure, axes, markerscale=2)
+    return apply_text_colour(figure, axes)
 
 
 def plot_groups(counts: dict[str, int], title: str, ylabel: str) -> Figure:
@@ -214,10 +252,10 @@ def plot_groups(counts: dict[str, int], title: str, ylabel: str) -> Figure:
         title: title of the figure.
         ylabel: the quantity that defines the groups.
     """
-    figure, axes = _create_axes(height=max(1.6, 0.9 + 0.28 * len(counts)))
+    figure, axes = create_axes(height=max(1.6, 0.9 + 0.28 * len(counts)))
     shares = [100 * count / max(sum(counts.values()), 1) for count in counts.values()]
-    bars = axes.barh(list(counts), shares, color=_TRAINING, height=0.66)
-    axes.bar_label(bars, fmt="{:.0f}%", padding=3, color=_TEXT_COLOUR)
+    bars = axes.barh(list(counts), shares, color=TRAINING, height=0.66)
+    axes.bar_label(bars, fmt="{:.0f}%", padding=3, color=TEXT_COLOUR)
     axes.invert_yaxis()
     # Room for the value to the right of the longest bar.
     axes.set_xlim(0, max(shares, default=0) * 1.15 or 1)
@@ -226,28 +264,30 @@ def plot_groups(counts: dict[str, int], title: str, ylabel: str) -> Figure:
     axes.xaxis.set_visible(False)
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    return _apply_text_colour(figure, axes)
+    return apply_text_colour(figure, axes)
 
 
 def plot_comparison(comparison: dict[str, Any]) -> Figure:
     """Plot NDCG@10 of each model: the mean over its seeds with the 95% interval over users.
 
-    Each dot is a seed. The best model is on top. Seen items are filtered.
+    Each dot is a seed. The best model is on top. The results are for the filter mode that comes
+    first.
 
     Args:
         comparison: the content of ``comparison.json``.
     """
-    results = {name: found["filtered"]["ndcg@10"] for name, found in comparison["models"].items()}
+    mode = comparison["filter_mode"]
+    results = {name: found[mode]["ndcg@10"] for name, found in comparison["models"].items()}
     means = {name: found["mean"] for name, found in results.items()}
     figure, axes = _plot_bars(means, {name: found["ci95"] for name, found in results.items()})
     for position, name in enumerate(_sort_ascending(means)):
         seeds = list(results[name]["by_seed"].values())
         if len(seeds) > 1:
             axes.plot(
-                seeds, [position + 0.17] * len(seeds), "o", color=_VALIDATION, markersize=3.5
+                seeds, [position + 0.17] * len(seeds), "o", color=VALIDATION, markersize=3.5
             )  # fmt: skip
-    axes.set_title(f"NDCG@10, {get_filter_label('filtered')}", loc="left")
-    return _apply_text_colour(figure, axes)
+    axes.set_title(f"NDCG@10, {get_filter_label(mode)}", loc="left")
+    return apply_text_colour(figure, axes)
 
 
 def plot_tuning(
@@ -269,18 +309,18 @@ def plot_tuning(
     keys = _sort_ascending(importances)[::-1] if importances else list(ranges)
     n_rows = (len(keys) + 1) // 2
     heights = [0.5 + 0.3 * len(keys) if importances else 0.3, *[1.6] * n_rows]
-    figure = Figure(figsize=(_WIDTH, 0.6 + sum(heights)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.6 + sum(heights)), layout="constrained")
     grid = figure.add_gridspec(1 + n_rows, 2, height_ratios=heights)
     top = figure.add_subplot(grid[0, :])
     if importances:
-        top.barh(keys[::-1], [importances[key] for key in keys[::-1]], color=_TRAINING, height=0.58)
+        top.barh(keys[::-1], [importances[key] for key in keys[::-1]], color=TRAINING, height=0.58)
         top.set_xlabel("share of the explained variance")
         top.tick_params(axis="y", length=0)
         top.set_title("Importance", loc="left")
     else:
         top.set_axis_off()
         top.set_title("Too few trials to estimate importance", loc="left")
-    _apply_text_colour(figure, top)
+    apply_text_colour(figure, top)
     for panel, key in enumerate(keys):
         axes = figure.add_subplot(grid[1 + panel // 2, panel % 2])
         _plot_trials(axes, trials, key, ranges[key])
@@ -289,9 +329,9 @@ def plot_tuning(
             handles, names = axes.get_legend_handles_labels()
             figure.legend(
                 handles, names, loc="outside lower center", ncols=2, frameon=False,
-                labelcolor=_TEXT_COLOUR,
+                labelcolor=TEXT_COLOUR,
             )  # fmt: skip
-        _apply_text_colour(figure, axes)
+        apply_text_colour(figure, axes)
     return figure
 
 
@@ -310,8 +350,8 @@ def _plot_trials(axes: Axes, trials: pd.DataFrame, key: str, tried: NumberRange 
         axes.xaxis.set_minor_formatter(NullFormatter())
     complete = trials["state"] == "complete"
     for among, label, colour in (
-        (~complete, "pruned", _BASELINE),
-        (complete, "complete", _TRAINING),
+        (~complete, "pruned", BASELINE),
+        (complete, "complete", TRAINING),
     ):
         axes.plot(
             values[among], trials.loc[among, "val_ndcg@10"], "o", markersize=3.5, color=colour,
@@ -319,7 +359,7 @@ def _plot_trials(axes: Axes, trials: pd.DataFrame, key: str, tried: NumberRange 
         )  # fmt: skip
     axes.set_xlabel(key)
     axes.tick_params(labelsize=8)
-    axes.grid(color=_TEXT_COLOUR, alpha=0.14)
+    axes.grid(color=TEXT_COLOUR, alpha=0.14)
 
 
 def _find_choice(choices: tuple[Any, ...], value: Any) -> int:
@@ -346,68 +386,42 @@ def render_svg(figure: Figure, prefix: str) -> str:
     drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
     drawing = re.sub(r'\bid="', f'id="{prefix}-', drawing)
     drawing = re.sub(r'(url\(|href=")#', rf"\1#{prefix}-", drawing)
-    return drawing.replace(_TEXT_COLOUR, "currentColor")
+    return drawing.replace(TEXT_COLOUR, "currentColor")
 
 
-def _create_axes(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    return figure, figure.add_subplot()
+def _get_colour(model: str) -> str:
+    """Return the colour of a model's bar."""
+    if model == ORACLE:
+        return ORACLE
+    return BASELINE if model in BASELINES else TRAINING
 
 
 def _plot_bars(values: dict[str, float], intervals: dict[str, list[float]]) -> tuple[Figure, Axes]:
     """Plot a bar for each model with its value and interval, the highest on top."""
     models = _sort_ascending(values)
-    figure, axes = _create_axes(height=max(1.6, 0.8 + 0.36 * len(models)))
+    figure, axes = create_axes(height=max(1.6, 0.8 + 0.36 * len(models)))
     axes.barh(
         [get_model_label(name) for name in models],
         [values[name] for name in models],
-        color=[_BASELINE if name in BASELINES else _TRAINING for name in models],
+        color=[_get_colour(name) for name in models],
         height=0.58,
     )
     for position, name in enumerate(models):
         low, high = intervals[name]
         axes.plot(
-            [low, high], [position, position], "|-", color=_TEXT_COLOUR, linewidth=1.4, markersize=7
+            [low, high], [position, position], "|-", color=TEXT_COLOUR, linewidth=1.4, markersize=7
         )
         axes.annotate(
             f"{values[name]:.4f}", (high, position), va="center", xytext=(7, 0),
-            textcoords="offset points", color=_TEXT_COLOUR,
+            textcoords="offset points", color=TEXT_COLOUR,
         )  # fmt: skip
     # Room for the value to the right of the longest bar; any axis length if all are 0.
     axes.set_xlim(0, max((high for _, high in intervals.values()), default=0) * 1.22 or 1)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.grid(axis="x", color=_TEXT_COLOUR, alpha=0.14)
+    axes.grid(axis="x", color=TEXT_COLOUR, alpha=0.14)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     return figure, axes
-
-
-def _add_legend_below(figure: Figure, axes: Axes, markerscale: float = 1) -> None:
-    """Add a legend below the axes, where it hides no data."""
-    handles, labels = axes.get_legend_handles_labels()
-    legend = figure.legend(
-        handles, labels, loc="outside lower left", ncols=2, frameon=False, labelcolor=_TEXT_COLOUR,
-        markerscale=markerscale,
-    )  # fmt: skip
-    for text in legend.get_texts():
-        # A dollar sign in a name must not start a formula.
-        text.set_parse_math(False)
-
-
-def _apply_text_colour(figure: Figure, axes: Axes) -> Figure:
-    """Set the colour of texts and axes to the colour that :func:`render_svg` replaces."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["bottom", "left"]].set_color(_TEXT_COLOUR)
-    axes.tick_params(color=_TEXT_COLOUR, labelcolor=_TEXT_COLOUR)
-    legend = axes.get_legend()
-    texts = [axes.xaxis.label, axes.yaxis.label, axes.xaxis.get_offset_text()]
-    texts += [axes.yaxis.get_offset_text(), *(legend.get_texts() if legend else [])]
-    for text in texts:
-        text.set_color(_TEXT_COLOUR)
-    # Matplotlib stores the left title separately from `axes.title`.
-    title = axes.get_title(loc="left")
-    axes.set_title(title, loc="left", color=_TEXT_COLOUR, fontsize=11, weight="bold")
-    return figure
 
 
 def _sort_ascending(values: dict[str, float]) -> list[str]:

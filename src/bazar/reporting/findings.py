@@ -7,13 +7,12 @@ from typing import Any
 
 from bazar.config.models import BASELINES
 from bazar.config.networks import REPRODUCTION_NETWORKS
-from bazar.labels import get_filter_label, get_model_label
+from bazar.evaluation.metrics import FILTER_MODES
+from bazar.labels import ORACLE, get_filter_label, get_model_label
 
 Metrics = dict[str, Any]
 
 LIST_LENGTH = 10
-# Minimum share of repeat targets for which the verdict mentions unfiltered results.
-_NOTABLE_REPEAT_SHARE = 0.05
 _SETTINGS_FILE = "conf/<env>/parameters_recommendation.yml"
 _FRACTIONS = [(1, 5), (1, 4), (3, 10), (1, 3), (2, 5), (1, 2), (3, 5), (2, 3), (7, 10), (3, 4),
               (4, 5), (9, 10)]  # fmt: skip
@@ -52,13 +51,14 @@ def build_verdict(metrics: Metrics) -> Verdict:
     """Return the verdict: the model with the best validation NDCG@10, and its test results.
 
     Test results are not used to choose the model. The networks of the reproduction cannot be
-    chosen, because the bundle does not support them.
+    chosen, because the bundle does not support them. The oracle of the sample store is only a
+    ceiling.
 
     Args:
         metrics: the content of ``metrics.json``.
     """
-    models = metrics["models"]
-    if not models:
+    complete, metrics = metrics, _leave_out_oracle(metrics)
+    if not metrics["models"]:
         return Verdict("No model has been measured yet.", ["Run `kedro run` to train the models."])
     for explain in (_explain_leak, _explain_small_catalogue, _explain_no_hits, _explain_equal):
         if (verdict := explain(metrics)) is not None:
@@ -69,7 +69,11 @@ def build_verdict(metrics: Metrics) -> Verdict:
             "No model can be chosen: no model has a validation NDCG@10 above 0.",
             ["The tables show the test results. Do not use them to choose a model."],
         )
-    sentences = [_describe_certainty(metrics, best), *_describe_repeats(metrics, best)]
+    sentences = [
+        _describe_certainty(metrics, best),
+        *_describe_oracle(complete, best),
+        *_describe_repeats(metrics, best),
+    ]
     setting = format_models_setting(metrics, best)
     if setting is not None:
         first = _format_model_name(metrics["recommendation_models"][0])
@@ -88,9 +92,8 @@ def select_best_model(metrics: Metrics, among: Iterable[str] | None = None) -> s
         among: candidate models; by default, all models that a bundle supports.
     """
     if among is None:
-        among = [
-            model for model in metrics["models"] if model not in REPRODUCTION_NETWORKS.values()
-        ]
+        excluded = {ORACLE, *REPRODUCTION_NETWORKS.values()}
+        among = [model for model in metrics["models"] if model not in excluded]
     values = {model: get_validation_ndcg(metrics["models"][model]) for model in among}
     best = max(values, key=lambda model: values[model], default=None)
     return best if best is not None and values[best] > 0 else None
@@ -102,13 +105,24 @@ def get_validation_ndcg(results: dict[str, Any]) -> float:
     return -math.inf if value is None or math.isnan(value) else float(value)
 
 
-def get_filter_mode(metrics: Metrics) -> str:
-    """Return the filter mode of the bundle: ``filtered`` or ``unfiltered``."""
-    return "filtered" if metrics.get("filter_seen", True) else "unfiltered"
+def get_display_order(metrics: Metrics) -> list[str]:
+    """Return the models in the order of tables: the oracle, then the best validation NDCG@10."""
+    models = metrics["models"]
+    return sorted(models, key=lambda name: (name != ORACLE, -get_validation_ndcg(models[name])))
+
+
+def has_several_targets(metrics: Metrics) -> bool:
+    """Return whether a test row has several targets. Only then does Recall@k differ from HR@k.
+
+    Args:
+        metrics: the content of ``metrics.json`` or ``comparison.json``.
+    """
+    return bool(metrics["n_test_targets"] > metrics["n_test_rows"])
 
 
 def can_rank_models(metrics: Metrics) -> bool:
     """Return whether the test results can rank the models."""
+    metrics = _leave_out_oracle(metrics)
     checks = (_explain_small_catalogue, _explain_no_hits, _explain_equal)
     return bool(metrics["models"]) and all(explain(metrics) is None for explain in checks)
 
@@ -156,8 +170,8 @@ def list_findings(metrics: Metrics) -> list[str]:
     Returns:
         One sentence for each model that is not a baseline. The list is empty without baselines.
     """
-    mode = get_filter_mode(metrics)
-    estimates = _estimate_hit_rates(metrics, mode)
+    complete, metrics = metrics, _leave_out_oracle(metrics)
+    estimates = _estimate_hit_rates(metrics)
     baselines = [name for name in BASELINES if name in estimates]
     if not baselines:
         return []
@@ -171,8 +185,15 @@ def list_findings(metrics: Metrics) -> list[str]:
             name = f"the best baseline, {name}" if baseline == best_baseline else name
             comparisons.append(_compare_with_baseline(estimates[model], estimates[baseline], name))
         label = f"{get_model_label(model)} ({_format_percent(estimates[model].value)})"
+        share = _compare_with_oracle(complete, model)
+        comparisons += [] if share is None else [share]
         sentences.append(f"{label} {'; it '.join(comparisons)}.")
     return sentences
+
+
+def _leave_out_oracle(metrics: Metrics) -> Metrics:
+    models = {name: results for name, results in metrics["models"].items() if name != ORACLE}
+    return metrics | {"models": models}
 
 
 def _explain_leak(metrics: Metrics) -> Verdict | None:
@@ -202,32 +223,24 @@ def _explain_small_catalogue(metrics: Metrics) -> Verdict | None:
 
 
 def _explain_no_hits(metrics: Metrics) -> Verdict | None:
-    mode = get_filter_mode(metrics)
-    if any(results[mode]["hr@10"] > 0 for results in metrics["models"].values()):
+    mode = metrics["filter_mode"]
+    highest = {
+        name: max(results[name]["hr@10"] for results in metrics["models"].values())
+        for name in FILTER_MODES
+    }
+    if highest[mode] > 0:
         return None
-    headline = f"No model has the next purchase among its {LIST_LENGTH} products"
-    if mode == "unfiltered":
-        return Verdict(f"{headline}.", [f"HR@10 is 0 for all models, {get_filter_label(mode)}."])
-    sentences = [
-        f"{_format_percent(metrics['repeat_share'])} of the next purchases are products that the "
-        "customer had bought before. Filtered lists never contain such products."
+    sentences = [f"HR@10 is 0 for all models, {get_filter_label(mode)}."]
+    sentences += [
+        f"With {get_filter_label(name)}, HR@10 is up to {_format_percent(value)}."
+        for name, value in highest.items()
+        if value > 0
     ]
-    rates = [results["unfiltered"]["hr@10"] for results in metrics["models"].values()]
-    if max(rates) > 0:
-        sentences.append(
-            "With seen items not filtered, HR@10 is between "
-            f"{_format_percent(min(rates))} and {_format_percent(max(rates))}. If your customers "
-            f"buy products again, set these lines in `{_SETTINGS_FILE}` and run `kedro run`:"
-        )
-    return Verdict(
-        f"{headline} when seen items are filtered.",
-        sentences,
-        setting="recommendation:\n  filter_seen: false" if max(rates) > 0 else None,
-    )
+    return Verdict(f"No model has the next purchase among its {LIST_LENGTH} products.", sentences)
 
 
 def _explain_equal(metrics: Metrics) -> Verdict | None:
-    mode = get_filter_mode(metrics)
+    mode = metrics["filter_mode"]
     rates = [(found[mode]["hr@10"], found[mode]["ndcg@10"]) for found in metrics["models"].values()]
     if len(rates) < 2 or any(
         abs(value - first) > 1e-9
@@ -245,7 +258,7 @@ def _explain_equal(metrics: Metrics) -> Verdict | None:
 
 
 def _write_headline(metrics: Metrics, best: str) -> str:
-    share = metrics["models"][best][get_filter_mode(metrics)]["hr@10"]
+    share = metrics["models"][best][metrics["filter_mode"]]["hr@10"]
     name = _format_model_name(best)
     words = describe_share(share)
     if best not in BASELINES or set(metrics["models"]) <= set(BASELINES):
@@ -254,12 +267,14 @@ def _write_headline(metrics: Metrics, best: str) -> str:
         advice = f"No trained network is needed: with {name}, {words}"
     if metrics["protocol"] == "temporal":
         return f"{advice} purchases are among the ten recommended products."
+    if has_several_targets(metrics):
+        return f"{advice} customers see a product of their next order among ten products."
     return f"{advice} customers see their next purchase among ten products."
 
 
 def _describe_certainty(metrics: Metrics, best: str) -> str:
     """Return a sentence about the certainty of the advantage of a model, on the test part."""
-    estimates = _estimate_hit_rates(metrics, get_filter_mode(metrics))
+    estimates = _estimate_hit_rates(metrics)
     baselines = [name for name in BASELINES if name in estimates]
     networks = [name for name in estimates if name not in baselines]
     own = f"{_format_percent(estimates[best].value)} of {_format_test_rows(metrics)}"
@@ -296,24 +311,52 @@ def _describe_advantage(model: _Estimate, baseline: _Estimate, name: str, own: s
     )
 
 
-def _describe_repeats(metrics: Metrics, best: str) -> list[str]:
-    """Return a sentence if filtered results leave out many targets."""
-    share = metrics["repeat_share"]
-    if get_filter_mode(metrics) != "filtered" or share < _NOTABLE_REPEAT_SHARE:
+def _describe_oracle(metrics: Metrics, model: str) -> list[str]:
+    """Return a sentence that compares a model with the oracle, if there is one."""
+    share = _compare_with_oracle(metrics, model)
+    if share is None:
         return []
-    unfiltered = metrics["models"][best]["unfiltered"]["hr@10"]
+    name = _format_model_name(model)
     return [
-        f"{_format_percent(share)} of the next purchases are products that the customer had bought "
-        "before. Filtered lists never contain such products. With seen items not filtered, HR@10 "
-        f"of {_format_model_name(best)} is {_format_percent(unfiltered)}. If your customers buy "
-        "products again, compare the models in the table with seen items not filtered, and "
-        "consider `recommendation.filter_seen: false`."
+        f"{name[0].upper()}{name[1:]} {share}. The oracle knows how the purchases were generated."
     ]
+
+
+def _compare_with_oracle(metrics: Metrics, model: str) -> str | None:
+    models, mode = metrics["models"], metrics["filter_mode"]
+    ceiling = models[ORACLE][mode]["ndcg@10"] if ORACLE in models else 0
+    if ceiling == 0:
+        return None
+    return f"reaches {models[model][mode]['ndcg@10'] / ceiling:.0%} of the oracle's NDCG@10"
+
+
+def _describe_repeats(metrics: Metrics, best: str) -> list[str]:
+    """Return sentences about repeats if the results with repeats come first."""
+    if metrics["filter_mode"] != "unfiltered":
+        return []
+    results = metrics["models"][best]["unfiltered"]
+    sentence = (
+        f"{_format_percent(metrics['repeat_share'])} of the purchases to predict are products that "
+        "the customer had bought before. Therefore results with seen items not filtered come first."
+    )
+    if results["repeat"] and results["explore"]:
+        sentence += (
+            f" NDCG@10 of {_format_model_name(best)} is {results['repeat']['ndcg@10']:.4f} for "
+            f"these products and {results['explore']['ndcg@10']:.4f} for all others."
+        )
+    sentences = [sentence]
+    if metrics["filter_seen"]:
+        sentences.append(
+            "Recommendations never contain products that the customer had bought before, because "
+            f"`recommendation.filter_seen` is true. To change this, set it to auto in "
+            f"`{_SETTINGS_FILE}`."
+        )
+    return sentences
 
 
 def _format_test_rows(metrics: Metrics) -> str:
     """Return the number of test rows: customers if each has one row, else purchases."""
-    one_each = metrics["protocol"] in ("leave_one_out", "cold_items")
+    one_each = metrics["protocol"] in ("next_order", "leave_one_out", "cold_items")
     return f"the {metrics['n_test_rows']:,} test {'customers' if one_each else 'purchases'}"
 
 
@@ -321,7 +364,8 @@ def _format_intervals(first: _Estimate, second: _Estimate) -> str:
     return f"The 95% intervals are {first.format_interval()} and {second.format_interval()}"
 
 
-def _estimate_hit_rates(metrics: Metrics, mode: str) -> dict[str, _Estimate]:
+def _estimate_hit_rates(metrics: Metrics) -> dict[str, _Estimate]:
+    mode = metrics["filter_mode"]
     return {
         name: _Estimate(results[mode]["hr@10"], *results[mode]["hr@10_ci95"])
         for name, results in metrics["models"].items()

@@ -10,13 +10,13 @@ from jinja2.utils import htmlsafe_json_dumps
 
 from bazar.config.models import BASELINES
 from bazar.evaluation.metrics import FILTER_MODES
-from bazar.labels import (
-    get_model_label,
-)
+from bazar.labels import ORACLE, get_model_label
 from bazar.reporting.figures import (
     plot_coverage_and_novelty,
+    plot_groups,
     plot_hit_rates,
     plot_losses,
+    plot_parts,
     plot_slices,
     plot_title_map,
     render_svg,
@@ -25,8 +25,8 @@ from bazar.reporting.findings import (
     LIST_LENGTH,
     build_verdict,
     can_rank_models,
-    get_filter_mode,
-    get_validation_ndcg,
+    get_display_order,
+    has_several_targets,
     list_findings,
 )
 from bazar.reporting.page_templates import create_environment, hash_script
@@ -34,9 +34,11 @@ from bazar.reporting.page_templates import create_environment, hash_script
 Json = dict[str, Any]
 
 COLUMNS = [
-    "hr@10", "ndcg@10", "hr@1", "hr@5", "hr@20", "ndcg@5", "ndcg@20", "mrr@20", "coverage@10",
-    "novelty@10",
+    "hr@10", "recall@10", "ndcg@10", "repeat", "explore", "hr@1", "hr@5", "hr@20", "recall@5",
+    "recall@20", "ndcg@5", "ndcg@20", "mrr@20", "coverage@10", "novelty@10",
 ]  # fmt: skip
+PARTS = {"repeat": "bought before", "explore": "not bought before"}
+PART_METRICS = ["hr@10", "recall@10", "ndcg@10"]
 SLICES = {
     "by_history_length": "purchases before the target",
     "by_target_popularity": "purchases of the target in the training part",
@@ -97,11 +99,13 @@ def render_report(
         metrics=metrics,
         models=_sort_models(metrics),
         baselines=BASELINES,
-        filter_modes=sorted(FILTER_MODES, key=lambda mode: mode != get_filter_mode(metrics)),
+        oracle=ORACLE,
+        filter_modes=sorted(FILTER_MODES, key=lambda mode: mode != metrics["filter_mode"]),
         bars_mode=_choose_bars_filter_mode(metrics),
         verdict=build_verdict(metrics),
         findings=list_findings(metrics),
-        columns=COLUMNS,
+        several_targets=has_several_targets(metrics),
+        **_describe_columns(metrics),
         slices=SLICES,
         slice_captions=_SLICE_CAPTIONS,
         best_of=_find_best_values(metrics),
@@ -126,18 +130,58 @@ def render_report(
 
 
 def _sort_models(metrics: Json) -> dict[str, Json]:
-    """Return the results by model, the best validation NDCG@10 first."""
+    """Return the results by model, in the order of tables."""
     models = metrics["models"]
     unknown = {"seconds_training": None, "n_parameters": None}
     return {
         name: models[name] | {"training": unknown | (models[name].get("training") or {})}
-        for name in sorted(models, key=lambda name: -get_validation_ndcg(models[name]))
+        for name in get_display_order(metrics)
     }
 
 
+def _is_shown(metrics: Json, column: str) -> bool:
+    """Return whether a column has information: Recall@k equals HR@k with one target per row."""
+    return has_several_targets(metrics) or not column.startswith("recall")
+
+
+def _describe_columns(metrics: Json) -> Json:
+    """Return the columns of the tables, and functions that read their values."""
+    return {
+        "columns": {mode: _list_columns(metrics, mode) for mode in FILTER_MODES},
+        "parts": PARTS,
+        "part_metrics": [name for name in PART_METRICS if _is_shown(metrics, name)],
+        "get_value": _get_value,
+        "get_interval": _get_interval,
+    }
+
+
+def _list_columns(metrics: Json, filter_mode: str) -> list[str]:
+    """Return the columns of the table of all models.
+
+    ``repeat`` and ``explore`` are NDCG@10 for these targets. They are shown if the data has
+    repeats; a filtered ranking never finds a repeat.
+    """
+    hidden = set() if metrics["repeats"] else {"repeat", "explore"}
+    hidden |= {"repeat"} if filter_mode == "filtered" else set()
+    return [name for name in COLUMNS if name not in hidden and _is_shown(metrics, name)]
+
+
+def _get_value(results: Json, column: str) -> float | None:
+    """Return the value of a column of the table of all models."""
+    if column in PARTS:
+        return None if results[column] is None else float(results[column]["ndcg@10"])
+    return float(results[column])
+
+
+def _get_interval(results: Json, column: str) -> list[float] | None:
+    """Return the 95% interval of :func:`_get_value`, or None if it has none."""
+    source, name = (results[column], "ndcg@10") if column in PARTS else (results, column)
+    return None if source is None else source.get(f"{name}_ci95")
+
+
 def _choose_bars_filter_mode(metrics: Json) -> str:
-    """Return the filter mode of the first figure: that of the bundle, unless all bars are 0."""
-    mode = get_filter_mode(metrics)
+    """Return the filter mode of the first figure: the first one, unless it has no hits."""
+    mode: str = metrics["filter_mode"]
     if any(results[mode]["hr@10"] > 0 for results in metrics["models"].values()):
         return mode
     return "unfiltered"
@@ -147,7 +191,7 @@ def _find_best_values(metrics: Json) -> dict[str, Json]:
     """Return the highest values of the tables, to mark their cells.
 
     Cells with the same text are all marked. A column is not marked if all its values are equal, or
-    if the results cannot rank the models.
+    if the results cannot rank the models. The oracle is left out.
 
     Returns:
         For each filter mode: the highest value of each metric; and by name of the slices, the
@@ -155,14 +199,18 @@ def _find_best_values(metrics: Json) -> dict[str, Json]:
     """
     ranked = can_rank_models(metrics)
 
-    def find_best(values: list[float]) -> str | None:
-        shown = {f"{value:.4f}" for value in values}
-        return f"{max(values):.4f}" if ranked and len(shown) > 1 else None
+    def find_best(values: list[float | None]) -> str | None:
+        known = [value for value in values if value is not None]
+        shown = {f"{value:.4f}" for value in known}
+        return f"{max(known):.4f}" if ranked and len(shown) > 1 else None
 
     found: dict[str, Json] = {}
     for mode in FILTER_MODES:
-        results = [model[mode] for model in metrics["models"].values()]
-        found[mode] = {column: find_best([one[column] for one in results]) for column in COLUMNS}
+        results = [model[mode] for name, model in metrics["models"].items() if name != ORACLE]
+        found[mode] = {
+            column: find_best([_get_value(one, column) for one in results])
+            for column in _list_columns(metrics, mode)
+        }
         for name in SLICES:
             slices = zip(*(one[name] for one in results), strict=True)
             found[mode][name] = [find_best([one["hr@10"] for one in group]) for group in slices]
@@ -171,12 +219,18 @@ def _find_best_values(metrics: Json) -> dict[str, Json]:
 
 def _draw_figures(metrics: Json, title_map: pd.DataFrame) -> Json:
     """Return the figures of the page as SVG, by name. Training curves are by model."""
-    mode = get_filter_mode(metrics)
-    drawings: Json = {"losses": {}, "slices": {}, "titles": None}
+    mode = metrics["filter_mode"]
+    drawings: Json = {"losses": {}, "slices": {}, "titles": None, "gaps": None, "parts": None}
     if not title_map.empty:
         drawings["titles"] = render_svg(plot_title_map(title_map), "titles")
+    if metrics["repeats"] and metrics["repeats"]["gaps"]["n_gaps"]:
+        gaps = metrics["repeats"]["gaps"]
+        figure = plot_groups(gaps["counts"], "Time until a product is bought again", gaps["unit"])
+        drawings["gaps"] = render_svg(figure, "gaps")
     if not metrics["models"]:
         return drawings
+    if metrics["repeats"]:
+        drawings["parts"] = render_svg(plot_parts(metrics), "parts")
     drawings["bars"] = {
         name: render_svg(plot_hit_rates(metrics, name), f"bars-{name}") for name in FILTER_MODES
     }

@@ -8,7 +8,13 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bazar.labels import format_title, get_filter_label, get_model_label, get_protocol_label
+from bazar.labels import (
+    format_title,
+    get_filter_label,
+    get_metric_label,
+    get_model_label,
+    get_protocol_label,
+)
 
 
 @cache
@@ -23,6 +29,7 @@ def create_environment() -> Environment:
     )
     environment.filters |= {
         "date": _format_date,
+        "metric_name": get_metric_label,
         "metric": lambda value: f"{value:.4f}",
         "model": get_model_label,
         "protocol": get_protocol_label,

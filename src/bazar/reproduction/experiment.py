@@ -104,7 +104,14 @@ def _train_and_measure(
     n_items = len(item_vectors) - 1
     try:
         trained = train_network(
-            splits.train, splits.validation, block, n_items, seed, item_vectors, checkpoint
+            splits.train,
+            splits.validation,
+            block,
+            n_items,
+            seed,
+            item_vectors,
+            checkpoint,
+            filter_seen=splits.filter_seen,
         )
     except DivergenceError as error:
         logger.warning("%s", error)
@@ -140,29 +147,31 @@ def measure_vectors(
             the catalogue.
 
     Returns:
-        ``loss``, ``mae`` and ``mse``: means over the components of the vectors and over the rows
-        whose target has a vector. ``filtered`` and ``unfiltered``: ``hr@1``, ``hr@10`` and
-        ``ndcg@10`` over all rows, with the full catalogue ranked by cosine. A target without a
-        vector is a miss.
+        ``loss``, ``mae`` and ``mse``: means over the components of the vectors and over the pairs
+        of a row and one of its targets that has a vector. ``filtered`` and ``unfiltered``:
+        ``hr@1``, ``hr@10`` and ``ndcg@10`` over all rows, with the full catalogue ranked by cosine.
+        A target without a vector is a miss.
     """
     errors: dict[str, list[np.ndarray]] = {"loss": [], "mae": [], "mse": []}
     ranks: dict[str, list[np.ndarray]] = {filter_mode: [] for filter_mode in FILTER_MODES}
+    target_rows, _ = test.list_targets()
     for rows in test.iter_batches(batch_size):
-        predicted, expected = predict(rows), index.item_vectors[rows.targets]
-        titled = expected.any(axis=1)
-        losses = compute_vector_loss(loss, predicted[titled], expected[titled])
-        difference = predicted[titled].astype(np.float64) - expected[titled]
+        predicted, (numbers, targets) = predict(rows), rows.list_targets()
+        titled = index.item_vectors[targets].any(axis=1)
+        guessed, expected = predicted[numbers[titled]], index.item_vectors[targets[titled]]
+        losses = compute_vector_loss(loss, guessed, expected)
+        difference = guessed.astype(np.float64) - expected
         errors["loss"].append(np.asarray(losses))
         errors["mae"].append(np.abs(difference).mean(axis=1))
         errors["mse"].append(np.square(difference).mean(axis=1))
         # The predicted vectors are not scaled to unit length: this does not change the ranks.
         scores = index.compute_cosines(predicted)
-        ranks["unfiltered"].append(compute_target_ranks(scores, rows.targets))
+        ranks["unfiltered"].append(compute_target_ranks(scores, numbers, targets))
         scores[rows.list_seen_pairs()] = -np.inf
-        ranks["filtered"].append(compute_target_ranks(scores, rows.targets))
+        ranks["filtered"].append(compute_target_ranks(scores, numbers, targets))
     figures: Result = {name: float(np.concatenate(rows).mean()) for name, rows in errors.items()}
     for filter_mode in FILTER_MODES:
-        per_row = compute_row_metrics(np.concatenate(ranks[filter_mode]))
+        per_row = compute_row_metrics(np.concatenate(ranks[filter_mode]), target_rows)
         figures[filter_mode] = {metric: float(per_row[metric].mean()) for metric in METRICS}
     return figures
 
@@ -187,7 +196,7 @@ def measure_mean_title(
     Raises:
         InputError: if no training target has a title.
     """
-    targets = item_vectors[train.targets]
+    targets = item_vectors[train.list_targets()[1]]
     titled = targets[targets.any(axis=1)]
     if not len(titled):
         raise InputError(

@@ -178,23 +178,23 @@ def format_cells(table: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def format_page(
-    table: pd.DataFrame, dataset: str, split: str, seed: int, n_test_rows: int, n_items: int
+    table: pd.DataFrame, dataset: str, protocol: str, seed: int, n_test_rows: int, n_items: int
 ) -> str:
     """Format the table as Markdown, with a description of the data.
 
     Args:
         table: table of :func:`make_variant_table`.
         dataset: name of the data set.
-        split: the protocol.
+        protocol: the protocol.
         seed: seed of the trainings.
         n_test_rows: number of test rows.
         n_items: size of the catalogue.
     """
     description = (
-        f"{dataset}, {split}, {n_test_rows:,} test rows, full catalogue of {n_items:,} items, "
+        f"{dataset}, {protocol}, {n_test_rows:,} test rows, full catalogue of {n_items:,} items, "
         f"seed {seed}."
     )
-    if split == "shuffled_windows":
+    if protocol == "shuffled_windows":
         description += (
             " The protocol is leaky: windows of one customer are in training and in test. Do not "
             "compare these figures with those of other protocols."

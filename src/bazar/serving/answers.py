@@ -43,6 +43,13 @@ class Recommendation:
         nearest_item_id: the past purchase with the most similar title; None if there is none.
         nearest_title: the title of that purchase.
         nearest_cosine: the cosine similarity of the two titles, from -1 to 1.
+        n_orders: number of past orders with the product; 0 if it was never bought.
+        days_between_orders: mean number of days between these orders; None for a single order, or
+            if the times are not known.
+        days_since_last_order: number of days since the last of them; None if it was never bought,
+            or the times are not known.
+        orders_since: number of the customer's orders after the last one with the product; None if
+            it was never bought.
     """
 
     rank: int
@@ -52,6 +59,40 @@ class Recommendation:
     nearest_item_id: str | None = None
     nearest_title: str | None = None
     nearest_cosine: float | None = None
+    n_orders: int = 0
+    days_between_orders: float | None = None
+    days_since_last_order: float | None = None
+    orders_since: int | None = None
+
+    @property
+    def reason(self) -> str:
+        """The past purchases that explain the recommendation, in words; empty if there are none.
+
+        For example ``bought 3 times, about every 40 days, last 38 days ago``.
+        """
+        if self.n_orders:
+            return self._describe_orders()
+        if self.nearest_title:
+            return f"similar to {self.nearest_title}"
+        return ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields and the reason as plain values that ``json`` can write."""
+        return asdict(self) | {"reason": self.reason}
+
+    def _describe_orders(self) -> str:
+        times = "once" if self.n_orders == 1 else f"{self.n_orders} times"
+        parts = [f"bought {times}"]
+        if self.days_between_orders is not None:
+            parts.append(f"about every {_format_days(self.days_between_orders)}")
+        if self.days_since_last_order is not None:
+            parts.append(f"last {_format_days(self.days_since_last_order)} ago")
+        elif self.orders_since == 0:
+            parts.append("also in the last order")
+        elif self.orders_since is not None:
+            orders = "1 order" if self.orders_since == 1 else f"{self.orders_since} orders"
+            parts.append(f"but not in the last {orders}")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -79,15 +120,15 @@ class Recommendations(Sequence[Recommendation]):
         """Return one row per product, with the fields of :class:`Recommendation` as columns."""
         import pandas as pd
 
-        columns = list(Recommendation.__dataclass_fields__)
-        return pd.DataFrame([asdict(product) for product in self.products], columns=columns)
+        columns = [*Recommendation.__dataclass_fields__, "reason"]
+        return pd.DataFrame([product.to_json() for product in self.products], columns=columns)
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as plain values that ``json`` can write."""
         return {
             "model": self.model,
             "unknown_items": list(self.unknown_items),
-            "products": [asdict(product) for product in self.products],
+            "products": [product.to_json() for product in self.products],
         }
 
     def _repr_html_(self) -> str:
@@ -102,3 +143,8 @@ def shorten_float(value: np.float32) -> float:
     ``float(np.float32(0.1))`` is 0.10000000149011612; this is 0.1.
     """
     return float(str(value))
+
+
+def _format_days(days: float) -> str:
+    rounded = round(days)
+    return "1 day" if rounded == 1 else f"{rounded} days"

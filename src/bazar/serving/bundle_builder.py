@@ -15,7 +15,6 @@ from bazar.data.title_embeddings import get_product_vectors
 
 def build_catalogue(
     sequences: Sequences,
-    timestamps: np.ndarray | None,
     item_index: ir.Table,
     products: ir.Table,
     item_vectors: np.ndarray,
@@ -25,8 +24,6 @@ def build_catalogue(
 
     Args:
         sequences: the chronological sequences of all users.
-        timestamps: the time of each interaction, shape (interactions,), int64, UTC milliseconds;
-            None if the data has no timestamps.
         item_index: ``item_id, item_index``.
         products: ``item_id, title, attributes``.
         item_vectors: shape (items + 1, dimension), float32, unit vectors, zeros at 0 and for items
@@ -37,9 +34,7 @@ def build_catalogue(
         InputError: if the vectors belong to another item index.
     """
     check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
-    counts, recent_counts = count_interactions(
-        sequences, count_items(item_index), timestamps, recent_share
-    )
+    counts, recent_counts = count_interactions(sequences, count_items(item_index), recent_share)
     titled = item_index.left_join(products, "item_id").order_by("item_index")
     texts = titled.select("item_id", "title", "attributes").to_pandas()
     frame = texts.assign(purchases=counts[1:], recent_purchases=recent_counts[1:])

@@ -7,6 +7,8 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -16,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bazar.config.models import BASELINES, FALLBACK_MODEL
+from bazar.data.seen_items import SeenItems, list_seen_items
 from bazar.data.sequences import Sequences
 from bazar.data.title_embeddings import has_title
 from bazar.data.windows import Windows, build_interaction_rows
@@ -36,9 +39,11 @@ from bazar.serving.requests import (
     check_categories,
     check_history,
     check_k,
+    check_times,
     check_user_id,
     shorten_ids,
     split_known_items,
+    to_milliseconds,
 )
 
 if TYPE_CHECKING:
@@ -127,9 +132,9 @@ class Recommender:
 
     def load_models(self) -> None:
         """Load all configured models and let each answer once, so that requests need not wait."""
-        history = np.flatnonzero(self.products.counts)[:1]
+        row = self._build_row(np.flatnonzero(self.products.counts)[:1], None)
         for model in dict.fromkeys((*self.models, FALLBACK_MODEL)):
-            self._rank(self._check_model(model), history, 1, True, None)
+            self._rank(self._check_model(model), row, 1, True, None)
 
     def recommend(
         self,
@@ -138,6 +143,8 @@ class Recommender:
         model: str | None = None,
         filter_seen: bool | None = None,
         categories: Sequence[str] | None = None,
+        times: Sequence[datetime] | None = None,
+        at: datetime | None = None,
     ) -> Recommendations:
         """Recommend products after a history, of a customer or of anybody else.
 
@@ -151,29 +158,78 @@ class Recommender:
                 setting ``recommendation.filter_seen`` of the run.
             categories: recommend only products that have one of these categories, brands or other
                 attributes; None for all products.
+            times: time of each purchase, ascending; UTC unless it has an offset. Purchases at the
+                same time are one order. None: each purchase is an order of its own, and the orders
+                are the typical time of the shop apart.
+            at: time of the request, if ``times`` are given; None for now.
 
         Raises:
             InputError: if the history is not a list of texts, none of its items is in the
-                catalogue, or the model or a category is unknown.
+                catalogue, the times do not fit to it, or the model or a category is unknown.
             RuntimeError: if the process was forked after the Recommender was made.
         """
-        model = self._check_model(model)
-        check_k(k)
-        known, unknown = split_known_items(check_history(history), self.products.index)
-        if filter_seen is None:
-            filter_seen = self._options.filter_seen
+        item_ids = check_history(history)
+        milliseconds = check_times(times, at, len(item_ids))
+        known, unknown = split_known_items(item_ids, self.products.index)
         if unknown:
             logger.warning("not in the catalogue: %s", shorten_ids(unknown))
+        items = np.array([self.products.index[item_id] for item_id in known], np.int32)
+        if milliseconds is not None:
+            is_known = [item_id in self.products.index for item_id in item_ids]
+            milliseconds = milliseconds[[*is_known, True]]
+        row = self._build_row(items, milliseconds)
+        return self._recommend_after(row, k, model, filter_seen, categories, unknown)
+
+    def recommend_to_customer(
+        self,
+        user_id: str,
+        k: int = 10,
+        model: str | None = None,
+        filter_seen: bool | None = None,
+        categories: Sequence[str] | None = None,
+        at: datetime | None = None,
+    ) -> Recommendations:
+        """Recommend products to a customer of the shop, after all orders.
+
+        Args:
+            user_id: the customer.
+            k: maximum number of products.
+            model: as for :meth:`recommend`.
+            filter_seen: as for :meth:`recommend`.
+            categories: as for :meth:`recommend`.
+            at: time of the request, UTC unless it has an offset. None: the end of the shop's data.
+
+        Raises:
+            InputError: if the customer, the model or a category is unknown.
+        """
+        row = self._customers.take(np.array([self._find_row(user_id)]))
+        if at is not None:
+            row = row.move_requests(to_milliseconds(at))
+        return self._recommend_after(row, k, model, filter_seen, categories, [])
+
+    def _recommend_after(
+        self,
+        row: Windows,
+        k: int,
+        model: str | None,
+        filter_seen: bool | None,
+        categories: Sequence[str] | None,
+        unknown: Sequence[str],
+    ) -> Recommendations:
+        """Recommend products after the history of one row."""
+        model = self._check_model(model)
+        check_k(k)
+        if filter_seen is None:
+            filter_seen = self._options.filter_seen
         allowed = None
         if categories is not None:
             allowed = self.products.select_by_attributes(check_categories(categories))
-        items = np.array([self.products.index[item_id] for item_id in known], np.int32)
-        recent = items[-self._customers.history_length :]
+        recent = row.list_history()[1]
         informative = self._get_scorer(model).informative_items
         if len(recent) == 0 or (informative is not None and not informative[recent].any()):
             model = FALLBACK_MODEL
-        best, scores = self._rank(model, items, k, filter_seen, allowed)
-        return Recommendations(model, self._describe_products(best, scores, items), tuple(unknown))
+        best, scores = self._rank(model, row, k, filter_seen, allowed)
+        return Recommendations(model, self._describe_products(best, scores, row), tuple(unknown))
 
     @cached_property
     def known_products(self) -> KnownIds:
@@ -187,7 +243,7 @@ class Recommender:
 
     def has_customer(self, user_id: str) -> bool:
         """Return whether a customer is known. Guests are not customers."""
-        return self._find_customer(user_id) >= 0
+        return self._search_row(user_id) is not None
 
     def history(self, user_id: str) -> list[str]:
         """Return the ids of a customer's purchases, the oldest first.
@@ -195,17 +251,10 @@ class Recommender:
         Raises:
             InputError: if the customer is unknown.
         """
-        customer = self._find_customer(user_id)
-        if customer < 0:
-            hint = self.known_customers.suggest([user_id], compare_letters=False)
-            raise InputError(
-                f"There is no customer {user_id!r}.{hint} Guests, and customers with fewer "
-                "purchases than joining.min_interactions, are left out."
-            )
         sequences = self._customers.sequences
-        start, stop = sequences.starts[customer : customer + 2]
-        # The last position of each customer is the open target.
-        return self.products.item_ids[sequences.items[start : stop - 1]].tolist()
+        position = self._customers.target_positions[self._find_row(user_id)]
+        start = sequences.starts[np.searchsorted(sequences.starts, position, side="right") - 1]
+        return self.products.item_ids[sequences.items[start:position]].tolist()
 
     def title(self, item_id: str) -> str | None:
         """Return the title of a product; None if it has none or is unknown."""
@@ -239,7 +288,8 @@ class Recommender:
         cosines[index] = -np.inf
         best, cosines = select_top_k(cosines[None], k)
         found = best[0] > 0
-        products = self._describe_products(best[0][found], cosines[0][found], np.array([]))
+        nothing = self._build_row(np.array([], np.int32), None)
+        products = self._describe_products(best[0][found], cosines[0][found], nothing)
         return Recommendations("nearest_titles", products)
 
     def recommend_to_everyone(
@@ -295,7 +345,9 @@ class Recommender:
             items, scores = recommend_items(scorer, batch, k, filter_seen)
             is_fallback = np.zeros(len(batch), bool)
             if (informative := scorer.informative_items) is not None:
-                is_fallback = np.count_nonzero(informative[batch.build_histories()], axis=1) == 0
+                rows, read, _ = batch.list_history()
+                n_informative = np.bincount(rows[informative[read]], minlength=len(batch))
+                is_fallback = n_informative == 0
                 if is_fallback.any():
                     items[is_fallback], scores[is_fallback] = recommend_items(
                         fallback, batch.filter(is_fallback), k, filter_seen
@@ -305,17 +357,26 @@ class Recommender:
         yield from map_batches(rank, self._customers, batch_size, f"recommending by {model}")
 
     def _rank(
-        self, model: str, items: np.ndarray, k: int, filter_seen: bool, allowed: np.ndarray | None
+        self, model: str, row: Windows, k: int, filter_seen: bool, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the best items after one history, and their scores."""
+        best, scores = recommend_items(self._get_scorer(model), row, k, filter_seen, allowed)
+        return best[0][best[0] > 0], scores[0][best[0] > 0]
+
+    def _build_row(self, items: np.ndarray, milliseconds: np.ndarray | None) -> Windows:
+        """Build a row from the items of a history, and their times followed by the request's."""
         sequence = Sequences(
             pa.array([""], pa.large_string()),
             np.append(items, 0).astype(np.int32),
             np.array([0, len(items) + 1]),
+            timestamps=milliseconds,
         )
-        row = Windows(sequence, np.array([len(items)]), self._customers.history_length)
-        best, scores = recommend_items(self._get_scorer(model), row, k, filter_seen, allowed)
-        return best[0][best[0] > 0], scores[0][best[0] > 0]
+        if milliseconds is not None and self._customers.sequences.orders is not None:
+            is_new = np.diff(milliseconds, prepend=milliseconds[:1]) != 0
+            # The request is an order of its own, even at the time of the last purchase.
+            is_new[-1] = len(items) > 0
+            sequence = replace(sequence, orders=np.cumsum(is_new).astype(np.int32))
+        return Windows(sequence, np.array([len(items)]), self._customers.history_length)
 
     def _get_scorer(self, model: str) -> Scorer:
         if os.getpid() != self._process_id:
@@ -354,28 +415,41 @@ class Recommender:
             )
         return model
 
-    def _find_customer(self, user_id: str) -> int:
-        """Return the position of a customer's sequence; -1 if there is none, or it is a guest's."""
+    def _find_row(self, user_id: str) -> int:
+        """Return the row of a customer, or raise InputError if there is none."""
+        row = self._search_row(user_id)
+        if row is None:
+            hint = self.known_customers.suggest([user_id], compare_letters=False)
+            raise InputError(
+                f"There is no customer {user_id!r}.{hint} Guests, and customers with fewer "
+                "purchases than joining.min_interactions, are left out."
+            )
+        return row
+
+    def _search_row(self, user_id: str) -> int | None:
+        """Return the row of a customer; None if there is none, or it is a guest's."""
         check_user_id(user_id)
         sequences, rows = self._customers.sequences, self._customers.target_positions
         try:
             position: int = pc.index(sequences.user_ids, str(user_id)).as_py()
         except UnicodeEncodeError:
             # Bytes of a command line that are not valid text.
-            return -1
+            return None
         if position < 0:
-            return -1
+            return None
         # Guests have a sequence, but no row.
-        row = np.searchsorted(rows, sequences.starts[position + 1] - 1)
-        is_customer = row < len(rows) and rows[row] == sequences.starts[position + 1] - 1
-        return position if is_customer else -1
+        target = sequences.starts[position + 1] - 1
+        row = int(np.searchsorted(rows, target))
+        return row if row < len(rows) and rows[row] == target else None
 
     def _describe_products(
-        self, best: np.ndarray, scores: np.ndarray, history: np.ndarray
+        self, best: np.ndarray, scores: np.ndarray, row: Windows
     ) -> tuple[Recommendation, ...]:
-        """Describe recommended products, each with the most similar past purchase."""
+        """Describe recommended products, each with what the customer bought before."""
         products = self.products
-        past = np.unique(history[self._is_titled[history]]) if len(history) else history
+        seen = list_seen_items(row)
+        purchases = _describe_purchases(seen, row.request_times is not None)
+        past = seen.items[self._is_titled[seen.items]]
         cosines = products.vectors[best] @ products.vectors[past].T if len(past) else None
         described = []
         for position, (index, score) in enumerate(zip(best, scores, strict=True)):
@@ -394,6 +468,23 @@ class Recommender:
                     products.titles[index],
                     shorten_float(score),
                     **nearest_purchase,
+                    **purchases.get(index, {}),
                 )
             )
         return tuple(described)
+
+
+def _describe_purchases(seen: SeenItems, has_clock: bool) -> dict[int, dict[str, Any]]:
+    """Describe the past purchases of each item of one row, by item index."""
+    gaps = seen.mean_gaps
+    return {
+        int(item): {
+            "n_orders": int(seen.counts[pair]),
+            "days_between_orders": (
+                round(float(gaps[pair]), 1) if has_clock and seen.counts[pair] > 1 else None
+            ),
+            "days_since_last_order": round(float(seen.last_days[pair]), 1) if has_clock else None,
+            "orders_since": int(seen.orders_since[pair]),
+        }
+        for pair, item in enumerate(seen.items)
+    }

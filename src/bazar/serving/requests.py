@@ -1,10 +1,12 @@
 """Checks of what callers pass to a Recommender, and the search for ids in another form."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -63,6 +65,54 @@ def split_known_items(
     if unknown and not known:
         raise InputError(f"None of these items is in the catalogue: {shorten_ids(unknown)}.")
     return known, unknown
+
+
+def to_milliseconds(time: datetime) -> int:
+    """Convert a time to UTC milliseconds. A time without an offset is in UTC.
+
+    Raises:
+        InputError: if it is not a datetime.
+    """
+    if not isinstance(time, datetime):
+        raise InputError(f"A time must be a datetime, found {time!r}.")
+    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1000)
+
+
+def check_times(
+    times: Sequence[datetime] | None, at: datetime | None, n_items: int
+) -> np.ndarray | None:
+    """Return the times of a history and of the request, or raise InputError if they do not fit.
+
+    Args:
+        times: time of each purchase; None if no time is known.
+        at: time of the request; None for now.
+        n_items: number of items of the history.
+
+    Returns:
+        Shape (n_items + 1,), int64, UTC milliseconds, ascending: the times of the purchases and of
+        the request. None without ``times``.
+
+    Raises:
+        InputError: if the number of times differs, a time is earlier than the one before it, or
+            ``at`` is given without ``times``.
+    """
+    if times is None:
+        if at is not None:
+            raise InputError("at needs the times of the purchases: set times as well.")
+        return None
+    if len(times) != n_items:
+        raise InputError(
+            f"times must hold one time for each item of the history, found {len(times)} times for "
+            f"{n_items} items."
+        )
+    request = datetime.now(UTC) if at is None else at
+    milliseconds = np.array([to_milliseconds(time) for time in (*times, request)], np.int64)
+    if (np.diff(milliseconds) < 0).any():
+        raise InputError(
+            "times must be in the order of the purchases, and not later than the request (at)."
+        )
+    return milliseconds
 
 
 class KnownIds:

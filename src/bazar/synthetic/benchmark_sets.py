@@ -23,6 +23,7 @@ SET_A = StoreOptions(
     malformed_share=0,
     evenness=0.05,
     text_words=45,
+    oracle=False,
 )
 
 

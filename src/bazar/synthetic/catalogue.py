@@ -54,26 +54,47 @@ _POLISHES = [
 ]
 # fmt: on
 
-# Steps of each routine, in the order of purchase: name and size of the product.
+# Steps of each routine, in the order of purchase: name and size of the product, and the days until
+# an average customer has used it up. Gift sets and travel kits are not used up: 0 days.
 _ROUTINES = {
     "skin": (
-        ("Gentle Cleanser", "150 ml"),
-        ("Hydrating Toner", "200 ml"),
-        ("Repair Serum", "30 ml"),
-        ("Day Moisturiser", "50 ml"),
-        ("Sunscreen SPF 50", "75 ml"),
+        ("Gentle Cleanser", "150 ml", 60),
+        ("Hydrating Toner", "200 ml", 70),
+        ("Repair Serum", "30 ml", 55),
+        ("Day Moisturiser", "50 ml", 60),
+        ("Sunscreen SPF 50", "75 ml", 45),
     ),
     "hair": (
-        ("Shampoo", "250 ml"),
-        ("Conditioner", "250 ml"),
-        ("Hair Mask", "200 ml"),
-        ("Finishing Oil", "100 ml"),
+        ("Shampoo", "250 ml", 45),
+        ("Conditioner", "250 ml", 50),
+        ("Hair Mask", "200 ml", 90),
+        ("Finishing Oil", "100 ml", 150),
     ),
-    "makeup": (("Foundation", "30 ml"), ("Concealer", "7 ml"), ("Pressed Powder", "9 g")),
-    "nails": (("Base Coat", "11 ml"), ("Nail Polish", "11 ml"), ("Top Coat", "11 ml")),
-    "body": (("Shower Gel", "300 ml"), ("Body Lotion", "400 ml"), ("Eau de Toilette", "50 ml")),
-    "gift": (("Gift Set", "4 pieces"),),
+    "makeup": (
+        ("Foundation", "30 ml", 90),
+        ("Concealer", "7 ml", 130),
+        ("Pressed Powder", "9 g", 150),
+    ),
+    "nails": (
+        ("Base Coat", "11 ml", 240),
+        ("Nail Polish", "11 ml", 210),
+        ("Top Coat", "11 ml", 240),
+    ),
+    "body": (
+        ("Shower Gel", "300 ml", 35),
+        ("Body Lotion", "400 ml", 60),
+        ("Eau de Toilette", "50 ml", 220),
+    ),
+    "gift": (("Gift Set", "4 pieces", 0),),
 }
+_TRAVEL_KIT = ("Travel Kit", "5 pieces", 0)
+USE_DAYS = {name: days for steps in _ROUTINES.values() for name, _, days in steps if days}
+"""Needs of the customers, such as shampoo, and the days until an average customer has used up a
+product for the need."""
+SUNSCREEN_NEED = list(USE_DAYS).index("Sunscreen SPF 50")
+"""Number of the need for sunscreen."""
+NO_NEED = -1
+"""Need of the products that are not used up."""
 _CATEGORIES = {
     "skin": "Skin Care",
     "hair": "Hair Care",
@@ -90,7 +111,8 @@ class Catalogue:
     """The products and their care routines.
 
     A family is a routine of a brand, in all its shades. Arrays are indexed by product, family or
-    brand, from 0.
+    brand, from 0. ``needs`` has the number of the need of each sold product, in the order of
+    :data:`USE_DAYS`, or :data:`NO_NEED`.
 
     Args:
         products: number of products. The last 1% of the products, and at least 10, are never
@@ -105,8 +127,6 @@ class Catalogue:
         self.titles: list[str] = []
         self.brands: list[str] = []
         self.categories: list[str] = []
-        self.gift_of_brand: list[int] = []
-        self.sunscreen_of_brand: list[int] = []
         self._add_brands(products - self.n_unsold, first_brand)
         self.n_sold = len(self.titles)
         self._add_unsold_products()
@@ -115,9 +135,21 @@ class Catalogue:
         self.n_families_of_brand = np.bincount(self.family_brand)
         self.item_ids = make_item_ids(len(self.titles), rng)
 
+    def is_released(self, items: np.ndarray, days: np.ndarray) -> np.ndarray:
+        """Return whether sold products are released at the given days.
+
+        Args:
+            items: numbers of products, shape (items,).
+            days: days of the simulation, shape (items,).
+        """
+        families = np.searchsorted(self.family_first, items, side="right") - 1
+        return self.release_day[families] <= days
+
     def _add_brands(self, n_sold: int, first_brand: int) -> None:
         """Add the families of one brand after another, until ``n_sold`` products exist."""
         first, steps, shades, brands = [], [], [], []
+        gifts, sunscreens, needs = [], [], []
+        need_numbers = {name: number for number, name in enumerate(USE_DAYS)}
         for brand, name in enumerate(itertools.islice(_generate_brand_names(), first_brand, None)):
             if len(self.titles) >= n_sold:
                 break
@@ -129,22 +161,26 @@ class Catalogue:
                 n_shades = _N_SHADES.get(kind, 1)
                 routine = _ROUTINES[kind]
                 if len(self.titles) + n_shades * len(routine) > n_sold:
-                    routine, n_shades = (("Travel Kit", "5 pieces"),), n_sold - len(self.titles)
+                    routine, n_shades = (_TRAVEL_KIT,), n_sold - len(self.titles)
                 if not n_shades:
                     continue
                 first.append(len(self.titles))
                 steps.append(len(routine))
                 shades.append(n_shades)
                 brands.append(brand)
-                for shade, (step, size) in itertools.product(range(n_shades), routine):
-                    if step.startswith("Sunscreen") and sunscreen < first[-1]:
+                for shade, (step, size, _) in itertools.product(range(n_shades), routine):
+                    if step.startswith("Sunscreen"):
                         sunscreen = len(self.titles)
                     if step == "Gift Set":
                         gift = len(self.titles)
                     variant = self._choose_variant(kind, step, brand + used[kind] - 1, shade)
                     self._add_product(name, f"{line} {step}", variant, size, kind)
-            self.gift_of_brand.append(gift)
-            self.sunscreen_of_brand.append(sunscreen)
+                    needs.append(need_numbers.get(step, NO_NEED))
+            gifts.append(gift)
+            sunscreens.append(sunscreen)
+        self.gift_of_brand = np.array(gifts)
+        self.sunscreen_of_brand = np.array(sunscreens)
+        self.needs = np.array(needs)
         self.family_first = np.array(first)
         self.family_steps = np.array(steps)
         self.family_shades = np.array(shades)

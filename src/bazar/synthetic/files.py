@@ -92,11 +92,15 @@ def _compress(path: Path, file: IO[bytes], level: int, opened: ExitStack) -> IO[
 
 
 def add_arguments(parser: argparse.ArgumentParser, defaults: BaseModel) -> None:
-    """Add an argument for each field of the options.
+    """Add an argument for each field of the options. A field ``name: bool`` adds ``--no-name`` too.
 
     Args:
         parser: the parser of the command.
         defaults: options with the default values.
     """
     for name, value in defaults:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=value)
+        else:
+            parser.add_argument(flag, type=type(value), default=value)

@@ -35,6 +35,8 @@ _LINES_PER_BATCH = 20_000
 _SPECIAL = ["Crème Edition", "Women's Choice", "100% Vegan", "Wash & Care", "Women's 5\" Tube"]
 _SPECIAL_SHARE = 0.12
 """Share of the titles with one of these suffixes."""
+_SECOND_PIECE_SHARE = 0.05
+"""Share of the further lines of an order that repeat the product of the line before."""
 _NAMELESS_SHARE = 0.02
 """Share of the purchases without a name in the URL, among products with a name."""
 
@@ -272,9 +274,15 @@ def _write_purchases(
             file.write(b"UserId,ProductId,ProductType,Rating,Timestamp,URL\n")
         for group, first in enumerate(range(0, options.customers, CUSTOMERS_PER_GROUP)):
             group_rng = np.random.default_rng([options.seed, 1, group])
-            customers, items, times = simulate_purchases(
+            purchases = simulate_purchases(
                 catalogue, lengths[first : first + CUSTOMERS_PER_GROUP], group_rng
             )
+            customers, items, times = purchases.customers, purchases.items, purchases.times
+            # Some customers buy two pieces of a product, which are two lines of the order.
+            is_second = group_rng.random(len(items)) < _SECOND_PIECE_SHARE
+            is_second[1:] &= (customers[1:] == customers[:-1]) & (times[1:] == times[:-1])
+            second = np.flatnonzero(is_second[1:]) + 1
+            items[second] = items[second - 1]
             rows = np.arange(row, row + len(items))
             row += len(items)
             is_forced = (rows % distance == 0) & (rows // distance < n_items)

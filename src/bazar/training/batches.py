@@ -1,16 +1,28 @@
-"""Batches of training rows in a few fixed shapes."""
+"""Batches of training rows in a few shapes."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from itertools import groupby, islice
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from bazar.data.windows import Windows, left_align
+from bazar.data.windows import Windows, expand_ranges
+from bazar.models.networks.inputs import (
+    N_TIME_FEATURES,
+    InputOptions,
+    NetworkInput,
+    build_seen_pairs,
+    build_steps,
+    compute_time_features,
+)
 
 # With several shapes, short histories are not padded to the longest one. With only a few shapes,
 # nearly all batches are full: only the last batch of each shape can be smaller.
 _SHAPES = 4
+# The number of states of a batch is a multiple of this, so that few shapes occur.
+_STATE_MULTIPLE = 64
 
 
 @dataclass(frozen=True)
@@ -18,26 +30,34 @@ class Batch:
     """The input of one training step: histories, and targets within them.
 
     Attributes:
-        histories: shape (rows, steps), int32, item indices first, then padding with 0.
-        positions: shape (targets,), int32: row * steps + step of the item before each target.
+        inputs: histories, and the states in them that predict targets.
+        target_states: shape (targets,), int32: number of the state that predicts each target.
         targets: shape (targets,), int32.
         weights: shape (targets,), float32: 1, or 0 for padding at the end of the batch and for
             targets without a readable item in their history.
     """
 
-    histories: np.ndarray
-    positions: np.ndarray
+    inputs: NetworkInput
+    target_states: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of rows, steps, states and targets."""
+        return (*self.inputs.shape.tolist(), len(self.inputs.positions), len(self.targets))
 
 
 class Batches:
     """Training rows, grouped into batches.
 
     With ``every_position``, rows of the same user share a piece of the user's sequence. The network
-    reads the piece once, and its state after each item predicts the next item. Pieces of
-    ``history_length`` items are cut from the end of the user's training part backwards, so that
-    each target occurs once per epoch. Without ``every_position``, each target has its own history.
+    reads the piece once, and its state after each order predicts the next order. Pieces of
+    ``history_length`` orders are cut from the end of the user's training part backwards, so that
+    each target occurs once per epoch. Without ``every_position``, each row has its own history.
+
+    Attributes:
+        has_single_targets: whether each row has exactly one target.
     """
 
     def __init__(
@@ -46,35 +66,39 @@ class Batches:
         batch_size: int,
         every_position: bool,
         seed: int | None,
-        readable_items: np.ndarray | None = None,
+        options: InputOptions,
     ) -> None:
         """Prepare the batches.
 
         Args:
             windows: the rows.
-            batch_size: number of targets in a batch.
+            batch_size: number of targets in a batch. A piece with more targets is a batch of its
+                own.
             every_position: whether rows of a user share pieces of the sequence.
             seed: seed of the shuffles; None keeps the same order in all epochs.
-            readable_items: shape (items + 1,), bool: the items that the network can read. Other
-                items are dropped from histories. None reads all items.
+            options: what the network reads.
         """
-        self._readable_items = readable_items
-        self._items = windows.sequences.items
+        self._options = options
         self._batch_size = batch_size
         self._seed = seed
         order = np.argsort(windows.target_positions, kind="stable")
-        positions, users = windows.target_positions[order], windows.users[order]
-        is_first = _find_piece_starts(positions, users, windows.history_length, every_position)
-        self._target_positions = positions
-        # Piece p owns the targets first_target[p]:first_target[p + 1].
-        self._first_target = np.append(np.flatnonzero(is_first), len(positions))
-        last = positions[self._first_target[1:] - 1]
-        owner = users[self._first_target[:-1]]
-        self._start = np.maximum(
-            windows.sequences.starts[owner], last - windows.history_length
-        ).astype(np.int64)
+        self._windows = windows.take(order)
+        sequences, users = windows.sequences, self._windows.users
+        self._target_orders = sequences.number_orders(self._windows.target_positions)
+        is_first = _find_piece_starts(
+            self._target_orders, users, windows.history_length, every_position
+        )
+        # Piece p owns the rows first_row[p]:first_row[p + 1].
+        self._first_row = np.append(np.flatnonzero(is_first), len(users))
+        last = self._target_orders[self._first_row[1:] - 1]
+        owner = users[self._first_row[:-1]]
+        first_order = sequences.number_orders(sequences.starts[owner])
+        self._start = np.maximum(first_order, last - windows.history_length)
         self._steps = last - self._start
-        self._n_targets = np.diff(self._first_target)
+        n_targets = self._windows.n_targets
+        self.has_single_targets = bool((n_targets == 1).all())
+        before = np.concatenate([[0], np.cumsum(n_targets)])
+        self._n_targets = np.diff(before[self._first_row])
         edges = np.quantile(self._steps, np.arange(1, _SHAPES + 1) / _SHAPES, method="higher")
         self._edges = np.unique(edges).astype(np.int64)
 
@@ -115,50 +139,111 @@ class Batches:
             yield self._make_batch(steps, rows, pieces)
 
     def _make_batch(self, steps: int, rows: int, pieces: np.ndarray) -> Batch:
-        inside = np.arange(steps) < self._steps[pieces][:, None]
-        positions_read = self._start[pieces][:, None] + np.arange(steps)
-        items = self._items[np.where(inside, positions_read, 0)]
-        if self._readable_items is not None:
-            inside &= self._readable_items[items]
-        histories = np.zeros((rows, steps), np.int32)
-        histories[: len(pieces)] = left_align(np.where(inside, items, 0))
+        sequences, options = self._windows.sequences, self._options
+        start = self._start[pieces]
+        first_position = sequences.find_order_starts(start)
+        end_position = sequences.find_order_starts(start + self._steps[pieces])
+        entry_rows, entries = expand_ranges(first_position, end_position)
+        orders = sequences.number_orders(entries) - start[entry_rows]
+        read = build_steps(entry_rows, sequences.items[entries], orders, rows, options, steps)
 
-        counts = self._n_targets[pieces]
-        total = int(counts.sum())
-        size = max(self._batch_size, total)
-        row = np.repeat(np.arange(len(pieces)), counts)
-        within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
-        targets_at = self._target_positions[np.repeat(self._first_target[pieces], counts) + within]
-        n_read = np.cumsum(inside, axis=1)[row, targets_at - 1 - self._start[pieces][row]]
-        positions = np.zeros(size, np.int32)
-        positions[:total] = np.where(n_read, row * steps + n_read - 1, 0)
-        targets = np.zeros(size, np.int32)
-        targets[:total] = np.where(n_read, self._items[targets_at], 0)
-        weights = np.zeros(size, np.float32)
-        weights[:total] = n_read > 0
-        return Batch(histories, positions, targets, weights)
+        state_rows, state_numbers = expand_ranges(
+            self._first_row[pieces], self._first_row[pieces + 1]
+        )
+        windows = self._windows.take(state_numbers)
+        # Number of readable orders before the targets of each state.
+        n_before = self._target_orders[state_numbers] - start[state_rows]
+        n_read = np.cumsum(read.is_kept, axis=1)[state_rows, np.minimum(n_before, read.width) - 1]
+        target_states, targets = windows.list_targets()
+        is_used = n_read[target_states] > 0
+
+        size = max(self._batch_size, len(targets))
+        n_states = size if self.has_single_targets else _round_up(len(windows))
+        positions = np.where(n_read, state_rows * steps + n_read - 1, 0)
+        times = np.zeros((0, steps, N_TIME_FEATURES), np.float32)
+        if options.reads_times:
+            # Rows without a piece have no steps.
+            first_orders = np.pad(start, (0, rows - len(pieces)))
+            times = compute_time_features(sequences, first_orders, read, options.typical_gap)
+        inputs = NetworkInput(
+            read.items,
+            read.steps,
+            read.weights,
+            read.shape,
+            _pad(positions, n_states, np.int32),
+            times,
+            *build_seen_pairs(windows, options),
+        )
+        return Batch(
+            inputs,
+            _pad(target_states, size, np.int32),
+            _pad(np.where(is_used, targets, 0), size, np.int32),
+            _pad(is_used, size, np.float32),
+        )
+
+
+def stack_batches(batches: Sequence[Batch]) -> tuple[np.ndarray, ...]:
+    """Stack batches of the same shape: the arrays of their inputs, then those of their targets.
+
+    Entries and pairs are padded to the largest number in a batch.
+
+    Returns:
+        The arrays of :class:`NetworkInput`, then ``target_states``, ``targets`` and ``weights``,
+        each with one more axis at the front.
+    """
+    return stack_arrays(
+        [
+            (*batch.inputs.to_tuple(), batch.target_states, batch.targets, batch.weights)
+            for batch in batches
+        ]
+    )
+
+
+def stack_arrays(
+    batches: Sequence[tuple[np.ndarray, ...]], padding: int = 0
+) -> tuple[np.ndarray, ...]:
+    """Stack the arrays of batches. Shorter arrays are padded to the length of the longest one.
+
+    Args:
+        batches: the arrays of each batch.
+        padding: value behind a shorter array.
+
+    Returns:
+        One array for each array of a batch, with one more axis at the front.
+    """
+    stacked = []
+    for same in zip(*batches, strict=True):
+        size = max(len(array) for array in same)
+        stacked.append(np.stack([_pad(array, size, array.dtype, padding) for array in same]))
+    return tuple(stacked)
+
+
+def split_stacked(arrays: tuple[Any, ...]) -> tuple[NetworkInput, tuple[Any, ...]]:
+    """Return the input and the other arrays of one batch of :func:`stack_batches`."""
+    n_inputs = len(fields(NetworkInput))
+    return NetworkInput(*arrays[:n_inputs]), arrays[n_inputs:]
 
 
 def _find_piece_starts(
-    positions: np.ndarray, users: np.ndarray, history_length: int, every_position: bool
+    orders: np.ndarray, users: np.ndarray, history_length: int, every_position: bool
 ) -> np.ndarray:
-    """Find the targets that begin a new piece.
+    """Find the rows that begin a new piece.
 
     Args:
-        positions: shape (targets,), positions of the targets in the sequences, ascending.
-        users: shape (targets,), user index of each target.
-        history_length: number of items in a piece.
-        every_position: whether rows of a user share pieces. If not, each target begins one.
+        orders: shape (rows,), number of the order of each row's targets, ascending.
+        users: shape (rows,), user index of each row.
+        history_length: number of orders in a piece.
+        every_position: whether rows of a user share pieces. If not, each row begins one.
 
     Returns:
-        Shape (targets,), bool.
+        Shape (rows,), bool.
     """
-    is_first = np.ones(len(positions), bool)
-    if every_position and len(positions):
+    is_first = np.ones(len(orders), bool)
+    if every_position and len(orders):
         is_new_user = np.diff(users) != 0
-        last_of_user = positions[np.append(is_new_user, True)]
+        last_of_user = orders[np.append(is_new_user, True)]
         user_number = np.concatenate([[0], np.cumsum(is_new_user)])
-        pieces_back = (last_of_user[user_number] - positions) // history_length
+        pieces_back = (last_of_user[user_number] - orders) // history_length
         is_first[1:] = is_new_user | (np.diff(pieces_back) != 0)
     return is_first
 
@@ -170,8 +255,17 @@ def group_batches(batches: Iterable[Batch], max_size: int) -> Iterator[list[Batc
         batches: batches of any shapes.
         max_size: maximum number of batches in a group.
     """
-    for _, same_shape in groupby(
-        batches, lambda batch: (batch.histories.shape, batch.targets.shape)
-    ):
+    for _, same_shape in groupby(batches, lambda batch: batch.shape):
         while group := list(islice(same_shape, max_size)):
             yield group
+
+
+def _pad(values: np.ndarray, size: int, dtype: npt.DTypeLike, padding: int = 0) -> np.ndarray:
+    """Return values with padding behind them, so that the first axis has the given size."""
+    padded = np.full((size, *values.shape[1:]), padding, dtype)
+    padded[: len(values)] = values
+    return padded
+
+
+def _round_up(number: int) -> int:
+    return -(-number // _STATE_MULTIPLE) * _STATE_MULTIPLE

@@ -1,11 +1,13 @@
 """Loss functions, and the items drawn for a sampled softmax."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from bazar.data.windows import expand_ranges
+from bazar.models.networks.inputs import NetworkInput
 from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.training.batches import Batch
 
@@ -32,6 +34,29 @@ def compute_vector_loss(loss: str, predicted: Any, expected: Any) -> Any:
     return functions[loss](expected, predicted)
 
 
+# The logit of an item that is left out of a sum.
+_NEVER = -1e9
+
+
+class DrawnItems(NamedTuple):
+    """The drawn items of one step, as NumPy arrays or tensors.
+
+    Attributes:
+        items: shape (drawn,), int32, ascending item indices.
+        correction: shape (drawn,), float32, logarithm of the expected number of times that each
+            item is drawn.
+        seen: shape (pairs, 2), int32: pairs of a state and a position in ``items``, for the drawn
+            items that were bought before the state; -1 for padding.
+        target_pairs: shape (targets,), int32: position of each target in ``seen_items`` of the
+            batch; -1 if it was not bought before.
+    """
+
+    items: Any
+    correction: Any
+    seen: Any
+    target_pairs: Any
+
+
 class NegativeSampler:
     """Draws items for a sampled softmax, in proportion to the square root of their counts."""
 
@@ -49,51 +74,118 @@ class NegativeSampler:
         self._size = size
         self._seed = seed
 
-    def draw(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, batch: Batch) -> DrawnItems:
         """Draw items with replacement.
 
         The batch is part of the seed. A training that resumes after an interruption therefore draws
         the same items as a training without interruption.
-
-        Returns:
-            Item indices, shape (size,), int32, and the logarithm of the expected number of times
-            that each of them is drawn, shape (size,), float32.
         """
         if not self._size:
-            return np.zeros(0, np.int32), np.zeros(0, np.float32)
+            nothing = np.zeros(0, np.int32)
+            return DrawnItems(
+                nothing, nothing.astype(np.float32), np.zeros((0, 2), np.int32), nothing
+            )
         generator = np.random.default_rng([self._seed, *batch.targets[:64].tolist()])
-        drawn = np.searchsorted(self._edges, generator.random(self._size) * self._edges[-1])
+        draws = generator.random(self._size) * self._edges[-1]
+        drawn = np.sort(np.searchsorted(self._edges, draws))
         expected = np.log(self._size * self._share[drawn])
-        return drawn.astype(np.int32), expected.astype(np.float32)
+        return DrawnItems(
+            drawn.astype(np.int32),
+            expected.astype(np.float32),
+            _find_drawn_pairs(drawn, batch),
+            _find_target_pairs(batch),
+        )
+
+
+def _find_drawn_pairs(drawn: np.ndarray, batch: Batch) -> np.ndarray:
+    inputs = batch.inputs
+    first = np.searchsorted(drawn, inputs.seen_items)
+    last = np.searchsorted(drawn, inputs.seen_items, side="right")
+    pairs, positions = expand_ranges(first, last)
+    return np.stack([inputs.seen_states[pairs], positions], axis=1).astype(np.int32)
+
+
+def _find_target_pairs(batch: Batch) -> np.ndarray:
+    inputs = batch.inputs
+    width = int(max(inputs.seen_items.max(initial=0), batch.targets.max(initial=0))) + 1
+    seen = inputs.seen_states.astype(np.int64) * width + inputs.seen_items
+    targets = batch.target_states.astype(np.int64) * width + batch.targets
+    if len(seen) == 0:
+        return np.full(len(targets), -1, np.int32)
+    positions = np.minimum(np.searchsorted(seen, targets), len(seen) - 1)
+    return np.where(seen[positions] == targets, positions, -1).astype(np.int32)
 
 
 def compute_sampled_cross_entropy(
     network: RecurrentNetwork,
-    read: tf.Tensor,
+    output: tf.Tensor,
+    inputs: NetworkInput,
+    target_states: tf.Tensor,
     targets: tf.Tensor,
-    drawn: tf.Tensor,
-    correction: tf.Tensor,
+    drawn: DrawnItems,
     prepared: tf.Tensor | None,
+    has_repeats: bool,
 ) -> tf.Tensor:
     """Compute the cross-entropy against drawn items, corrected for their probabilities.
 
     The sum over all other items is estimated by importance sampling (Bengio and Senécal 2008; logQ
-    correction of Yi et al. 2019). The target itself is always in the sum, once.
+    correction of Yi et al. 2019). The target itself is always in the sum, once. So are the items
+    that the user bought before, if they have scores of their own. They are left out of the drawn
+    items.
 
     Args:
         network: the network, with a tied head.
-        read: output of the network, shape (targets, size of an item).
+        output: output of the network, shape (states, size of an item).
+        inputs: the input of the batch.
+        target_states: shape (targets,), int32.
         targets: shape (targets,), int32.
-        drawn: items of :meth:`NegativeSampler.draw`, shape (drawn,), int32.
-        correction: logarithms of :meth:`NegativeSampler.draw`, shape (drawn,), float32.
+        drawn: the drawn items, as tensors.
         prepared: title vectors as prepared by the network, or None.
+        has_repeats: whether the scores of items that were bought before are added.
 
     Returns:
         Shape (targets,).
     """
-    positive = network.compute_pair_logits(read, network.embed_items(targets, prepared))
-    table = network.build_item_table(network.embed_items(drawn, prepared))
-    negative = network.compute_logits(read, table) - correction
-    others = tf.where(drawn == targets[:, None], -1e9, negative)
-    total = tf.reduce_logsumexp(tf.concat([positive[:, None], others], axis=1), axis=1)
-    return total - positive
+    positive = network.compute_pair_logits(
+        tf.gather(output, target_states), network.embed_items(targets, prepared)
+    )
+    table = network.build_item_table(network.embed_items(drawn.items, prepared))
+    negative = network.compute_logits(output, table) - drawn.correction
+    if not has_repeats:
+        return _compute_total(negative, target_states, targets, drawn, [positive]) - positive
+    assert network.repeat_layer is not None
+    is_pair = drawn.seen[:, 0] >= 0
+    hidden = tf.where(is_pair, _NEVER, -_NEVER)
+    negative = tf.tensor_scatter_nd_min(negative, tf.maximum(drawn.seen, 0), hidden)
+    seen = network.embed_items(inputs.seen_items, prepared)
+    logits = network.compute_pair_logits(tf.gather(output, inputs.seen_states), seen)
+    item_parts = network.repeat_layer.embed_items(seen)
+    logits += network.compute_repeat_scores(output, inputs, item_parts, training=True)
+    logits = tf.where(inputs.seen_items > 0, logits, _NEVER)
+    seen_totals = _sum_exponentials(logits, inputs.seen_states, tf.shape(output)[0])
+    is_seen = drawn.target_pairs >= 0
+    positive = tf.where(is_seen, tf.gather(logits, tf.maximum(drawn.target_pairs, 0)), positive)
+    parts = [tf.where(is_seen, _NEVER, positive), tf.gather(seen_totals, target_states)]
+    return _compute_total(negative, target_states, targets, drawn, parts) - positive
+
+
+def _compute_total(
+    negative: tf.Tensor,
+    target_states: tf.Tensor,
+    targets: tf.Tensor,
+    drawn: DrawnItems,
+    parts: list[tf.Tensor],
+) -> tf.Tensor:
+    """Return the logarithm of the sum over drawn items, without the target, and other parts."""
+    others = tf.where(drawn.items == targets[:, None], _NEVER, tf.gather(negative, target_states))
+    return tf.reduce_logsumexp(tf.concat([tf.stack(parts, axis=1), others], axis=1), axis=1)
+
+
+def _sum_exponentials(logits: tf.Tensor, segments: tf.Tensor, n_segments: tf.Tensor) -> tf.Tensor:
+    """Return the logarithm of the sum of exponentials of each segment, shape (segments,)."""
+    largest = tf.stop_gradient(tf.math.unsorted_segment_max(logits, segments, n_segments))
+    largest = tf.maximum(largest, _NEVER)
+    sums = tf.math.unsorted_segment_sum(
+        tf.exp(logits - tf.gather(largest, segments)), segments, n_segments
+    )
+    return tf.where(sums > 0, tf.math.log(tf.maximum(sums, 1e-30)) + largest, _NEVER)

@@ -19,7 +19,7 @@ _TITLE_WEIGHTS = (
 
 
 def choose_title_weight(
-    network: RecurrentNetwork, item_vectors: np.ndarray, validation: Windows
+    network: RecurrentNetwork, item_vectors: np.ndarray, validation: Windows, filter_seen: bool
 ) -> dict[str, float]:
     """Choose the weight of title similarity with the best validation NDCG@10, and set it.
 
@@ -28,7 +28,8 @@ def choose_title_weight(
     Args:
         network: a trained network with ``add_title_similarity``.
         item_vectors: shape (items + 1, dimension), float32, zeros for items without a title.
-        validation: rows to choose by. Seen items are filtered.
+        validation: rows to choose by.
+        filter_seen: whether items that the user bought before are removed from the ranking.
 
     Returns:
         ``title_weight``, and ``val_ndcg@10`` with this weight.
@@ -37,10 +38,13 @@ def choose_title_weight(
     ndcg_by_weight: dict[float, list[np.ndarray]] = {weight: [] for weight in _TITLE_WEIGHTS}
     for rows in validation.iter_batches(VALIDATION_BATCH_ROWS):
         logits, title_logits = scorer.compute_logits(rows)
-        logits[rows.list_seen_pairs()] = -np.inf
+        if filter_seen:
+            logits[rows.list_seen_pairs()] = -np.inf
+        row_numbers, targets = rows.list_targets()
         for weight, ndcg in ndcg_by_weight.items():
-            ranks = compute_target_ranks(logits + np.float32(weight) * title_logits, rows.targets)
-            ndcg.append(compute_row_metrics(ranks)["ndcg@10"])
+            scores = logits + np.float32(weight) * title_logits
+            ranks = compute_target_ranks(scores, row_numbers, targets)
+            ndcg.append(compute_row_metrics(ranks, row_numbers)["ndcg@10"])
     means = {weight: float(np.concatenate(ndcg).mean()) for weight, ndcg in ndcg_by_weight.items()}
     best = max(means, key=lambda weight: (means[weight], -weight))
     assert network.title_weight is not None

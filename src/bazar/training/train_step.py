@@ -7,9 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from bazar.config.networks import NetworkBlock
+from bazar.models.networks.inputs import NetworkInput
 from bazar.models.networks.recurrent import RecurrentNetwork
-from bazar.training.batches import Batch
+from bazar.training.batches import Batch, split_stacked, stack_arrays, stack_batches
 from bazar.training.losses import (
+    DrawnItems,
     NegativeSampler,
     compute_sampled_cross_entropy,
     compute_vector_loss,
@@ -25,6 +27,8 @@ def make_train_steps(
     item_vectors: np.ndarray | None,
     counts: np.ndarray,
     seed: int,
+    has_single_targets: bool,
+    has_repeats: bool,
 ) -> Callable[[Sequence[Batch], Sequence[float]], tf.Tensor]:
     """Make a function that trains a network on several batches, one after another.
 
@@ -41,6 +45,8 @@ def make_train_steps(
             softmax covers only the items that occur there: otherwise the network would learn to
             give a low score to items that it never saw.
         seed: seed of the items that a sampled softmax draws.
+        has_single_targets: whether each state of a batch predicts exactly one target.
+        has_repeats: whether the batches hold the items that were bought before.
 
     Returns:
         A function of batches of the same shape and one learning rate per batch. It returns the mean
@@ -48,31 +54,35 @@ def make_train_steps(
     """
     n_candidates = int(np.count_nonzero(counts > 0))
     is_sampled = block.head == "tied_softmax" and n_candidates > block.training.sample_above
-    compute_losses = _make_loss_function(network, block, item_vectors, counts, is_sampled)
+    compute_losses = _make_loss_function(
+        network, block, item_vectors, counts, is_sampled, has_single_targets, has_repeats
+    )
 
-    def run_step(inputs: Tensors) -> tf.Tensor:
-        rate, history, positions, targets, weights, drawn, correction = inputs
+    def run_step(arrays: Tensors) -> tf.Tensor:
+        rate, *rest = arrays
+        inputs, (target_states, targets, weights, *drawn) = split_stacked(tuple(rest))
         optimizer.learning_rate.assign(rate)
         with tf.GradientTape() as tape:
-            per_target = compute_losses(history, positions, targets, drawn, correction)
-            loss = tf.reduce_sum(per_target * weights) / tf.maximum(tf.reduce_sum(weights), 1)
+            loss = compute_losses(inputs, target_states, targets, weights, DrawnItems(*drawn))
         variables = network.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
+        # A layer that is not used in training has no gradients.
+        gradients = [
+            tf.zeros_like(variable.value) if gradient is None else gradient
+            for gradient, variable in zip(tape.gradient(loss, variables), variables, strict=True)
+        ]
+        optimizer.apply(gradients, variables)
         return loss
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def run_steps(inputs: Tensors) -> tf.Tensor:
+    def run_steps(arrays: Tensors) -> tf.Tensor:
         # Not in parallel: each step starts from the weights of the previous one.
-        return tf.map_fn(run_step, inputs, parallel_iterations=1, fn_output_signature=tf.float32)
+        return tf.map_fn(run_step, arrays, parallel_iterations=1, fn_output_signature=tf.float32)
 
     sampler = NegativeSampler(counts, block.training.negatives if is_sampled else 0, seed)
 
     def train(batches: Sequence[Batch], rates: Sequence[float]) -> tf.Tensor:
-        arrays = [
-            (batch.histories, batch.positions, batch.targets, batch.weights, *sampler.draw(batch))
-            for batch in batches
-        ]
-        return run_steps((np.array(rates, np.float32), *map(np.stack, zip(*arrays, strict=True))))
+        drawn = stack_arrays([sampler.draw(batch) for batch in batches], padding=-1)
+        return run_steps((np.array(rates, np.float32), *stack_batches(batches), *drawn))
 
     return train
 
@@ -83,13 +93,14 @@ def _make_loss_function(
     item_vectors: np.ndarray | None,
     counts: np.ndarray,
     is_sampled: bool,
+    has_single_targets: bool,
+    has_repeats: bool,
 ) -> Callable[..., tf.Tensor]:
-    """Make the function that computes the loss of each target of a batch.
+    """Make the function that computes the mean loss over the targets of a batch.
 
     Returns:
-        A function of histories, positions, targets, and the drawn items with the logarithms of
-        their expected counts (both empty unless the softmax is sampled). It returns shape
-        (targets,), float32.
+        A function of the input, the states, items and weights of the targets, and the drawn items
+        (empty unless the softmax is sampled). It returns a scalar, float32.
     """
     prepared = network.prepare_vectors(item_vectors)
     candidates = np.flatnonzero(counts > 0)
@@ -100,30 +111,63 @@ def _make_loss_function(
     table_rows = tf.constant(row_by_item)
     raw_vectors = None if item_vectors is None else tf.constant(item_vectors)
 
-    def compute_losses(
-        history: tf.Tensor,
-        positions: tf.Tensor,
-        targets: tf.Tensor,
-        drawn: tf.Tensor,
-        correction: tf.Tensor,
+    def compute_full_losses(
+        inputs: NetworkInput, target_states: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        if block.head == "tied_softmax" and not is_sampled:
-            table = network.embed_items(table_items, prepared)
-            embedded = tf.gather(table, tf.gather(table_rows, history))
-            output = network.encode_histories(embedded, positions, training=True)
-            # The padding of a batch has target 0; its loss has weight 0.
-            labels = tf.maximum(tf.gather(table_rows, targets) - 1, 0)
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(
-                labels, network.compute_logits(output, network.build_item_table(table[1:]))
+        """Compute the cross-entropy over all items of the training part, with a tied head."""
+        table = network.embed_items(table_items, prepared)
+        entries = tf.gather(table, tf.gather(table_rows, inputs.items))
+        orders = network.embed_orders(entries, inputs)
+        output = network.encode_histories(orders, inputs.positions, inputs.times, training=True)
+        logits = network.compute_logits(output, network.build_item_table(table[1:]))
+        if has_repeats:
+            assert network.repeat_layer is not None
+            rows = tf.gather(table_rows, inputs.seen_items)
+            parts = tf.gather(network.repeat_layer.embed_items(table), rows)
+            # The padding has item 0; its score is 0.
+            logits = network.add_repeat_scores(
+                logits, output, inputs, parts, tf.maximum(rows - 1, 0), training=True
             )
-        embedded = network.embed_items(history, prepared)
-        output = network.encode_histories(embedded, positions, training=True)
+        # The padding of a batch has target 0; its weight is 0.
+        labels = tf.maximum(tf.gather(table_rows, targets) - 1, 0)
+        if has_single_targets:
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            return tf.reduce_sum(losses * weights)
+        # The sum over the targets of a state equals one cross-entropy with the labels added up.
+        shares = tf.scatter_nd(tf.stack([target_states, labels], axis=1), weights, tf.shape(logits))
+        totals = tf.reduce_sum(shares, axis=1)
+        shares /= tf.maximum(totals, 1)[:, None]
+        return tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(shares, logits) * totals)
+
+    def compute_target_losses(
+        inputs: NetworkInput,
+        target_states: tf.Tensor,
+        targets: tf.Tensor,
+        drawn: DrawnItems,
+    ) -> tf.Tensor:
+        """Compute the loss of each target from the state that predicts it."""
+        output = network.encode_inputs(inputs, prepared, training=True)
         if is_sampled:
             return compute_sampled_cross_entropy(
-                network, output, targets, drawn, correction, prepared
+                network, output, inputs, target_states, targets, drawn, prepared, has_repeats
             )
+        read = tf.gather(output, target_states)
         if block.head == "softmax":
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, output)
-        return compute_vector_loss(block.training.loss, output, tf.gather(raw_vectors, targets))
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, read)
+        return compute_vector_loss(block.training.loss, read, tf.gather(raw_vectors, targets))
 
-    return compute_losses
+    def compute_loss(
+        inputs: NetworkInput,
+        target_states: tf.Tensor,
+        targets: tf.Tensor,
+        weights: tf.Tensor,
+        drawn: DrawnItems,
+    ) -> tf.Tensor:
+        if block.head == "tied_softmax" and not is_sampled:
+            total = compute_full_losses(inputs, target_states, targets, weights)
+        else:
+            losses = compute_target_losses(inputs, target_states, targets, drawn)
+            total = tf.reduce_sum(losses * weights)
+        return total / tf.maximum(tf.reduce_sum(weights), 1)
+
+    return compute_loss

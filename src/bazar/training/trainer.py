@@ -32,7 +32,7 @@ class TrainedNetwork:
     Attributes:
         network: the network with the weights of its best epoch.
         training_log: one row per epoch: ``epoch`` (from 1), ``loss``, ``val_loss``, ``val_ndcg@10``
-            (full catalogue, seen items filtered) and ``seconds`` (training without validation).
+            (full catalogue) and ``seconds`` (training without validation).
         facts: ``seconds_training`` (wall clock time of all epochs with their validation),
             ``n_parameters`` (trainable), ``best_epoch``, ``training_rows`` (number of targets) and
             ``warm_start``; with ``add_title_similarity`` also what :func:`choose_title_weight`
@@ -61,6 +61,7 @@ def train_network(
     checkpoint: Checkpoint | None = None,
     after_epoch: AfterEpoch | None = None,
     warm_start: WarmStart | None = None,
+    filter_seen: bool = True,
 ) -> TrainedNetwork:
     """Build a network and train it. The same arguments give the same weights.
 
@@ -80,6 +81,8 @@ def train_network(
             ends the training.
         warm_start: state to start from: a network with the same options and catalogue. None starts
             from random weights.
+        filter_seen: whether items that the user bought before are removed from the ranking when
+            validation NDCG@10 is measured.
 
     Raises:
         InputError: if there are no training rows or no validation rows; if ``warm_start`` holds
@@ -93,18 +96,21 @@ def train_network(
     if warm_start is not None:
         _check_warm_start(warm_start, block, item_vectors)
     started = time.perf_counter()
-    loop = TrainingLoop(train, validation, block, n_items, seed, item_vectors, warm_start)
+    loop = TrainingLoop(
+        train, validation, block, n_items, seed, item_vectors, warm_start, filter_seen
+    )
     logger.info("The network:\n%s", loop.network.describe())
     mark = ""
     if checkpoint is not None:
-        arrays = [*list_training_arrays(train, validation, item_vectors), np.array(n_items)]
+        arrays = list_training_arrays(train, validation, item_vectors)
+        arrays += [np.array(n_items), np.array(filter_seen)]
         mark = fingerprint(block, seed, [*arrays, *_list_warm_start_arrays(warm_start)])
-    _run_epochs(loop, block.training.epochs, checkpoint, mark, after_epoch)
+    _run_epochs(loop, checkpoint, mark, after_epoch)
     loop.restore_best_weights()
     title_facts = {}
     if block.add_title_similarity:
         assert item_vectors is not None
-        title_facts = choose_title_weight(loop.network, item_vectors, validation)
+        title_facts = choose_title_weight(loop.network, item_vectors, validation, filter_seen)
     seconds = time.perf_counter() - started + loop.seconds_before
     facts = {"seconds_training": round(seconds, 2)} | _describe_training(loop, len(train))
     facts |= {"warm_start": warm_start is not None} | title_facts
@@ -142,7 +148,6 @@ def _check_warm_start(
 
 def _run_epochs(
     loop: TrainingLoop,
-    n_epochs: int,
     checkpoint: Checkpoint | None,
     mark: str,
     after_epoch: AfterEpoch | None,
@@ -150,7 +155,7 @@ def _run_epochs(
     """Run the remaining epochs, and save the state after each of them."""
     if checkpoint is not None and (state := checkpoint.load(mark)) is not None:
         loop.restore_state(*state)
-        logger.info("Resuming training after epoch %d of %d", len(loop.epochs), n_epochs)
+        logger.info("Resuming training after epoch %d of %d", len(loop.epochs), loop.n_epochs)
     try:
         while not loop.is_finished:
             loop.run_epoch()
@@ -196,8 +201,8 @@ def _select_usable_rows(
     if item_vectors is not None:
         if block.head == "vector":
             titled = has_title(item_vectors)
-            usable_train = train.filter(titled[train.targets])
-            usable_validation = validation.filter(titled[validation.targets])
+            usable_train = train.filter(_has_only(titled, train))
+            usable_validation = validation.filter(_has_only(titled, validation))
         if block.item == "title":
             usable_train = usable_train.filter(_has_titled_history(usable_train, item_vectors))
     for rows, usable in ((train, usable_train), (validation, usable_validation)):
@@ -211,9 +216,14 @@ def _select_usable_rows(
     return usable_train, usable_validation
 
 
+def _has_only(is_allowed: np.ndarray, rows: Windows) -> np.ndarray:
+    """Return whether all targets of each row are allowed items, shape (rows,), bool."""
+    row_numbers, targets = rows.list_targets()
+    return np.bincount(row_numbers[~is_allowed[targets]], minlength=len(rows)) == 0
+
+
 def _has_titled_history(rows: Windows, item_vectors: np.ndarray) -> np.ndarray:
     """Return a mask of the rows whose history holds an item with a title, shape (rows,)."""
     titled = has_title(item_vectors)
     titled_before = np.concatenate([[0], np.cumsum(titled[rows.sequences.items])])
-    first = rows.target_positions - rows.lengths
-    return titled_before[rows.target_positions] > titled_before[first]
+    return titled_before[rows.target_positions] > titled_before[rows.history_starts]

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from bazar.config.networks import NetworkBlock
 from bazar.data.windows import Windows
 from bazar.errors import DivergenceError
 from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
+from bazar.models.networks.inputs import compute_typical_gap
 from bazar.models.networks.recurrent import RecurrentNetwork, build_network
 from bazar.models.networks.scorers import make_scorer
 from bazar.training.batches import Batches, group_batches
@@ -38,6 +40,7 @@ class TrainingLoop:
         network: the network, with its current weights.
         epochs: one row per finished epoch; see
             :class:`~bazar.training.trainer.TrainedNetwork.training_log`.
+        n_epochs: maximum number of epochs.
         best_epoch: number of the best epoch so far, from 1; 0 before the first one.
         seconds_before: seconds of training before the last interruption.
     """
@@ -51,6 +54,7 @@ class TrainingLoop:
         seed: int,
         item_vectors: np.ndarray | None,
         warm_start: WarmStart | None,
+        filter_seen: bool,
     ) -> None:
         """Build the network, its optimizer and the training function.
 
@@ -58,6 +62,7 @@ class TrainingLoop:
         """
         self._options = block.training
         self._validation = validation
+        self._filter_seen = filter_seen
         self._started = time.perf_counter()
         self.seconds_before = 0.0
         self.epochs: list[dict[str, float]] = []
@@ -65,22 +70,39 @@ class TrainingLoop:
 
         keras.utils.set_random_seed(seed)
         counts = _count_items(train, n_items)
-        self.network = _initialise_network(block, n_items, counts, item_vectors, warm_start)
+        self.network = _initialise_network(block, train, counts, item_vectors, warm_start)
         self._optimizer = _initialise_optimizer(block.training.optimizer, self.network, warm_start)
         self._mean: MeanWeights | None = None
         if self._options.average_weights:
             self._mean = MeanWeights(self.network.trainable_variables)
         batch_size = self._options.batch_size
+        # If nobody buys again, previously bought items are left out when the network scores items,
+        # and training is the same as without repeat scores.
+        has_repeats = (
+            self.network.repeat_layer is not None and not self.network.repeat_layer.is_closed
+        )
+        options = self.network.get_input_options(item_vectors)
         self._batches = Batches(
             train,
             batch_size,
             self._options.rows == "every_position",
             seed,
-            self.network.find_readable_items(item_vectors),
+            replace(options, reads_seen=has_repeats),
+        )
+        steps_per_epoch = len(self._batches.assign_pieces(0))
+        self.n_epochs = max(
+            self._options.epochs, math.ceil(self._options.min_steps / steps_per_epoch)
         )
         self._steps_per_call = min(_MAX_STEPS_PER_CALL, max(1, _MAX_TARGETS_PER_CALL // batch_size))
         self._train_steps = make_train_steps(
-            self.network, block, self._optimizer, item_vectors, counts, seed
+            self.network,
+            block,
+            self._optimizer,
+            item_vectors,
+            counts,
+            seed,
+            self._batches.has_single_targets,
+            has_repeats,
         )
         # One scorer for all epochs: its functions are traced, and its titles indexed, only once.
         self._scorer = make_scorer(self.network, item_vectors)
@@ -91,7 +113,7 @@ class TrainingLoop:
         """Whether all epochs have run, or training stops early."""
         patience = self._options.early_stopping_patience
         n_run = len(self.epochs)
-        return n_run >= self._options.epochs or (
+        return n_run >= self.n_epochs or (
             patience is not None and n_run > 0 and n_run - self.best_epoch > patience
         )
 
@@ -107,7 +129,7 @@ class TrainingLoop:
         # disable=None: no bar if stderr is not a terminal.
         with tqdm(
             total=n_batches,
-            desc=f"epoch {index + 1}/{self._options.epochs}",
+            desc=f"epoch {index + 1}/{self.n_epochs}",
             unit="batch",
             mininterval=1,
             leave=None,
@@ -128,7 +150,7 @@ class TrainingLoop:
             logger.info(
                 "Epoch %d of %d: loss %.4g, val_loss %.4g, val_ndcg@10 %.4f, %.1f s",
                 index + 1,
-                self._options.epochs,
+                self.n_epochs,
                 loss,
                 metrics["val_loss"],
                 metrics["val_ndcg@10"],
@@ -208,28 +230,31 @@ class TrainingLoop:
         """Return the learning rate at a point of an epoch, given as the share that is done."""
         rate = self._options.learning_rate
         if self._options.schedule == "cosine":
-            share_done = (index + share_done) / self._options.epochs
+            share_done = (index + share_done) / self.n_epochs
             rate *= (1 + math.cos(math.pi * share_done)) / 2
         return rate
 
     def _validate(self) -> dict[str, float]:
         self._scorer.refresh()
         vector_loss = partial(compute_vector_loss, self._options.loss)
-        losses, ranks = [], []
+        losses, ndcg = [], []
         for rows in self._validation.iter_batches(VALIDATION_BATCH_ROWS):
-            scores, row_losses = self._scorer.score_with_losses(rows, vector_loss)
-            scores[rows.list_seen_pairs()] = -np.inf
-            losses.append(row_losses)
-            ranks.append(compute_target_ranks(scores, rows.targets))
+            scores, target_losses = self._scorer.score_with_losses(rows, vector_loss)
+            if self._filter_seen:
+                scores[rows.list_seen_pairs()] = -np.inf
+            row_numbers, targets = rows.list_targets()
+            ranks = compute_target_ranks(scores, row_numbers, targets)
+            losses.append(target_losses)
+            ndcg.append(compute_row_metrics(ranks, row_numbers)["ndcg@10"])
         return {
             "val_loss": float(np.concatenate(losses).mean()),
-            "val_ndcg@10": float(compute_row_metrics(np.concatenate(ranks))["ndcg@10"].mean()),
+            "val_ndcg@10": float(np.concatenate(ndcg).mean()),
         }
 
 
 def _initialise_network(
     block: NetworkBlock,
-    n_items: int,
+    train: Windows,
     counts: np.ndarray,
     item_vectors: np.ndarray | None,
     warm_start: WarmStart | None,
@@ -237,9 +262,10 @@ def _initialise_network(
     dimension = None if item_vectors is None else item_vectors.shape[1]
     in_training = (counts > 0).astype(np.float32)
     # A new network even for a warm start: the dropout of a loaded network has random seeds.
-    network = build_network(block.network, n_items, dimension)
+    network = build_network(block.network, len(counts) - 1, dimension)
     if warm_start is None:
         network.in_training.assign(in_training)
+        _describe_orders(network, train)
         if item_vectors is not None and block.adapts_titles:
             network.fit_whitening(item_vectors)
         return network
@@ -249,6 +275,16 @@ def _initialise_network(
         network.title_weight.assign(0)
     network.in_training.assign(np.maximum(warm_start.network.in_training.numpy(), in_training))
     return network
+
+
+def _describe_orders(network: RecurrentNetwork, train: Windows) -> None:
+    """Set what a network knows of the training rows: the clock, the typical gap and repeats."""
+    if network.typical_gap is not None:
+        network.typical_gap.assign(compute_typical_gap(train))
+    if network.time_layer is not None:
+        network.time_layer.has_clock.assign(train.sequences.timestamps is not None)
+    if network.repeat_layer is not None and not train.find_repeats().any():
+        network.repeat_layer.close()
 
 
 def _initialise_optimizer(

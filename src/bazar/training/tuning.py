@@ -86,6 +86,7 @@ def tune_network(
     seed: int,
     item_vectors: np.ndarray,
     storage: Path,
+    filter_seen: bool = True,
 ) -> TuningResult:
     """Search the values of a block with the highest validation NDCG@10.
 
@@ -102,6 +103,7 @@ def tune_network(
             :func:`~bazar.training.trainer.train_network`.
         storage: SQLite file with the trials, which does not have to exist. Trials in it with other
             data, blocks or ranges are not used.
+        filter_seen: as in :func:`~bazar.training.trainer.train_network`.
 
     Raises:
         InputError: if the block does not have a key or rejects a value; if the file is not a
@@ -109,7 +111,8 @@ def tune_network(
     """
     check_ranges(block, options.active_ranges)
     task = _Task(block=block, ranges=options.active_ranges)
-    arrays = [*list_training_arrays(train, validation, item_vectors), np.array(n_items)]
+    arrays = list_training_arrays(train, validation, item_vectors)
+    arrays += [np.array(n_items), np.array(filter_seen)]
 
     def run_training(changed: NetworkBlock, trial: Trial) -> float:
         trained = train_network(
@@ -120,6 +123,7 @@ def tune_network(
             seed,
             item_vectors,
             after_epoch=lambda metrics: _report_epoch(trial, metrics),
+            filter_seen=filter_seen,
         )
         return float(trained.training_log[_METRIC].iloc[int(trained.facts["best_epoch"]) - 1])
 

@@ -136,20 +136,6 @@ def take_positions(states: Any, positions: Any) -> Any:
     return ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)
 
 
-def find_last_step_positions(histories: Any) -> Any:
-    """Return the position of the last item of each history, for :func:`take_positions`.
-
-    Args:
-        histories: shape (rows, steps), int32: item indices, padded with 0 at the end.
-
-    Returns:
-        Shape (rows,), int32. The position of an empty history is that of its first step.
-    """
-    rows, steps = ops.shape(histories)
-    lengths = ops.sum(ops.cast(histories > 0, "int32"), axis=1)
-    return ops.arange(rows, dtype="int32") * steps + ops.maximum(lengths - 1, 0)
-
-
 def sum_with_decay(states: Any, decay: float) -> Any:
     """Return the exponentially decayed sum of all states up to each step.
 

@@ -1,11 +1,13 @@
 """Recurrent networks, built from their description in YAML.
 
-A network scores items in three steps. :meth:`~RecurrentNetwork.embed_items` turns each item of a
-history into a vector. :meth:`~RecurrentNetwork.encode_histories` processes the vectors in time
-order and applies the head. If the head is tied to the item vectors,
-:meth:`~RecurrentNetwork.compute_logits` turns the result into scores.
+A network scores items in these steps. :meth:`~RecurrentNetwork.embed_items` turns each item of a
+history into a vector. :meth:`~RecurrentNetwork.embed_orders` sums the vectors of each order.
+:meth:`~RecurrentNetwork.encode_histories` processes the orders in time order and applies the head.
+If the head is tied to the item vectors, :meth:`~RecurrentNetwork.compute_logits` turns the result
+into scores. :meth:`~RecurrentNetwork.add_repeat_scores` adds a score to each item that the user
+bought before.
 
-Histories are padded with 0 at the end of their rows. No step depends on later steps. Therefore no
+The steps of a history are at the front of its row. No step depends on later steps. Therefore no
 mask is needed, and a single pass over a sequence gives the predictions for all of its targets.
 """
 
@@ -16,19 +18,26 @@ from typing import Any, Self
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from bazar.config.networks import NetworkOptions
 from bazar.data.title_embeddings import has_title
 from bazar.errors import InputError
+from bazar.models.networks.inputs import (
+    N_SEEN_FEATURES,
+    N_TIME_FEATURES,
+    InputOptions,
+    NetworkInput,
+)
 from bazar.models.networks.layers import (
     ResidualBlock,
     build_layers,
-    find_last_step_positions,
     scale_to_unit,
     sum_with_decay,
     take_positions,
 )
+from bazar.models.networks.repeats import RepeatLayer, TimeLayer
 from bazar.models.networks.vector_samples import VectorSamples, match_samples, sample_vectors
 from bazar.models.networks.whitening import compute_whitening, whiten_vectors
 
@@ -68,6 +77,8 @@ class RecurrentNetwork(keras.Model):
         n_items: number of items of the catalogue that the network was built for.
         in_training: shape (n_items + 1,), float32: 1 if an item occurs in the training part, else
             0. The trainer sets it. The learned vectors of items with 0 are not used.
+        typical_gap: scalar: typical number of days between two orders of a user. The trainer sets
+            it. None if the network reads no times and has no repeat scores.
         title_weight: scalar: weight of the title similarities that are added to the scores. The
             trainer sets it. None without ``add_title_similarity``.
         item_ids: shape (n_items + 1,), external ids by item index. They are set after the
@@ -140,6 +151,13 @@ class RecurrentNetwork(keras.Model):
             self.title_weight = self.add_weight(
                 shape=(), initializer="zeros", trainable=False, name="title_weight"
             )
+        self.typical_gap = None
+        self.time_layer: TimeLayer | None = None
+        self.repeat_layer: RepeatLayer | None = None
+        if options.time or options.repeats:
+            self.typical_gap = self.add_weight(
+                shape=(), initializer="ones", trainable=False, name="typical_gap"
+            )
 
     def _build_layers_and_head(self, size: int) -> None:
         """Create the layers and the head for item vectors of the given size."""
@@ -161,6 +179,14 @@ class RecurrentNetwork(keras.Model):
             width[self.options.head], kernel_initializer=initializer, name="head"
         )
         self.head.build(shape)
+        if self.options.time:
+            self.time_layer = TimeLayer(size, name="time")
+            self.time_layer.build((None, None, N_TIME_FEATURES))
+        if self.options.repeats:
+            self.repeat_layer = RepeatLayer(
+                **self.options.repeats.model_dump(), size=size, name="repeats"
+            )
+            self.repeat_layer.build((None, N_SEEN_FEATURES))
 
     def fit_whitening(self, item_vectors: np.ndarray) -> None:
         """Set the weights that centre and whiten title vectors, and initialise the title adapter.
@@ -216,6 +242,19 @@ class RecurrentNetwork(keras.Model):
             return None
         return has_title(item_vectors)
 
+    def get_input_options(self, item_vectors: np.ndarray | None) -> InputOptions:
+        """Return what :func:`bazar.models.networks.inputs.build_network_input` needs.
+
+        Args:
+            item_vectors: as in :meth:`find_readable_items`.
+        """
+        return InputOptions(
+            readable_items=self.find_readable_items(item_vectors),
+            reads_times=self.time_layer is not None,
+            reads_seen=self.repeat_layer is not None,
+            typical_gap=1.0 if self.typical_gap is None else float(np.asarray(self.typical_gap)),
+        )
+
     def find_informative_items(self, item_vectors: np.ndarray | None) -> np.ndarray:
         """Return a mask of the items that give the network information about a user.
 
@@ -254,12 +293,32 @@ class RecurrentNetwork(keras.Model):
             parts.append(ops.take(vectors, items, axis=0))
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
-    def encode_histories(self, embedded: Any, positions: Any, training: bool = False) -> Any:
+    def embed_orders(self, embedded: Any, inputs: NetworkInput) -> Any:
+        """Return the vector of each order: the weighted sum of the vectors of its items.
+
+        Args:
+            embedded: vectors of ``inputs.items``, shape (entries, item size).
+            inputs: the histories.
+
+        Returns:
+            Shape (rows, steps, item size), float32. Steps behind a history are 0.
+        """
+        n_rows, n_steps = inputs.shape[0], inputs.shape[1]
+        sums = tf.math.unsorted_segment_sum(
+            embedded * inputs.weights[:, None], inputs.steps, n_rows * n_steps
+        )
+        return tf.reshape(sums, (n_rows, n_steps, embedded.shape[-1]))
+
+    def encode_histories(
+        self, embedded: Any, positions: Any, times: Any = None, training: bool = False
+    ) -> Any:
         """Return the output of the head for histories.
 
         Args:
-            embedded: vectors of the items of histories, shape (rows, steps, item size).
+            embedded: vectors of the orders of histories, shape (rows, steps, item size).
             positions: the steps to return, shape (targets,), int32: row * steps + step.
+            times: time features of the steps, as in :class:`NetworkInput`; None if the network
+                reads no times.
             training: whether dropout is applied.
 
         Returns:
@@ -268,6 +327,8 @@ class RecurrentNetwork(keras.Model):
             item vectors, and ``vector`` gives a title vector.
         """
         states = embedded
+        if self.time_layer is not None and times is not None:
+            states = states + self.time_layer(times)
         *first_layers, last_layer = self.sequence_layers
         for layer in first_layers:
             states = layer(states, training=training)
@@ -310,23 +371,68 @@ class RecurrentNetwork(keras.Model):
             encoded = scale_to_unit(encoded) / self.options.temperature
         return ops.matmul(encoded, table)
 
-    def compute_title_logits(self, histories: Any, vectors: Any, table: Any) -> Any:
+    def add_repeat_scores(
+        self,
+        logits: Any,
+        encoded: Any,
+        inputs: NetworkInput,
+        item_parts: Any,
+        columns: Any,
+        training: bool = False,
+    ) -> Any:
+        """Add a score to the logit of each item that the user bought before.
+
+        Args:
+            logits: shape (states, items), float32.
+            encoded: returned by :meth:`encode_histories`, shape (states, item size).
+            inputs: the items that were bought before each state.
+            item_parts: rows of the output of :meth:`RepeatLayer.embed_items` for
+                ``inputs.seen_items``, shape (pairs, units).
+            columns: column of ``logits`` of each pair, shape (pairs,), int32.
+            training: whether dropout is applied.
+
+        Returns:
+            The shape of ``logits``.
+        """
+        scores = self.compute_repeat_scores(encoded, inputs, item_parts, training)
+        indices = tf.stack([inputs.seen_states, columns], axis=1)
+        return tf.tensor_scatter_nd_add(logits, indices, scores)
+
+    def compute_repeat_scores(
+        self, encoded: Any, inputs: NetworkInput, item_parts: Any, training: bool = False
+    ) -> Any:
+        """Return the score of each pair of a state and an item that was bought before.
+
+        The arguments are those of :meth:`add_repeat_scores`.
+
+        Returns:
+            Shape (pairs,), float32; 0 for padding.
+        """
+        assert self.repeat_layer is not None and self.options.temperature is not None
+        scores = self.repeat_layer(
+            inputs.seen_features, item_parts, encoded, inputs.seen_states, training=training
+        )
+        is_item = ops.cast(inputs.seen_items > 0, scores.dtype)
+        return scores * is_item / self.options.temperature
+
+    def compute_title_logits(self, inputs: NetworkInput, vectors: Any, table: Any) -> Any:
         """Return the similarity of the title of each item to the titles of the history.
 
         The similarity is computed before the adapter. The adapter keeps fewer dimensions, and it
         was trained only on titles of the training part.
 
         Args:
-            histories: shape (rows, steps), int32: item indices at the front, 0 behind them.
+            inputs: the histories.
             vectors: returned by :meth:`prepare_vectors`.
             table: ``vectors`` transposed.
 
         Returns:
-            Shape (rows, items + 1), float32. The caller weights them and adds them to the logits.
+            Shape (states, items + 1), float32. The caller weights them and adds them to the logits.
         """
         assert self.options.history_decay is not None
-        sums = sum_with_decay(ops.take(vectors, histories, axis=0), self.options.history_decay)
-        direction = scale_to_unit(take_positions(sums, find_last_step_positions(histories)))
+        orders = self.embed_orders(ops.take(vectors, inputs.items, axis=0), inputs)
+        sums = sum_with_decay(orders, self.options.history_decay)
+        direction = scale_to_unit(take_positions(sums, inputs.positions))
         return ops.matmul(direction / self.options.temperature, table)
 
     def compute_pair_logits(self, encoded: Any, embedded: Any) -> Any:
@@ -344,29 +450,60 @@ class RecurrentNetwork(keras.Model):
             embedded = scale_to_unit(embedded)
         return ops.sum(encoded * embedded, axis=-1)
 
-    def call(self, history: Any, vectors: Any = None, training: bool = False) -> Any:
+    def call(self, inputs: NetworkInput, vectors: Any = None, training: bool = False) -> Any:
         """Return the logits of all items, or the predicted title vectors.
 
         Args:
-            history: shape (rows, steps), int32: item indices at the front, 0 behind them.
+            inputs: the histories, as tensors or NumPy arrays.
             vectors: returned by :meth:`prepare_vectors`.
             training: whether dropout is applied.
 
         Returns:
-            With the head ``softmax`` or ``tied_softmax``: logits, shape (rows, items + 1). With
-            the head ``vector``: title vectors, shape (rows, vector_dimension).
+            With the head ``softmax`` or ``tied_softmax``: logits, shape (states, items + 1). With
+            the head ``vector``: title vectors, shape (states, vector_dimension).
         """
-        embedded = self.embed_items(history, vectors)
-        positions = find_last_step_positions(history)
-        encoded = self.encode_histories(embedded, positions, training=training)
+        encoded = self.encode_inputs(inputs, vectors, training)
         if self.options.head != "tied_softmax":
             return encoded
         catalogue = self.embed_items(ops.arange(self.n_items + 1), vectors)
-        logits = self.compute_logits(encoded, self.build_item_table(catalogue))
+        parts = None if self.repeat_layer is None else self.repeat_layer.embed_items(catalogue)
+        logits = self.score_items(encoded, inputs, self.build_item_table(catalogue), parts)
         if self.title_weight is None:
             return logits
         return logits + self.title_weight * self.compute_title_logits(
-            history, vectors, ops.transpose(vectors)
+            inputs, vectors, ops.transpose(vectors)
+        )
+
+    def encode_inputs(self, inputs: NetworkInput, vectors: Any, training: bool = False) -> Any:
+        """Return the output of the head for each state of the input.
+
+        The arguments are those of :meth:`call`.
+
+        Returns:
+            Shape (states, head size), float32.
+        """
+        orders = self.embed_orders(self.embed_items(inputs.items, vectors), inputs)
+        return self.encode_histories(orders, inputs.positions, inputs.times, training)
+
+    def score_items(self, encoded: Any, inputs: NetworkInput, table: Any, item_parts: Any) -> Any:
+        """Return the logits of all items, with repeat scores, for a tied head.
+
+        Args:
+            encoded: returned by :meth:`encode_inputs`, shape (states, item size).
+            inputs: the histories.
+            table: returned by :meth:`build_item_table`, for all items.
+            item_parts: output of :meth:`RepeatLayer.embed_items`, for all items; None if the
+                network has no repeat scores.
+
+        Returns:
+            Shape (states, items + 1), float32.
+        """
+        logits = self.compute_logits(encoded, table)
+        if self.repeat_layer is None:
+            return logits
+        items = inputs.seen_items
+        return self.add_repeat_scores(
+            logits, encoded, inputs, ops.take(item_parts, items, axis=0), items
         )
 
     def describe(self) -> str:

@@ -8,9 +8,14 @@ import tensorflow as tf
 
 from bazar.data.title_embeddings import has_title
 from bazar.data.vector_search import normalize_rows
-from bazar.data.windows import Windows, left_align
+from bazar.data.windows import Windows
 from bazar.models.nearest_titles import TitleIndex, TitleVectorScorer
-from bazar.models.networks.layers import find_last_step_positions
+from bazar.models.networks.inputs import (
+    N_SEEN_FEATURES,
+    N_TIME_FEATURES,
+    NetworkInput,
+    build_network_input,
+)
 from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.models.scorer import Scorer
 
@@ -18,9 +23,21 @@ VectorLoss = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Function of predicted and expected vectors, both of shape (rows, dimension). It returns the loss
 of each row, shape (rows,)."""
 
-# The shape allows any number of histories of any length. With fixed shapes, TensorFlow would trace
+# The shapes allow any number of histories of any length. With fixed shapes, TensorFlow would trace
 # the function again for each new shape.
-_HISTORIES = tf.TensorSpec((None, None), tf.int32)
+_INDICES = tf.TensorSpec((None,), tf.int32)
+_INPUTS = NetworkInput(
+    items=_INDICES,
+    steps=_INDICES,
+    weights=tf.TensorSpec((None,), tf.float32),
+    shape=tf.TensorSpec((2,), tf.int32),
+    positions=_INDICES,
+    times=tf.TensorSpec((None, None, N_TIME_FEATURES), tf.float32),
+    seen_states=_INDICES,
+    seen_items=_INDICES,
+    seen_features=tf.TensorSpec((None, N_SEEN_FEATURES), tf.float32),
+).to_tuple()
+_TABLE = tf.TensorSpec((None, None), tf.float32)
 
 
 class NetworkScorer(Scorer):
@@ -42,7 +59,8 @@ class NetworkScorer(Scorer):
                 it and return the cross-entropy.
 
         Returns:
-            Scores as :meth:`score` returns them, and losses, shape (rows,), float32.
+            Scores as :meth:`score` returns them, and the loss of each target in the order of
+            :meth:`Windows.list_targets`, float32.
         """
 
 
@@ -58,35 +76,45 @@ class NetworkClassifier(NetworkScorer):
                 titles.
         """
         self._network = network
-        self._readable_items = network.find_readable_items(item_vectors)
+        self._options = network.get_input_options(item_vectors)
         self.informative_items = network.find_informative_items(item_vectors)
         vectors = network.prepare_vectors(item_vectors if network.options.needs_vectors else None)
         self._vectors = vectors
         is_tied = network.options.head == "tied_softmax"
         title_table = None if network.title_weight is None else tf.transpose(vectors)
         excluded = tf.constant(_compute_exclusions(network, item_vectors))
-        signature = [_HISTORIES, tf.TensorSpec((None, None), tf.float32)]
+        signature = [_INPUTS, _TABLE, _TABLE]
 
-        def compute_learned_logits(histories: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-            embedded = network.embed_items(histories, vectors)
-            encoded = network.encode_histories(embedded, find_last_step_positions(histories))
-            return (network.compute_logits(encoded, table) if is_tied else encoded) + excluded
+        def compute_learned_logits(
+            inputs: NetworkInput, table: tf.Tensor, item_parts: tf.Tensor
+        ) -> tf.Tensor:
+            encoded = network.encode_inputs(inputs, vectors)
+            if not is_tied:
+                return encoded + excluded
+            return network.score_items(encoded, inputs, table, item_parts) + excluded
 
-        def compute_title_logits(histories: tf.Tensor) -> tf.Tensor:
-            return network.compute_title_logits(histories, vectors, title_table)
+        def compute_title_logits(inputs: NetworkInput) -> tf.Tensor:
+            return network.compute_title_logits(inputs, vectors, title_table)
 
         @tf.function(input_signature=signature, autograph=False)
-        def compute_logits(histories: tf.Tensor, table: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return compute_learned_logits(histories, table), compute_title_logits(histories)
+        def compute_logits(
+            arrays: tuple[tf.Tensor, ...], table: tf.Tensor, item_parts: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            inputs = NetworkInput(*arrays)
+            learned = compute_learned_logits(inputs, table, item_parts)
+            return learned, compute_title_logits(inputs)
 
         @tf.function(input_signature=signature, autograph=False)
-        def compute_probabilities(histories: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-            logits, weight = compute_learned_logits(histories, table), network.title_weight
+        def compute_probabilities(
+            arrays: tuple[tf.Tensor, ...], table: tf.Tensor, item_parts: tf.Tensor
+        ) -> tf.Tensor:
+            inputs, weight = NetworkInput(*arrays), network.title_weight
+            logits = compute_learned_logits(inputs, table, item_parts)
             if weight is not None:
                 # If the weight is 0, the title similarities are not computed.
                 logits = tf.cond(
                     weight > 0,
-                    lambda: logits + weight * compute_title_logits(histories),
+                    lambda: logits + weight * compute_title_logits(inputs),
                     lambda: logits,
                 )
             return tf.nn.softmax(logits) + excluded
@@ -97,10 +125,12 @@ class NetworkClassifier(NetworkScorer):
 
     def refresh(self) -> None:
         """Build the item table from the current weights of the network."""
-        network, self._table = self._network, tf.zeros((0, 0))
+        network, self._table, self._item_parts = self._network, tf.zeros((0, 0)), tf.zeros((0, 0))
         if network.options.head == "tied_softmax":
             catalogue = network.embed_items(tf.range(network.n_items + 1), self._vectors)
             self._table = network.build_item_table(catalogue)
+            if network.repeat_layer is not None:
+                self._item_parts = network.repeat_layer.embed_items(catalogue)
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return probabilities; see :meth:`Scorer.score`.
@@ -108,16 +138,15 @@ class NetworkClassifier(NetworkScorer):
         With a tied head, items without any information have the score ``-inf``. These items do not
         occur in training, and they have no title or the network does not read titles.
         """
-        histories = _build_network_input(windows, self._readable_items)
-        return self._compute_probabilities(histories, self._table).numpy()
+        inputs = build_network_input(windows, self._options).to_tuple()
+        return self._compute_probabilities(inputs, self._table, self._item_parts).numpy()
 
     def score_with_losses(
         self, windows: Windows, vector_loss: VectorLoss
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities and cross-entropies; see :meth:`NetworkScorer.score_with_losses`."""
         scores = self.score(windows)
-        of_targets = scores[np.arange(len(windows)), windows.targets]
-        return scores, -np.log(np.maximum(of_targets, 1e-30))
+        return scores, -np.log(np.maximum(scores[windows.list_targets()], 1e-30))
 
     def to_shares(self, scores: np.ndarray) -> np.ndarray:
         """Return the probabilities unchanged, with ``-inf`` as 0; see :meth:`Scorer.to_shares`."""
@@ -130,8 +159,8 @@ class NetworkClassifier(NetworkScorer):
             Two arrays of shape (rows, items + 1), float32. The learned logits are ``-inf`` for the
             same items as in :meth:`score`.
         """
-        histories = _build_network_input(windows, self._readable_items)
-        learned, titles = self._compute_logits(histories, self._table)
+        inputs = build_network_input(windows, self._options).to_tuple()
+        learned, titles = self._compute_logits(inputs, self._table, self._item_parts)
         return learned.numpy(), titles.numpy()
 
 
@@ -153,14 +182,13 @@ class NetworkRegressor(TitleVectorScorer, NetworkScorer):
             index: an existing index of the same vectors. None builds a new index.
         """
         super().__init__(item_vectors, index)
-        self._readable_items = network.find_readable_items(item_vectors)
+        self._options = network.get_input_options(item_vectors)
         self.informative_items = network.find_informative_items(item_vectors)
         vectors = network.prepare_vectors(item_vectors)
 
-        @tf.function(input_signature=[_HISTORIES], autograph=False)
-        def predict(histories: tf.Tensor) -> tf.Tensor:
-            embedded = network.embed_items(histories, vectors)
-            return network.encode_histories(embedded, find_last_step_positions(histories))
+        @tf.function(input_signature=[_INPUTS], autograph=False)
+        def predict(arrays: tuple[tf.Tensor, ...]) -> tf.Tensor:
+            return network.encode_inputs(NetworkInput(*arrays), vectors)
 
         self._predict = predict
 
@@ -169,7 +197,7 @@ class NetworkRegressor(TitleVectorScorer, NetworkScorer):
 
     def predict_vectors(self, windows: Windows) -> np.ndarray:
         """Return the predicted vectors without scaling, shape (rows, dimension), float32."""
-        return self._predict(_build_network_input(windows, self._readable_items)).numpy()
+        return self._predict(build_network_input(windows, self._options).to_tuple()).numpy()
 
     def predict_points(self, windows: Windows) -> np.ndarray:
         """Return the predicted vectors, scaled to unit length."""
@@ -184,7 +212,8 @@ class NetworkRegressor(TitleVectorScorer, NetworkScorer):
         length of its predicted vector. The order of the items is the same as with cosines.
         """
         predicted = self.predict_vectors(windows)
-        losses = np.asarray(vector_loss(predicted, self.index.item_vectors[windows.targets]))
+        rows, targets = windows.list_targets()
+        losses = np.asarray(vector_loss(predicted[rows], self.index.item_vectors[targets]))
         return self.index.compute_cosines(predicted), losses
 
 
@@ -228,10 +257,3 @@ def _compute_exclusions(network: RecurrentNetwork, item_vectors: np.ndarray | No
     is_known[0] = False
     excluded[~is_known] = -np.inf
     return excluded
-
-
-def _build_network_input(windows: Windows, readable_items: np.ndarray | None) -> tf.Tensor:
-    """Return left-aligned histories, with as many columns as the longest history has items."""
-    histories = left_align(windows.build_histories(), readable_items)
-    longest = max(1, int(np.count_nonzero(histories, axis=1).max(initial=0)))
-    return tf.constant(histories[:, :longest])

@@ -3,15 +3,14 @@
 from typing import Any
 
 import ibis.expr.types as ir
-import numpy as np
 from matplotlib.figure import Figure
 
-from bazar.config.data import Split
 from bazar.config.evaluation import ComparisonOptions
 from bazar.data.item_index import count_dataset, list_item_ids
 from bazar.data.splits import Splits
-from bazar.evaluation.comparison import check_same_rows, compare_results, read_results
-from bazar.evaluation.results import ModelResults
+from bazar.evaluation.comparison import compare_results, read_results
+from bazar.evaluation.evaluate import describe_test_part
+from bazar.evaluation.results import ModelResults, check_measured_on
 from bazar.reporting.comparison_page import write_page
 from bazar.reporting.figures import plot_comparison
 
@@ -22,22 +21,21 @@ def compare_models(
     sequences: ir.Table,
     item_index: ir.Table,
     dataset: str,
-    split: Split,
     options: ComparisonOptions,
 ) -> dict[str, Any]:
     """Compare all models that have results on the test part."""
     results = read_results(previous_results)
-    sizes = count_dataset(sequences, item_index)
-    users = np.asarray(splits.test.user_ids.to_pylist(), object)
-    targets = list_item_ids(item_index)[splits.test.targets]
-    check_same_rows(results, users, targets, sizes["n_items"])
+    expected = describe_test_part(splits, list_item_ids(item_index))
+    check_measured_on({result.label: result.results for result in results}, expected)
     return {
         "dataset": dataset,
-        "protocol": split,
-        **sizes,
+        "protocol": splits.summary["protocol"],
+        **count_dataset(sequences, item_index),
         "n_test_rows": len(splits.test),
         "bootstrap_resamples": options.bootstrap_resamples,
-        **compare_results(results, users, options.bootstrap_resamples, options.seed),
+        **compare_results(
+            results, splits.summary["filter_mode"], options.bootstrap_resamples, options.seed
+        ),
     }
 
 

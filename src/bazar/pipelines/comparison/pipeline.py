@@ -17,7 +17,6 @@ def create_pipeline() -> Pipeline:
                     "sequences",
                     "item_index",
                     "params:dataset",
-                    "params:split",
                     "params:comparison",
                 ],
                 "comparison",

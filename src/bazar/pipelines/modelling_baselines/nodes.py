@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 import ibis.expr.types as ir
 import numpy as np
+import pyarrow as pa
 
 from bazar.config.base import DEFAULT_SEED
 from bazar.config.evaluation import EvaluationOptions
@@ -12,7 +14,9 @@ from bazar.config.models import BASELINES, BaselineOptions
 from bazar.data.item_index import check_catalogue_size, list_item_ids
 from bazar.data.splits import Splits
 from bazar.evaluation.evaluate import evaluate_scorer
+from bazar.evaluation.oracle import Oracle
 from bazar.evaluation.results import ModelResults
+from bazar.labels import ORACLE
 from bazar.models.registry import ModelRegistry, make_network_reader
 
 logger = logging.getLogger(__name__)
@@ -22,10 +26,13 @@ def evaluate_baselines(
     splits: Splits,
     item_index: ir.Table,
     item_vectors: np.ndarray,
+    oracle: pa.Table,
     baselines: BaselineOptions,
     evaluation: EvaluationOptions,
 ) -> Iterator[dict[str, ModelResults]]:
     """Fit each baseline on the training part and evaluate it on the test part.
+
+    On the sample store, the oracle is evaluated as well.
 
     Yields:
         The results of one baseline, by its name.
@@ -53,3 +60,8 @@ def evaluate_baselines(
         )
         scorer = registry.get_scorer(name, DEFAULT_SEED)
         yield {name: evaluate_scorer(scorer, splits, item_ids, evaluation)}
+    ceiling = Oracle(oracle, item_ids, splits.training_counts)
+    # The probabilities are those of the last order.
+    if splits.summary["protocol"] == "next_order" and ceiling.knows_users(splits.test):
+        without_validation = replace(splits, validation=splits.validation.slice_rows(0, 0))
+        yield {ORACLE: evaluate_scorer(ceiling, without_validation, item_ids, evaluation)}

@@ -15,6 +15,7 @@ def create_pipeline() -> Pipeline:
                     "splits",
                     "item_index",
                     "item_vectors",
+                    "oracle",
                     "params:baselines",
                     "params:evaluation",
                 ],

@@ -97,7 +97,13 @@ def choose_weights(
     """
     started = time.monotonic()
     choice = blend_weights.choose_weights(
-        components, splits.validation, blend.rows, blend.rounds, evaluation.batch_size, blend.seed
+        components,
+        splits.validation,
+        blend.rows,
+        blend.rounds,
+        evaluation.batch_size,
+        blend.seed,
+        filter_seen=splits.filter_seen,
     )
     named = name_components(blend, seed)
     weighted = {

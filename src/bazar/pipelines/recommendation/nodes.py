@@ -11,9 +11,8 @@ import pyarrow as pa
 from bazar.config.data import EmbeddingOptions, SequencingOptions
 from bazar.config.models import BaselineOptions, BlendOptions
 from bazar.config.recommendation import BundleOptions, RecommendationOptions
-from bazar.data import ordering
 from bazar.data.catalogue import Products
-from bazar.data.sequences import read_sequences
+from bazar.data.splits import Splits
 from bazar.data.windows import Windows, build_full_histories
 from bazar.errors import InputError
 from bazar.evaluation.results import ModelResults
@@ -47,7 +46,7 @@ def select_models(
 
 
 def build_catalogue(
-    sequences: ir.Table,
+    splits: Splits,
     item_index: ir.Table,
     products: ir.Table,
     item_vectors: np.ndarray,
@@ -64,11 +63,10 @@ def build_catalogue(
         One row per customer, with all interactions as the history; and the products by item index,
         including the products that ``kedro add-products`` added.
     """
-    users = ordering.list_users(sequences).to_pyarrow()
-    items = ordering.list_items(sequences).to_pyarrow_batches()
-    purchases, timestamps = read_sequences(users, items)
+    # The test rows are a view on all interactions.
+    purchases = splits.test.sequences
     catalogue = build_base_catalogue(
-        purchases, timestamps, item_index, products, item_vectors, sequencing.recent_share
+        purchases, item_index, products, item_vectors, sequencing.recent_share
     )
     catalogue = extend_catalogue(catalogue, added_products, products, title_vectors, embedding)
     return build_full_histories(purchases, sequencing.history_length), catalogue
@@ -81,7 +79,7 @@ def describe_bundle(
     baselines: BaselineOptions,
     recommendation: RecommendationOptions,
     dataset: str,
-    split: str,
+    splits: Splits,
     seed: int,
 ) -> BundleOptions:
     """Return the models of the bundle and their parameters.
@@ -103,10 +101,10 @@ def describe_bundle(
     return BundleOptions.model_validate(
         {
             "dataset": dataset,
-            "split": split,
+            "split": splits.summary["protocol"],
             "seed": seed,
             "models": models,
-            "filter_seen": recommendation.filter_seen,
+            "filter_seen": recommendation.resolve_filter_seen(splits.filter_seen),
             "blend": blend,
             "weights": weights,
             "baselines": baselines,
@@ -137,7 +135,7 @@ def recommend_to_everyone(
     def read_batches() -> pa.RecordBatchReader:
         batches = chain.from_iterable(
             recommender.recommend_to_everyone(
-                model, options.top_k, options.filter_seen, options.batch_size
+                model, options.top_k, bundle.options.filter_seen, options.batch_size
             )
             for model in bundle.options.models
         )

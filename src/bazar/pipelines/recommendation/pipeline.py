@@ -13,7 +13,7 @@ from bazar.pipelines.recommendation.nodes import (
 
 RESULTS = ["classifier.results", "regressor.results", "blend.results", "baselines.results"]
 CATALOGUE_TABLES = [
-    "sequences",
+    "splits",
     "item_index",
     "products",
     "item_vectors",
@@ -47,7 +47,7 @@ def create_pipeline() -> Pipeline:
                     "params:baselines",
                     "params:recommendation",
                     "params:dataset",
-                    "params:split",
+                    "splits",
                     "params:seed",
                 ],
                 "bundle_options",

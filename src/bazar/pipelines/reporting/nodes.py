@@ -14,13 +14,24 @@ from bazar.config.reporting import ReportingOptions
 from bazar.data.item_index import check_catalogue_size, list_item_ids
 from bazar.data.splits import Splits
 from bazar.errors import InputError
-from bazar.evaluation.evaluate import describe_test_part, list_test_rows
+from bazar.evaluation.evaluate import describe_test_part
 from bazar.evaluation.metrics import FILTER_MODES
-from bazar.evaluation.results import ModelResults, check_measured_on, select_current
+from bazar.evaluation.results import (
+    ModelResults,
+    check_measured_on,
+    list_targets,
+    select_current,
+)
 from bazar.evaluation.selection import select_recommending_models
 from bazar.labels import describe_split
-from bazar.reporting.examples import build_examples, list_shown_items, select_test_rows
+from bazar.reporting.examples import (
+    build_examples,
+    list_purchases,
+    list_shown_items,
+    select_test_rows,
+)
 from bazar.reporting.page import ReproductionTable, render_report
+from bazar.reporting.repeats import summarise_repeats
 from bazar.reporting.title_map import map_products, sample_titled_items
 from bazar.reproduction import table as reproduction
 
@@ -68,23 +79,31 @@ def compile_metrics(
     results: Results,
     reproduction_results: Results,
     splits: Splits,
+    item_index: ir.Table,
+    products: ir.Table,
     dataset: str,
     recommendation: RecommendationOptions,
 ) -> dict[str, Any]:
-    """Collect the metrics of all models, and the size and the split of the data set."""
+    """Collect the metrics of all models, and the size, the split and the repeats of the data."""
     summary = splits.summary
+    unit = "orders" if summary["protocol"] == "next_order" else "items"
     return {
         "dataset": dataset,
         "protocol": summary["protocol"],
         **{name: summary[name] for name in ("n_users", "n_interactions", "n_items")},
         "n_test_rows": summary["test_rows"],
-        "repeat_share": summary["repeat_test_rows"] / max(summary["test_rows"], 1),
+        "n_test_targets": summary["test_targets"],
+        "repeat_share": summary["repeat_test_targets"] / max(summary["test_targets"], 1),
+        "repeats": summarise_repeats(
+            splits.test, list_item_ids(item_index), _read_categories(products, splits, item_index)
+        ),
         "split_description": describe_split(summary),
-        "sequences_description": f"at most {summary['history_length']} items of each history",
+        "sequences_description": f"at most {summary['history_length']} {unit} of each history",
         "bootstrap_resamples": next(iter(results.values())).metrics["bootstrap_resamples"],
         "outdated_models": [model for model in reproduction_results if model not in results],
         "recommendation_models": select_recommending_models(results, recommendation),
-        "filter_seen": recommendation.filter_seen,
+        "filter_mode": summary["filter_mode"],
+        "filter_seen": recommendation.resolve_filter_seen(splits.filter_seen),
         "models": {name: _compile_model(model) for name, model in results.items()},
     }
 
@@ -106,7 +125,6 @@ def map_titles(
 
 def choose_examples(
     splits: Splits,
-    sequences: ir.Table,
     item_index: ir.Table,
     products: ir.Table,
     results: Results,
@@ -114,20 +132,19 @@ def choose_examples(
     options: ReportingOptions,
 ) -> dict[str, Any]:
     """Choose customers to show, with their purchases and their recommendations."""
-    rows = list_test_rows(splits, list_item_ids(item_index))
+    item_ids = list_item_ids(item_index)
     selected = select_test_rows(
-        rows, options.example_customers, options.searchable_customers, options.seed
+        list_targets(splits.test, item_ids),
+        options.example_customers,
+        options.searchable_customers,
+        options.seed,
     )
-    # Ids may contain characters that a query must not contain, so that they are in a table.
-    users = ibis.memtable({"user_id": selected.user_ids}, schema={"user_id": "string"})
-    chosen = sequences.semi_join(users, "user_id")
-    purchases = chosen.select("user_id", "item_id", "timestamp", "position").to_pandas()
+    purchases = list_purchases(splits.test, selected.rows, item_ids)
     models = select_recommending_models(results, recommendation)
-    shown = list_shown_items(selected, purchases, results, models, recommendation.filter_seen)
-    items = ibis.memtable({"item_id": shown}, schema={"item_id": "string"})
-    titled = products.semi_join(items, "item_id")
-    titles = titled.select("item_id", "title").to_pandas()
-    return build_examples(selected, purchases, titles, results, models, recommendation.filter_seen)
+    mode = splits.summary["filter_mode"]
+    shown = list_shown_items(selected, purchases, results, models, mode)
+    titles = _read_products(products, shown, "title")
+    return build_examples(selected, purchases, titles, results, models, mode)
 
 
 def write_report(
@@ -149,6 +166,23 @@ def write_report(
         title_map,
         _format_reproduction(reproduction_table, metrics),
     )
+
+
+def _read_products(products: ir.Table, item_ids: list[str], column: str) -> pd.DataFrame:
+    """Return one column of some products, and their ``item_id``."""
+    # Ids may contain characters that a query must not contain, so that they are in a table.
+    items = ibis.memtable({"item_id": item_ids}, schema={"item_id": "string"})
+    return products.semi_join(items, "item_id").select("item_id", column).to_pandas()
+
+
+def _read_categories(products: ir.Table, splits: Splits, item_index: ir.Table) -> dict[str, str]:
+    """Return the category, which is the first attribute, of each target that has one."""
+    _, items = splits.test.list_targets()
+    item_ids = [str(item_id) for item_id in list_item_ids(item_index)[np.unique(items)]]
+    texts = _read_products(products, item_ids, "attributes").dropna()
+    return {
+        str(item_id): text.split(", ")[0] for item_id, text in texts.itertuples(index=False) if text
+    }
 
 
 def _compile_model(results: ModelResults) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from bazar.pipelines.reporting.nodes import (
 )
 
 RESULTS = ["classifier.results", "regressor.results", "blend.results", "baselines.results"]
+DATA = ["splits", "item_index", "products"]
 
 
 def create_pipeline() -> Pipeline:
@@ -28,7 +29,7 @@ def create_pipeline() -> Pipeline:
                 [
                     "reported_results",
                     "reproduction.results",
-                    "splits",
+                    *DATA,
                     "params:dataset",
                     "params:recommendation",
                 ],
@@ -44,10 +45,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 choose_examples,
                 [
-                    "splits",
-                    "sequences",
-                    "item_index",
-                    "products",
+                    *DATA,
                     "reported_results",
                     "params:recommendation",
                     "params:reporting",

@@ -7,7 +7,6 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from bazar.config.data import Split
 from bazar.config.evaluation import EvaluationOptions
 from bazar.config.reproduction import ReproductionVariants
 from bazar.data.item_index import check_catalogue_size
@@ -73,8 +72,14 @@ def write_reproduction_page(
     splits: Splits,
     item_vectors: np.ndarray,
     dataset: str,
-    split: Split,
     seed: int,
 ) -> str:
     """Format the table as Markdown."""
-    return format_page(table, dataset, split, seed, len(splits.test), len(item_vectors) - 1)
+    return format_page(
+        table,
+        dataset,
+        splits.summary["protocol"],
+        seed,
+        len(splits.test),
+        len(item_vectors) - 1,
+    )

@@ -54,7 +54,6 @@ def create_pipeline() -> Pipeline:
                     "splits",
                     "item_vectors",
                     "params:dataset",
-                    "params:split",
                     "params:seed",
                 ],
                 "reproduction_page",

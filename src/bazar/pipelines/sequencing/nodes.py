@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel
 
-from bazar.config.data import IngestionOptions, SequencingOptions, Split
+from bazar.config.data import IngestionOptions, Protocol, SequencingOptions, Split
 from bazar.config.recommendation import RecommendationOptions
 from bazar.data import ordering, splits
 from bazar.data.item_index import count_dataset
 from bazar.data.order_statistics import count_catalogue, count_orders
 from bazar.data.sequences import Sequences, read_sequences
+from bazar.data.protocols import choose_filter_mode, choose_protocol, count_targets
 from bazar.data.splits import Splits
 from bazar.data.suspicious import (
     find_suspicious_items,
@@ -66,23 +67,29 @@ def split_sequences(
     windows = ordering.count_windows(sequences).to_pyarrow().to_pylist()
     users = ordering.list_users(sequences).to_pyarrow()
     items = ordering.list_items(sequences).to_pyarrow_batches()
-    in_memory, timestamps = read_sequences(users, items)
-    parts, facts = _split(split, options, in_memory, timestamps, sizes["n_items"])
+    in_memory = read_sequences(users, items, options.seed)
+    protocol, reason = choose_protocol(split, in_memory)
+    if reason:
+        logger.info("split=auto chooses %s: %s", protocol, reason)
+    parts, facts = _split(protocol, options, in_memory, sizes["n_items"])
+    targets = count_targets(parts)
     summary = {
-        "protocol": split,
+        "protocol": protocol,
+        "split": split,
+        "split_reason": reason,
         **sizes,
         "history_length": parts.test.history_length,
         "training_rows": len(parts.train),
         "validation_rows": len(parts.validation),
         "test_rows": len(parts.test),
-        "cold_test_rows": int(np.count_nonzero(parts.training_counts[parts.test.targets] == 0)),
-        "repeat_test_rows": _count_repeats(parts),
+        **targets,
+        "filter_mode": choose_filter_mode(targets),
         **facts,
         "windows": windows,
     }
     logger.info(
         "%s: %d training, %d validation, %d test rows",
-        split,
+        protocol,
         len(parts.train),
         len(parts.validation),
         len(parts.test),
@@ -136,7 +143,8 @@ def summarize_data(
         ),
         unreadable_titles=find_unreadable_titles(products)["title"].to_pylist(),
     )
-    settings = DataSettings(ingestion.interactions, recommendation.filter_seen)
+    filter_seen = recommendation.resolve_filter_seen(splits.filter_seen)
+    settings = DataSettings(ingestion.interactions, filter_seen)
     return DataSummary(
         facts=facts, requirements=list_requirements(facts), checks=list_checks(facts, settings)
     )
@@ -152,34 +160,28 @@ def _read_models(table: pa.Table, model: type[M]) -> list[M]:
     return [model.model_validate(row) for row in table.to_pylist()]
 
 
-def _count_repeats(parts: Splits) -> int:
-    """Count the test rows whose target the user bought before."""
-    rows, items = parts.test.list_seen_pairs()
-    return len(np.unique(rows[items == parts.test.targets[rows]]))
-
-
 def _split(
-    split: Split,
-    options: SequencingOptions,
-    sequences: Sequences,
-    timestamps: np.ndarray | None,
-    n_items: int,
+    protocol: Protocol, options: SequencingOptions, sequences: Sequences, n_items: int
 ) -> tuple[Splits, dict[str, Any]]:
     """Return the parts of a split, and its start times or its number of cold items."""
     length, recent = options.history_length, options.recent_share
-    if split == "leave_one_out":
-        return splits.split_leave_one_out(sequences, n_items, length, timestamps, recent), {}
-    if split == "temporal":
-        times = splits.require_timestamps(timestamps)
+    if protocol == "next_order":
+        return splits.split_next_order(sequences, n_items, length, recent), {}
+    # The other protocols predict one interaction at a time.
+    sequences = replace(sequences, orders=None)
+    if protocol == "leave_one_out":
+        return splits.split_leave_one_out(sequences, n_items, length, recent), {}
+    if protocol == "temporal":
+        times = splits.require_timestamps(sequences)
         cuts = splits.find_cut_times(
             times, options.temporal.validation_from, options.temporal.test_from
         )
-        parts = splits.split_temporal(sequences, n_items, length, times, *cuts, recent)
+        parts = splits.split_temporal(sequences, n_items, length, *cuts, recent)
         validation_from, test_from = map(splits.format_time, cuts)
         return parts, {"validation_from": validation_from, "test_from": test_from}
-    if split == "cold_items":
+    if protocol == "cold_items":
         cold = splits.sample_cold_items(sequences, options.cold_share, options.seed)
-        parts = splits.split_cold_items(sequences, n_items, length, cold, timestamps, recent)
+        parts = splits.split_cold_items(sequences, n_items, length, cold, recent)
         return parts, {"cold_items": len(cold)}
     parts = splits.split_shuffled_windows(
         sequences,
@@ -188,7 +190,6 @@ def _split(
         options.test_share,
         options.validation_share,
         options.seed,
-        timestamps,
         recent,
     )
     return parts, {}

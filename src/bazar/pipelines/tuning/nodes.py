@@ -42,6 +42,7 @@ def tune(
         seed,
         item_vectors,
         previous_training.get_study_path(),
+        splits.filter_seen,
     )
     return format_best_network(result, options.model, network), result.trials, result.importances
 

@@ -1,0 +1,81 @@
+"""Decisions that follow from the data: the protocol, and which results come first."""
+
+from typing import Literal
+
+import numpy as np
+
+from bazar.config.data import Protocol, Split
+from bazar.data.sequences import Sequences
+from bazar.data.splits import Splits
+
+FilterMode = Literal["filtered", "unfiltered"]
+
+MIN_SHARE_OF_LARGE_ORDERS = 0.1
+"""``auto`` chooses ``next_order`` if at least this share of the orders has several items."""
+MAX_REPEAT_SHARE = 0.05
+"""If a larger share of the targets are repeats, unfiltered results come first."""
+
+
+def choose_protocol(split: Split, sequences: Sequences) -> tuple[Protocol, str]:
+    """Choose the protocol of ``split: auto``; return any other split unchanged.
+
+    Args:
+        split: the parameter ``split``.
+        sequences: the chronological sequences, with the orders of each user.
+
+    Returns:
+        The protocol, and the reason of the choice; empty if ``split`` is not ``auto``.
+    """
+    if split != "auto":
+        return split, ""
+    of_customers = ~np.repeat(sequences.is_guest, sequences.lengths)
+    numbers = sequences.number_orders(np.flatnonzero(of_customers))
+    _, n_lines = np.unique(numbers, return_counts=True)
+    n_orders = len(n_lines)
+    n_large = int(np.count_nonzero(n_lines > 1))
+    share = n_large / n_orders if n_orders else 0.0
+    found = f"{n_large:,} of {n_orders:,} orders ({share:.0%}) have several items"
+    if share < MIN_SHARE_OF_LARGE_ORDERS:
+        return "leave_one_out", found
+    n_customers = _count_customers_with_orders(sequences, 4)
+    if n_customers == 0:
+        return "leave_one_out", f"{found}, but no customer has 4 orders"
+    return "next_order", found
+
+
+def count_targets(parts: Splits) -> dict[str, int]:
+    """Count the test targets: all, those that are cold, and those that are repeats.
+
+    Returns:
+        ``test_targets``, ``cold_test_rows`` (rows with a cold target), ``cold_test_targets``,
+        ``repeat_test_rows`` (rows with a repeat) and ``repeat_test_targets``.
+    """
+    rows, items = parts.test.list_targets()
+    is_cold = parts.training_counts[items] == 0
+    is_repeat = parts.test.find_repeats()
+    return {
+        "test_targets": len(rows),
+        "cold_test_rows": len(np.unique(rows[is_cold])),
+        "cold_test_targets": int(np.count_nonzero(is_cold)),
+        "repeat_test_rows": len(np.unique(rows[is_repeat])),
+        "repeat_test_targets": int(np.count_nonzero(is_repeat)),
+    }
+
+
+def choose_filter_mode(targets: dict[str, int]) -> FilterMode:
+    """Choose which results come first: with or without the items that a user bought before.
+
+    Args:
+        targets: output of :func:`count_targets`.
+
+    Returns:
+        ``unfiltered`` if more than 5% of the targets are repeats, else ``filtered``.
+    """
+    n_repeats, n_targets = targets["repeat_test_targets"], targets["test_targets"]
+    return "unfiltered" if n_repeats > MAX_REPEAT_SHARE * n_targets else "filtered"
+
+
+def _count_customers_with_orders(sequences: Sequences, n_orders: int) -> int:
+    first = sequences.number_orders(sequences.starts[:-1])
+    last = sequences.number_orders(sequences.starts[1:] - 1)
+    return int(np.count_nonzero((last - first + 1 >= n_orders) & ~sequences.is_guest))
