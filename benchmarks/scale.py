@@ -126,9 +126,7 @@ def time_models(items: int) -> dict[str, float]:
             optimizer.build(network.trainable_variables)
             reads = network.get_input_options(vectors)
             batches = Batches(rows, BATCH, every_position=False, seed=0, options=reads)
-            steps = make_train_steps(
-                network, block, optimizer, vectors, counts, 0, True, reads.reads_seen
-            )
+            steps = make_train_steps(network, block, optimizer, vectors, counts, 0, batches)
             batch = next(batches.batches(0))
             figures[f"{model} {name}: training step"] = measure_seconds(
                 partial(train_batch, steps, batch)

@@ -95,7 +95,7 @@ def test_run_works_in_a_path_with_any_characters(run_here: Run, project: Path) -
             path.write_text("not the file of this project")
     assert_done(run_here())
     assert snapshot(project) == expected
-    assert {"data/05_model_input/sample/leave_one_out/test.arrow"} <= expected.keys()
+    assert {"data/05_model_input/sample/auto/test.arrow"} <= expected.keys()
 
 
 def test_second_run_of_a_data_set_stops_and_a_signal_ends_the_first(

@@ -140,9 +140,9 @@ def test_all_wrong_keys_are_reported_at_once() -> None:
 @pytest.mark.parametrize(
     ("changes", "split", "run"),
     [
-        ({}, "sample/leave_one_out", "sample/leave_one_out/seed_42"),
+        ({}, "sample/auto", "sample/auto/seed_42"),
         ({"split": "temporal"}, "sample/temporal", "sample/temporal/seed_42"),
-        ({"dataset": "shop", "seed": 7}, "shop/leave_one_out", "shop/leave_one_out/seed_7"),
+        ({"dataset": "shop", "seed": 7}, "shop/auto", "shop/auto/seed_7"),
     ],
 )
 def test_splits_and_seeds_do_not_share_a_folder(changes: dict, split: str, run: str) -> None:

@@ -191,7 +191,7 @@ class RunSummary:
             console.print_reproduction(
                 format_cells(catalog.load("reproduction_table")),
                 files["reproduction_page"],
-                catalog.load("params:split"),
+                catalog.load("splits").summary["protocol"],
             )
         elif "data_summary" in files and not any(name.endswith(".results") for name in files):
             from bazar.reporting.data_summary_console import print_data_summary

@@ -112,8 +112,10 @@ def test_table_has_the_metrics_of_the_scores_behind_it(seed: int) -> None:
     filtered = scores.copy()
     for row, history in enumerate(histories):
         filtered[row, history] = -np.inf
-    by_scores = compute_row_metrics(compute_target_ranks(filtered, targets))
-    by_table = compute_row_metrics(find_top_ranks(select_top_unseen(scores, histories), targets))
+    rows = np.arange(len(targets))
+    by_scores = compute_row_metrics(compute_target_ranks(filtered, rows, targets), rows)
+    top = select_top_unseen(scores, histories)
+    by_table = compute_row_metrics(find_top_ranks(top, targets), rows)
     for name, values in by_scores.items():
         np.testing.assert_array_equal(by_table[name], values, err_msg=name)
 

@@ -41,7 +41,7 @@ def describe_bundle(*models: str) -> BundleOptions:
     options = make_options(*models)
     return nodes.describe_bundle(
         nodes.select_models({}, {}, {}, {}, options),
-        {}, OPTIONS.blend, OPTIONS.baselines, options, "shop", "leave_one_out", 1,
+        {}, OPTIONS.blend, OPTIONS.baselines, options, "shop", make_splits(), 1,
     )  # fmt: skip
 
 

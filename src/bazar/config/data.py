@@ -102,8 +102,8 @@ class SequencingOptions(Options):
     validation_share: float = Field(gt=0, lt=1)
     """``shuffled_windows``: share of the windows outside the test part that is validation."""
     seed: int = Field(ge=0)
-    """Seed of the shuffle of the interactions of an order, of the sample of ``cold_items`` and of the
-    shuffles of ``shuffled_windows``."""
+    """Seed of the shuffle within orders, of the sample of ``cold_items`` and of the shuffles of
+    ``shuffled_windows``."""
 
 
 class EmbeddingOptions(Options):

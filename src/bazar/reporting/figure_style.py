@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 
 # Okabe and Ito's palette is suitable for colour-blind readers, on light and dark backgrounds.
 TRAINING, VALIDATION, BASELINE = "#0072b2", "#d55e00", "#8a8f98"
-BLEND, ORACLE = "#009e73", "#cc79a7"
-# Colour of texts, axes and grid lines. `figures.render_svg` replaces it with the text colour of the page.
+BLEND, CEILING = "#009e73", "#cc79a7"
+# Colour of texts, axes and grid lines. A page replaces it with its own text colour.
 TEXT_COLOUR = "#1d2330"
 # Width in inches. It is small, so that text is legible when a phone scales the figure down.
 WIDTH = 5.0
@@ -35,7 +35,7 @@ def add_legend_below(figure: Figure, axes: Axes, markerscale: float = 1) -> None
 
 
 def apply_text_colour(figure: Figure, axes: Axes) -> Figure:
-    """Set the colour of texts and axes to the colour that :func:`figures.render_svg` replaces."""
+    """Set the colour of texts and axes to :data:`TEXT_COLOUR`, and return the figure."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(TEXT_COLOUR)
     axes.tick_params(color=TEXT_COLOUR, labelcolor=TEXT_COLOUR)

@@ -19,7 +19,7 @@ from bazar.labels import ORACLE, get_filter_label, get_model_label
 from bazar.reporting.figure_style import (
     BASELINE,
     BLEND,
-    ORACLE as ORACLE_COLOUR,
+    CEILING,
     TEXT_COLOUR,
     TRAINING,
     VALIDATION,
@@ -392,7 +392,7 @@ def render_svg(figure: Figure, prefix: str) -> str:
 def _get_colour(model: str) -> str:
     """Return the colour of a model's bar."""
     if model == ORACLE:
-        return ORACLE
+        return CEILING
     return BASELINE if model in BASELINES else TRAINING
 
 

@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bazar.config.models import BASELINES, FALLBACK_MODEL
-from bazar.data.seen_items import SeenItems, list_seen_items
 from bazar.data.sequences import Sequences
 from bazar.data.title_embeddings import has_title
 from bazar.data.windows import Windows, build_interaction_rows
@@ -29,11 +28,10 @@ from bazar.models.scorer import Scorer
 from bazar.models.top_k import select_top_k
 from bazar.serving.answers import (
     RECOMMENDATIONS,
-    Recommendation,
     Recommendations,
-    shorten_float,
 )
 from bazar.serving.bundle import Bundle, find_bundle, read_bundle
+from bazar.serving.descriptions import describe_products
 from bazar.serving.requests import (
     KnownIds,
     check_categories,
@@ -229,7 +227,9 @@ class Recommender:
         if len(recent) == 0 or (informative is not None and not informative[recent].any()):
             model = FALLBACK_MODEL
         best, scores = self._rank(model, row, k, filter_seen, allowed)
-        return Recommendations(model, self._describe_products(best, scores, row), tuple(unknown))
+        return Recommendations(
+            model, describe_products(self.products, best, scores, row), tuple(unknown)
+        )
 
     @cached_property
     def known_products(self) -> KnownIds:
@@ -289,7 +289,7 @@ class Recommender:
         best, cosines = select_top_k(cosines[None], k)
         found = best[0] > 0
         nothing = self._build_row(np.array([], np.int32), None)
-        products = self._describe_products(best[0][found], cosines[0][found], nothing)
+        products = describe_products(self.products, best[0][found], cosines[0][found], nothing)
         return Recommendations("nearest_titles", products)
 
     def recommend_to_everyone(
@@ -441,50 +441,3 @@ class Recommender:
         target = sequences.starts[position + 1] - 1
         row = int(np.searchsorted(rows, target))
         return row if row < len(rows) and rows[row] == target else None
-
-    def _describe_products(
-        self, best: np.ndarray, scores: np.ndarray, row: Windows
-    ) -> tuple[Recommendation, ...]:
-        """Describe recommended products, each with what the customer bought before."""
-        products = self.products
-        seen = list_seen_items(row)
-        purchases = _describe_purchases(seen, row.request_times is not None)
-        past = seen.items[self._is_titled[seen.items]]
-        cosines = products.vectors[best] @ products.vectors[past].T if len(past) else None
-        described = []
-        for position, (index, score) in enumerate(zip(best, scores, strict=True)):
-            nearest_purchase: dict[str, Any] = {}
-            if cosines is not None and self._is_titled[index]:
-                nearest = int(np.argmax(cosines[position]))
-                nearest_purchase = {
-                    "nearest_item_id": products.item_ids[past[nearest]],
-                    "nearest_title": products.titles[past[nearest]],
-                    "nearest_cosine": shorten_float(cosines[position, nearest]),
-                }
-            described.append(
-                Recommendation(
-                    position + 1,
-                    products.item_ids[index],
-                    products.titles[index],
-                    shorten_float(score),
-                    **nearest_purchase,
-                    **purchases.get(index, {}),
-                )
-            )
-        return tuple(described)
-
-
-def _describe_purchases(seen: SeenItems, has_clock: bool) -> dict[int, dict[str, Any]]:
-    """Describe the past purchases of each item of one row, by item index."""
-    gaps = seen.mean_gaps
-    return {
-        int(item): {
-            "n_orders": int(seen.counts[pair]),
-            "days_between_orders": (
-                round(float(gaps[pair]), 1) if has_clock and seen.counts[pair] > 1 else None
-            ),
-            "days_since_last_order": round(float(seen.last_days[pair]), 1) if has_clock else None,
-            "orders_since": int(seen.orders_since[pair]),
-        }
-        for pair, item in enumerate(seen.items)
-    }

@@ -58,6 +58,7 @@ class Batches:
 
     Attributes:
         has_single_targets: whether each row has exactly one target.
+        has_seen_items: whether the batches hold the items that were bought before.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Batches:
         self._start = np.maximum(first_order, last - windows.history_length)
         self._steps = last - self._start
         n_targets = self._windows.n_targets
+        self.has_seen_items = options.reads_seen
         self.has_single_targets = bool((n_targets == 1).all())
         before = np.concatenate([[0], np.cumsum(n_targets)])
         self._n_targets = np.diff(before[self._first_row])

@@ -124,7 +124,7 @@ def compute_sampled_cross_entropy(
     targets: tf.Tensor,
     drawn: DrawnItems,
     prepared: tf.Tensor | None,
-    has_repeats: bool,
+    has_seen_items: bool,
 ) -> tf.Tensor:
     """Compute the cross-entropy against drawn items, corrected for their probabilities.
 
@@ -141,7 +141,7 @@ def compute_sampled_cross_entropy(
         targets: shape (targets,), int32.
         drawn: the drawn items, as tensors.
         prepared: title vectors as prepared by the network, or None.
-        has_repeats: whether the scores of items that were bought before are added.
+        has_seen_items: whether the scores of items that were bought before are added.
 
     Returns:
         Shape (targets,).
@@ -151,7 +151,7 @@ def compute_sampled_cross_entropy(
     )
     table = network.build_item_table(network.embed_items(drawn.items, prepared))
     negative = network.compute_logits(output, table) - drawn.correction
-    if not has_repeats:
+    if not has_seen_items:
         return _compute_total(negative, target_states, targets, drawn, [positive]) - positive
     assert network.repeat_layer is not None
     is_pair = drawn.seen[:, 0] >= 0

@@ -9,7 +9,7 @@ import tensorflow as tf
 from bazar.config.networks import NetworkBlock
 from bazar.models.networks.inputs import NetworkInput
 from bazar.models.networks.recurrent import RecurrentNetwork
-from bazar.training.batches import Batch, split_stacked, stack_arrays, stack_batches
+from bazar.training.batches import Batch, Batches, split_stacked, stack_arrays, stack_batches
 from bazar.training.losses import (
     DrawnItems,
     NegativeSampler,
@@ -27,8 +27,7 @@ def make_train_steps(
     item_vectors: np.ndarray | None,
     counts: np.ndarray,
     seed: int,
-    has_single_targets: bool,
-    has_repeats: bool,
+    batches: Batches,
 ) -> Callable[[Sequence[Batch], Sequence[float]], tf.Tensor]:
     """Make a function that trains a network on several batches, one after another.
 
@@ -45,25 +44,152 @@ def make_train_steps(
             softmax covers only the items that occur there: otherwise the network would learn to
             give a low score to items that it never saw.
         seed: seed of the items that a sampled softmax draws.
-        has_single_targets: whether each state of a batch predicts exactly one target.
-        has_repeats: whether the batches hold the items that were bought before.
+        batches: the batches that the function will be called with, for what they hold.
 
     Returns:
         A function of batches of the same shape and one learning rate per batch. It returns the mean
         loss over the targets of each batch before the update, shape (batches,), float32.
     """
-    n_candidates = int(np.count_nonzero(counts > 0))
-    is_sampled = block.head == "tied_softmax" and n_candidates > block.training.sample_above
-    compute_losses = _make_loss_function(
-        network, block, item_vectors, counts, is_sampled, has_single_targets, has_repeats
+    compute_loss = _LossFunction(network, block, item_vectors, counts, batches)
+    run_steps = _make_step_function(network, optimizer, compute_loss)
+    sampler = NegativeSampler(
+        counts, block.training.negatives if compute_loss.is_sampled else 0, seed
     )
+
+    def train(batches: Sequence[Batch], rates: Sequence[float]) -> tf.Tensor:
+        drawn = stack_arrays([sampler.draw(batch) for batch in batches], padding=-1)
+        return run_steps((np.array(rates, np.float32), *stack_batches(batches), *drawn))
+
+    return train
+
+
+class _LossFunction:
+    """Computes the mean loss over the targets of a batch."""
+
+    def __init__(
+        self,
+        network: RecurrentNetwork,
+        block: NetworkBlock,
+        item_vectors: np.ndarray | None,
+        counts: np.ndarray,
+        batches: Batches,
+    ) -> None:
+        """Prepare the items that are scored.
+
+        The arguments are those of :func:`make_train_steps`.
+        """
+        self._network, self._block, self._batches = network, block, batches
+        self._prepared = network.prepare_vectors(item_vectors)
+        candidates = np.flatnonzero(counts > 0)
+        is_large = len(candidates) > block.training.sample_above
+        self.is_sampled = block.head == "tied_softmax" and is_large
+        # Row 0 of the table is padding: it is read, but never scored.
+        self._table_items = tf.constant(np.concatenate([[0], candidates]).astype(np.int32))
+        row_by_item = np.zeros(len(counts), np.int32)
+        row_by_item[candidates] = np.arange(1, len(candidates) + 1)
+        self._table_rows = tf.constant(row_by_item)
+        self._raw_vectors = None if item_vectors is None else tf.constant(item_vectors)
+
+    def __call__(
+        self,
+        inputs: NetworkInput,
+        target_states: tf.Tensor,
+        targets: tf.Tensor,
+        weights: tf.Tensor,
+        drawn: DrawnItems,
+    ) -> tf.Tensor:
+        """Return the loss.
+
+        Args:
+            inputs: histories, and the states in them that predict targets.
+            target_states: shape (targets,), int32.
+            targets: shape (targets,), int32.
+            weights: shape (targets,), float32.
+            drawn: the drawn items; empty unless the softmax is sampled.
+
+        Returns:
+            A scalar, float32.
+        """
+        if self._block.head == "tied_softmax" and not self.is_sampled:
+            total = self._add_full_losses(inputs, target_states, targets, weights)
+        else:
+            losses = self._compute_target_losses(inputs, target_states, targets, drawn)
+            total = tf.reduce_sum(losses * weights)
+        return total / tf.maximum(tf.reduce_sum(weights), 1)
+
+    def _add_full_losses(
+        self,
+        inputs: NetworkInput,
+        target_states: tf.Tensor,
+        targets: tf.Tensor,
+        weights: tf.Tensor,
+    ) -> tf.Tensor:
+        """Return the sum of the cross-entropies over all items of the training part."""
+        network = self._network
+        table = network.embed_items(self._table_items, self._prepared)
+        entries = tf.gather(table, tf.gather(self._table_rows, inputs.items))
+        orders = network.embed_orders(entries, inputs)
+        output = network.encode_histories(orders, inputs.positions, inputs.times, training=True)
+        logits = network.compute_logits(output, network.build_item_table(table[1:]))
+        if self._batches.has_seen_items:
+            assert network.repeat_layer is not None
+            rows = tf.gather(self._table_rows, inputs.seen_items)
+            parts = tf.gather(network.repeat_layer.embed_items(table), rows)
+            # The padding has item 0; its score is 0.
+            logits = network.add_repeat_scores(
+                logits, output, inputs, parts, tf.maximum(rows - 1, 0), training=True
+            )
+        # The padding of a batch has target 0; its weight is 0.
+        labels = tf.maximum(tf.gather(self._table_rows, targets) - 1, 0)
+        if self._batches.has_single_targets:
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            return tf.reduce_sum(losses * weights)
+        # The sum over the targets of a state equals one cross-entropy with the labels added up.
+        shares = tf.scatter_nd(tf.stack([target_states, labels], axis=1), weights, tf.shape(logits))
+        totals = tf.reduce_sum(shares, axis=1)
+        shares /= tf.maximum(totals, 1)[:, None]
+        return tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(shares, logits) * totals)
+
+    def _compute_target_losses(
+        self,
+        inputs: NetworkInput,
+        target_states: tf.Tensor,
+        targets: tf.Tensor,
+        drawn: DrawnItems,
+    ) -> tf.Tensor:
+        """Return the loss of each target from the state that predicts it."""
+        output = self._network.encode_inputs(inputs, self._prepared, training=True)
+        if self.is_sampled:
+            return compute_sampled_cross_entropy(
+                self._network,
+                output,
+                inputs,
+                target_states,
+                targets,
+                drawn,
+                self._prepared,
+                self._batches.has_seen_items,
+            )
+        read = tf.gather(output, target_states)
+        if self._block.head == "softmax":
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, read)
+        expected = tf.gather(self._raw_vectors, targets)
+        return compute_vector_loss(self._block.training.loss, read, expected)
+
+
+def _make_step_function(
+    network: RecurrentNetwork,
+    optimizer: keras.optimizers.Optimizer,
+    compute_loss: _LossFunction,
+) -> Callable[[Tensors], tf.Tensor]:
+    """Make the function that updates the weights on stacked batches, one after another."""
 
     def run_step(arrays: Tensors) -> tf.Tensor:
         rate, *rest = arrays
         inputs, (target_states, targets, weights, *drawn) = split_stacked(tuple(rest))
         optimizer.learning_rate.assign(rate)
         with tf.GradientTape() as tape:
-            loss = compute_losses(inputs, target_states, targets, weights, DrawnItems(*drawn))
+            loss = compute_loss(inputs, target_states, targets, weights, DrawnItems(*drawn))
         variables = network.trainable_variables
         # A layer that is not used in training has no gradients.
         gradients = [
@@ -78,96 +204,4 @@ def make_train_steps(
         # Not in parallel: each step starts from the weights of the previous one.
         return tf.map_fn(run_step, arrays, parallel_iterations=1, fn_output_signature=tf.float32)
 
-    sampler = NegativeSampler(counts, block.training.negatives if is_sampled else 0, seed)
-
-    def train(batches: Sequence[Batch], rates: Sequence[float]) -> tf.Tensor:
-        drawn = stack_arrays([sampler.draw(batch) for batch in batches], padding=-1)
-        return run_steps((np.array(rates, np.float32), *stack_batches(batches), *drawn))
-
-    return train
-
-
-def _make_loss_function(
-    network: RecurrentNetwork,
-    block: NetworkBlock,
-    item_vectors: np.ndarray | None,
-    counts: np.ndarray,
-    is_sampled: bool,
-    has_single_targets: bool,
-    has_repeats: bool,
-) -> Callable[..., tf.Tensor]:
-    """Make the function that computes the mean loss over the targets of a batch.
-
-    Returns:
-        A function of the input, the states, items and weights of the targets, and the drawn items
-        (empty unless the softmax is sampled). It returns a scalar, float32.
-    """
-    prepared = network.prepare_vectors(item_vectors)
-    candidates = np.flatnonzero(counts > 0)
-    # Row 0 of the table is padding: it is read, but never scored.
-    table_items = tf.constant(np.concatenate([[0], candidates]).astype(np.int32))
-    row_by_item = np.zeros(len(counts), np.int32)
-    row_by_item[candidates] = np.arange(1, len(candidates) + 1)
-    table_rows = tf.constant(row_by_item)
-    raw_vectors = None if item_vectors is None else tf.constant(item_vectors)
-
-    def compute_full_losses(
-        inputs: NetworkInput, target_states: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
-    ) -> tf.Tensor:
-        """Compute the cross-entropy over all items of the training part, with a tied head."""
-        table = network.embed_items(table_items, prepared)
-        entries = tf.gather(table, tf.gather(table_rows, inputs.items))
-        orders = network.embed_orders(entries, inputs)
-        output = network.encode_histories(orders, inputs.positions, inputs.times, training=True)
-        logits = network.compute_logits(output, network.build_item_table(table[1:]))
-        if has_repeats:
-            assert network.repeat_layer is not None
-            rows = tf.gather(table_rows, inputs.seen_items)
-            parts = tf.gather(network.repeat_layer.embed_items(table), rows)
-            # The padding has item 0; its score is 0.
-            logits = network.add_repeat_scores(
-                logits, output, inputs, parts, tf.maximum(rows - 1, 0), training=True
-            )
-        # The padding of a batch has target 0; its weight is 0.
-        labels = tf.maximum(tf.gather(table_rows, targets) - 1, 0)
-        if has_single_targets:
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            return tf.reduce_sum(losses * weights)
-        # The sum over the targets of a state equals one cross-entropy with the labels added up.
-        shares = tf.scatter_nd(tf.stack([target_states, labels], axis=1), weights, tf.shape(logits))
-        totals = tf.reduce_sum(shares, axis=1)
-        shares /= tf.maximum(totals, 1)[:, None]
-        return tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(shares, logits) * totals)
-
-    def compute_target_losses(
-        inputs: NetworkInput,
-        target_states: tf.Tensor,
-        targets: tf.Tensor,
-        drawn: DrawnItems,
-    ) -> tf.Tensor:
-        """Compute the loss of each target from the state that predicts it."""
-        output = network.encode_inputs(inputs, prepared, training=True)
-        if is_sampled:
-            return compute_sampled_cross_entropy(
-                network, output, inputs, target_states, targets, drawn, prepared, has_repeats
-            )
-        read = tf.gather(output, target_states)
-        if block.head == "softmax":
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, read)
-        return compute_vector_loss(block.training.loss, read, tf.gather(raw_vectors, targets))
-
-    def compute_loss(
-        inputs: NetworkInput,
-        target_states: tf.Tensor,
-        targets: tf.Tensor,
-        weights: tf.Tensor,
-        drawn: DrawnItems,
-    ) -> tf.Tensor:
-        if block.head == "tied_softmax" and not is_sampled:
-            total = compute_full_losses(inputs, target_states, targets, weights)
-        else:
-            losses = compute_target_losses(inputs, target_states, targets, drawn)
-            total = tf.reduce_sum(losses * weights)
-        return total / tf.maximum(tf.reduce_sum(weights), 1)
-
-    return compute_loss
+    return run_steps

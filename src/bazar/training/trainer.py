@@ -76,13 +76,11 @@ def train_network(
             rows whose target has no vector are left out. If only titles are read, items without a
             vector are dropped from histories.
         checkpoint: saves the state after each epoch. A training with the same arguments resumes
-            from it and ends with the same weights. Clear it when the result is saved.
+            from it. Clear it when the result is saved.
         after_epoch: called with the training log's row of each epoch. An exception that it raises
             ends the training.
-        warm_start: state to start from: a network with the same options and catalogue. None starts
-            from random weights.
-        filter_seen: whether items that the user bought before are removed from the ranking when
-            validation NDCG@10 is measured.
+        warm_start: a network with the same options and catalogue; None for random weights.
+        filter_seen: whether validation NDCG@10 leaves out items that the user bought before.
 
     Raises:
         InputError: if there are no training rows or no validation rows; if ``warm_start`` holds
@@ -103,17 +101,14 @@ def train_network(
     mark = ""
     if checkpoint is not None:
         arrays = list_training_arrays(train, validation, item_vectors)
-        arrays += [np.array(n_items), np.array(filter_seen)]
-        mark = fingerprint(block, seed, [*arrays, *_list_warm_start_arrays(warm_start)])
+        arrays += [np.array([n_items, filter_seen]), *_list_warm_start_arrays(warm_start)]
+        mark = fingerprint(block, seed, arrays)
     _run_epochs(loop, checkpoint, mark, after_epoch)
     loop.restore_best_weights()
-    title_facts = {}
-    if block.add_title_similarity:
-        assert item_vectors is not None
-        title_facts = choose_title_weight(loop.network, item_vectors, validation, filter_seen)
-    seconds = time.perf_counter() - started + loop.seconds_before
-    facts = {"seconds_training": round(seconds, 2)} | _describe_training(loop, len(train))
-    facts |= {"warm_start": warm_start is not None} | title_facts
+    facts = _describe_training(loop, len(train)) | {"warm_start": warm_start is not None}
+    if block.add_title_similarity and item_vectors is not None:
+        facts |= choose_title_weight(loop.network, item_vectors, validation, filter_seen)
+    facts["seconds_training"] = round(time.perf_counter() - started + loop.seconds_before, 2)
     optimizer = OptimizerState(block.training.optimizer, loop.get_optimizer_variables())
     return TrainedNetwork(loop.network, pd.DataFrame(loop.epochs), facts, optimizer)
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from bazar.config.networks import NetworkBlock
+from bazar.config.networks import NetworkBlock, TrainingOptions
 from bazar.data.windows import Windows
 from bazar.errors import DivergenceError
 from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
@@ -75,34 +75,15 @@ class TrainingLoop:
         self._mean: MeanWeights | None = None
         if self._options.average_weights:
             self._mean = MeanWeights(self.network.trainable_variables)
-        batch_size = self._options.batch_size
-        # If nobody buys again, previously bought items are left out when the network scores items,
-        # and training is the same as without repeat scores.
-        has_repeats = (
-            self.network.repeat_layer is not None and not self.network.repeat_layer.is_closed
-        )
-        options = self.network.get_input_options(item_vectors)
-        self._batches = Batches(
-            train,
-            batch_size,
-            self._options.rows == "every_position",
-            seed,
-            replace(options, reads_seen=has_repeats),
-        )
+        self._batches = _make_batches(train, block.training, seed, self.network, item_vectors)
         steps_per_epoch = len(self._batches.assign_pieces(0))
         self.n_epochs = max(
             self._options.epochs, math.ceil(self._options.min_steps / steps_per_epoch)
         )
-        self._steps_per_call = min(_MAX_STEPS_PER_CALL, max(1, _MAX_TARGETS_PER_CALL // batch_size))
+        calls_per_limit = max(1, _MAX_TARGETS_PER_CALL // self._options.batch_size)
+        self._steps_per_call = min(_MAX_STEPS_PER_CALL, calls_per_limit)
         self._train_steps = make_train_steps(
-            self.network,
-            block,
-            self._optimizer,
-            item_vectors,
-            counts,
-            seed,
-            self._batches.has_single_targets,
-            has_repeats,
+            self.network, block, self._optimizer, item_vectors, counts, seed, self._batches
         )
         # One scorer for all epochs: its functions are traced, and its titles indexed, only once.
         self._scorer = make_scorer(self.network, item_vectors)
@@ -275,6 +256,22 @@ def _initialise_network(
         network.title_weight.assign(0)
     network.in_training.assign(np.maximum(warm_start.network.in_training.numpy(), in_training))
     return network
+
+
+def _make_batches(
+    train: Windows,
+    training: TrainingOptions,
+    seed: int,
+    network: RecurrentNetwork,
+    item_vectors: np.ndarray | None,
+) -> Batches:
+    options = network.get_input_options(item_vectors)
+    if network.repeat_layer is not None and network.repeat_layer.is_closed:
+        # Previously bought items are left out when the network scores items. The training is the
+        # same as without repeat scores.
+        options = replace(options, reads_seen=False)
+    is_every_position = training.rows == "every_position"
+    return Batches(train, training.batch_size, is_every_position, seed, options)
 
 
 def _describe_orders(network: RecurrentNetwork, train: Windows) -> None:

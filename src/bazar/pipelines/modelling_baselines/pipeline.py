@@ -15,7 +15,7 @@ def create_pipeline() -> Pipeline:
                     "splits",
                     "item_index",
                     "item_vectors",
-                    "oracle",
+                    "raw_oracle",
                     "params:baselines",
                     "params:evaluation",
                 ],

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import ibis.expr.types as ir
-import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel
 
@@ -16,8 +15,8 @@ from bazar.config.recommendation import RecommendationOptions
 from bazar.data import ordering, splits
 from bazar.data.item_index import count_dataset
 from bazar.data.order_statistics import count_catalogue, count_orders
-from bazar.data.sequences import Sequences, read_sequences
 from bazar.data.protocols import choose_filter_mode, choose_protocol, count_targets
+from bazar.data.sequences import Sequences, read_sequences
 from bazar.data.splits import Splits
 from bazar.data.suspicious import (
     find_suspicious_items,
