@@ -104,6 +104,13 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
         f'<details markdown="1"><summary>{FILTER_LABELS[second_mode].capitalize()}</summary>\n\n'
         f"{other}\n\n</details>",
     ]
+    if comparison["repeat_rows"]:
+        parts += [
+            "Only the targets that the user bought before are relevant:",
+            build_part_table(comparison, "repeat").to_markdown(),
+            "Only the other targets are relevant:",
+            build_part_table(comparison, "explore").to_markdown(),
+        ]
     if comparison["cold_rows"]:
         parts += [
             "Results on test rows with a cold target. The full catalogue is ranked:",
@@ -129,7 +136,8 @@ def list_commands(comparison: Comparison, keys: dict[str, str]) -> list[str]:
     """
     start = ".venv/bin/kedro run" + (f" --env {keys['env']}" if "env" in keys else "")
     split = comparison["protocol"]
-    params = [f"split={split}"] if split != "leave_one_out" else []
+    # The environments select these two, by name or with auto.
+    params = [f"split={split}"] if split not in {"leave_one_out", "next_order"} else []
     params += [keys["params"]] if "params" in keys else []
 
     def format_command(pipelines: list[str], *more_params: str) -> str:

@@ -14,6 +14,7 @@ def test_stdout_holds_only_markdown(tmp_path: Path) -> None:
     training = {"epochs": 2, "batch_size": 64, "warm": {"epochs": 1, "learning_rate": 0.001}}
     bazar = {"item_dimension": 8, "training": training}
     project = cycle_project(tmp_path, {"classifier": {"networks": {"bazar": bazar}}})
+    (project / "conf" / "quick" / "globals.yml").write_text("split: leave_one_out\n")
     shutil.copytree(ROOT / "benchmarks", project / "benchmarks")
     completed = subprocess.run(
         [sys.executable, "benchmarks/warm_start.py", "--env", "quick", "--seeds", "1"],

@@ -1,5 +1,6 @@
 """The nodes of the pipeline recommendation, without networks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import ibis
@@ -11,6 +12,8 @@ import pytest
 from bazar.config.data import EmbeddingOptions, SequencingOptions
 from bazar.config.recommendation import BundleOptions, RecommendationOptions
 from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA
+from bazar.data.sequences import read_sequences
+from bazar.data.splits import Splits, split_leave_one_out
 from bazar.data.title_embeddings import EMPTY_TITLE_VECTORS
 from bazar.errors import InputError
 from bazar.pipelines.recommendation import nodes
@@ -36,6 +39,33 @@ def make_options(*models: str) -> RecommendationOptions:
     )
 
 
+def make_splits() -> Splits:
+    """Return leave-one-out splits of the purchases."""
+    users = pa.table(
+        {
+            "user_id": list(PURCHASES),
+            "length": [len(items) for items in PURCHASES.values()],
+            "is_guest": [user.startswith("guest") for user in PURCHASES],
+        }
+    )
+    rows = [
+        {"item_index": ITEMS.index(item) + 1, "timestamp": position}
+        | {"order_number": position, "tie_number": position}
+        for items in PURCHASES.values()
+        for position, item in enumerate(items, start=1)
+    ]
+    items = pa.Table.from_pylist(rows).cast(
+        pa.schema(
+            [
+                ("item_index", pa.int32()), ("timestamp", pa.int64()),
+                ("order_number", pa.int64()), ("tie_number", pa.int64()),
+            ]
+        )
+    )  # fmt: skip
+    splits = split_leave_one_out(read_sequences(users, items.to_batches(), 1), len(ITEMS), 5)
+    return replace(splits, summary={"protocol": "leave_one_out", "filter_mode": "filtered"})
+
+
 def describe_bundle(*models: str) -> BundleOptions:
     """Describe a bundle of a run that evaluated no model."""
     options = make_options(*models)
@@ -48,18 +78,10 @@ def describe_bundle(*models: str) -> BundleOptions:
 @pytest.fixture
 def recommender(tmp_path: Path) -> Recommender:
     """A bundle with a guest, after it was written to files."""
-    rows = [
-        {
-            "user_id": user, "position": position, "item_id": item, "timestamp": position,
-            "item_index": ITEMS.index(item) + 1, "is_guest": user.startswith("guest"),
-        }
-        for user, items in PURCHASES.items()
-        for position, item in enumerate(items, start=1)
-    ]  # fmt: skip
     products = pd.DataFrame({"item_id": list(ITEMS), "title": list(ITEMS)})
     item_index = products[["item_id"]].assign(item_index=range(1, 5))
     customers, catalogue = nodes.build_catalogue(
-        ibis.memtable(pd.DataFrame(rows).astype({"item_index": "int32"})),
+        make_splits(),
         ibis.memtable(item_index),
         ibis.memtable(products.assign(title_source="shop")).mutate(attributes=ibis.null("string")),
         np.vstack([np.zeros(4), np.eye(4)]).astype(np.float32),

@@ -41,8 +41,18 @@ def prepare(project: Path, pipelines: str, *arguments: str) -> str:
 
 
 def read_purchases(project: Path) -> pd.DataFrame:
+    """Read the purchases in the order of the splits, in which what has no order is shuffled."""
     table = pd.read_parquet(project / "data/04_feature/sample/sequences.parquet")
-    return table.sort_values(["user_id", "position"], ignore_index=True)
+    table = table.sort_values(["user_id", "position"], ignore_index=True)
+    splits = SplitsDataset(filepath=str(project / MODEL_INPUT / "sample/auto")).load()
+    shuffled = table.assign(item_index=splits.test.sequences.items)
+    keys = ["user_id", "tie_number", "item_index"]
+    pd.testing.assert_frame_equal(
+        *(one.sort_values(keys, ignore_index=True)[keys] for one in (table, shuffled))
+    )
+    assert not table.equals(shuffled)
+    item_ids = table.drop_duplicates("item_index").set_index("item_index")["item_id"]
+    return shuffled.assign(item_id=shuffled["item_index"].map(item_ids))
 
 
 def load_splits(folder: Path) -> Splits:
@@ -54,26 +64,32 @@ def load_splits(folder: Path) -> Splits:
     assert (recent <= counts).all()
     assert 0 < recent.sum() < counts.sum()
     summary = splits.summary
-    assert summary["protocol"] == folder.name
+    assert summary["split"] == folder.name
+    assert (summary["protocol"] == folder.name) == (folder.name != "auto")
     parts = (splits.train, splits.validation, splits.test)
     names = ("training", "validation", "test")
     assert [summary[f"{name}_rows"] for name in names] == [len(part) for part in parts]
-    assert summary["cold_test_rows"] == np.count_nonzero(counts[splits.test.targets] == 0)
+    rows, targets = splits.test.list_targets()
+    assert summary["test_targets"] == len(targets)
+    assert summary["cold_test_targets"] == np.count_nonzero(counts[targets] == 0)
+    assert summary["cold_test_rows"] == len(set(rows[counts[targets] == 0]))
+    seen_rows, seen = splits.test.list_seen_pairs()
     repeats = [
-        target in seen[rows == row]
-        for rows, seen in [splits.test.list_seen_pairs()]
-        for row, target in enumerate(splits.test.targets)
+        row for row, target in zip(rows, targets, strict=True) if target in seen[seen_rows == row]
     ]
-    assert summary["repeat_test_rows"] == sum(repeats) > 0
+    assert summary["repeat_test_targets"] == len(repeats) > 0
+    assert summary["repeat_test_rows"] == len(set(repeats))
+    # Customers of the store buy again.
+    assert summary["filter_mode"] == "unfiltered"
     return splits
 
 
 def list_targets(part: Windows) -> list[tuple[str, int, int]]:
-    """List the user, the position of the target and its item index of each row."""
+    """List the user, the position of the target and its item index of rows with one target."""
+    assert set(part.n_targets) == {1}
     positions = part.n_seen + 1
-    return list(
-        zip(part.user_ids.to_pylist(), positions.tolist(), part.targets.tolist(), strict=True)
-    )
+    _, targets = part.list_targets()
+    return list(zip(part.user_ids.to_pylist(), positions.tolist(), targets.tolist(), strict=True))
 
 
 def list_purchases(table: pd.DataFrame) -> list[tuple[str, int, int]]:
@@ -91,7 +107,11 @@ def test_run_ends_with_the_data_summary(first_run: tuple[Path, str]) -> None:
     summary = DataSummaryDataset(filepath=str(folder / "data_summary.html")).load()
     facts, bought = summary.facts, read_purchases(project)
     assert facts.orders.purchases == facts.steps[-1].remaining == len(bought)
-    assert facts.orders.customers == facts.test_rows == bought["user_id"].nunique()
+    assert facts.orders.customers == bought["user_id"].nunique()
+    # A customer with one order has no earlier one to predict it from.
+    n_orders = bought.groupby("user_id")["order_number"].max()
+    assert facts.test_rows == (n_orders > 1).sum()
+    assert facts.protocol == "next_order"
     assert facts.catalogue.items == facts.catalogue.titled == 80
     assert facts.is_one_run
     removed = sum(step.removed for step in facts.steps)
@@ -103,20 +123,53 @@ def test_run_ends_with_the_data_summary(first_run: tuple[Path, str]) -> None:
     assert f"{times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}" in printed
     before = bought.groupby(["user_id", "item_id"]).cumcount() > 0
     assert facts.orders.repeats == before.sum()
-    # Customers of the store buy again, but the store is small.
-    assert [check.name for check in summary.problems] == ["repeats"]
+    # Customers of the store buy again, which needs no other settings, but the store is small.
+    assert summary.problems == []
     assert [one.is_met for one in summary.requirements] == [False, True, True, True]
 
-    ending = printed[printed.index("\nCheck one thing before you train.") :]
+    ending = printed[printed.index("\nYou can train, but there is little data.") :]
     assert len(ending.splitlines()) <= 40
-    assert "recommendation.filter_seen: false" in ending
     assert str(folder / "data_summary.html") in ending
     assert ending.endswith("    .venv/bin/kedro run\n")
     page = (folder / "data_summary.html").read_text(encoding="utf-8")
-    assert "Check one thing before you train." in page
+    assert "You can train, but there is little data." in page
+
+
+def test_next_order(project: Path) -> None:
+    splits = load_splits(project / MODEL_INPUT / "sample/auto")
+    assert splits.summary["protocol"] == "next_order"
+    bought = read_purchases(project)
+    n_lines = bought.groupby(["user_id", "order_number"]).size()
+    share = f"{(n_lines > 1).sum():,} of {len(n_lines):,} orders"
+    assert splits.summary["split_reason"].startswith(share)
+    from_end = bought.groupby("user_id")["order_number"].transform("max") - bought["order_number"]
+    has_history = bought["order_number"] > 1
+
+    def list_orders(part: Windows) -> set[tuple[str, int, int]]:
+        rows, targets = part.list_targets()
+        first = part.target_positions[rows]
+        users = part.user_ids.to_numpy(zero_copy_only=False)[rows]
+        return set(
+            zip(users, first - part.sequences.starts[part.users[rows]], targets, strict=True)
+        )
+
+    first_positions = bought.groupby(["user_id", "order_number"])["position"].transform("min") - 1
+    for part, is_part in (
+        (splits.train, from_end > 1),
+        (splits.validation, from_end == 1),
+        (splits.test, from_end == 0),
+    ):
+        lines = bought[is_part & has_history].assign(position=first_positions)
+        assert list_orders(part) == set(list_purchases(lines))
+        users = part.user_ids.to_pylist()
+        assert len(part) == len(lines.drop_duplicates(["user_id", "order_number"])) == len(users)
+    # The first order of a customer has no history: it is in training, unless it is the test order.
+    in_training = (from_end > 1) | (bought["order_number"] == 1)
+    assert splits.training_counts.tolist() == count_items(bought["item_index"][in_training])
 
 
 def test_leave_one_out(project: Path) -> None:
+    prepare(project, "sequencing", "--params", "split=leave_one_out")
     splits = load_splits(project / MODEL_INPUT / "sample/leave_one_out")
     bought = read_purchases(project)
     from_end = bought.groupby("user_id")["position"].transform("max") - bought["position"]
@@ -179,12 +232,12 @@ def test_cold_items(project: Path) -> None:
     assert len(cold) == n_cold
     assert not counts[list(cold)].any()
     assert not splits.recent_counts[list(cold)].any()
-    assert not cold & {*train.targets, *validation.targets}
+    assert not cold & {*train.list_targets()[1], *validation.list_targets()[1]}
     assert not cold & {*train.build_histories().ravel(), *validation.build_histories().ravel()}
 
     last = bought["position"] == bought.groupby("user_id")["position"].transform("max")
     assert list_targets(test) == list_purchases(bought[last & (bought["position"] > 1)])
-    assert cold & set(test.targets.tolist())
+    assert cold & set(test.list_targets()[1].tolist())
     assert cold & set(test.build_histories().ravel().tolist())
     warm = bought[~last & ~bought["item_index"].isin(cold)]
     warm = warm.assign(position=warm.groupby("user_id").cumcount() + 1)
@@ -232,7 +285,7 @@ def test_data_without_timestamps_has_no_temporal_split(project: Path) -> None:
     (raw / "orders.csv").write_text("\n".join(["user,item,title,order", *lines]))
     prepare(project, "ingestion,joining,sequencing", "--env", "no_times")
     # Of seven training purchases of each user, a tenth is the last one.
-    folder = project / MODEL_INPUT / "no_times/leave_one_out"
+    folder = project / MODEL_INPUT / "no_times/auto"
     assert np.load(folder / "recent_counts.npy").tolist() == [0, 0, 0, 0, 0, 0, 0, 3]
 
     temporal = ("--pipelines", "sequencing", "--params", "split=temporal")

@@ -273,7 +273,7 @@ def test_tables_of_both_engines_are_equal(ran: tuple[str, Path, Path]) -> None:
         assert expected.schema.equals(table.schema), name
         assert list(map(repr, table.to_pylist())) == list(map(repr, expected.to_pylist())), name
     for name in SPLIT_FILES:
-        path = Path("05_model_input") / dataset / "leave_one_out" / name
+        path = Path("05_model_input") / dataset / "auto" / name
         assert (on_duckdb / path).read_bytes() == (on_spark / path).read_bytes(), name
 
 
