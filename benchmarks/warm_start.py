@@ -14,7 +14,7 @@ deviations and the ratio of the times. Log messages go to stderr.
 import argparse
 import sys
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def load_shops(env: str | None) -> tuple[Shop, Shop, dict[str, Any]]:
         train, vectors = catalog.load("splits").train, catalog.load("item_vectors")
         item_ids = list_item_ids(catalog.load("item_index"))
         models = {name: catalog.load(f"params:{name}") for name in ("classifier", "regressor")}
-    sequences = train.sequences
+    sequences = replace(train.sequences, orders=None)
     n_users = round((1 - HELD_OUT) * len(sequences.user_ids))
     starts = sequences.starts[: n_users + 1]
     items = sequences.items[: starts[-1]]

@@ -23,7 +23,14 @@ SMALL_STORE = StoreOptions(products=80, customers=250, interactions=2_500, seed=
 QUICK = {
     model: {
         "networks": {
-            "bazar": {"training": {"epochs": 20, "batch_size": 128, "learning_rate": 0.003}},
+            "bazar": {
+                "training": {
+                    "epochs": 20,
+                    "min_steps": 0,
+                    "batch_size": 128,
+                    "learning_rate": 0.003,
+                }
+            },
             reproduced: {"training": {"epochs": 2, "batch_size": 128}},
         }
     }

@@ -11,7 +11,12 @@ from tests.reproduction.test_reproduction import cycle_project
 
 
 def test_stdout_holds_only_markdown(tmp_path: Path) -> None:
-    training = {"epochs": 2, "batch_size": 64, "warm": {"epochs": 1, "learning_rate": 0.001}}
+    training = {
+        "epochs": 2,
+        "min_steps": 1,
+        "batch_size": 64,
+        "warm": {"epochs": 1, "learning_rate": 0.001},
+    }
     bazar = {"item_dimension": 8, "training": training}
     project = cycle_project(tmp_path, {"classifier": {"networks": {"bazar": bazar}}})
     (project / "conf" / "quick" / "globals.yml").write_text("split: leave_one_out\n")

@@ -18,13 +18,16 @@ from bazar.data.sequences import read_sequences
 
 SCHEMA = {
     "user_id": "string", "item_id": "string", "timestamp": "int64", "position": "int64",
-    "source_order": "int64", "source_file": "string",
+    "source_order": "int64", "source_file": "string", "order_id": "string",
 }  # fmt: skip
 
 
 def order(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Order rows of user, item, time, position, order in the source and, optionally, file."""
-    full = [row if len(row) == len(SCHEMA) else (*row, "f") for row in rows]
+    """Order rows of user, item, time, position, order in the source, file and id of the order.
+
+    The file and the id of the order may be left out.
+    """
+    full = [(*row, *("f", None)[len(row) - 5 :]) for row in rows]
     table = ibis.memtable([dict(zip(SCHEMA, row, strict=True)) for row in full], schema=SCHEMA)
     index = index_items(table.select("item_id").distinct())
     ordered = sort_interactions(table.mutate(is_guest=ibis.literal(False)), index)
@@ -120,12 +123,15 @@ def long_form(users: dict[str, list[int]], order: list[int] | None = None) -> ir
             "position": position,
             "item_index": item,
             "timestamp": 1_600_000_000_000 + 60_000 * (position - 1),
+            "order_number": position,
+            "tie_number": position,
         }
         for user, items in users.items()
         for position, item in enumerate(items, 1)
     ]
     schema = {
         "user_id": "string", "position": "int64", "item_index": "int32", "timestamp": "int64",
+        "order_number": "int64", "tie_number": "int64",
     }  # fmt: skip
     table = ibis.memtable([rows[number] for number in order or range(len(rows))], schema=schema)
     return table.mutate(is_guest=table.user_id.startswith("guest"))
@@ -139,16 +145,16 @@ def test_users_and_items_are_listed_in_the_same_order(
     order = list(range(sum(map(len, users.values()))))
     random.shuffle(order)
     table = long_form(users, order)
-    sequences, timestamps = read_sequences(
-        list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches(chunk_size=4)
+    sequences = read_sequences(
+        list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches(chunk_size=4), 1
     )
-    assert timestamps is not None
+    assert sequences.timestamps is not None
     ids = sequences.user_ids.to_pylist()
     parts = np.split(sequences.items, sequences.starts[1:-1])
     assert dict(zip(ids, (part.tolist() for part in parts), strict=True)) == users
     assert ids == sorted(users)
     # Each interaction is one minute after the one before it.
-    times = np.split(timestamps, sequences.starts[1:-1])
+    times = np.split(sequences.timestamps, sequences.starts[1:-1])
     assert {user: own.tolist() for user, own in zip(ids, times, strict=True)} == {
         user: [1_600_000_000_000 + 60_000 * minute for minute in range(len(items))]
         for user, items in users.items()
@@ -157,17 +163,17 @@ def test_users_and_items_are_listed_in_the_same_order(
 
 def test_items_without_timestamps_are_listed() -> None:
     table = long_form({"b": [3, 1], "a": [2]}).mutate(timestamp=ibis.null("int64"))
-    sequences, timestamps = read_sequences(
-        list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches()
+    sequences = read_sequences(
+        list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches(), 1
     )
     assert sequences.items.tolist() == [2, 3, 1]
-    assert timestamps is None
+    assert sequences.timestamps is None
 
 
 def test_guests_are_marked() -> None:
     table = long_form({"b": [3, 1], "guest order 1": [2, 2], "a": [2], "guest order 0": [4]})
-    sequences, _ = read_sequences(
-        list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches()
+    sequences = read_sequences(
+        list_users(table).to_pyarrow(), list_items(table).to_pyarrow_batches(), 1
     )
     assert sequences.user_ids.to_pylist() == ["a", "b", "guest order 0", "guest order 1"]
     assert sequences.guests.tolist() == [2, 3]
@@ -196,3 +202,57 @@ def test_windows_of_each_length_are_counted(users: dict[str, list[int]]) -> None
         }
         for length in range(2, 11)
     ]
+
+
+def list_numbers(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Order rows, and list item, number of the order and number of the tie."""
+    return [(row["item_id"], row["order_number"], row["tie_number"]) for row in order(rows)]
+
+
+def test_lines_with_one_order_id_are_one_order() -> None:
+    # The order A begins before the order B, and ends after it. Its lines have no order.
+    assert list_numbers(
+        [
+            ("u", "c", 6, None, 0, "f", "B"),
+            ("u", "b", 7, None, 1, "f", "A"),
+            ("u", "a", 5, None, 2, "f", "A"),
+        ]
+    ) == [("b", 1, 1), ("a", 1, 1), ("c", 2, 2)]
+
+
+def test_one_order_id_of_two_users_is_two_orders() -> None:
+    found = order([("u", "a", 5, None, 0, "f", "A"), ("v", "b", 5, None, 1, "f", "A")])
+    assert [(row["user_id"], row["order_number"]) for row in found] == [("u", 1), ("v", 1)]
+
+
+def test_two_order_ids_at_one_time_are_two_orders() -> None:
+    assert list_numbers(
+        [
+            ("u", "a", 5, None, 0, "f", "B"),
+            ("u", "b", 5, None, 1, "f", "A"),
+            ("u", "c", 5, None, 2, "f", "B"),
+        ]
+    ) == [("b", 1, 1), ("a", 2, 2), ("c", 2, 2)]
+
+
+def test_lines_at_one_time_without_order_id_are_one_order() -> None:
+    assert list_numbers(
+        [("u", "z", 9, None, 0), ("u", "y", 5, None, 1), ("u", "x", 5, None, 2)]
+    ) == [("y", 1, 1), ("x", 1, 1), ("z", 2, 2)]
+
+
+def test_lines_of_an_order_with_positions_keep_their_order() -> None:
+    assert list_numbers(
+        [
+            ("u", "a", 5, 3, 0, "f", "A"),
+            ("u", "b", 5, 1, 1, "f", "A"),
+            ("u", "c", 5, 2, 2, "f", "A"),
+            ("u", "d", 4, 9, 3, "f", "B"),
+        ]
+    ) == [("d", 1, 1), ("b", 2, 2), ("c", 2, 3), ("a", 2, 4)]
+
+
+def test_positions_without_times_are_orders() -> None:
+    assert list_numbers(
+        [("u", "a", None, 2, 0), ("u", "b", None, 1, 1), ("u", "c", None, 2, 2)]
+    ) == [("b", 1, 1), ("a", 2, 2), ("c", 2, 2)]

@@ -1,5 +1,7 @@
 import itertools
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import NamedTuple
 
@@ -50,23 +52,26 @@ class Row(NamedTuple):
     seen: list[int]
 
 
-def sequences_of(lists: list[list[int]]) -> Sequences:
-    return read(lists, [[None] * len(items) for items in lists])[0]
+def sequences_of(lists: list[list[int]], times: list[list[int]] | None = None) -> Sequences:
+    """Make sequences of items; each item is an order of its own."""
+    unknown = [[None] * len(items) for items in lists]
+    return replace(read(lists, unknown if times is None else times), orders=None)
 
 
-def read(
-    lists: list[list[int]], times: list[list[int | None]]
-) -> tuple[Sequences, np.ndarray | None]:
+def read(lists: list[list[int]], times: Sequence[Sequence[int | None]]) -> Sequences:
+    """Read sequences in which each item is an order of its own."""
     users = [f"u{user:03}" for user in range(len(lists))]
+    numbers = list(itertools.chain(*(range(1, len(items) + 1) for items in lists)))
     items = pa.table(
         {
             "item_index": pa.array(itertools.chain(*lists), pa.int32()),
             "timestamp": pa.array(itertools.chain(*times), pa.int64()),
+            "order_number": pa.array(numbers, pa.int64()),
+            "tie_number": pa.array(numbers, pa.int64()),
         }
     )
     return read_sequences(
-        list_lengths(users, [len(items) for items in lists]),
-        items.to_batches(max_chunksize=3),
+        list_lengths(users, [len(items) for items in lists]), items.to_batches(max_chunksize=3), 1
     )
 
 
@@ -76,8 +81,12 @@ def list_lengths(users: list[str], lengths: list[int], guests: int = 0) -> pa.Ta
     return pa.table({"user_id": users, "length": lengths, "is_guest": is_guest})
 
 
-def make_timestamps(times: list[list[int]]) -> np.ndarray:
-    return np.array(list(itertools.chain(*times)), np.int64)
+def targets_of(windows: Windows) -> list[int]:
+    """Return the target of each row. Each row must have one."""
+    rows, items = windows.list_targets()
+    assert rows.tolist() == list(range(len(windows)))
+    assert items.dtype == np.int32
+    return items.tolist()
 
 
 def distinct(lists: list[list[int]]) -> list[list[int]]:
@@ -88,7 +97,7 @@ def distinct(lists: list[list[int]]) -> list[list[int]]:
 
 def rows_of(windows: Windows) -> list[Row]:
     histories = windows.build_histories()
-    assert histories.dtype == windows.targets.dtype == np.int32
+    assert histories.dtype == np.int32
     # Padding is on the left, and not wider than the longest history requires.
     longest = max(1, *windows.lengths) if len(windows) else 1
     assert histories.shape == (len(windows), longest)
@@ -99,9 +108,9 @@ def rows_of(windows: Windows) -> list[Row]:
     assert sorted(rows.tolist()) == rows.tolist()
     assert windows.n_seen.tolist() == np.bincount(rows, minlength=len(windows)).tolist()
     return [
-        Row(user, history[history > 0].tolist(), int(target), items[rows == row].tolist())
+        Row(user, history[history > 0].tolist(), target, items[rows == row].tolist())
         for row, (user, history, target) in enumerate(
-            zip(windows.user_ids.to_pylist(), histories, windows.targets, strict=True)
+            zip(windows.user_ids.to_pylist(), histories, targets_of(windows), strict=True)
         )
     ]
 
@@ -212,7 +221,7 @@ def test_history_has_the_items_right_before_the_target(
     else:
         split = split_shuffled_windows(sequences, number, length + 1, 0.2, 0.1, 42)
     owner = {item: f"u{user:03}" for user, items in enumerate(lists) for item in items}
-    targets = [target for part in split_parts(split) for target in part.targets.tolist()]
+    targets = [target for part in split_parts(split) for target in targets_of(part)]
     assert len(targets) == len(set(targets))
     for part in split_parts(split):
         assert part.build_histories().shape[1] <= length
@@ -231,7 +240,7 @@ def test_training_rows_have_no_held_out_items(lists: list[list[int]], length: in
     lists = distinct(lists)
     split = split_leave_one_out(sequences_of(lists), sum(map(len, lists)), length)
     held_out = {item for items in lists for item in items[-2:]}
-    assert not held_out & set(split.train.targets.tolist())
+    assert not held_out & set(targets_of(split.train))
     assert not held_out & set(split.train.build_histories().ravel().tolist())
     assert not split.training_counts[list(held_out)].any()
 
@@ -241,7 +250,7 @@ TIMES = [[10, 20, 30, 30, 40], [20, 30, 31], [5], [35, 40]]
 
 
 def test_temporal_by_hand() -> None:
-    split = split_temporal(sequences_of(TIMED), 9, 2, make_timestamps(TIMES), 30, 40)
+    split = split_temporal(sequences_of(TIMED, TIMES), 9, 2, 30, 40)
 
     assert rows_of(split.train) == [("u000", [1], 2, [1])]
     # Both interactions of u000 at exactly the time of the cut are validation.
@@ -271,7 +280,7 @@ def test_temporal_agrees_with_a_simple_implementation(
         for position in range(1, len(items)):
             part = (times[user][position] >= first) + (times[user][position] >= second)
             expected[part].append(row_at(user, items, position, length))
-    arguments = (sequences_of(lists), 9, length, make_timestamps(times), first, second)
+    arguments = (sequences_of(lists, times), 9, length, first, second)
     if not all(expected):
         sizes = r"{} training, {} validation and {} test rows".format(*map(len, expected))
         with pytest.raises(InputError, match=sizes):
@@ -298,7 +307,7 @@ def test_temporal_rows_have_no_later_items(
     second = first + between
     try:
         split = split_temporal(
-            sequences_of(lists), len(bought_at), length, make_timestamps(times), first, second
+            sequences_of(lists, times), len(bought_at), length, first, second
         )
     except InputError:
         return
@@ -309,7 +318,7 @@ def test_temporal_rows_have_no_later_items(
             assert all(bought_at[item] <= bought_at[target] for item in seen)
             assert set(history) <= set(seen)
     assert all(bought_at[item] < first for item in np.flatnonzero(split.training_counts))
-    targets = [target for part in split_parts(split) for target in part.targets.tolist()]
+    targets = [target for part in split_parts(split) for target in targets_of(part)]
     # The parts are disjoint, and leave out only first interactions.
     assert sorted(targets) == sorted(item for items in lists for item in items[1:])
 
@@ -318,7 +327,7 @@ def test_a_temporal_part_without_rows_raises() -> None:
     day = 86_400_000
     with pytest.raises(InputError) as error:
         split_temporal(
-            sequences_of([[1, 2, 3]]), 3, 2, make_timestamps([[0, day, 2 * day]]), day, 9 * day
+            sequences_of([[1, 2, 3]], [[0, day, 2 * day]]), 3, 2, day, 9 * day
         )
     assert str(error.value).splitlines() == [
         "split=temporal with validation from 1970-01-02T00:00:00.000+00:00 and test from "
@@ -425,14 +434,14 @@ def test_cold_items_are_drawn_by_seed_from_occurring_items() -> None:
 
 def test_recent_counts_by_hand() -> None:
     lists, times = [[1, 2, 3, 4], [5, 1, 6, 7, 8]], [[1, 2, 9, 9], [3, 3, 4, 9, 9]]
-    sequences = sequences_of(lists)
+    sequences = sequences_of(lists, times)
     # Training: 1 at 1, 2 at 2 · 5 at 3, 1 at 3, 6 at 4.
     for share, recent in (
         (0.1, [0, 0, 0, 0, 0, 0, 1, 0, 0]),
         (0.4, [0, 1, 0, 0, 0, 1, 1, 0, 0]),
         (1.0, [0, 2, 1, 0, 0, 1, 1, 0, 0]),
     ):
-        split = split_leave_one_out(sequences, 8, 5, make_timestamps(times), share)
+        split = split_leave_one_out(sequences, 8, 5, share)
         assert split.recent_counts.tolist() == recent
         assert split.recent_counts.dtype == split.training_counts.dtype == np.int64
     # Without timestamps: 2 of u000, and 6 or 1 and 6 of u001.
@@ -441,7 +450,7 @@ def test_recent_counts_by_hand() -> None:
         (0.6, [0, 1, 1, 0, 0, 0, 1, 0, 0]),
         (1.0, [0, 2, 1, 0, 0, 1, 1, 0, 0]),
     ):
-        split = split_leave_one_out(sequences, 8, 5, None, share)
+        split = split_leave_one_out(sequences_of(lists), 8, 5, share)
         assert split.recent_counts.tolist() == recent
 
 
@@ -453,8 +462,7 @@ def test_recent_counts_agree_with_a_simple_implementation(
     data: st.DataObject,
 ) -> None:
     lists, times = timed
-    sequences = sequences_of(lists)
-    timestamps = make_timestamps(times) if has_timestamps else None
+    sequences = sequences_of(lists, times if has_timestamps else None)
     protocol = data.draw(
         st.sampled_from(
             ["leave_one_out", "cold_items", "shuffled_windows"] + ["temporal"] * has_timestamps
@@ -463,24 +471,24 @@ def test_recent_counts_agree_with_a_simple_implementation(
     positions = [list(range(len(items))) for items in lists]
     try:
         if protocol == "leave_one_out":
-            split = split_leave_one_out(sequences, 9, 5, timestamps, share)
+            split = split_leave_one_out(sequences, 9, 5, share)
             positions = [own[:-2] for own in positions]
         elif protocol == "cold_items":
             cold = sample_cold_items(sequences, 0.2, 1)
-            split = split_cold_items(sequences, 9, 5, cold, timestamps, share)
+            split = split_cold_items(sequences, 9, 5, cold, share)
             positions = [
                 [position for position in own[:-1] if items[position] not in cold][:-1]
                 for items, own in zip(lists, positions, strict=True)
             ]
         elif protocol == "shuffled_windows":
-            split = split_shuffled_windows(sequences, 9, 3, 0.3, 0.2, 42, timestamps, share)
+            split = split_shuffled_windows(sequences, 9, 3, 0.3, 0.2, 42, share)
             ends = list(zip(split.train.users, split.train.n_seen, strict=True))
             positions = [
                 [end - back for owner, end in ends if owner == user for back in range(3)]
                 for user in range(len(lists))
             ]
         else:
-            split = split_temporal(sequences, 9, 5, make_timestamps(times), 8, 15, share)
+            split = split_temporal(sequences, 9, 5, 8, 15, share)
             positions = [
                 [position for position in own if times[user][position] < 8]
                 for user, own in enumerate(positions)
@@ -528,7 +536,7 @@ def test_views_can_be_combined(lists: list[list[int]], length: int, data: st.Dat
 def test_shuffled_windows_depend_on_the_seed() -> None:
     sequences = sequences_of([list(range(1, 100))])
     first, again, other = (
-        split_shuffled_windows(sequences, 99, 3, 0.2, 0.1, seed).test.targets.tolist()
+        targets_of(split_shuffled_windows(sequences, 99, 3, 0.2, 0.1, seed).test)
         for seed in (42, 42, 43)
     )
     assert first == again != other
@@ -540,9 +548,16 @@ def test_shuffled_windows_depend_on_the_seed() -> None:
 )
 def test_lengths_that_differ_from_the_items_raise(length: int, message: str) -> None:
     users = list_lengths(["a", "b"], [1, length])
-    items = pa.table({"item_index": pa.array([1, 2, 3, 4], pa.int32()), "timestamp": [5, 6, 7, 8]})
+    items = pa.table(
+        {
+            "item_index": pa.array([1, 2, 3, 4], pa.int32()),
+            "timestamp": [5, 6, 7, 8],
+            "order_number": [1, 1, 2, 3],
+            "tie_number": [1, 1, 2, 3],
+        }
+    )
     with pytest.raises(ValueError, match=message):
-        read_sequences(users, items.to_batches(max_chunksize=2))
+        read_sequences(users, items.to_batches(max_chunksize=2), 1)
 
 
 CUSTOMERS, GUESTS = [[1, 2, 3, 4], [5, 6, 7, 8]], [[1, 9], [9, 5, 2], [3]]
@@ -550,8 +565,7 @@ CUSTOMERS, GUESTS = [[1, 2, 3, 4], [5, 6, 7, 8]], [[1, 9], [9, 5, 2], [3]]
 
 def with_guests() -> Sequences:
     """Return the sequences of two customers and three guests."""
-    without = sequences_of([*CUSTOMERS, *GUESTS])
-    return Sequences(without.user_ids, without.items, without.starts, np.array([2, 3, 4]))
+    return replace(sequences_of([*CUSTOMERS, *GUESTS]), guests=np.array([2, 3, 4]))
 
 
 def test_orders_of_guests_are_only_in_training() -> None:
@@ -566,9 +580,8 @@ def test_orders_of_guests_are_only_in_training() -> None:
 
 
 def test_later_orders_of_guests_are_in_no_part() -> None:
-    sequences = with_guests()
     times = np.array([1, 2, 3, 4, 1, 2, 3, 4, 1, 1, 3, 3, 3, 4])
-    split = split_temporal(sequences, 9, 5, times, 3, 4)
+    split = split_temporal(replace(with_guests(), timestamps=times), 9, 5, 3, 4)
     assert [row.target for row in rows_of(split.train)] == [2, 6, 9]
     assert [row.target for row in rows_of(split.validation)] == [3, 7]
     assert [row.target for row in rows_of(split.test)] == [4, 8]
@@ -588,7 +601,8 @@ def test_guests_have_no_test_rows_in_the_other_splits() -> None:
 
 
 def test_times_are_read_with_the_items() -> None:
-    sequences, timestamps = read([[1, 2, 3], [4, 5]], [[10, 20, 30], [5, 1_700_000_000_000]])
+    sequences = read([[1, 2, 3], [4, 5]], [[10, 20, 30], [5, 1_700_000_000_000]])
+    timestamps = sequences.timestamps
     assert sequences.items.tolist() == [1, 2, 3, 4, 5]
     assert timestamps is not None
     assert timestamps.dtype == np.int64
@@ -599,11 +613,11 @@ def test_times_are_read_with_the_items() -> None:
 def test_one_unknown_time_means_no_timestamps(position: int) -> None:
     times: list[list[int | None]] = [[1, 2, 3, 4, 5]]
     times[0][position] = None
-    sequences, timestamps = read([[1, 2, 3, 4, 5]], times)
+    sequences = read([[1, 2, 3, 4, 5]], times)
     assert sequences.items.tolist() == [1, 2, 3, 4, 5]
-    assert timestamps is None
+    assert sequences.timestamps is None
     with pytest.raises(InputError, match=r"split=temporal needs(.|\n)*columns.timestamp"):
-        require_timestamps(timestamps)
+        require_timestamps(sequences)
 
 
 @given(sequence_lists)
@@ -637,8 +651,8 @@ def test_full_histories_end_with_the_last_item(lists: list[list[int]]) -> None:
 def test_interaction_rows_leave_out_first_interactions(lists: list[list[int]]) -> None:
     rows = build_interaction_rows(build_full_histories(sequences_of(lists), history_length=4))
     found = [
-        ([int(item) for item in history if item], int(target))
-        for history, target in zip(rows.build_histories(), rows.targets, strict=True)
+        ([int(item) for item in history if item], target)
+        for history, target in zip(rows.build_histories(), targets_of(rows), strict=True)
     ]
     expected = [
         (items[max(0, position - 4) : position], items[position])
@@ -650,7 +664,7 @@ def test_interaction_rows_leave_out_first_interactions(lists: list[list[int]]) -
 
 def test_interactions_are_counted_in_total_and_recently() -> None:
     counts, recent = count_interactions(
-        sequences_of([[1, 2, 2], [3, 1]]), 4, np.array([1, 2, 9, 3, 8]), recent_share=0.4
+        sequences_of([[1, 2, 2], [3, 1]], [[1, 2, 9], [3, 8]]), 4, recent_share=0.4
     )
     assert counts.tolist() == [0, 2, 2, 1, 0]
     assert recent.tolist() == [0, 1, 1, 0, 0]

@@ -89,7 +89,7 @@ def test_tutorial_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     check_tables(project)
     assert "kedro recommend --env my_shop --user ID" in " ".join(run(train).split())
     check_vectors(project)
-    report = "data/08_reporting/my_shop/leave_one_out/seed_42/report.html"
+    report = "data/08_reporting/my_shop/auto/seed_42/report.html"
     assert report in PAGE
     assert (project / report).is_file()
     # The original study's networks are not part of a run on one's own data.

@@ -47,9 +47,8 @@ def read_purchases(project: Path) -> pd.DataFrame:
     splits = SplitsDataset(filepath=str(project / MODEL_INPUT / "sample/auto")).load()
     shuffled = table.assign(item_index=splits.test.sequences.items)
     keys = ["user_id", "tie_number", "item_index"]
-    pd.testing.assert_frame_equal(
-        *(one.sort_values(keys, ignore_index=True)[keys] for one in (table, shuffled))
-    )
+    bought, again = (one[keys].sort_values(keys, ignore_index=True) for one in (table, shuffled))
+    pd.testing.assert_frame_equal(bought, again)
     assert not table.equals(shuffled)
     item_ids = table.drop_duplicates("item_index").set_index("item_index")["item_id"]
     return shuffled.assign(item_id=shuffled["item_index"].map(item_ids))

@@ -1,6 +1,7 @@
 """Batches: each target once, after its own history, in a few shapes."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 
 from bazar.data.splits import split_leave_one_out
 from bazar.data.windows import Windows
+from bazar.models.networks.inputs import InputOptions
 from bazar.training.batches import Batch, Batches
-from tests.data.test_splits import distinct, sequence_lists, sequences_of
+from tests.data.test_splits import distinct, sequence_lists, sequences_of, targets_of
 
+READS_ITEMS = InputOptions(None, reads_times=False, reads_seen=False, typical_gap=1.0)
 both_kinds = pytest.mark.parametrize("every_position", [True, False])
 
 
@@ -24,23 +27,40 @@ def all_rows(lists: list[list[int]], history_length: int, chosen: list[bool]) ->
     return Windows(sequences, positions[keep], history_length)
 
 
-def list_targets(batch: Batch) -> list[tuple[list[int], int]]:
-    """List the items before each target in its row, and the target."""
-    steps = batch.histories.shape[1]
-    inside = batch.histories > 0
-    # Items come first, then padding.
+def list_order_targets(batch: Batch) -> list[tuple[list[list[int]], int]]:
+    """List the orders before each target in its row, and the target. Orders are sorted."""
+    inputs = batch.inputs
+    n_rows, n_steps = inputs.shape.tolist()
+    orders: list[list[int]] = [[] for _ in range(n_rows * n_steps)]
+    for item, step in zip(inputs.items.tolist(), inputs.steps.tolist(), strict=True):
+        orders[step].append(item)
+    # A step has the sum of its items divided by the square root of their number.
+    sizes = np.array([len(orders[step]) for step in inputs.steps.tolist()])
+    np.testing.assert_allclose(inputs.weights, sizes**-0.5, rtol=1e-6)
+    inside = np.array([bool(order) for order in orders]).reshape(n_rows, n_steps)
+    # Orders come first, then padding.
     assert (inside[:, 1:] <= inside[:, :-1]).all()
     found = []
-    for position, target, weight in zip(
-        batch.positions.tolist(), batch.targets.tolist(), batch.weights.tolist(), strict=True
+    for state, target, weight in zip(
+        batch.target_states.tolist(), batch.targets.tolist(), batch.weights.tolist(), strict=True
     ):
         if not weight:
-            assert position == target == 0
+            assert target == 0
             continue
         assert weight == 1
-        row, step = divmod(position, steps)
-        found.append((batch.histories[row, : step + 1].tolist(), target))
+        position = int(inputs.positions[state])
+        row = position // n_steps
+        found.append(([sorted(order) for order in orders[row * n_steps : position + 1]], target))
     return found
+
+
+def list_targets(batch: Batch) -> list[tuple[list[int], int]]:
+    """List the items before each target in its row, and the target. Orders have one item."""
+    assert len(set(batch.inputs.steps.tolist())) == len(batch.inputs.steps)
+    return [
+        ([item for order in orders for item in order], target)
+        for orders, target in list_order_targets(batch)
+    ]
 
 
 @given(
@@ -66,10 +86,10 @@ def test_every_target_occurs_once_after_its_own_history(
         for items in lists
         for index in range(1, len(items))
     }
-    batches = Batches(rows, batch_size, every_position, seed)
+    batches = Batches(rows, batch_size, every_position, seed, READS_ITEMS)
     for epoch in (0, 3):
         found = [pair for batch in batches.batches(epoch) for pair in list_targets(batch)]
-        assert sorted(target for _, target in found) == sorted(rows.targets.tolist())
+        assert sorted(target for _, target in found) == sorted(targets_of(rows))
         for history, target in found:
             assert 0 not in history
             if every_position:
@@ -100,8 +120,9 @@ def test_unreadable_items_are_dropped_from_histories(
     def list_pairs(batches: Batches) -> list[tuple[list[int], int]]:
         return [pair for batch in batches.batches(0) for pair in list_targets(batch)]
 
-    everything = list_pairs(Batches(rows, batch_size, every_position, 1))
-    found = list_pairs(Batches(rows, batch_size, every_position, 1, readable_items))
+    everything = list_pairs(Batches(rows, batch_size, every_position, 1, READS_ITEMS))
+    options = replace(READS_ITEMS, readable_items=readable_items)
+    found = list_pairs(Batches(rows, batch_size, every_position, 1, options))
     expected = [
         (list(filter(readable_items.__getitem__, history)), target)
         for history, target in everything
@@ -119,7 +140,7 @@ def test_pieces_are_cut_from_the_end_backwards(
     lists: list[list[int]], history_length: int, batch_size: int
 ) -> None:
     rows = all_rows(lists, history_length, [True])
-    batches = Batches(rows, batch_size, every_position=True, seed=1)
+    batches = Batches(rows, batch_size, True, 1, READS_ITEMS)
     found = [pair for batch in batches.batches(0) for pair in list_targets(batch)]
     n_read = {target: len(history) for history, target in found}
     for items in lists:
@@ -137,23 +158,29 @@ def test_pieces_are_cut_from_the_end_backwards(
 def test_batches_have_few_shapes(
     lists: list[list[int]], history_length: int, batch_size: int, every_position: bool
 ) -> None:
-    batches = Batches(all_rows(lists, history_length, [True]), batch_size, every_position, seed=2)
-    shapes = {batch.histories.shape for epoch in range(3) for batch in batches.batches(epoch)}
+    rows = all_rows(lists, history_length, [True])
+    batches = Batches(rows, batch_size, every_position, 2, READS_ITEMS)
+    shapes = {batch.shape for epoch in range(3) for batch in batches.batches(epoch)}
     assert len(shapes) <= 4
-    assert len({steps for _, steps in shapes}) == len(shapes)
+    assert len({n_steps for _, n_steps, _, _ in shapes}) == len(shapes)
     # All batches have the same number of targets, with padding.
     for batch in batches.batches(0):
-        assert batch.targets.shape == batch.positions.shape == batch.weights.shape == (batch_size,)
-        assert batch.histories.dtype == batch.positions.dtype == batch.targets.dtype == np.int32
+        inputs = batch.inputs
+        assert batch.targets.shape == batch.target_states.shape == (batch_size,)
+        assert batch.weights.shape == inputs.positions.shape == (batch_size,)
+        for indices in (inputs.items, inputs.steps, inputs.positions, batch.target_states):
+            assert indices.dtype == np.int32
+        assert batch.targets.dtype == np.int32
+        assert batch.weights.dtype == inputs.weights.dtype == np.float32
 
 
 def test_short_histories_are_not_padded_to_the_longest() -> None:
     lists = [list(range(1, 4)) for _ in range(90)] + [list(range(1, 60)) for _ in range(10)]
-    batches = list(Batches(all_rows(lists, 50, [True]), 64, False, seed=1).batches(0))
-    cells = sum(batch.histories.size for batch in batches)
+    batches = list(Batches(all_rows(lists, 50, [True]), 64, False, 1, READS_ITEMS).batches(0))
+    cells = sum(int(batch.inputs.shape.prod()) for batch in batches)
     rows = all_rows(lists, 50, [True])
     assert cells < 0.8 * len(rows) * 50
-    assert min(batch.histories.shape[1] for batch in batches) <= 20
+    assert min(int(batch.inputs.shape[1]) for batch in batches) <= 20
 
 
 @both_kinds
@@ -163,11 +190,11 @@ def test_order_depends_only_on_seed_and_epoch(every_position: bool) -> None:
     rows = all_rows(lists, 6, [True])
 
     def order(seed: int | None, epoch: int, before: tuple[int, ...] = ()) -> list[list[int]]:
-        batches = Batches(rows, 8, every_position, seed)
+        batches = Batches(rows, 8, every_position, seed, READS_ITEMS)
         for other in before:
             list(batches.batches(other))
         return [
-            [*batch.histories.ravel().tolist(), *batch.targets.tolist()]
+            [*batch.inputs.items.tolist(), *batch.targets.tolist()]
             for batch in batches.batches(epoch)
         ]
 
@@ -182,9 +209,15 @@ def test_order_of_the_rows_changes_nothing() -> None:
     rows = all_rows([rng.integers(1, 9, 9).tolist() for _ in range(20)], 4, [True])
     shuffled = rows.take(rng.permutation(len(rows)))
     for batch, expected in zip(
-        Batches(rows, 8, True, 1).batches(0), Batches(shuffled, 8, True, 1).batches(0), strict=True
+        Batches(rows, 8, True, 1, READS_ITEMS).batches(0),
+        Batches(shuffled, 8, True, 1, READS_ITEMS).batches(0),
+        strict=True,
     ):
-        np.testing.assert_array_equal(batch.histories, expected.histories)
+        for found, array in zip(
+            batch.inputs.to_tuple(), expected.inputs.to_tuple(), strict=True
+        ):
+            np.testing.assert_array_equal(found, array)
+        np.testing.assert_array_equal(batch.target_states, expected.target_states)
         np.testing.assert_array_equal(batch.targets, expected.targets)
 
 
@@ -194,7 +227,7 @@ def test_histories_of_all_rows_are_never_in_memory() -> None:
     train = split_leave_one_out(sequences_of(lists), 8, history_length=500).train
     all_at_once = len(train) * 500 * 4
     tracemalloc.start()
-    batches = Batches(train, 64, every_position=False, seed=1)
+    batches = Batches(train, 64, False, 1, READS_ITEMS)
     read = sum(int(batch.weights.sum()) for batch in batches.batches(0))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

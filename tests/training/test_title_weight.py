@@ -28,7 +28,8 @@ def test_title_weight_has_the_best_validation_ndcg() -> None:
         trained.network.title_weight.assign(weight)
         scorer = make_scorer(trained.network, vectors(n_items))
         ranks = rank_catalogue(scorer, split.validation, 20, 16)["filtered"].ranks
-        return float(compute_row_metrics(ranks)["ndcg@10"].mean())
+        rows = split.validation.list_targets()[0]
+        return float(compute_row_metrics(ranks, rows)["ndcg@10"].mean())
 
     assert trained.network.title_weight.numpy() == np.float32(chosen)
     figures = {weight: ndcg(weight) for weight in title_weight._TITLE_WEIGHTS}

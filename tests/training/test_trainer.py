@@ -28,7 +28,7 @@ from bazar.training.batches import Batches
 from bazar.training.checkpoints import Checkpoint
 from bazar.training.train_step import make_train_steps
 from bazar.training.trainer import TrainedNetwork, train_network
-from tests.data.test_splits import sequences_of
+from tests.data.test_splits import sequences_of, targets_of
 from tests.evaluation.test_ranking import unit
 from tests.training.test_batches import all_rows
 
@@ -112,7 +112,7 @@ def train(
 
 def hit_rates(scorer: Scorer, rows: Windows, k: int = 1) -> float:
     ranking = rank_catalogue(scorer, rows, k=20, batch_size=64)["unfiltered"]
-    return float(compute_row_metrics(ranking.ranks)[f"hr@{k}"].mean())
+    return float(compute_row_metrics(ranking.ranks, rows.list_targets()[0])[f"hr@{k}"].mean())
 
 
 def assert_same(one: TrainedNetwork, two: TrainedNetwork) -> None:
@@ -169,7 +169,7 @@ class Bigrams(Scorer):
     def __init__(self, split: Splits) -> None:
         size = len(split.training_counts)
         self._counts = np.zeros((size, size), np.float32)
-        np.add.at(self._counts, (split.train.build_histories()[:, -1], split.train.targets), 1)
+        np.add.at(self._counts, (split.train.build_histories()[:, -1], targets_of(split.train)), 1)
 
     def score(self, windows: Windows) -> np.ndarray:
         return self._counts[windows.build_histories()[:, -1]]
@@ -266,8 +266,9 @@ def compute_step_loss(
     """Compute the loss of rows of equal length in one batch. The network is not changed."""
     optimizer = keras.optimizers.SGD(0.0)
     optimizer.build(network.trainable_variables)
-    steps = make_train_steps(network, described, optimizer, None, counts, seed=3)
-    (batch,) = Batches(rows, 256, True, None).batches(0)
+    batches = Batches(rows, 256, True, None, network.get_input_options(None))
+    steps = make_train_steps(network, described, optimizer, None, counts, 3, batches)
+    (batch,) = batches.batches(0)
     return float(steps([batch], [0.0])[0])
 
 
@@ -417,12 +418,10 @@ def test_best_epoch_is_kept(described: NetworkBlock, choose_by: str, patience: i
     # The kept network has the metrics that were measured after that epoch.
     scorer = make_scorer(trained.network, vectors())
     filtered = rank_catalogue(scorer, split.validation, 20, 16)["filtered"]
-    ndcg = compute_row_metrics(filtered.ranks)["ndcg@10"].mean()
+    ndcg = compute_row_metrics(filtered.ranks, np.arange(len(filtered.ranks)))["ndcg@10"].mean()
     assert trained.training_log["val_ndcg@10"][best] == pytest.approx(ndcg, abs=1e-9)
     if choose_by == "val_loss":
-        target_scores = scorer.score(split.validation)[
-            np.arange(len(split.validation)), split.validation.targets
-        ]
+        target_scores = scorer.score(split.validation)[split.validation.list_targets()]
         assert figures[best] == pytest.approx(-np.log(target_scores).mean(), rel=1e-4)
 
 
@@ -472,7 +471,7 @@ def test_targets_without_title_are_left_out() -> None:
     # Rows without a title in their history are left out, too.
     reads = ~np.isin(split.train.build_histories(), [0, 3]).all(axis=1)
     assert np.count_nonzero(~reads) > 0
-    kept = reads & (split.train.targets != 3)
+    kept = reads & (np.array(targets_of(split.train)) != 3)
     assert trained.facts["training_rows"] == np.count_nonzero(kept)
 
 
@@ -485,7 +484,7 @@ def test_in_training_marks_the_items_of_the_training_rows() -> None:
     trained = train(split, block({"epochs": 1} | WINDOW, head="softmax"))
     expected = np.zeros(61)
     expected[split.train.build_histories().ravel()] = 1
-    expected[split.train.targets] = 1
+    expected[targets_of(split.train)] = 1
     expected[0] = 0
     assert 0 < expected.sum() < 60
     np.testing.assert_array_equal(trained.network.in_training.numpy(), expected)

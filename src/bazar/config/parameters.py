@@ -61,7 +61,7 @@ class Parameters(Options):
     def _check_warm_start(self) -> Self:
         if self.warm_start and self.split in {"cold_items", "shuffled_windows"}:
             raise ValueError(
-                "warm_start needs split leave_one_out or temporal, found "
+                "warm_start needs split auto, next_order, leave_one_out or temporal, found "
                 f"{self.split}. With {self.split}, test rows may have been training rows of the "
                 "previous training"
             )

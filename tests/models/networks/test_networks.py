@@ -1,4 +1,5 @@
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ from kedro.io import DatasetError
 from scipy.special import erf
 
 from bazar.config.networks import ModelOptions, NetworkBlock, NetworkOptions
-from bazar.data.windows import left_align
 from bazar.datasets.network import NetworkDataset
 from bazar.errors import InputError
-from bazar.models.networks.layers import ResidualBlock, find_last_step_positions
+from bazar.models.networks.inputs import InputOptions, NetworkInput, build_network_input
+from bazar.models.networks.layers import ResidualBlock
 from bazar.models.networks.recurrent import RecurrentNetwork, build_network
 from bazar.models.networks.scorers import NetworkClassifier, NetworkRegressor, make_scorer
 from bazar.models.networks.vocabulary import check_network_items, remap_network
@@ -58,8 +59,28 @@ def build_random_network(
     return network
 
 
+READS_ITEMS = InputOptions(None, reads_times=False, reads_seen=False, typical_gap=1.0)
+
+
+def make_input(histories: Any, options: InputOptions = READS_ITEMS) -> NetworkInput:
+    """Make the input for histories in which each item is an order; 0 is padding."""
+    lists = [[int(item) for item in history if item] for history in histories]
+    return build_network_input(make_windows(lists, [1] * len(lists), 20), options)
+
+
 def call_network(network: RecurrentNetwork, history: Any, vectors: np.ndarray | None = None) -> Any:
-    return np.asarray(network(np.array(history, np.int32), network.prepare_vectors(vectors)))
+    inputs = make_input(history, network.get_input_options(vectors))
+    return np.asarray(network.call(inputs, network.prepare_vectors(vectors)))
+
+
+def embed_histories(
+    network: RecurrentNetwork, histories: Any, vectors: np.ndarray | None = None
+) -> Any:
+    """Return the vectors of the orders of histories, shape (rows, steps, item size)."""
+    inputs = make_input(histories)
+    return network.embed_orders(
+        network.embed_items(inputs.items, network.prepare_vectors(vectors)), inputs
+    )
 
 
 # The two networks of the original study, on histories that are padded on the left and masked.
@@ -109,7 +130,7 @@ def test_model_one_equals_the_original_network() -> None:
     for ours, theirs in zip(network.trainable_weights, original.trainable_weights, strict=True):
         assert ours.shape == theirs.shape
         ours.assign(theirs)
-    logits = network(left_align(HISTORIES))
+    logits = call_network(network, HISTORIES)
     np.testing.assert_allclose(keras.ops.softmax(logits), original(HISTORIES), rtol=1e-4, atol=1e-7)
 
 
@@ -121,14 +142,17 @@ def test_model_two_equals_the_original_network() -> None:
     for ours, theirs in zip(network.trainable_weights, original.trainable_weights, strict=True):
         ours.assign(theirs)
     vectors = make_title_vectors(21, 384)
-    predicted = network(left_align(HISTORIES), network.prepare_vectors(vectors))
+    predicted = call_network(network, HISTORIES, vectors)
     np.testing.assert_allclose(predicted, original(vectors[HISTORIES]), rtol=1e-4, atol=1e-6)
 
     # An item without a title is skipped at every position.
     vectors[[2, 5]] = 0
-    histories = left_align(HISTORIES, network.find_readable_items(vectors))
-    assert histories.tolist() == [[3, 0, 0, 0], [1, 3, 4, 0], [7, 0, 0, 0]]
-    predicted = network(histories, network.prepare_vectors(vectors))
+    inputs = make_input(HISTORIES, network.get_input_options(vectors))
+    assert inputs.items.tolist() == [3, 1, 3, 4, 7]
+    assert inputs.steps.tolist() == [0, 3, 4, 5, 6]
+    assert inputs.shape.tolist() == [3, 3]
+    assert inputs.positions.tolist() == [0, 5, 6]
+    predicted = network.call(inputs, network.prepare_vectors(vectors))
     np.testing.assert_allclose(predicted, original(vectors[HISTORIES]), rtol=1e-4, atol=1e-6)
 
 
@@ -181,11 +205,25 @@ def test_padding_does_not_change_the_output(options: NetworkOptions) -> None:
     vectors = make_title_vectors()
     network = build_random_network(options, vectors)
     history = np.random.default_rng(0).integers(1, N_ITEMS, (4, 5))
-    padded = np.pad(history, ((0, 2), (0, 6)))
+    longer = np.random.default_rng(2).integers(1, N_ITEMS, (1, 11))
+    # The history of another row has more steps.
+    padded = np.vstack([np.pad(history, ((0, 0), (0, 6))), longer])
     np.testing.assert_allclose(
         call_network(network, padded, vectors)[:4],
         call_network(network, history, vectors),
         atol=1e-5,
+    )
+    # Entries without weight, as in stacked batches, change nothing.
+    inputs = make_input(history, network.get_input_options(vectors))
+    added = replace(
+        inputs,
+        items=np.pad(inputs.items, (0, 3)),
+        steps=np.pad(inputs.steps, (0, 3)),
+        weights=np.pad(inputs.weights, (0, 3)),
+    )
+    prepared = network.prepare_vectors(vectors)
+    np.testing.assert_allclose(
+        network.call(added, prepared), network.call(inputs, prepared), atol=1e-5
     )
 
 
@@ -195,14 +233,10 @@ def test_each_position_equals_the_history_that_ends_there(options: NetworkOption
     network = build_random_network(options, vectors)
     history = np.random.default_rng(1).integers(1, N_ITEMS, (2, 4)).astype(np.int32)
     positions = np.array([5, 0, 3, 6], np.int32)
-    encoded = network.encode_histories(
-        network.embed_items(history, network.prepare_vectors(vectors)), positions
-    )
+    encoded = network.encode_histories(embed_histories(network, history, vectors), positions)
     for index, position in enumerate(positions):
         row, step = divmod(int(position), 4)
-        alone = network.embed_items(
-            history[row : row + 1, : step + 1], network.prepare_vectors(vectors)
-        )
+        alone = embed_histories(network, history[row : row + 1, : step + 1], vectors)
         expected = network.encode_histories(alone, np.array([step], np.int32))
         np.testing.assert_allclose(encoded[index], expected[0], atol=1e-5)
 
@@ -211,11 +245,11 @@ def test_each_position_equals_the_history_that_ends_there(options: NetworkOption
 def test_dropout_is_applied_in_training_alone(options: NetworkOptions) -> None:
     vectors = make_title_vectors()
     network = build_random_network(options, vectors)
-    history = np.array([[1, 2, 3]], np.int32)
+    history = [[1, 2, 3]]
+    inputs = make_input(history, network.get_input_options(vectors))
     drops = any(layer.type in {"dropout", "residual"} for layer in options.layers)
-    rounds = [
-        np.asarray(network(history, network.prepare_vectors(vectors), training=True)) for _ in "ab"
-    ]
+    prepared = network.prepare_vectors(vectors)
+    rounds = [np.asarray(network.call(inputs, prepared, training=True)) for _ in "ab"]
     assert np.allclose(*rounds) == (not drops)
     np.testing.assert_array_equal(
         call_network(network, history, vectors), call_network(network, history, vectors)
@@ -243,12 +277,22 @@ def test_a_saved_network_loads_with_the_same_output(
         np.testing.assert_array_equal(loaded_weight, weight)
 
 
-def test_histories_are_aligned_to_the_left() -> None:
-    np.testing.assert_array_equal(
-        left_align(np.vstack([HISTORIES, [[0, 0, 0, 0]]])),
-        [[3, 5, 0, 0], [1, 2, 3, 4], [7, 0, 0, 0], [0, 0, 0, 0]],
-    )
-    assert np.asarray(find_last_step_positions(left_align(HISTORIES))).tolist() == [1, 7, 8]
+def test_orders_are_at_the_front_of_their_row() -> None:
+    inputs = make_input(HISTORIES)
+    assert inputs.shape.tolist() == [3, 4]
+    assert inputs.items.tolist() == [3, 5, 1, 2, 3, 4, 7]
+    assert inputs.steps.tolist() == [0, 1, 4, 5, 6, 7, 8]
+    assert inputs.weights.tolist() == [1] * 7
+    assert inputs.positions.tolist() == [1, 7, 8]
+
+
+def test_a_history_without_a_readable_item_has_no_entries() -> None:
+    readable = np.ones(N_ITEMS + 1, bool)
+    readable[7] = False
+    inputs = make_input(HISTORIES, replace(READS_ITEMS, readable_items=readable))
+    assert inputs.shape.tolist() == [3, 4]
+    assert inputs.steps.tolist() == [0, 1, 4, 5, 6, 7]
+    assert inputs.positions.tolist() == [1, 7, 8]
 
 
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
@@ -318,9 +362,7 @@ def test_untrained_network_scores_by_the_titles_of_the_history() -> None:
     )
 
     # The output of the head is added to that direction.
-    embedded = network.embed_items(
-        np.array([[3, 9, 4, 0]], np.int32), network.prepare_vectors(vectors)
-    )
+    embedded = embed_histories(network, [[3, 9, 4, 0]], vectors)
     alone = np.asarray(network.encode_histories(embedded, np.array([2], np.int32)))
     assert np.linalg.norm(alone) == pytest.approx(1, rel=1e-5)
     network.head.bias.assign([3, 0, -1, 2])
@@ -384,7 +426,7 @@ def test_temperature_divides_cosines() -> None:
 
     plain = build_random_network(describe_network(item="id+title", head="tied_softmax"), vectors)
     table = np.asarray(plain.embed_items(np.arange(N_ITEMS + 1), plain.prepare_vectors(vectors)))
-    embedded = plain.embed_items(np.array(history, np.int32), plain.prepare_vectors(vectors))
+    embedded = embed_histories(plain, history, vectors)
     encoded = np.asarray(plain.encode_histories(embedded, np.array([2, 3], np.int32)))
     np.testing.assert_allclose(call_network(plain, history, vectors), encoded @ table.T, atol=1e-5)
     lengths = np.linalg.norm(encoded, axis=1)[:, None] * np.linalg.norm(table, axis=1)
@@ -457,7 +499,7 @@ def test_an_unknown_item_is_scored_by_its_title_alone() -> None:
     titles = prepared @ np.asarray(network.title_adapter.kernel)
     table = np.asarray(network.item_embedding.embeddings) + titles
     table[UNKNOWN] = titles[UNKNOWN]
-    embedded = network.embed_items(np.array([[1, 2]], np.int32), prepared)
+    embedded = embed_histories(network, [[1, 2]], vectors)
     encoded = np.asarray(network.encode_histories(embedded, np.array([1], np.int32)))[0]
     logits = table @ encoded
     shown = [1, 2, UNKNOWN, 8]
