@@ -306,9 +306,7 @@ def test_temporal_rows_have_no_later_items(
     bought_at = dict(zip(itertools.chain(*lists), itertools.chain(*times), strict=True))
     second = first + between
     try:
-        split = split_temporal(
-            sequences_of(lists, times), len(bought_at), length, first, second
-        )
+        split = split_temporal(sequences_of(lists, times), len(bought_at), length, first, second)
     except InputError:
         return
     bounds = [(0, first), (first, second), (second, 99)]
@@ -326,9 +324,7 @@ def test_temporal_rows_have_no_later_items(
 def test_a_temporal_part_without_rows_raises() -> None:
     day = 86_400_000
     with pytest.raises(InputError) as error:
-        split_temporal(
-            sequences_of([[1, 2, 3]], [[0, day, 2 * day]]), 3, 2, day, 9 * day
-        )
+        split_temporal(sequences_of([[1, 2, 3]], [[0, day, 2 * day]]), 3, 2, day, 9 * day)
     assert str(error.value).splitlines() == [
         "split=temporal with validation from 1970-01-02T00:00:00.000+00:00 and test from "
         "1970-01-10T00:00:00.000+00:00, for purchases from 1970-01-01T00:00:00.000+00:00 to "

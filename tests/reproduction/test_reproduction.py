@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,8 @@ RNN = {"type": "simple_rnn", "units": 8}
 def cycle_split(users: int = 60) -> Splits:
     """All users go through the same cycle of items, each from their own start."""
     lists = [[(user + step) % N_ITEMS + 1 for step in range(8)] for user in range(users)]
-    return split_leave_one_out(make_sequences(lists), N_ITEMS, history_length=4)
+    parts = split_leave_one_out(make_sequences(lists), N_ITEMS, history_length=4)
+    return replace(parts, summary={"protocol": "leave_one_out"})
 
 
 def vectors() -> np.ndarray:
@@ -367,7 +369,7 @@ def test_each_result_is_saved_in_its_own_file(tmp_path: Path) -> None:
     assert list(folder.load()) == ["01", "02"]
 
 
-def cycle_project(folder: Path, parameters: dict, split_name: str = "leave_one_out") -> Path:
+def cycle_project(folder: Path, parameters: dict, split_name: str = "auto") -> Path:
     """Copy the project, with a cycle of items as model input, and an environment ``quick``."""
     project = folder if (folder / "conf").is_dir() else copy_project(folder)
     model_input = project / "data" / "05_model_input" / "sample" / split_name

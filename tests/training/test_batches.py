@@ -213,9 +213,7 @@ def test_order_of_the_rows_changes_nothing() -> None:
         Batches(shuffled, 8, True, 1, READS_ITEMS).batches(0),
         strict=True,
     ):
-        for found, array in zip(
-            batch.inputs.to_tuple(), expected.inputs.to_tuple(), strict=True
-        ):
+        for found, array in zip(batch.inputs.to_tuple(), expected.inputs.to_tuple(), strict=True):
             np.testing.assert_array_equal(found, array)
         np.testing.assert_array_equal(batch.target_states, expected.target_states)
         np.testing.assert_array_equal(batch.targets, expected.targets)

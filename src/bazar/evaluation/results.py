@@ -12,6 +12,7 @@ import pandas as pd
 from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.evaluation.metrics import FILTER_MODES, compute_ranking_metrics
+from bazar.labels import ORACLE
 
 if TYPE_CHECKING:
     from bazar.evaluation.ranking import Ranking
@@ -234,6 +235,24 @@ def select_current(
         name: result for name, result in results.items() if _is_measured_on(result, expected)
     }
     return current, [name for name in results if name not in current]
+
+
+def drop_outdated_oracle(
+    results: Mapping[str, ModelResults], expected: Mapping[str, Any]
+) -> dict[str, ModelResults]:
+    """Return results without the oracle, if it was measured on other data.
+
+    The oracle is measured only while its file knows all customers of the test part.
+
+    Args:
+        results: results by name.
+        expected: description of the current data, as in :func:`check_measured_on`.
+    """
+    return {
+        name: result
+        for name, result in results.items()
+        if name.rpartition("/")[2] != ORACLE or _is_measured_on(result, expected)
+    }
 
 
 def _is_measured_on(result: ModelResults, expected: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from bazar.config.networks import NetworkBlock
-from bazar.models.networks.inputs import NetworkInput
+from bazar.models.networks.inputs import N_SEEN_FEATURES, N_TIME_FEATURES, NetworkInput
 from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.training.batches import Batch, Batches, split_stacked, stack_arrays, stack_batches
 from bazar.training.losses import (
@@ -18,6 +18,34 @@ from bazar.training.losses import (
 )
 
 Tensors = tuple[tf.Tensor, ...]
+
+_INDICES = tf.TensorSpec((None, None), tf.int32)
+_VALUES = tf.TensorSpec((None, None), tf.float32)
+# Learning rates, and the stacked arrays of batches. One signature for all shapes: a training that
+# resumes then runs the same function, and ends with the same weights.
+_STACKED = (
+    tf.TensorSpec((None,), tf.float32),
+    *NetworkInput(
+        items=_INDICES,
+        steps=_INDICES,
+        weights=_VALUES,
+        shape=tf.TensorSpec((None, 2), tf.int32),
+        positions=_INDICES,
+        times=tf.TensorSpec((None, None, None, N_TIME_FEATURES), tf.float32),
+        seen_states=_INDICES,
+        seen_items=_INDICES,
+        seen_features=tf.TensorSpec((None, None, N_SEEN_FEATURES), tf.float32),
+    ).to_tuple(),
+    _INDICES,
+    _INDICES,
+    _VALUES,
+    *DrawnItems(
+        items=_INDICES,
+        correction=_VALUES,
+        seen=tf.TensorSpec((None, None, 2), tf.int32),
+        target_pairs=_INDICES,
+    ),
+)
 
 
 def make_train_steps(
@@ -199,7 +227,7 @@ def _make_step_function(
         optimizer.apply(gradients, variables)
         return loss
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    @tf.function(input_signature=[_STACKED], autograph=False)
     def run_steps(arrays: Tensors) -> tf.Tensor:
         # Not in parallel: each step starts from the weights of the previous one.
         return tf.map_fn(run_step, arrays, parallel_iterations=1, fn_output_signature=tf.float32)

@@ -10,7 +10,7 @@ from bazar.data.item_index import count_dataset, list_item_ids
 from bazar.data.splits import Splits
 from bazar.evaluation.comparison import compare_results, read_results
 from bazar.evaluation.evaluate import describe_test_part
-from bazar.evaluation.results import ModelResults, check_measured_on
+from bazar.evaluation.results import ModelResults, check_measured_on, drop_outdated_oracle
 from bazar.reporting.comparison_page import write_page
 from bazar.reporting.figures import plot_comparison
 
@@ -24,8 +24,8 @@ def compare_models(
     options: ComparisonOptions,
 ) -> dict[str, Any]:
     """Compare all models that have results on the test part."""
-    results = read_results(previous_results)
     expected = describe_test_part(splits, list_item_ids(item_index))
+    results = read_results(drop_outdated_oracle(previous_results, expected))
     check_measured_on({result.label: result.results for result in results}, expected)
     return {
         "dataset": dataset,

@@ -19,6 +19,7 @@ from bazar.evaluation.metrics import FILTER_MODES
 from bazar.evaluation.results import (
     ModelResults,
     check_measured_on,
+    drop_outdated_oracle,
     list_targets,
     select_current,
 )
@@ -58,6 +59,7 @@ def collect_results(
     """
     expected = describe_test_part(splits, list_item_ids(item_index))
     required = classifier_results | regressor_results | blend_results
+    baselines_results = drop_outdated_oracle(baselines_results, expected)
     check_measured_on(required | baselines_results, expected)
     reproduced, outdated = select_current(reproduction_results, expected)
     if outdated:
