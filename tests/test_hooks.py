@@ -98,7 +98,7 @@ def test_nested_change_keeps_the_siblings() -> None:
             {"regressor": bazar(history_decay=None)},
             r"bazar: .*add_title_similarity needs a history_decay",
         ),
-        ({"warm_start": True, "split": "cold_items"}, r"warm_start needs split leave_one_out"),
+        ({"warm_start": True, "split": "cold_items"}, r"warm_start needs split auto"),
         (
             {"classifier": bazar(layers=[{"type": "gruu", "units": 3}])},
             r"bazar.layers.0: .*'gru', 'residual', 'dropout', 'dense', found 'gruu'",

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from bazar.config.models import BASELINES
+from bazar.labels import ORACLE
 from bazar.serving.bundle import find_bundle, read_bundle
 from tests.project import RUN, interrupt_in_training, kedro, quick_project, run_script, snapshot
 
@@ -85,7 +86,7 @@ def test_baselines_alone_are_reported_and_recommend(with_baselines: Path) -> Non
     project = with_baselines
     report = project / f"data/08_reporting/sample/{RUN}/report.html"
     assert "<!doctype html>" in report.read_text()
-    assert read_models(project) == list(BASELINES)
+    assert read_models(project) == [*BASELINES, ORACLE]
     bundle = read_bundle(find_bundle(project / "data/06_models/sample"))
     assert bundle.networks == {}
     (model,) = bundle.options.models
@@ -116,7 +117,7 @@ def test_interrupted_run_reports_what_is_kept(interrupted: tuple[Path, str, byte
     assert not (models / "classifier_checkpoint.npz").exists()
     # Nothing that stood there before was replaced by something unfinished.
     assert (project / "data/06_models/sample/current").read_text().strip() == f"{RUN}/bundle"
-    assert read_models(project) == list(BASELINES)
+    assert read_models(project) == [*BASELINES, ORACLE]
 
 
 def test_resumed_run_keeps_the_first_network(
@@ -128,7 +129,7 @@ def test_resumed_run_keeps_the_first_network(
     assert "modelling_classifier.train_classifier" not in printed
     assert "Resuming training after epoch 1 of" in printed
     assert not (project / MODELS / "regressor_checkpoint.npz").exists()
-    assert read_models(project) == [*TRAINED, *BASELINES]
+    assert read_models(project) == [*TRAINED, *BASELINES, ORACLE]
     bundle = read_bundle(find_bundle(project / "data/06_models/sample"))
     assert set(bundle.options.models) - set(BASELINES) == set(TRAINED)
 
@@ -142,7 +143,7 @@ def test_blend_and_report_need_no_reproduction(resumed: tuple[Path, str]) -> Non
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     assert "Left out" not in run.stdout
-    assert read_models(project) == [*TRAINED, *BASELINES]
+    assert read_models(project) == [*TRAINED, *BASELINES, ORACLE]
     after = snapshot(project)
     assert before.keys() == after.keys()
     networks = [name for name in before if re.search(rf"{RUN}/[a-z_]+\.keras$", name)]

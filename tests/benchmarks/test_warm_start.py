@@ -18,7 +18,8 @@ def test_stdout_holds_only_markdown(tmp_path: Path) -> None:
         "warm": {"epochs": 1, "learning_rate": 0.001},
     }
     bazar = {"item_dimension": 8, "training": training}
-    project = cycle_project(tmp_path, {"classifier": {"networks": {"bazar": bazar}}})
+    parameters = {"classifier": {"networks": {"bazar": bazar}}}
+    project = cycle_project(tmp_path, parameters, "leave_one_out")
     (project / "conf" / "quick" / "globals.yml").write_text("split: leave_one_out\n")
     shutil.copytree(ROOT / "benchmarks", project / "benchmarks")
     completed = subprocess.run(

@@ -43,6 +43,10 @@ class SplitsWithoutTest:
         return self.splits.training_counts
 
     @property
+    def filter_seen(self) -> bool:
+        return self.splits.filter_seen
+
+    @property
     def test(self) -> Windows:
         raise AssertionError("the test part was read")
 
