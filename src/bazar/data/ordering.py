@@ -114,8 +114,8 @@ def list_items(sequences: ir.Table) -> ir.Table:
 
     Returns:
         ``item_index, timestamp, order_number`` and ``tie_number``. User ids would take most of the
-        memory, so that they are
-        not returned. :func:`list_users` returns the users in the same order.
+        memory, so that they are not returned. :func:`list_users` returns the users in the same
+        order.
     """
     ordered = sequences.order_by("user_id", "position")
     return ordered.select("item_index", "timestamp", "order_number", "tie_number")

@@ -16,22 +16,6 @@ from bazar.data.sequences import IntArray, Sequences
 from bazar.errors import InputError
 
 
-def left_align(histories: np.ndarray, readable_items: np.ndarray | None = None) -> np.ndarray:
-    """Move the items of each history to the front of its row, in the same order.
-
-    Args:
-        histories: shape (rows, length), int32, 0 is padding.
-        readable_items: shape (items + 1,), bool, items to keep; None keeps all.
-
-    Returns:
-        The same shape, padded on the right.
-    """
-    if readable_items is not None:
-        histories = np.where(readable_items[histories], histories, 0)
-    order = np.argsort(histories == 0, axis=1, kind="stable")
-    return np.take_along_axis(histories, order, axis=1)
-
-
 # Columns of a file of rows. The file has one record. Its arrays can be memory-mapped.
 _STORED = pa.schema(
     {

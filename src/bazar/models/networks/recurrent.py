@@ -308,7 +308,7 @@ class RecurrentNetwork(NetworkBase):
         """Return the logits of all items, or the predicted title vectors.
 
         Args:
-            inputs: the histories, as tensors or NumPy arrays.
+            inputs: the histories, as tensors.
             vectors: returned by :meth:`prepare_vectors`.
             training: whether dropout is applied.
 
