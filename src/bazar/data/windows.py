@@ -15,7 +15,6 @@ import pyarrow as pa
 from bazar.data.sequences import IntArray, Sequences
 from bazar.errors import InputError
 
-
 # Columns of a file of rows. The file has one record. Its arrays can be memory-mapped.
 _STORED = pa.schema(
     {
