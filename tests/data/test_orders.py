@@ -156,6 +156,16 @@ def test_repeats_agree_with_a_simple_implementation(
 # How sequences are read.
 
 
+@given(order_lists(n_items=6), st.integers(0, 3))
+def test_any_repeat_is_found_without_listing_them(users: list[Orders], n_cut: int) -> None:
+    split = split_next_order(make_order_sequences([*users, [[1], [2], [3], [4]]]), 9, 2)
+    # Rows of a part do not see the orders of later parts.
+    for rows in (split.train, split.validation, split.test):
+        some = rows.slice_rows(0, len(rows) - n_cut)
+        within = Windows(rows.sequences, some.target_positions, history_length=100)
+        assert within.has_repeats() == within.find_repeats().any()
+
+
 def read_lines(orders: list[int], ties: list[int], items: list[int], seed: int) -> list[int]:
     """Read the lines of one user, and return the items."""
     table = pa.table(

@@ -46,6 +46,15 @@ def make_rhythm_shop(
     return users, days
 
 
+def make_shop_without_repeats(n_users: int = 40) -> tuple[list[Orders], list[list[float]]]:
+    rng = np.random.default_rng(2)
+    users = [
+        np.split(rng.permutation(N_SHOP_ITEMS)[:9] + 1, [2, 3, 5, 6, 8]) for _ in range(n_users)
+    ]
+    orders = [[[int(item) for item in order] for order in parts] for parts in users]
+    return orders, [sorted(rng.uniform(0, 100, 6).tolist()) for _ in range(n_users)]
+
+
 def split_shop(users: list[Orders], days: list[list[float]] | None, n_items: int) -> Splits:
     return split_next_order(make_order_sequences(users, days), n_items, history_length=10)
 

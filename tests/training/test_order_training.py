@@ -26,6 +26,7 @@ from tests.models.order_rows import Orders, make_training_rows, order_lists
 from tests.training.order_shops import (
     N_SHOP_ITEMS,
     make_rhythm_shop,
+    make_shop_without_repeats,
     order_block,
     shop_vectors,
     split_rhythm_shop,
@@ -298,6 +299,25 @@ def test_warm_start_with_times_and_repeats_continues_the_training() -> None:
     assert float(warm.network.typical_gap) == float(network.typical_gap)
 
 
+def test_a_closed_repeat_layer_opens_when_customers_buy_again() -> None:
+    users, days = make_shop_without_repeats()
+    described = change_training(
+        order_block({"epochs": 1}), warm=WarmStartOptions(epochs=3, learning_rate=0.01)
+    )
+    closed = train_on(split_shop(users, days, N_SHOP_ITEMS), described)
+    closed.network.item_ids = np.arange(N_SHOP_ITEMS + 1).astype(object)
+    start = make_warm_start(closed.state, closed.network.item_ids, "adam")
+    still_closed = train_on(
+        split_shop(users, days, N_SHOP_ITEMS), described.warm_start_block, warm_start=start
+    )
+    assert still_closed.network.repeat_layer.is_closed
+    split = split_rhythm_shop(n_users=40)
+    opened = train_on(split, described.warm_start_block, warm_start=start)
+    assert not opened.network.repeat_layer.is_closed
+    # It ranks products that were bought before: most validation targets are repeats.
+    assert compute_ndcg(opened.network, split) > compute_ndcg(closed.network, split) + 0.2
+
+
 @pytest.mark.parametrize("head", ["softmax", "vector"])
 def test_other_heads_learn_from_orders(head: str) -> None:
     # Each order is one of three pairs of items, in a cycle.
@@ -313,3 +333,20 @@ def test_other_heads_learn_from_orders(head: str) -> None:
     described = block(training | loss, head=head, time=True, layers=[{"type": "gru", "units": 16}])
     network = train_on(split, described, read).network
     assert compute_ndcg(network, split, read) > 0.9
+
+
+def test_targets_without_a_title_leave_the_other_targets_of_their_order() -> None:
+    # Item 3 is in each order, and has no title.
+    users = [[[1, 3], [2, 3], [1, 3], [2, 3], [1, 3]] for _ in range(12)]
+    split = split_shop(users, None, 3)
+    vectors = unit(np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]))
+    vectors[[0, 3]] = 0
+    described = block(
+        {"epochs": 15, "learning_rate": 0.03, "rows": "window", "loss": "mse"},
+        item="title", item_dimension=None, head="vector", layers=[{"type": "gru", "units": 8}],
+    )  # fmt: skip
+    trained = train_on(split, described, vectors)
+    assert trained.facts["training_rows"] == len(split.train) == 24
+    # The loss is that of the titled targets alone: with zeros as targets, it would stay above .05.
+    assert trained.training_log["loss"].iloc[-1] < 0.02
+    assert trained.training_log["val_loss"].iloc[-1] < 0.02

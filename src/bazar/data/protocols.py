@@ -7,6 +7,7 @@ import numpy as np
 from bazar.config.data import Protocol, Split
 from bazar.data.sequences import Sequences
 from bazar.data.splits import Splits
+from bazar.data.windows import Windows
 
 FilterMode = Literal["filtered", "unfiltered"]
 
@@ -62,17 +63,19 @@ def count_targets(parts: Splits) -> dict[str, int]:
     }
 
 
-def choose_filter_mode(targets: dict[str, int]) -> FilterMode:
+def choose_filter_mode(rows: Windows) -> FilterMode:
     """Choose which results come first: with or without the items that a user bought before.
 
     Args:
-        targets: output of :func:`count_targets`.
+        rows: the validation rows. Models are selected by these results, so that the test part must
+            not decide.
 
     Returns:
         ``unfiltered`` if more than 5% of the targets are repeats, else ``filtered``.
     """
-    n_repeats, n_targets = targets["repeat_test_targets"], targets["test_targets"]
-    return "unfiltered" if n_repeats > MAX_REPEAT_SHARE * n_targets else "filtered"
+    is_repeat = rows.find_repeats()
+    n_repeats = int(np.count_nonzero(is_repeat))
+    return "unfiltered" if n_repeats > MAX_REPEAT_SHARE * len(is_repeat) else "filtered"
 
 
 def _count_customers_with_orders(sequences: Sequences, n_orders: int) -> int:

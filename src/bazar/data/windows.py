@@ -127,6 +127,22 @@ class Windows:
         n_items = int(max(items.max(initial=0), seen_items.max(initial=0))) + 1
         return np.isin(rows * n_items + items, seen_rows * n_items + seen_items)
 
+    def has_repeats(self) -> bool:
+        """Return whether any target was bought before by its user, in an earlier order of the rows.
+
+        The memory use is proportional to the number of interactions, also for long histories.
+        """
+        sequences = self.sequences
+        positions = np.flatnonzero(self.mark_used_interactions())
+        users = np.searchsorted(sequences.starts, positions, side="right")
+        items = sequences.items[positions]
+        order = np.lexsort((positions, items, users))
+        is_same_item = (np.diff(users[order]) == 0) & (np.diff(items[order]) == 0)
+        is_later_order = np.diff(sequences.number_orders(positions[order])) > 0
+        later = positions[order][1:][is_same_item & is_later_order]
+        numbers = sequences.number_orders(self.target_positions)
+        return bool(np.isin(sequences.number_orders(later), numbers).any())
+
     def list_history(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """List the items of the histories.
 

@@ -8,14 +8,17 @@ import pyarrow.parquet as pq
 from kedro.io import DatasetError
 
 from bazar.datasets.local import LocalDataset
-from bazar.evaluation.oracle import ORACLE_SCHEMA
+from bazar.synthetic.files import ORACLE_SCHEMA
 
 
 class OracleDataset(LocalDataset):
     """The probability of each product in the next order of each customer. It is read-only."""
 
     def load(self) -> pa.Table:
-        """Return the table of :data:`ORACLE_SCHEMA`. It has no rows if there is no file."""
+        """Return the table of :data:`bazar.synthetic.files.ORACLE_SCHEMA`.
+
+        It has no rows if there is no file.
+        """
         if not Path(self._filepath).is_file():
             return ORACLE_SCHEMA.empty_table()
         return pq.read_table(self._filepath, schema=ORACLE_SCHEMA)

@@ -11,11 +11,6 @@ import pyarrow.compute as pc
 from bazar.data.windows import Windows
 from bazar.models.scorer import Scorer
 
-ORACLE_SCHEMA = pa.schema(
-    [("user_id", pa.string()), ("item_id", pa.string()), ("score", pa.float32())]
-)
-"""The probability of products in the last order of a customer. Other products are less probable."""
-
 
 class Oracle(Scorer):
     """Rank items by their true probability in the last order of each customer.
@@ -29,8 +24,8 @@ class Oracle(Scorer):
         """Store the probabilities.
 
         Args:
-            probabilities: a table of :data:`ORACLE_SCHEMA`. Items that are not in the catalogue are
-                left out.
+            probabilities: a table of :data:`bazar.synthetic.files.ORACLE_SCHEMA`. Items that are
+                not in the catalogue are left out.
             item_ids: shape (items + 1,), external ids by item index.
             training_counts: shape (items + 1,), int, number of times each item occurs in training.
         """

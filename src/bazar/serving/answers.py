@@ -86,12 +86,13 @@ class Recommendation:
         if self.days_between_orders is not None:
             parts.append(f"about every {_format_days(self.days_between_orders)}")
         if self.days_since_last_order is not None:
-            parts.append(f"last {_format_days(self.days_since_last_order)} ago")
+            days = _format_days(self.days_since_last_order)
+            parts.append("last today" if days == "0 days" else f"last {days} ago")
         elif self.orders_since == 0:
-            parts.append("also in the last order")
+            parts.append("in the last order" if self.n_orders == 1 else "also in the last order")
         elif self.orders_since is not None:
-            orders = "1 order" if self.orders_since == 1 else f"{self.orders_since} orders"
-            parts.append(f"but not in the last {orders}")
+            last = "order" if self.orders_since == 1 else f"{self.orders_since} orders"
+            parts.append(f"but not in the last {last}")
         return ", ".join(parts)
 
 

@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 
 TEXT = pa.large_string()
+ORACLE_SCHEMA = pa.schema({"user_id": pa.string(), "item_id": pa.string(), "score": pa.float32()})
+"""The probability of products in the last order of a customer. Other products are less probable."""
 
 
 def join_text(*parts: pa.Array | str) -> pa.Array:

@@ -8,8 +8,10 @@ time. So the ranking of the oracle shows how well a model could rank at best, ap
 
 import numpy as np
 import pyarrow as pa
+from scipy import stats
 
 from bazar.synthetic.catalogue import Catalogue
+from bazar.synthetic.files import ORACLE_SCHEMA
 from bazar.synthetic.simulator import MAX_LINES, Customers, Purchases, draw_orders
 
 TOP_K = 50
@@ -18,7 +20,6 @@ _SAMPLES = 2_000
 """Number of random orders per customer."""
 _CUSTOMERS_PER_CHUNK = 50
 """Number of customers whose orders are simulated at a time. It limits the memory."""
-_SCHEMA = pa.schema({"user_id": pa.string(), "item_id": pa.string(), "score": pa.float32()})
 
 
 def compute_oracle(
@@ -43,7 +44,7 @@ def compute_oracle(
     returning = np.flatnonzero(purchases.n_orders > 1)
     n_lines = np.bincount(purchases.customers)
     item_ids = pa.array(catalogue.item_ids.tolist(), pa.string())
-    tables = [_SCHEMA.empty_table()]
+    tables = [ORACLE_SCHEMA.empty_table()]
     for first in range(0, len(returning), _CUSTOMERS_PER_CHUNK):
         chunk = returning[first : first + _CUSTOMERS_PER_CHUNK]
         probabilities = compute_probabilities(
@@ -62,7 +63,7 @@ def compute_oracle(
             item_ids.take(pa.array(items[row, rank])),
             pa.array(scores[row, rank].astype(np.float32)),
         ]
-        tables.append(pa.table(columns, schema=_SCHEMA))
+        tables.append(pa.table(columns, schema=ORACLE_SCHEMA))
     return pa.concat_tables(tables)
 
 
@@ -88,11 +89,10 @@ def compute_probabilities(
         Shares, float64, shape (customers, sold products).
     """
     rows = np.repeat(np.arange(len(days)), samples)
-    continues = 1 - customers.order_end[rows]
-    # The inverse of the distribution function of a geometric distribution, cut off at max_lines.
-    drawn = rng.random(len(rows)) * (1 - continues ** max_lines[rows])
-    sizes = 1 + np.floor(np.log1p(-drawn) / np.log(continues)).astype(np.int64)
-    sizes = np.minimum(sizes, max_lines[rows])
+    # A geometric distribution that is cut off at max_lines.
+    order_end, largest = customers.order_end[rows], max_lines[rows]
+    drawn = rng.random(len(rows)) * stats.geom.cdf(largest, order_end)
+    sizes = np.clip(stats.geom.ppf(drawn, order_end), 1, largest).astype(np.int64)
     orders = draw_orders(catalogue, customers, days, rows, sizes, rng)
     order, line = np.nonzero(orders.items >= 0)
     keys = rows[order] * catalogue.n_sold + orders.items[order, line]

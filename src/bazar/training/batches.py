@@ -33,8 +33,8 @@ class Batch:
         inputs: histories, and the states in them that predict targets.
         target_states: shape (targets,), int32: number of the state that predicts each target.
         targets: shape (targets,), int32.
-        weights: shape (targets,), float32: 1, or 0 for padding at the end of the batch and for
-            targets without a readable item in their history.
+        weights: shape (targets,), float32: 1, or 0 for padding at the end of the batch, for
+            targets without a readable item in their history, and for targets without a loss.
     """
 
     inputs: NetworkInput
@@ -68,6 +68,7 @@ class Batches:
         every_position: bool,
         seed: int | None,
         options: InputOptions,
+        usable_targets: np.ndarray | None = None,
     ) -> None:
         """Prepare the batches.
 
@@ -78,8 +79,10 @@ class Batches:
             every_position: whether rows of a user share pieces of the sequence.
             seed: seed of the shuffles; None keeps the same order in all epochs.
             options: what the network reads.
+            usable_targets: shape (items + 1,), bool: targets that have a loss. None: all targets.
         """
         self._options = options
+        self._usable_targets = usable_targets
         self._batch_size = batch_size
         self._seed = seed
         order = np.argsort(windows.target_positions, kind="stable")
@@ -158,6 +161,8 @@ class Batches:
         n_read = np.cumsum(read.is_kept, axis=1)[state_rows, np.minimum(n_before, read.width) - 1]
         target_states, targets = windows.list_targets()
         is_used = n_read[target_states] > 0
+        if self._usable_targets is not None:
+            is_used &= self._usable_targets[targets]
 
         size = max(self._batch_size, len(targets))
         n_states = size if self.has_single_targets else _round_up(len(windows))

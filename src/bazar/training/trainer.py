@@ -73,7 +73,7 @@ def train_network(
         seed: seed of the initial weights, of dropout and of the order of the rows.
         item_vectors: unit vector of each item, shape (n_items + 1, dimension), float32, zeros for
             items without one. Networks that read or predict titles need it. With a vector head,
-            rows whose target has no vector are left out. If only titles are read, items without a
+            targets without a vector are left out. If only titles are read, items without a
             vector are dropped from histories.
         checkpoint: saves the state after each epoch. A training with the same arguments resumes
             from it. Clear it when the result is saved.
@@ -196,8 +196,8 @@ def _select_usable_rows(
     if item_vectors is not None:
         if block.head == "vector":
             titled = has_title(item_vectors)
-            usable_train = train.filter(_has_only(titled, train))
-            usable_validation = validation.filter(_has_only(titled, validation))
+            usable_train = train.filter(_has_titled_target(titled, train))
+            usable_validation = validation.filter(_has_titled_target(titled, validation))
         if block.item == "title":
             usable_train = usable_train.filter(_has_titled_history(usable_train, item_vectors))
     for rows, usable in ((train, usable_train), (validation, usable_validation)):
@@ -211,10 +211,10 @@ def _select_usable_rows(
     return usable_train, usable_validation
 
 
-def _has_only(is_allowed: np.ndarray, rows: Windows) -> np.ndarray:
-    """Return whether all targets of each row are allowed items, shape (rows,), bool."""
+def _has_titled_target(titled: np.ndarray, rows: Windows) -> np.ndarray:
+    """Return whether any target of each row has a title, shape (rows,), bool."""
     row_numbers, targets = rows.list_targets()
-    return np.bincount(row_numbers[~is_allowed[targets]], minlength=len(rows)) == 0
+    return np.bincount(row_numbers[titled[targets]], minlength=len(rows)) > 0
 
 
 def _has_titled_history(rows: Windows, item_vectors: np.ndarray) -> np.ndarray:

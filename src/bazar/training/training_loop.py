@@ -14,6 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from bazar.config.networks import NetworkBlock, TrainingOptions
+from bazar.data.title_embeddings import has_title
 from bazar.data.windows import Windows
 from bazar.errors import DivergenceError
 from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
@@ -247,6 +248,8 @@ def _initialise_network(
     if warm_start is None:
         network.in_training.assign(in_training)
         _describe_orders(network, train)
+        if network.repeat_layer is not None and not train.has_repeats():
+            network.repeat_layer.close()
         if item_vectors is not None and block.adapts_titles:
             network.fit_whitening(item_vectors)
         return network
@@ -254,6 +257,9 @@ def _initialise_network(
         new.assign(earlier)
     if network.title_weight is not None:
         network.title_weight.assign(0)
+    if network.repeat_layer is not None and network.repeat_layer.is_closed and train.has_repeats():
+        # Customers buy again for the first time.
+        network.repeat_layer.open()
     network.in_training.assign(np.maximum(warm_start.network.in_training.numpy(), in_training))
     return network
 
@@ -271,17 +277,19 @@ def _make_batches(
         # same as without repeat scores.
         options = replace(options, reads_seen=False)
     is_every_position = training.rows == "every_position"
-    return Batches(train, training.batch_size, is_every_position, seed, options)
+    usable_targets = None
+    if network.options.head == "vector":
+        assert item_vectors is not None
+        usable_targets = has_title(item_vectors)
+    return Batches(train, training.batch_size, is_every_position, seed, options, usable_targets)
 
 
 def _describe_orders(network: RecurrentNetwork, train: Windows) -> None:
-    """Set what a network knows of the training rows: the clock, the typical gap and repeats."""
+    """Set what a network knows of the training rows: the clock and the typical gap."""
     if network.typical_gap is not None:
         network.typical_gap.assign(compute_typical_gap(train))
     if network.time_layer is not None:
         network.time_layer.has_clock.assign(train.sequences.timestamps is not None)
-    if network.repeat_layer is not None and not train.find_repeats().any():
-        network.repeat_layer.close()
 
 
 def _initialise_optimizer(

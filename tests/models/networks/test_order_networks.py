@@ -32,6 +32,7 @@ from tests.models.order_rows import Orders, make_requests, order_lists
 from tests.training.order_shops import (
     N_CONSUMABLES,
     N_SHOP_ITEMS,
+    make_shop_without_repeats,
     order_block,
     score,
     shop_vectors,
@@ -234,15 +235,6 @@ def test_typical_gap_is_the_median_time_between_orders(rhythm: TrainedNetwork) -
     before = train.sequences.timestamps[train.target_positions - 1]
     expected = np.median(train.request_times - before) / 86_400_000
     assert float(rhythm.network.typical_gap) == pytest.approx(expected, rel=1e-5)
-
-
-def make_shop_without_repeats(n_users: int = 40) -> tuple[list[Orders], list[list[float]]]:
-    rng = np.random.default_rng(2)
-    users = [
-        np.split(rng.permutation(N_SHOP_ITEMS)[:9] + 1, [2, 3, 5, 6, 8]) for _ in range(n_users)
-    ]
-    orders = [[[int(item) for item in order] for order in parts] for parts in users]
-    return orders, [sorted(rng.uniform(0, 100, 6).tolist()) for _ in range(n_users)]
 
 
 def test_filtered_equals_unfiltered_where_nobody_buys_again() -> None:

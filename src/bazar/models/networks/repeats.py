@@ -99,6 +99,10 @@ class RepeatLayer(keras.layers.Layer):
         """Exclude all repeats: nobody in the training part buys an item again."""
         self.offset.assign(_CLOSED)
 
+    def open(self) -> None:
+        """Allow repeats again: the scores that the layer has learned so far decide."""
+        self.offset.assign(0)
+
     def embed_items(self, items: Any) -> Any:
         """Return the part of the score that depends on the item alone.
 

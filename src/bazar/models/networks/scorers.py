@@ -60,7 +60,8 @@ class NetworkScorer(Scorer):
 
         Returns:
             Scores as :meth:`score` returns them, and the loss of each target in the order of
-            :meth:`Windows.list_targets`, float32.
+            :meth:`Windows.list_targets`, float32. Targets that the network cannot learn have no
+            loss.
         """
 
 
@@ -213,6 +214,9 @@ class NetworkRegressor(TitleVectorScorer, NetworkScorer):
         """
         predicted = self.predict_vectors(windows)
         rows, targets = windows.list_targets()
+        # A target without a title has no loss.
+        is_titled = self.index.is_titled[targets]
+        rows, targets = rows[is_titled], targets[is_titled]
         losses = np.asarray(vector_loss(predicted[rows], self.index.item_vectors[targets]))
         return self.index.compute_cosines(predicted), losses
 

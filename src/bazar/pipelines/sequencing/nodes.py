@@ -71,7 +71,6 @@ def split_sequences(
     if reason:
         logger.info("split=auto chooses %s: %s", protocol, reason)
     parts, facts = _split(protocol, options, in_memory, sizes["n_items"])
-    targets = count_targets(parts)
     summary = {
         "protocol": protocol,
         "split": split,
@@ -81,8 +80,8 @@ def split_sequences(
         "training_rows": len(parts.train),
         "validation_rows": len(parts.validation),
         "test_rows": len(parts.test),
-        **targets,
-        "filter_mode": choose_filter_mode(targets),
+        **count_targets(parts),
+        "filter_mode": choose_filter_mode(parts.validation),
         **facts,
         "windows": windows,
     }
