@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 ORACLE = "oracle"
-"""Model that ranks by the probabilities of the sample store's generator: the best possible results.
+"""Model that ranks by the probabilities of the sample store's generator.
 
-It is a ceiling to compare with. It cannot be selected, and it is not a baseline."""
+Its results are the ceiling of all models. It cannot be selected, and it is not a baseline."""
 MODEL_LABELS = {
     "classifier": "Classifier",
     "regressor": "Regressor",

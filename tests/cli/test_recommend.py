@@ -226,7 +226,7 @@ def test_nothing_is_cut_in_a_narrow_terminal(
         "OatMilkShampooforSensitiveSkin,250ml"
     )
     assert ("cosine" in result.stdout) == (width >= 72)
-    assert ("need a wider terminal" in " ".join(result.stdout.split())) == (width < 72)
+    assert ("use a wider terminal" in " ".join(result.stdout.split())) == (width < 72)
 
 
 def read_export(path: Any) -> pd.DataFrame:

@@ -27,9 +27,7 @@ def test_invalid_value_of_a_condition_is_reported_with_the_key_of_yaml() -> None
     assert "where.status.in: must " in format_errors(where={"status": {"in": []}})
 
 
-@pytest.mark.parametrize(
-    ("value", "kind"), [(22423, "number"), (7.5, "number"), (True, "truth value")]
-)
+@pytest.mark.parametrize(("value", "kind"), [(22423, "number"), (7.5, "number"), (True, "boolean")])
 def test_id_without_quotes_is_reported(value: Any, kind: str) -> None:
     assert format_errors(exclude_items={"ids": ["POST", value]}) == (
         f'  exclude_items.ids.1: must be in quotes, as in "{value}", because YAML reads it as a '

@@ -169,6 +169,8 @@ def test_ids_of_the_examples_are_in_the_synthetic_store() -> None:
         for word in argument.split(",")
         if re.fullmatch(r"[A-Z0-9]{10,}", word)
     }
+    for page in ("README.md", "docs/how-to/recommend.md"):
+        named |= set(re.findall(r'"([A-Z0-9]{10,})"', (ROOT / page).read_text(encoding="utf-8")))
     assert len(named) == 3
     with gzip.open(ROOT / "data/01_raw/sample/All_Beauty.jsonl.gz", "rt") as file:
         bought = file.read()

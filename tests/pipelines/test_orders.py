@@ -11,12 +11,12 @@ from bazar.config.evaluation import EvaluationOptions
 from bazar.config.models import BASELINES
 from bazar.config.recommendation import RecommendationOptions
 from bazar.data.splits import Splits
-from bazar.evaluation.oracle import ORACLE_SCHEMA
 from bazar.evaluation.results import ModelResults
 from bazar.labels import ORACLE
 from bazar.pipelines.modelling_baselines.nodes import evaluate_baselines
 from bazar.pipelines.recommendation.nodes import select_models
 from bazar.pipelines.sequencing import nodes
+from bazar.synthetic.files import ORACLE_SCHEMA
 from tests.pipelines.test_recommendation import SEQUENCING
 from tests.serving.example_bundle import OPTIONS
 

@@ -153,7 +153,7 @@ def test_verdict_does_not_choose_by_a_leaky_split() -> None:
 def test_verdict_explains_why_unfiltered_results_come_first() -> None:
     text = join(make_repeat_metrics())
     assert "50.0% of the purchases to predict are products that the customer had bought" in text
-    assert "Therefore results with seen items not filtered come first." in text
+    assert "Results with seen items not filtered come first, because more than 5%" in text
     assert "NDCG@10 of the classifier is 0.1125 for these products and 0.0375 for all" in text
     assert "filter_seen" not in text
     assert "bought before" not in join(make_metrics())

@@ -192,8 +192,8 @@ def test_unknown_items_take_their_times_with_them(recommender: Recommender) -> N
 @pytest.mark.parametrize(
     ("times", "at", "message"),
     [
-        ([at_day(0)], None, "found 1 times for 2 items."),
-        ([at_day(0)] * 3, at_day(9), "one time for each item of the history, found 3 times"),
+        ([at_day(0)], None, "found 1 for 2 items."),
+        ([at_day(0)] * 3, at_day(9), "one time for each item of the history, found 3 for"),
         ([at_day(2), at_day(1)], at_day(9), "times must be in the order of the purchases"),
         ([at_day(1), at_day(3)], at_day(2), "and not later than the request (at)."),
         (["2024-01-01", "2024-01-02"], at_day(9), "must be a datetime, found '2024-01-01'."),

@@ -98,7 +98,7 @@ def _print_products(answer: Recommendations, console: Console, with_nearest: boo
         table.add_row(*row)
     console.print(table)
     if with_nearest and not shows_nearest:
-        console.print("The past purchases need a wider terminal, or use --json.", style="dim")
+        console.print("To see the past purchases, use a wider terminal or --json.", style="dim")
 
 
 def _divide_width(answer: Recommendations, width: int, shows_nearest: bool) -> tuple[int, int]:

@@ -83,7 +83,7 @@ class TemporalOptions(Options):
 
 
 class SequencingOptions(Options):
-    """Parameters of the pipeline sequencing: splits into rows of (history, target)."""
+    """Parameters of the pipeline sequencing: splits into rows of (history, targets)."""
 
     history_length: int = Field(ge=1, le=1000)
     """Maximum length of a history: the latest orders with ``next_order``, the latest items with the

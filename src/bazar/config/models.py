@@ -123,8 +123,9 @@ class BlendComponent(Options):
 
     model: BlendModel | NetworkFile
     history_length: int | None = Field(default=None, ge=1)
-    """Maximum number of orders in a history of this component. null:
-    ``sequencing.history_length``. Models that predict repeats read all orders."""
+    """Maximum length of a history of this component, in orders or items like
+    ``sequencing.history_length``, which is used if it is null. Models that predict repeats, and the
+    repeat scores of networks, read all orders."""
 
     @property
     def is_network(self) -> bool:

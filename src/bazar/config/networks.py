@@ -90,8 +90,9 @@ class NetworkOptions(Options):
     Needs a ``history_decay`` and titles."""
 
     time: bool = False
-    """Whether the network reads the time from each order to the next, and the season. The time of
-    the request is the time after the last order. Without timestamps, this has no effect."""
+    """Whether the network reads the time from each order to the next, and the season of the next
+    order. For the last order, the next order is the request. Without timestamps, this has no
+    effect."""
     repeats: RepeatOptions | None = None
     """Scores of the items that a user bought before, from the time since the last purchase, the
     number of purchases, the mean time between them, and the item. They are added to the scores of
@@ -174,8 +175,8 @@ class TrainingOptions(Options):
     epochs: int = Field(ge=1)
     """Maximum number of epochs."""
     min_steps: int = Field(default=0, ge=0)
-    """Minimum number of steps that the epochs have together. If they have fewer, because the data
-    is small, more epochs are run."""
+    """Minimum number of training steps of all epochs together. If the data is so small that
+    ``epochs`` have fewer steps, more epochs are trained."""
     batch_size: int = Field(ge=1)
     """Number of targets in a step."""
     choose_by: Literal["val_loss", "val_ndcg@10"]

@@ -36,7 +36,7 @@ class RecommendationOptions(Options):
     """Maximum number of recommended products per customer."""
     filter_seen: bool | Literal["auto"]
     """Whether products that a customer already bought are removed by default. ``auto``: they are
-    removed unless more than 5% of the targets are repeats."""
+    removed unless more than 5% of the validation targets are repeats."""
     batch_size: int = Field(ge=1)
     """Number of customers scored at a time. Memory use is proportional to ``batch_size`` times
     the number of items."""

@@ -79,9 +79,9 @@ Conditions = dict[str, Condition]
 
 
 def _check_quoted(value: object) -> object:
-    """Return the value, or raise ValueError if YAML has read an id as a number or a truth value."""
+    """Return the value, or raise ValueError if YAML has read an id as a number or a boolean."""
     if isinstance(value, bool | int | float):
-        kind = "truth value" if isinstance(value, bool) else "number"
+        kind = "boolean" if isinstance(value, bool) else "number"
         raise ValueError(f'must be in quotes, as in "{value}", because YAML reads it as a {kind}')
     return value
 

@@ -14,7 +14,7 @@ FilterMode = Literal["filtered", "unfiltered"]
 MIN_SHARE_OF_LARGE_ORDERS = 0.1
 """``auto`` chooses ``next_order`` if at least this share of the orders has several items."""
 MAX_REPEAT_SHARE = 0.05
-"""If a larger share of the targets are repeats, unfiltered results come first."""
+"""If a larger share of the validation targets are repeats, unfiltered results come first."""
 
 
 def choose_protocol(split: Split, sequences: Sequences) -> tuple[Protocol, str]:
@@ -25,7 +25,7 @@ def choose_protocol(split: Split, sequences: Sequences) -> tuple[Protocol, str]:
         sequences: the chronological sequences, with the orders of each user.
 
     Returns:
-        The protocol, and the reason of the choice; empty if ``split`` is not ``auto``.
+        The protocol, and the reason for the choice; empty if ``split`` is not ``auto``.
     """
     if split != "auto":
         return split, ""
@@ -67,8 +67,8 @@ def choose_filter_mode(rows: Windows) -> FilterMode:
     """Choose which results come first: with or without the items that a user bought before.
 
     Args:
-        rows: the validation rows. Models are selected by these results, so that the test part must
-            not decide.
+        rows: the validation rows. Models are selected by the results that come first. Therefore the
+            test part must not have an influence.
 
     Returns:
         ``unfiltered`` if more than 5% of the targets are repeats, else ``filtered``.

@@ -14,10 +14,10 @@ MAX_INTERACTIONS = 2_000
 
 @dataclass(frozen=True)
 class SeenItems:
-    """The items that users bought before the targets of their rows. All arrays are of pairs.
+    """The items that users bought before the targets of their rows.
 
-    Times are in days before the request. Without timestamps, one order is one day, and the request
-    is one day after the last order.
+    Each array has one value per pair of a row and an item. Times are in days before the request.
+    Without timestamps, one order is one day, and the request is one day after the last order.
 
     Attributes:
         rows: shape (pairs,), int64, ascending row numbers.

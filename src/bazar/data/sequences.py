@@ -88,10 +88,10 @@ class Sequences:
 
 
 def read_sequences(users: pa.Table, items: Iterable[pa.RecordBatch], seed: int) -> Sequences:
-    """Read sequences, one batch of items at a time, and shuffle what has no order.
+    """Read sequences, one batch of items at a time, and shuffle interactions without an order.
 
-    The orders of a guest have one interaction each: a guest has no earlier orders, so that the
-    lines of the only order are the history of each other.
+    A guest has only one order. Each of its interactions becomes an order of its own, so that the
+    interactions before it are its history.
 
     Args:
         users: columns ``user_id`` (string), each once, ``length`` (integer, number of items of the

@@ -117,7 +117,7 @@ def compare_results(
 
     Returns:
         ``models``: the results by model, in order of NDCG@10 for ``filter_mode``, the best first.
-        The oracle stands before all others. Each model has ``seeds`` (empty for a model without
+        The oracle is before all other models. Each model has ``seeds`` (empty for a model without
         randomness), ``seconds_training`` (mean) and ``n_parameters``.
         ``filtered`` and ``unfiltered`` hold, for each of :data:`ROW_METRICS`
         and :data:`LIST_METRICS`, the ``mean`` over seeds, the standard deviation ``sd`` over seeds

@@ -1,7 +1,7 @@
 """The oracle: a model that knows how the purchases of a synthetic store were generated.
 
-It is the ceiling of all models. It is measured like a model, but it cannot recommend, and it takes
-no part in selections and tests.
+It is the ceiling: apart from chance, no model can be better. It is measured like a model, but it
+cannot recommend, it is never selected, and it is not part of the tests of significance.
 """
 
 import numpy as np

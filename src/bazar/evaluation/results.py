@@ -242,7 +242,8 @@ def drop_outdated_oracle(
 ) -> dict[str, ModelResults]:
     """Return results without the oracle, if it was measured on other data.
 
-    The oracle is measured only while its file knows all customers of the test part.
+    The oracle is measured only if its file contains all customers of the test part. Results of an
+    earlier run can therefore be outdated, and no pipeline would replace them.
 
     Args:
         results: results by name.

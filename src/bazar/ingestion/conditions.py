@@ -62,7 +62,7 @@ def satisfies(text: ir.StringValue, condition: Condition) -> ir.BooleanValue:
 
 
 def _equals_any(value: ir.StringValue, allowed: list[Scalar]) -> ir.BooleanValue:
-    # YAML reads true and 1 without quotes as a truth value and a number.
+    # YAML reads true and 1 without quotes as a boolean and a number.
     texts = [one for one in allowed if isinstance(one, str)]
     truths = [str(one).lower() for one in allowed if isinstance(one, bool)]
     numbers = [one for one in allowed if isinstance(one, int | float) and not isinstance(one, bool)]

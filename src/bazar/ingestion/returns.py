@@ -47,8 +47,8 @@ def mark_returned_purchases(typed: ir.Table) -> ir.Table:
     rows = rows.mutate(balance=signed.sum().over(group_by=key, order_by="number", rows=(None, 0)))
     lowest_later = rows.balance.min().over(group_by=key, order_by="number", rows=(1, None))
     rows = rows.mutate(lowest_later=lowest_later)
-    # The pieces of a purchase lie on those of the purchases before it, and returns take the upper
-    # ones. All of them are taken if the balance falls to its value before the purchase.
+    # The pieces form a stack: a purchase adds pieces to the top, a return takes pieces from it. All
+    # pieces of a purchase are taken if the balance falls to its value before the purchase.
     is_taken = rows.lowest_later <= rows.balance - rows.pieces + _ROUNDING
     place = ["source_file", "source_order"]
     removed = rows.filter(~rows.is_return & is_taken).select(*place, is_returned=ibis.literal(True))

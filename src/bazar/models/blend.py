@@ -19,7 +19,8 @@ class Component:
     Attributes:
         scorer: the model.
         history_length: maximum number of orders in a history that the model reads. None reads the
-            histories of the rows. Models that predict repeats read all orders.
+            histories of the rows. Models that predict repeats, and the repeat scores of networks,
+            read all orders.
     """
 
     scorer: Scorer

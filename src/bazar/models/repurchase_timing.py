@@ -1,4 +1,4 @@
-"""Repurchase timing: how likely a user buys an item again, and whether it is due.
+"""Repurchase timing: the probability that a user buys an item again, and buys it now.
 
 This module does not import TensorFlow.
 """

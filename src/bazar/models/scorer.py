@@ -41,8 +41,8 @@ class Scorer(ABC):
         """Return the score of every item for each history.
 
         Args:
-            windows: rows of histories. Targets are not used. Only models that predict repeats use
-                the orders before the history.
+            windows: rows of histories. Targets are not used. Models that predict repeats, and
+                networks with repeat scores, also read the user's orders before the history.
 
         Returns:
             Shape (rows, items + 1), float32. Higher is better. The score is ``-inf`` if the model

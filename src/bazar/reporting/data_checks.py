@@ -134,7 +134,7 @@ def _check_tied_targets(facts: DataFacts) -> Iterator[Check]:
             explanation="There, the first lines of an order predict its last line. Such results "
             "measure how well an order is completed, not what a customer buys next, and are too "
             "good. The order of the lines within an order influences them as well. Do not compare "
-            "them with results of other data. split=next_order predicts whole orders.",
+            "them with results of other data. To predict complete orders, set split=next_order.",
         )
 
 

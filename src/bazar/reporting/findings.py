@@ -337,7 +337,8 @@ def _describe_repeats(metrics: Metrics, best: str) -> list[str]:
     results = metrics["models"][best]["unfiltered"]
     sentence = (
         f"{_format_percent(metrics['repeat_share'])} of the purchases to predict are products that "
-        "the customer had bought before. Therefore results with seen items not filtered come first."
+        "the customer had bought before. Results with seen items not filtered come first, because "
+        "more than 5% of the validation targets are such products."
     )
     if results["repeat"] and results["explore"]:
         sentence += (

@@ -157,13 +157,13 @@ class Recommender:
             categories: recommend only products that have one of these categories, brands or other
                 attributes; None for all products.
             times: time of each purchase, ascending; UTC unless it has an offset. Purchases at the
-                same time are one order. None: each purchase is an order of its own, and the orders
-                are the typical time of the shop apart.
+                same time are one order. None: each purchase is an order of its own, and the time
+                between two orders is the shop's typical gap.
             at: time of the request, if ``times`` are given; None for now.
 
         Raises:
             InputError: if the history is not a list of texts, none of its items is in the
-                catalogue, the times do not fit to it, or the model or a category is unknown.
+                catalogue, the times do not fit the history, or the model or a category is unknown.
             RuntimeError: if the process was forked after the Recommender was made.
         """
         item_ids = check_history(history)

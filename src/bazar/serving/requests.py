@@ -103,7 +103,7 @@ def check_times(
         return None
     if len(times) != n_items:
         raise InputError(
-            f"times must hold one time for each item of the history, found {len(times)} times for "
+            f"times must contain one time for each item of the history, found {len(times)} for "
             f"{n_items} items."
         )
     request = datetime.now(UTC) if at is None else at

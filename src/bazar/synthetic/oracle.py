@@ -3,7 +3,7 @@
 The oracle knows the state of the customers before their last orders: their position in the
 routines, their shade, their pace, and when they bought the products in use. It also knows the time
 of the last order, but not its number of lines. A model knows only the earlier purchases and the
-time. So the ranking of the oracle shows how well a model could rank at best, apart from chance.
+time. So, apart from chance, no model can rank better than the oracle.
 """
 
 import numpy as np

@@ -171,7 +171,7 @@ def simulate_purchases(
     first_line = np.cumsum(sizes) - sizes
     items = np.zeros(int(counts.sum()), np.int64)
     for number in range(int(n_orders.max())):
-        # All customers with this order: first all first orders, then all second ones.
+        # The customers who have an order with this number. All first orders are drawn first.
         buyers = np.flatnonzero(n_orders > number)
         rows = first_order[buyers] + number
         state = customers.take(buyers)
@@ -229,7 +229,7 @@ def draw_orders(
         is_impulse = rng.random(len(pending)) < _IMPULSE
         choice[is_impulse] = draw_any_item(catalogue, shade[is_impulse], day[is_impulse], rng)
         # An impulse purchase does not change the position in the routine. A step whose product is
-        # in use is skipped. Gift sets are no step of a routine.
+        # in use is skipped. Gift sets are not a step of a routine.
         family[pending] = np.where(is_impulse, family[pending], new_family)
         step[pending] = np.where(is_impulse, step[pending], new_step)
         is_added = is_impulse | (catalogue.needs[choice] != NO_NEED)
@@ -290,7 +290,7 @@ def _draw_days(customers: np.ndarray, n_orders: np.ndarray, rng: np.random.Gener
     first = np.cumsum(n_orders) - n_orders
     median = _GAP_DAYS * rng.lognormal(0, _GAP_SPREAD_OF_CUSTOMERS, len(n_orders))
     gaps = median[customers] * rng.lognormal(0, _GAP_SPREAD, len(customers))
-    # Whole minutes do not depend on the rounding of the processor.
+    # Rounded to minutes, the gaps are the same on every processor.
     gaps = np.maximum(np.rint(gaps * 1440), 1) / 1440
     gaps[first] = 0
     elapsed = np.cumsum(gaps)

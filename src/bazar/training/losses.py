@@ -98,6 +98,7 @@ class NegativeSampler:
 
 
 def _find_drawn_pairs(drawn: np.ndarray, batch: Batch) -> np.ndarray:
+    """Return ``seen`` of :class:`DrawnItems`, without padding."""
     inputs = batch.inputs
     first = np.searchsorted(drawn, inputs.seen_items)
     last = np.searchsorted(drawn, inputs.seen_items, side="right")
@@ -106,6 +107,7 @@ def _find_drawn_pairs(drawn: np.ndarray, batch: Batch) -> np.ndarray:
 
 
 def _find_target_pairs(batch: Batch) -> np.ndarray:
+    """Return ``target_pairs`` of :class:`DrawnItems`."""
     inputs = batch.inputs
     width = int(max(inputs.seen_items.max(initial=0), batch.targets.max(initial=0))) + 1
     seen = inputs.seen_states.astype(np.int64) * width + inputs.seen_items
@@ -129,9 +131,9 @@ def compute_sampled_cross_entropy(
     """Compute the cross-entropy against drawn items, corrected for their probabilities.
 
     The sum over all other items is estimated by importance sampling (Bengio and Senécal 2008; logQ
-    correction of Yi et al. 2019). The target itself is always in the sum, once. So are the items
-    that the user bought before, if they have scores of their own. They are left out of the drawn
-    items.
+    correction of Yi et al. 2019). The target itself is always in the sum, once. If the network has
+    repeat scores, the items that the user bought before are always in the sum as well, and are left
+    out of the drawn items.
 
     Args:
         network: the network, with a tied head.
@@ -144,7 +146,7 @@ def compute_sampled_cross_entropy(
         has_seen_items: whether the scores of items that were bought before are added.
 
     Returns:
-        Shape (targets,).
+        Shape (targets,), float32.
     """
     positive = network.compute_pair_logits(
         tf.gather(output, target_states), network.embed_items(targets, prepared)

@@ -72,7 +72,8 @@ def make_train_steps(
             softmax covers only the items that occur there: otherwise the network would learn to
             give a low score to items that it never saw.
         seed: seed of the items that a sampled softmax draws.
-        batches: the batches that the function will be called with, for what they hold.
+        batches: the batches that the function will be called with. They state whether rows have one
+            target each, and whether the batches contain the items that were bought before.
 
     Returns:
         A function of batches of the same shape and one learning rate per batch. It returns the mean

@@ -285,7 +285,7 @@ def _make_batches(
 
 
 def _describe_orders(network: RecurrentNetwork, train: Windows) -> None:
-    """Set what a network knows of the training rows: the clock and the typical gap."""
+    """Set the typical gap of a network, and whether the training rows have timestamps."""
     if network.typical_gap is not None:
         network.typical_gap.assign(compute_typical_gap(train))
     if network.time_layer is not None:

@@ -34,7 +34,7 @@ class NetworkInput:
         seen_states: shape (pairs,), int32: number of the state.
         seen_items: shape (pairs,), int32: an item that was bought before the state; 0 is padding.
             There are no pairs if the network has no repeat scores.
-        seen_features: shape (pairs, N_SEEN_FEATURES), float32; see :func:`compute_seen_features`.
+        seen_features: shape (pairs, N_SEEN_FEATURES), float32; see :func:`build_seen_pairs`.
     """
 
     items: Any
@@ -157,8 +157,9 @@ def compute_time_features(
 ) -> np.ndarray:
     """Compute the time features of each step: the time to the next order, and its season.
 
-    The next order of the last step is the request. The gap is divided by the typical gap. Without
-    timestamps, each gap is the typical gap, and the season is 0.
+    The next order of the last step is the request. The features are ``log(1 + gap)`` and its
+    square, where the gap is divided by the typical gap, then the sines and cosines of one year and
+    of half a year. Without timestamps, each gap is the typical gap, and the season is 0.
 
     Args:
         sequences: the sequences.
@@ -194,9 +195,18 @@ def build_seen_pairs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Build ``seen_states``, ``seen_items`` and ``seen_features``, with one state for each row.
 
-    The features are those of the purchases of one item by one user. Times are divided by the
-    typical gap between two orders, so that networks of different shops see similar values. Without
-    timestamps, the orders are the typical gap apart.
+    The features describe the purchases of one item by one user: the ages of the last and the first
+    purchase, the number of orders with the item, the mean gap between them, the age divided by the
+    mean gap, and the number of orders of the user. Times are divided by the typical gap between two
+    orders, so that networks of different shops see similar values. Without timestamps, the orders
+    are the typical gap apart.
+
+    Args:
+        windows: the rows.
+        options: what the network reads. Without ``reads_seen``, there are no pairs.
+
+    Returns:
+        The three arrays, as in :class:`NetworkInput`.
     """
     if not options.reads_seen:
         empty = np.zeros(0, np.int32)
@@ -230,11 +240,14 @@ def build_seen_pairs(
 
 
 def compute_typical_gap(windows: Windows) -> float:
-    """Return the median number of days between two consecutive orders of a user; 1 without a clock.
+    """Return the median number of days between two consecutive orders of a user, at least an hour.
 
     Args:
         windows: training rows. The gap of a row is the time from the last order of the history to
             the targets.
+
+    Returns:
+        Days, at least 1/24. It is 1 without timestamps or rows.
     """
     sequences, requests = windows.sequences, windows.request_times
     if sequences.timestamps is None or requests is None or len(windows) == 0:
