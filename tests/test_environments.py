@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -40,7 +42,7 @@ def write_processed_copy(folder: Path) -> None:
     )
 
 
-def write_original_files(folder: Path) -> None:
+def write_original_files(folder: Path, category: str = "Beauty") -> None:
     """Write the files of the original source, the reviews in reverse order."""
     lines = []
     for user, items in USERS.items():
@@ -50,9 +52,9 @@ def write_original_files(folder: Path) -> None:
                 "overall": 5.0, "unixReviewTime": 1_390_000_000 + 86_400 * position,
             }  # fmt: skip
             lines.append(json.dumps(review))
-    write_compressed(folder / "reviews_Beauty_5.json.gz", lines[::-1])
+    write_compressed(folder / f"reviews_{category}_5.json.gz", lines[::-1])
     write_compressed(
-        folder / "meta_Beauty.json.gz",
+        folder / f"meta_{category}.json.gz",
         [
             repr(
                 {"asin": item, "price": 1.5, "categories": [ATTRIBUTES[item][1:]]}
@@ -64,17 +66,25 @@ def write_original_files(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("write", [write_processed_copy, write_original_files])
-def test_amazon_beauty_2014_in_both_forms(tmp_path: Path, write) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    ("env", "write"),
+    [
+        ("amazon_beauty_2014", write_processed_copy),
+        ("amazon_beauty_2014", write_original_files),
+        ("amazon_toys_2014", partial(write_original_files, category="Toys_and_Games")),
+    ],
+    ids=["copy", "original", "original toys"],
+)
+def test_amazon_2014_in_both_forms(tmp_path: Path, env: str, write: Callable[[Path], None]) -> None:
     project = copy_project(tmp_path)
-    folder = project / "data/01_raw/amazon_beauty_2014"
+    folder = project / f"data/01_raw/{env}"
     folder.mkdir()
     write(folder)
-    run = kedro(project, "run", "--env", "amazon_beauty_2014", "--pipelines", PREPARE)
+    run = kedro(project, "run", "--env", env, "--pipelines", PREPARE)
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
-    sequences = pd.read_parquet(project / "data/04_feature/amazon_beauty_2014/sequences.parquet")
+    sequences = pd.read_parquet(project / f"data/04_feature/{env}/sequences.parquet")
     assert sequences.groupby("user_id")["item_id"].agg(list).to_dict() == USERS
-    products = pd.read_parquet(project / "data/03_primary/amazon_beauty_2014/products.parquet")
+    products = pd.read_parquet(project / f"data/03_primary/{env}/products.parquet")
     assert products.set_index("item_id")["title"].replace({float("nan"): None}).to_dict() == {
         "0205616461": "Rose's Oil", "B01": "Oat & Milk Soap", "B02": "Crème", "B03": None,
     }  # fmt: skip

@@ -41,7 +41,11 @@ def bazar(**changes: object) -> dict:
     return {"networks": {"bazar": changes}}
 
 
-@pytest.mark.parametrize("env", ["base", "spark", "amazon_beauty_2014", "amazon_all_beauty_2023"])
+@pytest.mark.parametrize(
+    "env",
+    ["base", "spark", "amazon_beauty_2014", "amazon_all_beauty_2023", "amazon_toys_2014",
+     "online_retail_2010", "set_a", "set_b"],
+)  # fmt: skip
 def test_committed_parameters_are_valid(env: str) -> None:
     checked = check_parameters(parameters(env))
     assert checked.dataset == ("sample" if env in {"base", "spark"} else env)

@@ -19,7 +19,8 @@ from bazar.config.models import BASELINES, BlendModel
 from tests.project import ROOT
 
 SOURCE = ROOT / "src" / "bazar"
-ENVIRONMENTS = ["base", "amazon_beauty_2014", "amazon_all_beauty_2023", "set_a", "set_b"]
+ENVIRONMENTS = ["base", "amazon_beauty_2014", "amazon_all_beauty_2023", "amazon_toys_2014"]
+ENVIRONMENTS += ["online_retail_2010", "set_a", "set_b"]
 DEFAULT = [
     "ingestion",
     "joining",

@@ -369,7 +369,7 @@ def test_committed_downloads_are_valid(env: str) -> None:
 
 
 def test_environments_with_downloads() -> None:
-    assert COMMITTED == ["amazon_beauty_2014", "set_a", "set_b"]
+    assert COMMITTED == ["amazon_beauty_2014", "amazon_toys_2014", "set_a", "set_b"]
 
 
 @pytest.fixture
