@@ -92,6 +92,10 @@ def test_nested_change_keeps_the_siblings() -> None:
         ({"embedding": {"text": "all"}}, r"embedding.text: .*'title_and_attributes', found 'all'"),
         ({"classifier": bazar(item_dimension=None)}, r"item: id\+title needs an item_dimension"),
         ({"classifier": bazar(training={"loss": "mse"})}, r"bazar: .*mse, .* for head vector"),
+        (
+            {"classifier": bazar(repeats=True)},
+            r"bazar.repeats: must be a block of keys and values, found True",
+        ),
         ({"classifier": bazar(layers=[])}, r"classifier.networks.bazar: .*at least one"),
         (
             {"classifier": bazar(head="softmax", temperature=0.1)},

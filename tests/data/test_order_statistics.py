@@ -61,6 +61,19 @@ SHOP = make_lines(
 )  # fmt: skip
 
 
+def test_order_ids_of_several_days_and_several_forms_are_counted() -> None:
+    rows = [
+        *make_lines(("ann", "milk", 0), ("ann", "oats", 9), order_id="reused"),
+        *make_lines(("bob", "milk", 3), order_id="1001"),
+        *make_lines(("bob", "oats", 3), order_id="1001.0"),
+        *make_lines(("bob", "tea", 3)),
+        *make_lines(("cy", "tea", 9), ("cy", "milk", 10), order_id="2"),
+        *make_lines(("guest", "tea", 1), ("guest", "milk", 9), order_id="3", is_guest=True),
+    ]
+    found = count(rows)
+    assert (found.orders, found.long_orders, found.simultaneous_orders) == (5, 1, 3)
+
+
 def test_orders_are_equal_times_of_a_user() -> None:
     found = count(SHOP)
     assert (found.customers, found.orders, found.purchases) == (3, 5, 8)

@@ -220,6 +220,20 @@ def test_lines_with_one_order_id_are_one_order() -> None:
     ) == [("b", 1, 1), ("a", 1, 1), ("c", 2, 2)]
 
 
+def test_lines_of_an_order_have_its_earliest_time() -> None:
+    # The second part of order A was delivered after order B.
+    ordered = order(
+        [
+            ("u", "a", 30, None, 0, "f", "A"),
+            ("u", "b", 5, None, 1, "f", "A"),
+            ("u", "a", 10, None, 2, "f", "B"),
+        ]
+    )
+    assert [(row["item_id"], row["timestamp"]) for row in ordered] == [
+        ("a", 5), ("b", 5), ("a", 10),
+    ]  # fmt: skip
+
+
 def test_one_order_id_of_two_users_is_two_orders() -> None:
     found = order([("u", "a", 5, None, 0, "f", "A"), ("v", "b", 5, None, 1, "f", "A")])
     assert [(row["user_id"], row["order_number"]) for row in found] == [("u", 1), ("v", 1)]

@@ -88,6 +88,16 @@ def test_the_latest_complete_orders_of_a_long_history_are_read() -> None:
         assert seen.items[seen.rows == 0].tolist() == [n_orders * size + 1]
 
 
+def test_a_last_order_with_more_interactions_is_read() -> None:
+    large = list(range(1, MAX_INTERACTIONS + 2))
+    seen = list_seen_items(make_requests([[[1], large], [[5], [6]], [large, [1]]]))
+    assert seen.items[seen.rows == 0].tolist() == large
+    assert set(seen.counts[seen.rows == 0].tolist()) == {1}
+    assert seen.items[seen.rows == 1].tolist() == [5, 6]
+    # An earlier order that is too large is left out.
+    assert seen.items[seen.rows == 2].tolist() == [1]
+
+
 def test_the_latest_interactions_are_read_if_each_is_an_order() -> None:
     items = np.arange(1, MAX_INTERACTIONS + 41)
     sequences = make_order_sequences([[[item] for item in items.tolist()]])

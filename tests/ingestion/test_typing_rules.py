@@ -172,6 +172,15 @@ def test_ids_are_normalised() -> None:
     assert (found["user_id"], found["item_id"]) == ("17850", "85123A")
 
 
+def test_order_ids_are_normalised() -> None:
+    described = source(
+        columns={**COLUMNS, "order_id": "order"},
+        normalise_ids={"order_id": ["strip", "integer_like", "upper"]},
+    )
+    found = typed({"order": "1001"}, {"order": "1001.0 "}, {"order": "a7"}, of=described)
+    assert [row["order_id"] for row in found] == ["1001", "1001", "A7"]
+
+
 @pytest.mark.parametrize(
     ("rules", "message"),
     [

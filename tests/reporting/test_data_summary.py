@@ -162,6 +162,8 @@ FIRING = [
     ("clock", {"orders": make_orders(times=Times(None, None, "none", 9, 0))}, False),
     ("future", {"orders": make_orders(times=Times(0, DAY, "second", 0, 2))}, True),
     ("large orders", {"orders": make_orders(large_orders=2, large_order_purchases=300)}, False),
+    ("order ids of several days", {"orders": make_orders(long_orders=1_001)}, True),
+    ("simultaneous orders", {"orders": make_orders(simultaneous_orders=1_001)}, True),
     ("outdated tables", {"is_one_run": False}, True),
 ]
 
@@ -184,6 +186,7 @@ NOT_FIRING = [
     {"id_forms": [IdForms(column="user_id", groups=0, examples=[])]},
     {"orders": make_orders(top_customers={"17": 2_000}, top_items={"bag": 4_000})},
     {"orders": make_orders(customers=99, top_customers={"17": 9_000})},
+    {"orders": make_orders(long_orders=1_000, simultaneous_orders=1_000)},
     {"orders": make_orders(times=Times(0, 100 * DAY, "minute", 3, 0))},
 ]
 

@@ -1,10 +1,12 @@
 """Answers that depend on the times of orders, on a store whose customers buy again."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -146,6 +148,21 @@ def test_history_with_times_is_answered_like_the_customer(
         )
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_times_only_group_orders_if_the_shop_has_no_timestamps(bundle: Bundle, model: str) -> None:
+    sequences = replace(bundle.customers.sequences, timestamps=None)
+    customers = replace(bundle.customers, sequences=sequences)
+    without_clock = Recommender(replace(bundle, customers=customers))
+    history = ["P01", "P02", "P01"]
+    answers = [
+        without_clock.recommend(history, N_PRODUCTS, model, times=times, at=at_day(900))
+        for times in ([at_day(0), at_day(0), at_day(300)], [at_day(7), at_day(7), at_day(8)])
+    ]
+    assert answers[0] == answers[1]
+    assert find(answers[0], "P01").reason == "bought 2 times, also in the last order"
+    assert find(answers[0], "P02").orders_since == 1
+
+
 def test_equal_times_are_one_order(recommender: Recommender) -> None:
     history = ["P01", "P02", "P01"]
     together = recommender.recommend(
@@ -179,6 +196,23 @@ def test_time_of_the_request_moves_the_days(recommender: Recommender) -> None:
     assert find(early, "P04").days_since_last_order == 0
 
 
+@pytest.mark.parametrize("user", ["ann", "bob", "zoe"])
+def test_a_request_copies_only_the_times_of_its_customer(bundle: Bundle, user: str) -> None:
+    rows = bundle.customers
+    number = rows.user_ids.to_pylist().index(user)
+    moved = rows.take(np.array([number])).move_requests(_to_milliseconds(at_day(99)))
+    assert len(moved.sequences.timestamps) == sum(len(items) for _, items in ORDERS[user]) + 1
+    together = rows.move_requests(_to_milliseconds(at_day(99))).take(np.array([number]))
+    assert moved.user_ids == together.user_ids
+    for found, expected in zip(moved.list_history(), together.list_history(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert moved.request_times.tolist() == together.request_times.tolist()
+
+
+def test_time_of_a_request_without_purchases_has_no_effect(recommender: Recommender) -> None:
+    assert recommender.recommend([], at=at_day(9)) == recommender.recommend([])
+
+
 def test_unknown_items_take_their_times_with_them(recommender: Recommender) -> None:
     answer = recommender.recommend(
         ["gone", "P01", "gone", "P02"], N_PRODUCTS,
@@ -197,6 +231,12 @@ def test_unknown_items_take_their_times_with_them(recommender: Recommender) -> N
         ([at_day(2), at_day(1)], at_day(9), "times must be in the order of the purchases"),
         ([at_day(1), at_day(3)], at_day(2), "and not later than the request (at)."),
         (["2024-01-01", "2024-01-02"], at_day(9), "must be a datetime, found '2024-01-01'."),
+        ([at_day(0), pd.NaT], at_day(9), "A time must be a datetime, found NaT. Leave out"),
+        ([at_day(0), at_day(1)], pd.NaT, "A time must be a datetime, found NaT."),
+        (at_day(0), at_day(9), "times must be a list of datetimes, got datetime"),
+        (5, at_day(9), "times must be a list of datetimes, got 5."),
+        ("ab", at_day(9), "times must be a list of datetimes, got the text 'ab'."),
+        (np.array(["2024-01-01"] * 2, "M8[s]"), None, "Use pandas.Timestamp('2024-01-01T00"),
         ([at_day(0), 5], at_day(9), "A time must be a datetime, found 5."),
         ([at_day(0), at_day(1)], "today", "A time must be a datetime, found 'today'."),
         (None, at_day(1), "at needs the times of the purchases: set times as well."),
@@ -208,6 +248,18 @@ def test_wrong_times_are_explained(
     with pytest.raises(InputError) as error:
         recommender.recommend(["P01", "P02"], times=times, at=at)
     assert message in str(error.value)
+
+
+def test_time_of_a_customers_request_is_checked(recommender: Recommender) -> None:
+    with pytest.raises(InputError, match=r"A time must be a datetime, found NaT\."):
+        recommender.recommend_to_customer("ann", at=pd.NaT)
+
+
+def test_times_may_be_any_iterable_of_datetimes(recommender: Recommender) -> None:
+    days = pd.Series([at_day(0), at_day(1)])
+    expected = recommender.recommend(["P01", "P02"], times=days.tolist(), at=at_day(9))
+    for times in (days, iter(days), pd.DatetimeIndex(days)):
+        assert recommender.recommend(["P01", "P02"], times=times, at=at_day(9)) == expected
 
 
 def make_product(**facts: Any) -> Recommendation:

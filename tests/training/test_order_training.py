@@ -299,6 +299,24 @@ def test_warm_start_with_times_and_repeats_continues_the_training() -> None:
     assert float(warm.network.typical_gap) == float(network.typical_gap)
 
 
+@pytest.mark.parametrize("gets_timestamps", [True, False])
+def test_warm_start_notices_that_timestamps_come_or_go(
+    gets_timestamps: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    described = change_training(order_block(), warm=WarmStartOptions(epochs=1, learning_rate=0.003))
+    users, days = make_rhythm_shop()
+    timed, untimed = (split_shop(users, found, N_SHOP_ITEMS) for found in (days, None))
+    before, after = (untimed, timed) if gets_timestamps else (timed, untimed)
+    trained = train_on(before, described)
+    trained.network.item_ids = np.arange(N_SHOP_ITEMS + 1).astype(object)
+    start = make_warm_start(trained.state, trained.network.item_ids, "adam")
+    warm = train_on(after, described.warm_start_block, warm_start=start).network
+    cold = train_on(after, described.warm_start_block).network
+    assert float(warm.time_layer.has_clock) == float(gets_timestamps)
+    assert float(warm.typical_gap) == float(cold.typical_gap)
+    assert "timestamps since the last training" in caplog.text
+
+
 def test_a_closed_repeat_layer_opens_when_customers_buy_again() -> None:
     users, days = make_shop_without_repeats()
     described = change_training(

@@ -55,6 +55,8 @@ def _explain(problem: Any, valid_keys: list[str]) -> str:
         return f"unknown key.{hint}"
     if problem["type"] == "missing":
         return "is missing"
+    if problem["type"] == "model_type":
+        return "must be a block of keys and values"
     if problem["type"] == "union_tag_invalid":
         return f"type must be one of {problem['ctx']['expected_tags']}"
     message: str = problem["msg"].removeprefix("Value error, ")

@@ -181,7 +181,8 @@ class TrainingOptions(Options):
     """Number of targets in a step."""
     choose_by: Literal["val_loss", "val_ndcg@10"]
     """Metric that selects the epoch whose weights are kept: the lowest validation loss, or the
-    highest validation NDCG@10 over the full catalogue with seen items filtered."""
+    highest validation NDCG@10 over the full catalogue. Seen items are filtered if filtered
+    results come first."""
     early_stopping_patience: int | None = Field(default=None, ge=0)
     """Number of epochs without improvement before training stops. null: no early stopping."""
     warm: WarmStartOptions | None = None

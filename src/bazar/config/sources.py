@@ -195,7 +195,7 @@ class InteractionSource(RawSource):
     guests: Literal["exclude", "sessions"] = "exclude"
     """Rows without a user id. ``exclude``: they are counted and left out. ``sessions``: each order
     is used for training and for the baselines, without a test row."""
-    normalise_ids: dict[Literal["user_id", "item_id"], list[Normalisation]] = Field(
+    normalise_ids: dict[Literal["user_id", "item_id", "order_id"], list[Normalisation]] = Field(
         default_factory=dict
     )
     """Steps that unify the ids, in order. ``integer_like``: 17850.0 becomes 17850. Use the same

@@ -70,6 +70,8 @@ class OrderStatistics:
         tied_targets: number of targets whose history ends with a purchase of the same order.
         large_orders: number of orders with more than 100 lines.
         large_order_purchases: number of purchases in them.
+        long_orders: number of orders whose lines are more than a day apart.
+        simultaneous_orders: number of orders at the same time as another order of the customer.
         lines_per_order: number of orders by number of lines.
         purchases_per_customer: number of customers by number of purchases.
         orders_per_customer: number of customers by number of orders.
@@ -93,6 +95,8 @@ class OrderStatistics:
     tied_targets: int
     large_orders: int
     large_order_purchases: int
+    long_orders: int
+    simultaneous_orders: int
     lines_per_order: Counts
     purchases_per_customer: Counts
     orders_per_customer: Counts
@@ -207,11 +211,13 @@ def count_at_least(counts: Mapping[int, int], value: int) -> int:
 def _list_orders(lines: ir.Table) -> ir.Table:
     orders = lines.group_by("user_id", "is_guest", "order_number", "ordered_at").aggregate(
         has_time=lines.timestamp.notnull().any(),
+        duration=lines.timestamp.max() - lines.timestamp.min(),
         n_lines=lines.count(),
         n_repeats=lines.count(where=lines.is_repeat),
     )
     last_number = orders.order_number.max().over(group_by="user_id")
-    return orders.mutate(is_last=orders.order_number == last_number)
+    same_time = orders.count().over(group_by=["user_id", "ordered_at"])
+    return orders.mutate(is_last=orders.order_number == last_number, is_simultaneous=same_time > 1)
 
 
 def _count_orders(orders: ir.Table) -> dict[str, int]:
@@ -232,6 +238,8 @@ def _count_orders(orders: ir.Table) -> dict[str, int]:
         last_repeats=add(orders.n_repeats, is_later_last),
         large_orders=orders.count(where=is_customer & is_large),
         large_order_purchases=add(orders.n_lines, is_customer & is_large),
+        long_orders=orders.count(where=is_customer & (orders.duration > _DAY)),
+        simultaneous_orders=orders.count(where=is_customer & orders.is_simultaneous),
     )
 
 

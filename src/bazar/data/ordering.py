@@ -56,11 +56,15 @@ def sort_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
 
     Returns:
         ``user_id, position`` (int64, from 1 within a user), ``item_id, item_index`` (int32),
-        ``timestamp`` (int64, UTC milliseconds, null if unknown), ``is_guest`` (bool),
-        ``order_number`` and ``tie_number`` (int64, from 1 within a user). Interactions with the
-        same ``tie_number`` have no order among themselves.
+        ``timestamp`` (int64, UTC milliseconds, null if unknown; the lines of an order have the
+        earliest time of the order, so that times ascend), ``is_guest`` (bool), ``order_number``
+        and ``tie_number`` (int64, from 1 within a user). Interactions with the same ``tie_number``
+        have no order among themselves.
     """
     lines = number_orders(interactions)
+    # One order_id may have several dates, such as those of partial deliveries.
+    first_time = lines.timestamp.min().over(group_by=["user_id", "order_number"])
+    lines = lines.mutate(timestamp=lines.timestamp.notnull().ifelse(first_time, lines.timestamp))
     known = ["order_number", "position"]
     number = ibis.row_number().over(
         group_by="user_id", order_by=[*known, "source_file", "source_order"]

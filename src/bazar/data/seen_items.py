@@ -9,7 +9,8 @@ from bazar.data.windows import Windows
 
 DAY_MS = 86_400_000
 MAX_INTERACTIONS = 2_000
-"""Maximum number of interactions of a user that are read; the latest orders are kept."""
+"""Maximum number of interactions of a user that are read; the latest orders are kept. A last order
+with more interactions is read completely."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def list_seen_items(windows: Windows) -> SeenItems:
     """List the items that were bought before the targets of each row.
 
     All orders before the targets count, not only those of the history. Of a user with more than
-    :data:`MAX_INTERACTIONS` interactions, the latest complete orders are read.
+    :data:`MAX_INTERACTIONS` interactions, the latest complete orders are read, at least the
+    last one.
 
     Args:
         windows: the rows.
@@ -106,9 +108,10 @@ def _find_first_positions(windows: Windows) -> np.ndarray:
     if sequences.orders is None:
         return np.maximum(starts, limits)
     is_cut = limits > starts
-    # The first order that is complete.
+    # The first order that is complete. The last order is read even if it is larger.
     before = sequences.number_orders(np.maximum(limits - 1, 0))
-    return np.where(is_cut, sequences.find_order_starts(before + 1), starts)
+    last = sequences.number_orders(windows.target_positions) - 1
+    return np.where(is_cut, sequences.find_order_starts(np.minimum(before + 1, last)), starts)
 
 
 def _compute_days(

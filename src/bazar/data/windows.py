@@ -224,14 +224,32 @@ class Windows:
             time: UTC milliseconds. A request is not earlier than the last purchase. If the
                 sequences have no timestamps, it has no effect.
         """
-        times = self.sequences.timestamps
-        if times is None:
+        if self.sequences.timestamps is None:
             return self
+        if len(self) == 1 < len(self.sequences.user_ids):
+            # Do not copy the times of all users for a single request.
+            return self._extract_user().move_requests(time)
+        times = self.sequences.timestamps
         rows, positions = expand_ranges(self.target_positions, self.target_ends)
         before = np.maximum(self.target_positions - 1, self.sequences.starts[self.users])
         moved = np.array(times)
         moved[positions] = np.maximum(time, times[before])[rows]
         return replace(self, sequences=replace(self.sequences, timestamps=moved))
+
+    def _extract_user(self) -> "Windows":
+        """Return a copy of a single row whose sequences contain only its user."""
+        sequences, user = self.sequences, int(self.users[0])
+        start, stop = sequences.starts[user : user + 2].tolist()
+        orders, times = sequences.orders, sequences.timestamps
+        own = Sequences(
+            sequences.user_ids.slice(user, 1),
+            sequences.items[start:stop],
+            np.array([0, stop - start]),
+            np.zeros(int(user in sequences.guests), np.int64),
+            None if orders is None else orders[start:stop] - orders[start],
+            None if times is None else times[start:stop],
+        )
+        return Windows(own, self.target_positions - start, self.history_length)
 
     def iter_batches(self, size: int) -> Iterator["Windows"]:
         """Iterate over the rows in order, in batches of ``size`` rows."""

@@ -87,7 +87,7 @@ def _fill_within_orders(raw: ir.Table, source: InteractionSource) -> ir.Table:
     filled = [column for column, name in readers.items() if name in source.fill_within_order]
     if not filled:
         return raw
-    order_id = read_id(raw.order_id, [])
+    order_id = read_id(raw.order_id, source.normalise_ids.get("order_id", []))
 
     def fill(column: str) -> ir.Value:
         value = parsing.strip_text(raw[column])
@@ -117,7 +117,7 @@ def _parse_columns(raw: ir.Table, source: InteractionSource, time_format: str) -
         **numbers,
         user_id=read_id(raw.user_id, steps.get("user_id", [])),
         item_id=read_id(raw.item_id, steps.get("item_id", [])),
-        order_id=read_id(raw.order_id, []),
+        order_id=read_id(raw.order_id, steps.get("order_id", [])),
         currency=parsing.strip_text(raw.currency),
         timestamp=timestamp,
         timestamp_number=parsing.parse_number(raw.timestamp),

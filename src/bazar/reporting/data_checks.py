@@ -26,6 +26,7 @@ MAX_DUPLICATE_SHARE = 0.01
 MAX_RULE_SHARE = 0.5
 MAX_CUSTOMER_SHARE = 0.05
 MAX_ITEM_SHARE = 0.1
+MAX_ODD_ORDER_SHARE = 0.05
 _MIN_FOR_SHARES = 100
 """With fewer customers or products, a large share of one of them is ordinary."""
 _MAX_EXAMPLES = 10
@@ -67,6 +68,7 @@ def list_checks(facts: DataFacts, settings: DataSettings) -> list[Check]:
     """
     found = [
         *_check_run(facts),
+        *_check_test_rows(facts),
         *_check_repeats(facts, settings),
         *_check_tied_targets(facts),
         *_check_guests(facts, settings),
@@ -81,6 +83,7 @@ def list_checks(facts: DataFacts, settings: DataSettings) -> list[Check]:
         *_check_duplicates(facts),
         *_check_times(facts),
         *_check_large_orders(facts),
+        *_check_order_ids(facts, settings),
     ]
     return sorted(found, key=lambda check: not check.is_problem)
 
@@ -93,6 +96,18 @@ def _check_run(facts: DataFacts) -> Iterator[Check]:
             title="The tables of ingestion, joining and sequencing come from different runs.",
             explanation="The numbers on this page do not add up. Run the pipelines ingestion, "
             "joining and sequencing together.",
+        )
+
+
+def _check_test_rows(facts: DataFacts) -> Iterator[Check]:
+    if facts.test_rows == 0:
+        yield Check(
+            name="no test rows",
+            is_problem=True,
+            title="There are no test rows: no model can be measured.",
+            explanation="A test row needs a customer with at least two purchases, or two "
+            "orders with split=next_order. Guests have no test rows. Check columns.user_id of the "
+            "source.",
         )
 
 
@@ -391,6 +406,35 @@ def _check_large_orders(facts: DataFacts) -> Iterator[Check]:
             f"lines: {share:.0%} of all purchases.",
             explanation="They may come from resellers. Their purchases dominate what models learn "
             "about products that are bought together.",
+        )
+
+
+def _check_order_ids(facts: DataFacts, settings: DataSettings) -> Iterator[Check]:
+    orders = facts.orders
+    if _divide(orders.long_orders, orders.orders) > MAX_ODD_ORDER_SHARE:
+        yield Check(
+            name="order ids of several days",
+            is_problem=True,
+            title=f"{format_count(orders.long_orders, 'order')} "
+            f"({_divide(orders.long_orders, orders.orders):.0%}) have lines that are more than a "
+            "day apart.",
+            explanation="Lines with the same order_id are one order, with the earliest time. Check "
+            "that columns.order_id is the number of the order, that it is not used again, and that "
+            "columns.timestamp is the time of the order, not that of a delivery.",
+        )
+    share = _divide(orders.simultaneous_orders, orders.orders)
+    if share > MAX_ODD_ORDER_SHARE and orders.times.clock in {"minute", "second", "millisecond"}:
+        yield Check(
+            name="simultaneous orders",
+            is_problem=True,
+            title=f"{format_count(orders.simultaneous_orders, 'order')} ({share:.0%}) have the "
+            "same time as another order of the same customer.",
+            explanation="The order_id of some lines may be missing, or written in several forms, "
+            "such as 1001 and 1001.0. Each form counts as another order. Unify them, or do not map "
+            "order_id: then purchases at the same time are one order.",
+            setting=settings.make_source_setting(
+                ["normalise_ids", "order_id"], ["strip", "integer_like", "upper"]
+            ),
         )
 
 

@@ -158,7 +158,8 @@ class Recommender:
                 attributes; None for all products.
             times: time of each purchase, ascending; UTC unless it has an offset. Purchases at the
                 same time are one order. None: each purchase is an order of its own, and the time
-                between two orders is the shop's typical gap.
+                between two orders is the shop's typical gap. If the data of the shop has no
+                timestamps, times only show which purchases are one order.
             at: time of the request, if ``times`` are given; None for now.
 
         Raises:
@@ -196,6 +197,8 @@ class Recommender:
             filter_seen: as for :meth:`recommend`.
             categories: as for :meth:`recommend`.
             at: time of the request, UTC unless it has an offset. None: the end of the shop's data.
+                A time before the customer's last purchase is replaced by the time of that purchase.
+                Without timestamps in the data, it has no effect.
 
         Raises:
             InputError: if the customer, the model or a category is unknown.
@@ -376,6 +379,9 @@ class Recommender:
             # The request is an order of its own, even at the time of the last purchase.
             is_new[-1] = len(items) > 0
             sequence = replace(sequence, orders=np.cumsum(is_new).astype(np.int32))
+        if self._customers.sequences.timestamps is None:
+            # The models count orders instead of days. Ages in days would be far too large.
+            sequence = replace(sequence, timestamps=None)
         return Windows(sequence, np.array([len(items)]), self._customers.history_length)
 
     def _get_scorer(self, model: str) -> Scorer:

@@ -1,7 +1,7 @@
 """Checks of what callers pass to a Recommender, and the search for ids in another form."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
@@ -73,8 +73,9 @@ def to_milliseconds(time: datetime) -> int:
     Raises:
         InputError: if it is not a datetime.
     """
-    if not isinstance(time, datetime):
-        raise InputError(f"A time must be a datetime, found {time!r}.")
+    # NaT of pandas is a datetime, but it has no time.
+    if not isinstance(time, datetime) or str(time) == "NaT":
+        raise InputError(f"A time must be a datetime, found {time!r}.{_advise_time(time)}")
     aware = time if time.tzinfo else time.replace(tzinfo=UTC)
     return round(aware.timestamp() * 1000)
 
@@ -95,12 +96,13 @@ def check_times(
 
     Raises:
         InputError: if the number of times differs, a time is earlier than the one before it, or
-            ``at`` is given without ``times``.
+            ``at`` is given without the ``times`` of the purchases.
     """
     if times is None:
-        if at is not None:
+        if at is not None and n_items > 0:
             raise InputError("at needs the times of the purchases: set times as well.")
         return None
+    times = _check_list(times, "times must be a list of datetimes")
     if len(times) != n_items:
         raise InputError(
             f"times must contain one time for each item of the history, found {len(times)} for "
@@ -235,6 +237,15 @@ def _advise_text(value: Any) -> str:
     if isinstance(value, int) or hasattr(value, "__index__"):
         return f"Use {str(value)!r}, with any leading zeros."
     return "Use the text of the id, with any leading zeros, and leave out missing values."
+
+
+def _advise_time(value: Any) -> str:
+    """Return what to pass instead of a time that is not a datetime."""
+    if isinstance(value, datetime) or value is None:
+        return " Leave out purchases without a time."
+    if isinstance(value, str | date | np.datetime64):
+        return f" Use pandas.Timestamp({str(value)!r})."
+    return ""
 
 
 def _check_list(values: Any, problem: str) -> list[Any]:

@@ -257,6 +257,15 @@ def _initialise_network(
         new.assign(earlier)
     if network.title_weight is not None:
         network.title_weight.assign(0)
+    if network.time_layer is not None:
+        has_clock = train.sequences.timestamps is not None
+        if bool(network.time_layer.has_clock.numpy()) != has_clock:
+            logger.warning(
+                "Warm start: the data %s timestamps since the last training. Train once from "
+                "scratch (warm_start: false) for better results.",
+                "has got" if has_clock else "has lost its",
+            )
+            _describe_orders(network, train)
     if network.repeat_layer is not None and network.repeat_layer.is_closed and train.has_repeats():
         # Customers buy again for the first time.
         network.repeat_layer.open()
