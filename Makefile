@@ -19,7 +19,7 @@ test: $(INSTALLED) check ## Check style and types, and run the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-spark: $(SPARK_INSTALLED) ## Install PySpark (400 MB) and test the tables on it (needs Java 17 or 21)
-	$(BIN)/python -m pytest -m spark tests/spark
+	$(BIN)/python -m pytest -m spark -n 2 --dist loadfile tests/spark
 
 check: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff check .

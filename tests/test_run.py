@@ -747,22 +747,39 @@ def test_other_splits_have_results_of_their_own(
 
 
 @pytest.mark.parametrize(
-    ("parameters", "parts"),
+    ("pipelines", "parameters", "parts"),
     [
-        ("raw_dir=no/such/folder", ["does not exist", "no/such/folder/All_Beauty.jsonl.gz"]),
-        ("splitt=leave_one_out", ["splitt: unknown key. Did you mean 'split'?"]),
-        ("split=by_chance", ["split:", "leave_one_out", "found 'by_chance'"]),
-        ("embedding.encoder=./no-encoder", ["embedding.encoder: there is no folder ./no-encoder"]),
-        ("embedding.sha256=" + "f" * 64, ["embedding.sha256", "expected fff", "found    53aa"]),
         (
+            "__default__",
+            "embedding.encoder=./no-encoder",
+            ["embedding.encoder: there is no folder ./no-encoder"],
+        ),
+        (
+            "ingestion,embedding",
+            "embedding.sha256=" + "f" * 64,
+            ["embedding.sha256", "expected fff", "found    53aa"],
+        ),
+        ("ingestion", "splitt=leave_one_out", ["splitt: unknown key. Did you mean 'split'?"]),
+        ("ingestion", "split=by_chance", ["split:", "leave_one_out", "found 'by_chance'"]),
+        (
+            "ingestion",
+            "raw_dir=no/such/folder",
+            ["does not exist", "no/such/folder/All_Beauty.jsonl.gz"],
+        ),
+        (
+            "ingestion",
             "raw_dir=data/01_raw/half",
             ["does not exist", "half/meta_All_Beauty.jsonl.gz", "products.metadata.files"],
         ),
-        ("ingestion.max_reject_share=0.0001", ["max_reject_share allows", "broken JSON"]),
+        (
+            "ingestion",
+            "ingestion.max_reject_share=0.0001",
+            ["max_reject_share allows", "broken JSON"],
+        ),
     ],
 )
 def test_wrong_input_is_reported_in_a_few_lines(
-    ran: FinishedRun, parameters: str, parts: list[str]
+    ran: FinishedRun, pipelines: str, parameters: str, parts: list[str]
 ) -> None:
     half = ran.project / "data/01_raw/half"
     half.mkdir(exist_ok=True)
@@ -772,7 +789,9 @@ def test_wrong_input_is_reported_in_a_few_lines(
         )
     )
     before = snapshot(ran.project)
-    run = kedro(ran.project, "run", "--env", "quick", "--params", parameters)
+    run = kedro(
+        ran.project, "run", "--env", "quick", "--pipelines", pipelines, "--params", parameters
+    )
     assert run.returncode != 0
     message = run.stderr[run.stderr.index("Error:") :]
     for part in parts:
