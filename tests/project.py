@@ -25,7 +25,7 @@ QUICK = {
         "networks": {
             "bazar": {
                 "training": {
-                    "epochs": 20,
+                    "epochs": 8,
                     "min_steps": 0,
                     "batch_size": 128,
                     "learning_rate": 0.003,

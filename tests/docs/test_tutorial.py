@@ -23,7 +23,7 @@ PRODUCTS = {
 CUSTOMERS = 40
 # Short trainings, which the page does not need.
 QUICK = {
-    model: {"networks": {"bazar": {"training": {"epochs": 2}}}}
+    model: {"networks": {"bazar": {"training": {"epochs": 2, "min_steps": 0}}}}
     for model in ("classifier", "regressor")
 } | {"evaluation": {"bootstrap_resamples": 100}}
 

@@ -303,8 +303,10 @@ def test_warm_start_with_times_and_repeats_continues_the_training() -> None:
 def test_warm_start_notices_that_timestamps_come_or_go(
     gets_timestamps: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    described = change_training(order_block(), warm=WarmStartOptions(epochs=1, learning_rate=0.003))
-    users, days = make_rhythm_shop()
+    described = change_training(
+        order_block({"epochs": 1}), warm=WarmStartOptions(epochs=1, learning_rate=0.003)
+    )
+    users, days = make_rhythm_shop(12)
     timed, untimed = (split_shop(users, found, N_SHOP_ITEMS) for found in (days, None))
     before, after = (untimed, timed) if gets_timestamps else (timed, untimed)
     trained = train_on(before, described)

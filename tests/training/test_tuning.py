@@ -376,7 +376,7 @@ def test_tuning_of_the_sample_store_and_use_of_the_best_block(tmp_path: Path) ->
     (project / "conf/base/parameters_tuning.yml").write_text(yaml.safe_dump({"tuning": options}))
 
     steps = "ingestion,joining,sequencing,embedding,tuning"
-    run = kedro(project, "run", "--pipelines", steps, "--params", "tuning.network=worse")
+    run = kedro(project, "run", "--pipelines", "tuning", "--params", "tuning.network=worse")
     assert run.returncode != 0
     assert "tuning.network: classifier has no network 'worse'" in run.stderr
     assert "Traceback" not in run.stdout + run.stderr
