@@ -15,8 +15,9 @@ run: $(INSTALLED) ## Run everything on the synthetic sample store, and recommend
 	$(BIN)/kedro run --pipelines __default__,modelling_reproduction
 	$(BIN)/kedro recommend --user A2OBLKCNIU4EIDYN4HIFBXL6JJYP --top 5
 
+# Three processes keep two cores busy: many tests wait for commands that start.
 test: $(INSTALLED) check ## Check style and types, and run the test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-spark: $(SPARK_INSTALLED) ## Install PySpark (400 MB) and test the tables on it (needs Java 17 or 21)
 	$(BIN)/python -m pytest -m spark -n 2 --dist loadfile tests/spark
