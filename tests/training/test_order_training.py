@@ -316,7 +316,10 @@ def test_warm_start_notices_that_timestamps_come_or_go(
     cold = train_on(after, described.warm_start_block).network
     assert float(warm.time_layer.has_clock) == float(gets_timestamps)
     assert float(warm.typical_gap) == float(cold.typical_gap)
-    assert "timestamps since the last training" in caplog.text
+    found = ("no", "some") if gets_timestamps else ("some", "none")
+    assert (
+        "the last training had {} timestamps, and now there are {}.".format(*found) in caplog.text
+    )
 
 
 def test_a_closed_repeat_layer_opens_when_customers_buy_again() -> None:

@@ -261,9 +261,9 @@ def _initialise_network(
         has_clock = train.sequences.timestamps is not None
         if bool(network.time_layer.has_clock.numpy()) != has_clock:
             logger.warning(
-                "Warm start: the data %s timestamps since the last training. Train once from "
-                "scratch (warm_start: false) for better results.",
-                "has got" if has_clock else "has lost its",
+                "Warm start: the last training had %s timestamps, and now there are %s. Train once "
+                "from scratch (warm_start: false) for better results.",
+                *(("no", "some") if has_clock else ("some", "none")),
             )
             _describe_orders(network, train)
     if network.repeat_layer is not None and network.repeat_layer.is_closed and train.has_repeats():
