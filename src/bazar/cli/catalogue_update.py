@@ -10,6 +10,7 @@ from kedro.io import CatalogProtocol
 
 from bazar.cli.product_file import ProductFile, read_product_file
 from bazar.cli.run_options import RunOptions
+from bazar.config.data import EmbeddingOptions, IngestionOptions
 from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA
 from bazar.data.joining import drop_titled_products
 from bazar.data.title_embeddings import embed_products
@@ -87,7 +88,10 @@ def update_catalogue(catalog: CatalogProtocol, file: Path, source: str | None) -
     Raises:
         InputError: if the source is unknown or the file cannot be used.
     """
-    read = read_product_file(file, source, catalog.load("params:ingestion"))
+    # The catalog of a command has plain parameters: Kedro types those of pipelines.
+    ingestion = IngestionOptions.model_validate(catalog.load("params:ingestion"))
+    embedding = EmbeddingOptions.model_validate(catalog.load("params:embedding"))
+    read = read_product_file(file, source, ingestion)
     products = catalog.load("products")
     earlier = {
         "title_vectors": catalog.load("previous_title_vectors"),
@@ -97,7 +101,6 @@ def update_catalogue(catalog: CatalogProtocol, file: Path, source: str | None) -
     before = {row["item_id"]: row for row in earlier["added_products"].to_pylist()}
     added = pa.Table.from_pylist(list((before | new).values()), ADDED_PRODUCTS_SCHEMA)
 
-    embedding = catalog.load("params:embedding")
     vectors = embed_products(added, earlier["title_vectors"], embedding)
     bundle = catalog.load("bundle")
     extended = extend_catalogue(bundle.products, added, products, vectors, embedding)
