@@ -278,7 +278,7 @@ CASES = {
     "some rows in seconds": Case(
         VALID + line(time=TIME // 1000), rejects={"impossible timestamp": 1}
     ),
-    "equal timestamps": Case(
+    "equal timestamps of one customer": Case(
         line(item="b") + line(item="a") + line(item="c"),
         kept=3,
         check=lambda found: [row["item_id"] for row in found.sequences] == ["b", "a", "c"],
