@@ -63,8 +63,7 @@ def sort_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
     """
     lines = number_orders(interactions)
     # One order_id may have several dates, such as those of partial deliveries.
-    first_time = lines.timestamp.min().over(group_by=["user_id", "order_number"])
-    lines = lines.mutate(timestamp=lines.timestamp.notnull().ifelse(first_time, lines.timestamp))
+    timestamp = lines.timestamp.notnull().ifelse(lines.ordered_at, lines.timestamp)
     known = ["order_number", "position"]
     number = ibis.row_number().over(
         group_by="user_id", order_by=[*known, "source_file", "source_order"]
@@ -75,9 +74,9 @@ def sort_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
     numbered = lines.select(
         "user_id",
         "item_id",
-        "timestamp",
         "is_guest",
         "order_number",
+        timestamp=timestamp,
         position=(number + 1).cast("int32").cast("int64"),
         tie_number=(tie_number + 1).cast("int32").cast("int64"),
     )

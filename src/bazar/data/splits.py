@@ -335,24 +335,19 @@ def split_shuffled_windows(
     )
 
 
-def check_rows(splits: Splits) -> None:
-    """Raise InputError if there are no rows that a model can learn from, or be measured on."""
-    if len(splits.train) == 0 or len(splits.test) == 0:
-        raise InputError(
-            f"There are {len(splits.train)} training rows and {len(splits.test)} test rows.\n"
-            "A test row needs a customer with at least 2 purchases, and a training row one with at "
-            "least 4. With next_order, orders count instead of purchases. Guests have no test "
-            "rows. Check columns.user_id in globals.yml."
-        )
+def check_row_numbers(**n_rows: int) -> None:
+    """Raise InputError if one of the parts that a model needs has no rows.
 
-
-def check_row_numbers(n_training: int, n_validation: int) -> None:
-    """Raise InputError if there are no rows that a network can be trained and measured on."""
-    if n_training == 0 or n_validation == 0:
+    Args:
+        n_rows: number of rows, by the name of the part, such as ``training=7``.
+    """
+    if 0 in n_rows.values():
+        found = " and ".join(f"{number} {part} rows" for part, number in n_rows.items())
         raise InputError(
-            f"There are {n_training} training rows and {n_validation} validation rows: the "
-            "histories are too short.\nleave_one_out needs users with at least 4 purchases for "
-            "training, and with at least 3 for validation. next_order needs as many orders."
+            f"There are {found}: the histories are too short.\nA customer needs 2 purchases for a "
+            "test row, 3 for a validation row and 4 for a training row; with split=next_order, as "
+            "many orders. Guests have only training rows. If customers have more purchases, check "
+            "columns.user_id in globals.yml."
         )
 
 

@@ -40,7 +40,7 @@ class OracleDataset(LocalDataset):
             # With a schema, a missing column would be read as nulls.
             table = pq.read_table(self._filepath).select(ORACLE_SCHEMA.names).cast(ORACLE_SCHEMA)
         except (pa.ArrowException, KeyError, OSError) as error:
-            raise self._explain(f"cannot be read: {error}") from error
+            raise self._explain(f"cannot be read: {str(error).rstrip('.')}") from error
         scores = pc.is_finite(table["score"])
         if any(column.null_count for column in table.columns) or not pc.all(scores).as_py():
             raise self._explain("has missing values, or scores that are not finite numbers")

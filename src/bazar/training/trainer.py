@@ -207,7 +207,7 @@ def _select_usable_rows(
                 "have no titles.\nSee title_coverage in data/03_primary. Product ids must be "
                 "written the same way in purchases and products."
             )
-    check_row_numbers(len(usable_train), len(usable_validation))
+    check_row_numbers(training=len(usable_train), validation=len(usable_validation))
     return usable_train, usable_validation
 
 

@@ -12,7 +12,7 @@ from bazar.config.base import DEFAULT_SEED
 from bazar.config.evaluation import EvaluationOptions
 from bazar.config.models import BASELINES, BaselineOptions
 from bazar.data.item_index import check_catalogue_size, list_item_ids
-from bazar.data.splits import Splits, check_rows
+from bazar.data.splits import Splits, check_row_numbers
 from bazar.evaluation.evaluate import evaluate_scorer
 from bazar.evaluation.oracle import Oracle
 from bazar.evaluation.results import ModelResults
@@ -40,7 +40,7 @@ def evaluate_baselines(
     Raises:
         InputError: if there are no training rows or no test rows.
     """
-    check_rows(splits)
+    check_row_numbers(training=len(splits.train), test=len(splits.test))
     check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     n_warm, max_items = int(np.count_nonzero(splits.training_counts)), baselines.ease.max_items
     if n_warm > max_items:
