@@ -1,0 +1,1 @@
+"""The online service: recommendations over HTTP with live events."""
