@@ -17,6 +17,7 @@ from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.models import baselines
 from bazar.models.blend import Blend, Component
+from bazar.models.extended_catalogue import ExtendedCatalogueScorer
 from bazar.models.nearest_titles import TitleIndex
 from bazar.models.personal_frequency import PersonalFrequency, RecentPersonalFrequency
 from bazar.models.repurchase_timing import RepurchaseTiming
@@ -84,6 +85,26 @@ class ModelRegistry:
                 scorer = self._build_network_scorer(model, seed) if build is None else build()
                 self._scorers[model, seed] = scorer
             return self._scorers[model, seed]
+
+    def share_baselines(self, fitted: "ModelRegistry") -> None:
+        """Use the baselines that another registry has built, instead of fitting them again.
+
+        Models that read titles are not shared.
+
+        Args:
+            fitted: a registry for the same interactions and for the first items of this catalogue.
+        """
+        n_items = len(self.counts)
+        with fitted._lock:
+            built = dict(fitted._scorers)
+        for (model, seed), scorer in built.items():
+            if model in self._baseline_builders and scorer.informative_items is None:
+                scorer = ExtendedCatalogueScorer(scorer, len(fitted.counts), n_items)
+            elif isinstance(scorer, ExtendedCatalogueScorer):
+                scorer = scorer.extend(n_items)
+            else:
+                continue
+            self._scorers[model, seed] = scorer
 
     def build_components(self, named: NamedComponents) -> dict[str, Component]:
         """Return the components of a blend by name.

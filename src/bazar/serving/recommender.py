@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bazar.config.models import BASELINES, FALLBACK_MODEL
+from bazar.data.catalogue import Products
 from bazar.data.sequences import Sequences
 from bazar.data.title_embeddings import has_title
 from bazar.data.windows import Windows, build_interaction_rows
@@ -225,14 +226,51 @@ class Recommender:
         allowed = None
         if categories is not None:
             allowed = self.products.select_by_attributes(check_categories(categories))
-        recent = row.list_history()[1]
-        informative = self._get_scorer(model).informative_items
-        if len(recent) == 0 or (informative is not None and not informative[recent].any()):
-            model = FALLBACK_MODEL
+        model = self.find_answering_model(model, row)
         best, scores = self._rank(model, row, k, filter_seen, allowed)
         return Recommendations(
             model, describe_products(self.products, best, scores, row), tuple(unknown)
         )
+
+    def extend(self, products: Products) -> "Recommender":
+        """Return a Recommender for an extended catalogue. Fitted baselines are not fitted again.
+
+        Args:
+            products: the catalogue with further products, the result of :meth:`Products.add`.
+        """
+        extended = type(self)(replace(self._bundle, products=products))
+        extended._registry.share_baselines(self._registry)
+        return extended
+
+    def find_answering_model(self, model: str | None, row: Windows) -> str:
+        """Return the model that answers after the history of one row.
+
+        Args:
+            model: one of :attr:`available_models`; None for the default.
+            row: one row.
+
+        Returns:
+            ``recent_popularity`` if the history is empty or the model cannot read any of its items,
+            else the model.
+
+        Raises:
+            InputError: if the model is unknown.
+        """
+        model = self._check_model(model)
+        recent = row.list_history()[1]
+        informative = self.get_scorer(model).informative_items
+        if len(recent) == 0 or (informative is not None and not informative[recent].any()):
+            return FALLBACK_MODEL
+        return model
+
+    def find_customer(self, user_id: str) -> Windows | None:
+        """Return the row of a customer, after all orders; None if there is none. Guests have none.
+
+        Raises:
+            InputError: if the id is not a text.
+        """
+        row = self._search_row(user_id)
+        return None if row is None else self._customers.take(np.array([row]))
 
     @cached_property
     def known_products(self) -> KnownIds:
@@ -341,8 +379,8 @@ class Recommender:
             Customers; items and scores as :func:`recommend_items` returns them; and whether the
             fallback model answered, shape (customers,), bool.
         """
-        scorer = self._get_scorer(model)
-        fallback = self._get_scorer(FALLBACK_MODEL)
+        scorer = self.get_scorer(model)
+        fallback = self.get_scorer(FALLBACK_MODEL)
 
         def rank(batch: Windows) -> tuple[Windows, np.ndarray, np.ndarray, np.ndarray]:
             items, scores = recommend_items(scorer, batch, k, filter_seen)
@@ -363,7 +401,7 @@ class Recommender:
         self, model: str, row: Windows, k: int, filter_seen: bool, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the best items after one history, and their scores."""
-        best, scores = recommend_items(self._get_scorer(model), row, k, filter_seen, allowed)
+        best, scores = recommend_items(self.get_scorer(model), row, k, filter_seen, allowed)
         return best[0][best[0] > 0], scores[0][best[0] > 0]
 
     def _build_row(self, items: np.ndarray, milliseconds: np.ndarray | None) -> Windows:
@@ -384,7 +422,17 @@ class Recommender:
             sequence = replace(sequence, timestamps=None)
         return Windows(sequence, np.array([len(items)]), self._customers.history_length)
 
-    def _get_scorer(self, model: str) -> Scorer:
+    def get_scorer(self, model: str) -> Scorer:
+        """Return a model. The first call builds or loads it.
+
+        Args:
+            model: one of :attr:`available_models`.
+
+        Raises:
+            InputError: if the model is unknown.
+            RuntimeError: if the process was forked after the Recommender was made.
+        """
+        self._check_model(model)
         if os.getpid() != self._process_id:
             raise RuntimeError(
                 "This process was forked after the Recommender was made, and TensorFlow does not "
