@@ -1,0 +1,229 @@
+"""The connection to SQLite or PostgreSQL: its options, its transactions and the schema."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from bazar.errors import InputError
+from bazar.service.store.failures import refuse_unusable_database, show_url, translate_failures
+from bazar.service.store.tables import METADATA, PROPERTIES, SCHEMA_VERSION
+
+_DRIVERS = {
+    "sqlite": "sqlite+pysqlite",
+    "sqlite+pysqlite": "sqlite+pysqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+_EXAMPLES = "sqlite:///folder/live.db or postgresql://user:password@host:5432/database"
+_WAIT_MS = 5_000
+# Any number, as long as all processes of Bazar use the same.
+_WRITER_LOCK = 0x62617A6172
+
+
+class Database:
+    """A pool of connections to one database, for all threads of a process.
+
+    A process opens its own: connections do not survive a fork.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Connect, and create the tables in an empty database.
+
+        Args:
+            url: such as ``sqlite:///folder/live.db`` or ``postgresql://user:password@host/name``.
+
+        Raises:
+            InputError: if the URL is invalid, the driver is missing, the database cannot be
+                reached or written, or its tables have another version.
+        """
+        parsed = _parse_url(url)
+        self.shown_url = show_url(parsed)
+        self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._writing, self._reading = _create_engines(parsed, self._is_sqlite)
+        with refuse_unusable_database():
+            try:
+                self._prepare()
+            except BaseException:
+                self.close()
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Return a connection whose every statement sees what is committed when it starts.
+
+        Raises:
+            StoreError: if the database fails.
+        """
+        with translate_failures(self.shown_url), self._reading.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Return a connection in a transaction, which is committed at the end of the block.
+
+        One transaction writes at a time, in all processes.
+
+        Raises:
+            StoreError: if the database fails. Nothing is stored then.
+        """
+        with translate_failures(self.shown_url), self._writing.begin() as connection:
+            if not self._is_sqlite:
+                # PostgreSQL draws the numbers of a sequence before the commit. Of two concurrent
+                # transactions, the one with the higher numbers could commit first, and a reader
+                # that saw them would never look for the lower ones. The lock is released after
+                # the commit is visible, so the order of the numbers is the order of the commits.
+                # BEGIN IMMEDIATE does the same in SQLite.
+                connection.execute(select(func.pg_advisory_xact_lock(_WRITER_LOCK)))
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections that no thread is using."""
+        self._writing.dispose()
+
+    def _prepare(self) -> None:
+        """Create the tables, or check those that exist."""
+        if self._is_sqlite:
+            # The file keeps this mode, in which readers and the writer do not block each other.
+            with self.read() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        with self.write() as connection:
+            if not self._is_sqlite:
+                _check_server(connection, self.shown_url)
+            _prepare_schema(connection, self.shown_url)
+
+
+def _parse_url(text: str) -> URL:
+    """Return the URL with the driver that is used for its database.
+
+    Raises:
+        InputError: if it is no URL, or of a database that is not supported.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        # The text can contain a password.
+        raise InputError(
+            f"The URL of the database cannot be read. Write it as {_EXAMPLES}. In a password, "
+            "write @ as %40, : as %3A and / as %2F."
+        ) from None
+    if url.drivername not in _DRIVERS:
+        raise InputError(
+            f"The URL of the database starts with {url.drivername!r}, which is not supported. "
+            f"Write it as {_EXAMPLES}."
+        )
+    if url.get_backend_name() == "sqlite":
+        if url.host:
+            raise InputError(
+                f"The URL {show_url(url)} has too few slashes. Write three of them before a "
+                "relative path, as in sqlite:///folder/live.db, and four before an absolute one."
+            )
+        if not url.database or ":memory:" in url.database or url.query.get("mode") == "memory":
+            raise InputError(
+                "The store cannot be in memory: processes share it. Name a file, as in "
+                "sqlite:///folder/live.db."
+            )
+    return url.set(drivername=_DRIVERS[url.drivername])
+
+
+def _create_engines(url: URL, is_sqlite: bool) -> tuple[Engine, Engine]:
+    """Return an engine for transactions that write, and one for single statements that read.
+
+    They share their connections.
+    """
+    options: dict[str, Any] = {"pool_size": 10, "max_overflow": 10, "pool_timeout": _WAIT_MS / 1000}
+    if is_sqlite:
+        options["connect_args"] = {"timeout": _WAIT_MS / 1000}
+    else:
+        # A connection that a restart of the server closed is replaced before it is used.
+        options["pool_pre_ping"] = True
+        if "connect_timeout" not in url.query:
+            options["connect_args"] = {"connect_timeout": _WAIT_MS // 1000}
+    try:
+        engine = create_engine(url, hide_parameters=True, **options)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"The database {show_url(url)} needs the package {error.name}, which is not "
+            "installed. Run pip install 'psycopg[binary]'."
+        ) from None
+    if not is_sqlite:
+        event.listen(engine, "connect", _configure_postgresql)
+        return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine.execution_options(is_writing=True), engine
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _: Any) -> None:
+    # _begin_sqlite opens the transactions, not the driver.
+    connection.isolation_level = None
+    # Every commit is in the operating system's cache before it is acknowledged, so it survives the
+    # death of the process. Only a power failure can lose the last commits; it damages nothing.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    # Overwrite what is deleted: events of a deleted user do not stay in the file.
+    connection.execute("PRAGMA secure_delete = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that reads before it writes fails when another one wrote in between.
+    if connection.get_execution_options().get("is_writing"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _configure_postgresql(connection: Any, _: Any) -> None:
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {_WAIT_MS}")
+        # A process that was stopped within a transaction does not keep the lock of the writers.
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {2 * _WAIT_MS}")
+    connection.autocommit = False
+
+
+def _check_server(connection: Connection, shown_url: str) -> None:
+    """Raise InputError if the database cannot store all texts, or is a read-only copy."""
+    encoding, is_read_only = connection.execute(
+        select(
+            func.current_setting("server_encoding"), func.current_setting("transaction_read_only")
+        )
+    ).one()
+    if encoding != "UTF8":
+        raise InputError(
+            f"The database {shown_url} has the encoding {encoding}, and UTF8 is needed. Create it "
+            "with createdb --encoding UTF8 --template template0."
+        )
+    if is_read_only == "on":
+        raise InputError(f"The database {shown_url} is read-only. Name the primary server.")
+
+
+def _prepare_schema(connection: Connection, shown_url: str) -> None:
+    """Create the tables in an empty database, or check the version of those that exist.
+
+    Raises:
+        InputError: if the tables have another version, or an SQLite file has other tables.
+    """
+    tables = inspect(connection).get_table_names()
+    if PROPERTIES.name in tables:
+        query = select(PROPERTIES.c.value).where(PROPERTIES.c.name == "schema_version")
+        found = connection.scalar(query)
+        if found != SCHEMA_VERSION:
+            raise InputError(
+                f"The database {shown_url} has version {found} of the tables, and this version of "
+                f"Bazar needs version {SCHEMA_VERSION}. Use the version of Bazar that created it, "
+                "or name another database."
+            )
+        return
+    # A server's database may contain tables of others beside ours. A file with other tables was
+    # named by mistake.
+    if tables and connection.dialect.name == "sqlite":
+        raise InputError(
+            f"The database {shown_url} contains tables of another program. Name another file."
+        )
+    METADATA.create_all(connection, checkfirst=False)
+    initial = {"schema_version": SCHEMA_VERSION, "catalogue_revision": 0}
+    connection.execute(
+        insert(PROPERTIES), [{"name": name, "value": value} for name, value in initial.items()]
+    )

@@ -1,0 +1,104 @@
+"""A throwaway PostgreSQL server."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_ACCOUNT = "postgres"
+_FAST = "-c fsync=off -c full_page_writes=off -c shared_buffers=16MB -c max_connections=60"
+
+
+def find_binaries() -> Path | None:
+    """Return the folder of the newest server's programs, or None."""
+    found = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    return max(
+        (path.parent for path in found), key=lambda path: int(path.parent.name), default=None
+    )
+
+
+def explain_missing_server() -> str | None:
+    """Return why no server can be started, or None."""
+    if find_binaries() is None:
+        return "PostgreSQL is not installed (no /usr/lib/postgresql/*/bin/initdb)"
+    if os.getuid() == 0 and _ACCOUNT not in {account.pw_name for account in pwd.getpwall()}:
+        return "PostgreSQL does not run as root, and there is no account 'postgres'"
+    return None
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server.
+
+    Attributes:
+        folder: its socket and its data.
+    """
+
+    folder: Path
+
+    def make_url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    def run_sql(self, sql: str, database: str = "postgres") -> str:
+        """Run statements with psql and return what it prints."""
+        binaries = find_binaries()
+        assert binaries is not None
+        program = [str(binaries / "psql"), "-XAtqU", "postgres", "-h", str(self.folder)]
+        done = subprocess.run(
+            [*program, "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip()
+
+    def create_database(self, options: str = "") -> str:
+        """Create an empty database and return its name."""
+        name = f"test_{uuid.uuid4().hex}"
+        self.run_sql(f"CREATE DATABASE {name} {options}")
+        return name
+
+
+@contextmanager
+def run_server() -> Iterator[Server]:
+    """Start a server that listens on a socket in a temporary folder, and remove it at the end."""
+    binaries = find_binaries()
+    assert binaries is not None
+    # Paths of sockets have at most 107 characters, so this is not a folder of pytest.
+    folder = Path(tempfile.mkdtemp(prefix="bazar-pg-", dir="/tmp"))
+    folder.chmod(0o755)
+    prefix: list[str] = []
+    if os.getuid() == 0:
+        shutil.chown(folder, _ACCOUNT)
+        prefix = ["runuser", "-u", _ACCOUNT, "--"]
+
+    def run(program: str, *arguments: str) -> None:
+        # The server inherits no pipe of the tests, which would stay open with it.
+        with (folder / "output.txt").open("ab") as output:
+            subprocess.run(
+                [*prefix, str(binaries / program), *arguments],
+                check=True,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    data = str(folder / "data")
+    try:
+        run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
+            "--no-sync")  # fmt: skip
+        options = f"{_FAST} -c listen_addresses= -k {folder}"
+        run("pg_ctl", "-D", data, "-w", "-l", str(folder / "server.log"), "-o", options, "start")
+        try:
+            yield Server(folder)
+        finally:
+            run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
