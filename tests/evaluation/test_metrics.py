@@ -210,7 +210,9 @@ def test_rows_of_one_user_are_resampled_together() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_metrics_agree_with_ranx(seed: int) -> None:
+def test_metrics_agree_with_ranx(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its functions run as plain Python: Numba would take 40 seconds to compile them.
+    monkeypatch.setattr("numba.config.DISABLE_JIT", True)
     from ranx import Qrels, Run, evaluate
 
     rng = np.random.default_rng(seed)
