@@ -98,7 +98,7 @@ class Database:
 
 
 def _parse_url(text: str) -> URL:
-    """Return the URL with the driver that is used for its database.
+    """Return the URL as it is written.
 
     Raises:
         InputError: if it is no URL, or of a database that is not supported.
@@ -127,7 +127,7 @@ def _parse_url(text: str) -> URL:
                 "The store cannot be in memory: processes share it. Name a file, as in "
                 "sqlite:///folder/live.db."
             )
-    return url.set(drivername=_DRIVERS[url.drivername])
+    return url
 
 
 def _create_engines(url: URL, is_sqlite: bool) -> tuple[Engine, Engine]:
@@ -144,7 +144,9 @@ def _create_engines(url: URL, is_sqlite: bool) -> tuple[Engine, Engine]:
         if "connect_timeout" not in url.query:
             options["connect_args"] = {"connect_timeout": _WAIT_MS // 1000}
     try:
-        engine = create_engine(url, hide_parameters=True, **options)
+        engine = create_engine(
+            url.set(drivername=_DRIVERS[url.drivername]), hide_parameters=True, **options
+        )
     except ModuleNotFoundError as error:
         raise InputError(
             f"The database {show_url(url)} needs the package {error.name}, which is not "
