@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -93,7 +103,7 @@ class Database:
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         with self.write() as connection:
             if not self._is_sqlite:
-                _check_server(connection, self.shown_url)
+                _check_encoding(connection, self.shown_url)
             _prepare_schema(connection, self.shown_url)
 
 
@@ -141,8 +151,9 @@ def _create_engines(url: URL, is_sqlite: bool) -> tuple[Engine, Engine]:
     else:
         # A connection that a restart of the server closed is replaced before it is used.
         options["pool_pre_ping"] = True
+        options["connect_args"] = {"client_encoding": "utf8"}
         if "connect_timeout" not in url.query:
-            options["connect_args"] = {"connect_timeout": _WAIT_MS // 1000}
+            options["connect_args"]["connect_timeout"] = _WAIT_MS // 1000
     try:
         engine = create_engine(
             url.set(drivername=_DRIVERS[url.drivername]), hide_parameters=True, **options
@@ -185,20 +196,14 @@ def _configure_postgresql(connection: Any, _: Any) -> None:
     connection.autocommit = False
 
 
-def _check_server(connection: Connection, shown_url: str) -> None:
-    """Raise InputError if the database cannot store all texts, or is a read-only copy."""
-    encoding, is_read_only = connection.execute(
-        select(
-            func.current_setting("server_encoding"), func.current_setting("transaction_read_only")
-        )
-    ).one()
+def _check_encoding(connection: Connection, shown_url: str) -> None:
+    """Raise InputError if PostgreSQL cannot store all texts."""
+    encoding = connection.scalar(select(func.current_setting("server_encoding")))
     if encoding != "UTF8":
         raise InputError(
             f"The database {shown_url} has the encoding {encoding}, and UTF8 is needed. Create it "
             "with createdb --encoding UTF8 --template template0."
         )
-    if is_read_only == "on":
-        raise InputError(f"The database {shown_url} is read-only. Name the primary server.")
 
 
 def _prepare_schema(connection: Connection, shown_url: str) -> None:
@@ -209,14 +214,16 @@ def _prepare_schema(connection: Connection, shown_url: str) -> None:
     """
     tables = inspect(connection).get_table_names()
     if PROPERTIES.name in tables:
-        query = select(PROPERTIES.c.value).where(PROPERTIES.c.name == "schema_version")
-        found = connection.scalar(query)
+        is_version = PROPERTIES.c.name == "schema_version"
+        found = connection.scalar(select(PROPERTIES.c.value).where(is_version))
         if found != SCHEMA_VERSION:
             raise InputError(
                 f"The database {shown_url} has version {found} of the tables, and this version of "
                 f"Bazar needs version {SCHEMA_VERSION}. Use the version of Bazar that created it, "
                 "or name another database."
             )
+        # The transaction of a read-only database begins without an error. This write has one.
+        connection.execute(update(PROPERTIES).where(is_version).values(value=found))
         return
     # A server's database may contain tables of others beside ours. A file with other tables was
     # named by mistake.
