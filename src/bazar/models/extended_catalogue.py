@@ -32,9 +32,11 @@ class ExtendedCatalogueScorer(Scorer):
         self.fitted = fitted
         self.predicts_repeats = fitted.predicts_repeats
         self.max_parallel_batches = fitted.max_parallel_batches
-        self.informative_items = np.zeros(n_items, bool)
+        self._n_added = n_items - n_fitted
+        is_informative = np.zeros(n_items, bool)
         informative = fitted.informative_items
-        self.informative_items[:n_fitted] = True if informative is None else informative
+        is_informative[:n_fitted] = True if informative is None else informative
+        self.informative_items = is_informative
         self._n_fitted = n_fitted
 
     def extend(self, n_items: int) -> "ExtendedCatalogueScorer":
@@ -46,8 +48,7 @@ class ExtendedCatalogueScorer(Scorer):
         scores = self.fitted.score(_drop_items(windows, self._n_fitted))
         lowest = scores[:, 1:].min(axis=1, where=scores[:, 1:] > -np.inf, initial=np.inf)
         lowest = np.where(np.isinf(lowest), -np.inf, lowest).astype(np.float32)
-        n_added = len(self.informative_items) - self._n_fitted
-        return np.hstack([scores, np.repeat(lowest[:, None], n_added, axis=1)])
+        return np.hstack([scores, np.repeat(lowest[:, None], self._n_added, axis=1)])
 
 
 def _drop_items(windows: Windows, n_kept: int) -> Windows:

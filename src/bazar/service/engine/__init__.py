@@ -1,0 +1,1 @@
+"""Answers from a Recommender and live data: lists, search, rules and explanations."""
