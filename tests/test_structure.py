@@ -51,7 +51,7 @@ PACKAGES = [
     {"cli"},
     {"pipelines"},
     {"modelling"},
-    {"datasets"},
+    {"datasets", "service"},
     {"reporting", "reproduction", "serving"},
     {"training"},
     {"evaluation"},

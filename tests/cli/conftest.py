@@ -51,7 +51,7 @@ def finished_project(metadata: ProjectMetadata, tmp_path_factory: pytest.TempPat
     catalog.save(
         "recommendations", lambda: pa.RecordBatchReader.from_batches(RECOMMENDATIONS, batches)
     )
-    products = bundle.products.to_frame().assign(title_source="metadata")
+    products = bundle.products.to_table().to_pandas().assign(title_source="metadata")
     catalog.save("products", ibis.memtable(products))
     tables = ("interactions", "products", "rejects", "counts", "id_forms")
     catalog.save("ingested_tables", dict.fromkeys(tables, make_accepted_interactions()))

@@ -44,11 +44,11 @@ def test_added_products_are_appended_or_replace_the_texts(products: Products) ->
     assert extended.attributes[-1] == "Green"
     assert extended.counts[-1] == extended.recent_counts[-1] == 0
     np.testing.assert_array_equal(extended.vectors[-1], np.eye(2, DIMENSION)[1])
-    again = Products.from_frame(extended.to_frame(), extended.vectors)
+    again = Products.from_table(extended.to_table(), extended.vectors)
     for field in ("item_ids", "titles", "attributes", "counts", "recent_counts"):
         np.testing.assert_array_equal(getattr(again, field), getattr(extended, field))
     with pytest.raises(InputError, match="13 title vectors for 14 products"):
-        Products.from_frame(extended.to_frame(), extended.vectors[1:])
+        Products.from_table(extended.to_table(), extended.vectors[1:])
 
 
 def test_attribute_may_contain_the_separator(products: Products) -> None:

@@ -12,7 +12,7 @@ from bazar.data.sequences import Sequences
 from bazar.data.splits import split_leave_one_out
 from bazar.data.windows import Windows
 from bazar.evaluation.metrics import compute_target_ranks
-from bazar.evaluation.ranking import map_batches, rank_catalogue
+from bazar.evaluation.ranking import rank_catalogue
 from bazar.evaluation.results import (
     build_ranks_table,
     build_recommendations_table,
@@ -21,6 +21,7 @@ from bazar.evaluation.results import (
 from bazar.models import histories
 from bazar.models.baselines import LastItemCooccurrence, NearestTitles, Popularity
 from bazar.models.nearest_titles import TitleIndex
+from bazar.models.recommending import map_batches
 from bazar.models.scorer import Scorer
 from bazar.models.top_k import find_top_positions, select_top_k
 from tests.models.order_rows import make_order_sequences

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.models.networks.scorers import NetworkClassifier, NetworkRegressor
 from bazar.models.registry import (
     ModelRegistry,
-    NetworkLoaders,
     get_network_path,
     make_network_reader,
 )
@@ -30,7 +30,8 @@ import numpy as np
 from bazar.config.models import BASELINES, BaselineOptions
 from bazar.data.windows import Windows
 from bazar.data.sequences import Sequences
-from bazar.evaluation.ranking import rank_catalogue, recommend_items
+from bazar.evaluation.ranking import rank_catalogue
+from bazar.models.recommending import recommend_items
 from bazar.models.registry import ModelRegistry, make_network_reader
 import pyarrow as pa
 
@@ -64,7 +65,9 @@ assert "bazar.models.networks.recurrent" not in sys.modules
 """
 
 
-def make_registry(split: Splits, networks: NetworkLoaders | None = None) -> ModelRegistry:
+def make_registry(
+    split: Splits, networks: Mapping[str, Callable[[], RecurrentNetwork]] | None = None
+) -> ModelRegistry:
     return ModelRegistry(
         make_title_vectors(),
         split.train,

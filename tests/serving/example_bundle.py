@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,8 @@ from bazar.data.counts import count_interactions
 from bazar.data.sequences import Sequences
 from bazar.data.splits import split_leave_one_out
 from bazar.data.windows import build_full_histories
-from bazar.models.networks.recurrent import RecurrentNetwork
+from bazar.models.exported.network import ExportedNetwork
+from bazar.models.networks.export import export_network
 from bazar.serving.bundle import Bundle
 from bazar.training.trainer import train_network
 
@@ -111,7 +111,7 @@ def make_products_without_title(item: int) -> Products:
 
 
 def make_bundle(
-    networks: "Mapping[str, Callable[[], RecurrentNetwork]]",
+    networks: Mapping[str, Callable[[], ExportedNetwork]],
     products: Products | None = None,
     purchases: list[list[int]] | None = None,
     **options: object,
@@ -124,18 +124,18 @@ def make_bundle(
     )
 
 
-def train_networks() -> dict[str, Callable[[], RecurrentNetwork]]:
-    """Train both networks, before the last product was in the catalogue."""
+def train_networks() -> dict[str, Callable[[], ExportedNetwork]]:
+    """Train and export both networks, before the last product was in the catalogue."""
     purchases = [[(user + step) % N_ITEMS + 1 for step in range(10)] for user in range(96)]
     splits = split_leave_one_out(make_sequences(purchases), N_ITEMS, history_length=8)
     vectors = make_title_vectors()[: N_ITEMS + 1]
-    networks: dict[str, Callable[[], RecurrentNetwork]] = {}
+    networks: dict[str, Callable[[], ExportedNetwork]] = {}
     for model, block in NETWORKS.items():
         network = train_network(splits.train, splits.validation, block, N_ITEMS, 1, vectors).network
         network.item_ids = make_item_ids(N_ITEMS)
-        networks[f"seed_42/{model}"] = partial(_identity, network)
+        networks[f"seed_42/{model}"] = make_loader(export_network(network))
     return networks
 
 
-def _identity(network: RecurrentNetwork) -> RecurrentNetwork:
-    return network
+def make_loader(network: ExportedNetwork) -> Callable[[], ExportedNetwork]:
+    return lambda: network

@@ -22,8 +22,9 @@ from bazar.serving.bundle import (
 )
 from tests.serving import example_bundle as example
 
-CLASSIFIER = "networks/seed_42/classifier.keras"
-FILES = [OPTIONS, PRODUCTS, VECTORS, CUSTOMERS, CLASSIFIER, "networks/seed_42/regressor.keras"]
+CLASSIFIER = "networks/seed_42/classifier.safetensors"
+REGRESSOR = "networks/seed_42/regressor.safetensors"
+FILES = [OPTIONS, PRODUCTS, VECTORS, CUSTOMERS, CLASSIFIER, REGRESSOR]
 
 
 def copy_bundle(folder: Path, tmp_path: Path) -> Path:
@@ -44,8 +45,11 @@ def test_bundle_is_read_as_it_was_written(folder: Path, bundle: Bundle) -> None:
     assert read.customers.user_ids.equals(bundle.customers.user_ids)
     assert set(read.networks) == set(bundle.networks) == {"seed_42/classifier", "seed_42/regressor"}
     for name, load in bundle.networks.items():
-        for mine, theirs in zip(read.networks[name]().weights, load().weights, strict=True):
-            np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+        mine, theirs = read.networks[name](), load()
+        assert mine.options == theirs.options
+        assert mine.weights.keys() == theirs.weights.keys()
+        for weight, values in mine.weights.items():
+            np.testing.assert_array_equal(values, theirs.weights[weight])
 
 
 def test_every_file_has_a_checksum_that_sha256sum_accepts(folder: Path) -> None:
@@ -102,7 +106,7 @@ def test_malformed_checksum_line_is_rejected(folder: Path, tmp_path: Path, line:
 def test_network_replaced_after_reading_is_rejected(folder: Path, tmp_path: Path) -> None:
     copy = copy_bundle(folder, tmp_path)
     read = read_bundle(copy)
-    shutil.copy(copy / "networks/seed_42/regressor.keras", copy / CLASSIFIER)
+    shutil.copy(copy / REGRESSOR, copy / CLASSIFIER)
     with pytest.raises(InputError, match=rf"{CLASSIFIER} is damaged or was replaced"):
         read.networks["seed_42/classifier"]()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bazar.data.splits import split_leave_one_out
 from bazar.data.windows import Windows
-from bazar.models.networks.inputs import InputOptions
+from bazar.models.network_inputs import InputOptions
 from bazar.training.batches import Batch, Batches
 from tests.data.test_splits import distinct, sequence_lists, sequences_of, targets_of
 

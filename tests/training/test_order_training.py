@@ -14,7 +14,7 @@ from bazar.data.splits import Splits
 from bazar.data.windows import Windows
 from bazar.evaluation.metrics import compute_row_metrics
 from bazar.evaluation.ranking import rank_catalogue
-from bazar.models.networks.inputs import build_network_input
+from bazar.models.network_inputs import build_network_input
 from bazar.models.networks.recurrent import RecurrentNetwork, build_network
 from bazar.models.networks.scorers import make_scorer
 from bazar.training.batches import Batch, Batches, stack_batches

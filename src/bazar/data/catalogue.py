@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from bazar.errors import InputError
@@ -116,44 +115,40 @@ class Products:
             merge(self.vectors, vectors),
         )
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_table(self) -> pa.Table:
         """Return all fields except the vectors, one row per product in order of its index."""
-        return pd.DataFrame(
-            {
-                "item_id": self.item_ids[1:],
-                "title": self.titles[1:],
-                "attributes": self.attributes[1:],
-                "purchases": self.counts[1:],
-                "recent_purchases": self.recent_counts[1:],
-            }
+        texts = {"item_id": self.item_ids, "title": self.titles, "attributes": self.attributes}
+        counts = {"purchases": self.counts, "recent_purchases": self.recent_counts}
+        return pa.table(
+            {name: pa.array(values[1:], pa.large_string()) for name, values in texts.items()}
+            | {name: pa.array(values[1:]) for name, values in counts.items()}
         )
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, vectors: np.ndarray) -> Self:
-        """Return a catalogue from the output of :meth:`to_frame` and the vectors.
+    def from_table(cls, table: pa.Table, vectors: np.ndarray) -> Self:
+        """Return a catalogue from the output of :meth:`to_table` and the vectors.
 
         Args:
-            frame: columns ``item_id, title, attributes, purchases, recent_purchases``.
+            table: columns ``item_id, title, attributes, purchases, recent_purchases``.
             vectors: shape (rows + 1, dimension), float32.
 
         Raises:
             InputError: if the number of vectors differs from the number of products.
         """
-        if len(vectors) != len(frame) + 1:
+        if len(vectors) != len(table) + 1:
             raise InputError(
-                f"There are {len(vectors) - 1:,} title vectors for {len(frame):,} products.\n"
+                f"There are {len(vectors) - 1:,} title vectors for {len(table):,} products.\n"
                 "Run the pipeline recommendation again."
             )
 
         def read_texts(column: str) -> np.ndarray:
-            texts = frame[column].astype(object)
-            return _make_text_array([None, *texts.where(texts.notna(), None)])
+            return _make_text_array([None, *table[column].to_pylist()])
 
         def read_counts(column: str) -> np.ndarray:
-            return np.array([0, *frame[column]], np.int64)
+            return np.append(0, table[column].to_numpy()).astype(np.int64)
 
         return cls(
-            _make_text_array(["", *frame["item_id"]]),
+            _make_text_array(["", *table["item_id"].to_pylist()]),
             read_texts("title"),
             read_texts("attributes"),
             read_counts("purchases"),

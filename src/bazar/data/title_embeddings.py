@@ -47,18 +47,6 @@ class Encoder:
         return self.identity.rsplit("@", 1)[0]
 
 
-def has_title(item_vectors: np.ndarray) -> np.ndarray:
-    """Return whether each item has a title.
-
-    Args:
-        item_vectors: shape (items + 1, dimension), zeros for items without a title.
-
-    Returns:
-        Shape (items + 1,), bool.
-    """
-    return np.count_nonzero(item_vectors, axis=1) > 0
-
-
 def find_encoder(name: str, sha256: str | None) -> Encoder:
     """Find an encoder and check its weights.
 

@@ -7,6 +7,18 @@ neighbourhoods. It uses only NumPy and FAISS, so that it can be imported without
 import numpy as np
 
 
+def has_title(item_vectors: np.ndarray) -> np.ndarray:
+    """Return whether each item has a title.
+
+    Args:
+        item_vectors: shape (items + 1, dimension), zeros for items without a title.
+
+    Returns:
+        Shape (items + 1,), bool.
+    """
+    return np.count_nonzero(item_vectors, axis=1) > 0
+
+
 def normalize_rows(vectors: np.ndarray) -> np.ndarray:
     """Scale each row to unit length; rows of zeros stay zeros.
 

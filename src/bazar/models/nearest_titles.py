@@ -4,11 +4,11 @@ This module does not import TensorFlow, so that the nearest-titles baseline runs
 """
 
 from abc import abstractmethod
+from functools import cached_property
 
 import numpy as np
 
-from bazar.data.title_embeddings import has_title
-from bazar.data.vector_search import CosineIndex
+from bazar.data.vector_search import CosineIndex, has_title
 from bazar.data.windows import Windows
 from bazar.models.scorer import Scorer, normalize_shares
 from bazar.models.top_k import fill_top_k
@@ -34,7 +34,6 @@ class TitleIndex:
         _, first, group = np.unique(item_vectors, axis=0, return_index=True, return_inverse=True)
         is_copy = self.is_titled & (first[group] != np.arange(len(item_vectors)))
         self._copies, self._originals = np.flatnonzero(is_copy), first[group[is_copy]]
-        self._index = CosineIndex(item_vectors)
 
     def compute_cosines(self, points: np.ndarray) -> np.ndarray:
         """Return the cosine similarity of each point and each item.
@@ -49,6 +48,11 @@ class TitleIndex:
         cosines[:, self._copies] = cosines[:, self._originals]
         cosines[:, self._untitled] = -np.inf
         return cosines
+
+    @cached_property
+    def _index(self) -> CosineIndex:
+        # Only searches need FAISS and its copy of the vectors.
+        return CosineIndex(self.item_vectors)
 
     def find_nearest_items(self, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the nearest items of each point. The search is exact.

@@ -1,18 +1,18 @@
 """Registry of all models by name: the baselines, the trained networks, and the blend.
 
-This module does not import TensorFlow. The scorer of networks is imported when a network is
-requested. Therefore a run with only baselines does not load TensorFlow.
+This module does not import TensorFlow. A run with only baselines does not load it.
 """
 
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, get_args
+from typing import Protocol, TypeVar, get_args
 
 import numpy as np
 
 from bazar.config.models import BaselineOptions, BlendComponent, BlendModel, BlendOptions
+from bazar.config.networks import NetworkOptions
 from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.models import baselines
@@ -24,20 +24,33 @@ from bazar.models.repurchase_timing import RepurchaseTiming
 from bazar.models.scorer import Scorer
 from bazar.models.tifu_knn import TifuKnn
 
-if TYPE_CHECKING:
-    from bazar.models.networks.recurrent import RecurrentNetwork
-
 BLEND = "blend"
 """Name of the model that combines other models."""
 
 NamedComponents = dict[str, tuple[BlendComponent, int]]
 """The components of a blend by name, each with the training seed of its network."""
 
-NetworkReader = Callable[[str, int], "RecurrentNetwork"]
-"""Function of the name of a model and a training seed that returns the network."""
 
-NetworkLoaders = Mapping[str, Callable[[], "RecurrentNetwork"]]
-"""Functions that load trained networks, by the result of :func:`get_network_path`."""
+class Network(Protocol):
+    """A trained network: in Keras, or exported."""
+
+    @property
+    def options(self) -> NetworkOptions:
+        """Options of the network."""
+        ...
+
+    def make_scorer(self, item_vectors: np.ndarray, index: TitleIndex | None) -> Scorer:
+        """Return the scorer of the network.
+
+        Args:
+            item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has
+                no title.
+            index: an index of the same vectors for a network with head ``vector``.
+        """
+        ...
+
+
+N = TypeVar("N", bound=Network)
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,7 @@ class ModelRegistry:
         counts: shape (items + 1,), int64, number of times each item occurs in ``rows``.
         recent_counts: the same for the most recent period.
         baseline_options: parameters of the baselines.
-        read_network: function that returns a trained network.
+        read_network: function of the name of a model and a training seed that returns the network.
     """
 
     item_vectors: np.ndarray
@@ -59,7 +72,7 @@ class ModelRegistry:
     counts: np.ndarray
     recent_counts: np.ndarray
     baseline_options: BaselineOptions
-    read_network: NetworkReader
+    read_network: Callable[[str, int], Network]
     _scorers: dict[tuple[str, int], Scorer] = field(default_factory=dict, init=False, repr=False)
     # If several threads request the same model, one thread builds it and the others wait.
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
@@ -98,13 +111,11 @@ class ModelRegistry:
         with fitted._lock:
             built = dict(fitted._scorers)
         for (model, seed), scorer in built.items():
-            if model in self._baseline_builders and scorer.informative_items is None:
-                scorer = ExtendedCatalogueScorer(scorer, len(fitted.counts), n_items)
-            elif isinstance(scorer, ExtendedCatalogueScorer):
-                scorer = scorer.extend(n_items)
-            else:
-                continue
-            self._scorers[model, seed] = scorer
+            if isinstance(scorer, ExtendedCatalogueScorer):
+                self._scorers[model, seed] = scorer.extend(n_items)
+            elif model in self._baseline_builders and scorer.informative_items is None:
+                extended = ExtendedCatalogueScorer(scorer, len(fitted.counts), n_items)
+                self._scorers[model, seed] = extended
 
     def build_components(self, named: NamedComponents) -> dict[str, Component]:
         """Return the components of a blend by name.
@@ -167,13 +178,10 @@ class ModelRegistry:
         }
 
     def _build_network_scorer(self, model: str, seed: int) -> Scorer:
-        # The import of TensorFlow takes seconds, and baselines do not need it.
-        from bazar.models.networks.scorers import make_scorer
-
         network = self.read_network(model, seed)
         # Only a network that predicts title vectors needs the index.
         index = self._title_index if network.options.head == "vector" else None
-        return make_scorer(network, self.item_vectors, index)
+        return network.make_scorer(self.item_vectors, index)
 
 
 def name_components(blend: BlendOptions, seed: int) -> NamedComponents:
@@ -220,17 +228,17 @@ def get_network_path(model: str, seed: int) -> str:
     return f"seed_{seed}/{model.removesuffix('.keras')}"
 
 
-def make_network_reader(networks: NetworkLoaders) -> NetworkReader:
+def make_network_reader(networks: Mapping[str, Callable[[], N]]) -> Callable[[str, int], N]:
     """Return a function that loads the trained network of a model and a seed.
 
     Args:
-        networks: functions that load the networks.
+        networks: functions that load the networks, by the result of :func:`get_network_path`.
 
     Returns:
         The function. It raises InputError if the network does not exist.
     """
 
-    def read_network(model: str, seed: int) -> "RecurrentNetwork":
+    def read_network(model: str, seed: int) -> N:
         path = get_network_path(model, seed)
         if path in networks:
             return networks[path]()

@@ -6,23 +6,22 @@ A bundle is complete. It can be copied to another machine as a folder::
     products.parquet    item ids, titles, attributes and purchase counts, by item index
     vectors.npy         title vectors, by item index
     customers.arrow     the history of every customer, and the purchases of guests
-    networks/           trained networks, such as networks/seed_42/classifier.keras
+    networks/           exported networks, such as networks/seed_42/classifier.safetensors
     checksums.sha256    SHA-256 of every file above, as ``sha256sum --check`` reads it
 
-This module needs no Kedro. It imports TensorFlow only when a network is loaded or saved.
+This module needs neither Kedro nor TensorFlow.
 """
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from bazar.atomic import find_saved_path
@@ -32,10 +31,9 @@ from bazar.config.recommendation import BundleOptions
 from bazar.data.catalogue import Products
 from bazar.data.windows import Windows
 from bazar.errors import InputError
+from bazar.models.exported.files import SUFFIX, read_exported_network, write_exported_network
+from bazar.models.exported.network import ExportedNetwork
 from bazar.models.registry import get_network_path, name_components, select_weighted_components
-
-if TYPE_CHECKING:
-    from bazar.models.networks.recurrent import RecurrentNetwork
 
 OPTIONS, PRODUCTS, VECTORS, CUSTOMERS, NETWORKS, CHECKSUMS = (
     "bundle.json", "products.parquet", "vectors.npy", "customers.arrow", "networks",
@@ -59,19 +57,19 @@ class Bundle:
         products: the catalogue, by item index.
         customers: one row per customer, after the complete history. The sequences of guests, which
             the baselines count, are among its sequences, but have no row.
-        networks: functions that load the trained networks, by
+        networks: functions that load the exported networks, by
             :func:`~bazar.models.registry.get_network_path`, such as ``seed_42/classifier``.
     """
 
     options: BundleOptions
     products: Products
     customers: Windows
-    networks: "Mapping[str, Callable[[], RecurrentNetwork]]"
+    networks: Mapping[str, Callable[[], ExportedNetwork]]
 
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """A ``.keras`` file that is checked and loaded when the object is called.
+    """A file of an exported network that is checked and loaded when the object is called.
 
     Attributes:
         path: the file.
@@ -81,20 +79,17 @@ class NetworkFile:
     path: Path
     sha256: str
 
-    def __call__(self) -> "RecurrentNetwork":
-        """Load the network in Keras' safe mode.
+    def __call__(self) -> ExportedNetwork:
+        """Load the network.
 
         Raises:
-            InputError: if the file is missing or its checksum is wrong.
+            InputError: if the file is missing, its checksum is wrong, or it cannot be read.
         """
         _check_file(self.path, self.sha256)
-        # The package of the networks imports Keras without messages, and registers their classes.
-        from bazar.models.networks.files import read_network
-
-        return read_network(self.path)
+        return read_exported_network(self.path)
 
     def save(self, path: Path) -> None:
-        """Copy the file, without TensorFlow.
+        """Copy the file.
 
         Raises:
             InputError: if the file is missing or its checksum is wrong.
@@ -130,6 +125,26 @@ def find_network_models(options: BundleOptions) -> list[tuple[str, int]]:
     return list(dict.fromkeys(found))
 
 
+def find_network_paths(options: BundleOptions, trained: Collection[str]) -> list[str]:
+    """List the paths of the networks that a bundle needs.
+
+    Args:
+        options: the options of the bundle.
+        trained: paths of the networks that exist, as :func:`get_network_path` returns them.
+
+    Raises:
+        InputError: if a network does not exist.
+    """
+    paths = [get_network_path(*needed) for needed in find_network_models(options)]
+    if missing := [path for path in paths if path not in trained]:
+        raise InputError(
+            f"The bundle needs networks that are not trained: {', '.join(missing)}.\n"
+            "Train them (pipelines modelling_<model>), or remove them from recommendation.models "
+            "or blend.components."
+        )
+    return paths
+
+
 def write_bundle(bundle: Bundle, folder: Path) -> None:
     """Write a bundle into an empty folder, the checksums last.
 
@@ -145,28 +160,22 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
     if any(folder.iterdir()):
         raise InputError(f"{folder} is not empty. Choose another folder for the bundle.")
     _check_purchase_counts(bundle)
-    paths = [get_network_path(*needed) for needed in find_network_models(bundle.options)]
-    if missing := [path for path in paths if path not in bundle.networks]:
-        raise InputError(
-            f"The bundle needs networks that are not trained: {', '.join(missing)}.\n"
-            "Train them (pipelines modelling_<model>), or remove them from recommendation.models "
-            "or blend.components."
-        )
+    paths = find_network_paths(bundle.options, bundle.networks)
     (folder / OPTIONS).write_text(bundle.options.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    bundle.products.to_frame().to_parquet(folder / PRODUCTS, index=False)
+    pq.write_table(bundle.products.to_table(), folder / PRODUCTS)
     with (folder / VECTORS).open("wb") as file:
         np.save(file, bundle.products.vectors, allow_pickle=False)
     table = bundle.customers.to_arrow()
     with pa.ipc.new_file(str(folder / CUSTOMERS), table.schema) as writer:
         writer.write_table(table)
     for path in paths:
-        file_path = folder / NETWORKS / f"{path}.keras"
+        file_path = folder / NETWORKS / f"{path}{SUFFIX}"
         file_path.parent.mkdir(parents=True, exist_ok=True)
         load = bundle.networks[path]
         if isinstance(load, NetworkFile):
             load.save(file_path)
         else:
-            load().save(str(file_path))
+            write_exported_network(load(), file_path)
     _write_checksums(folder)
 
 
@@ -189,7 +198,7 @@ def read_bundle(folder: Path) -> Bundle:
     with _named_in_errors(folder / VECTORS) as path:
         vectors = np.load(path, allow_pickle=False)
     with _named_in_errors(folder / PRODUCTS) as path:
-        products = Products.from_frame(pd.read_parquet(path), vectors)
+        products = Products.from_table(pq.ParquetFile(path).read(), vectors)
     with _named_in_errors(folder / CUSTOMERS) as path, pa.memory_map(str(path)) as source:
         customers = Windows.from_arrow(pa.ipc.open_file(source).read_all())
     networks = {
@@ -197,7 +206,7 @@ def read_bundle(folder: Path) -> Bundle:
             folder / name, checksum
         )
         for name, checksum in checksums.items()
-        if PurePosixPath(name).suffix == ".keras"
+        if PurePosixPath(name).suffix == SUFFIX
     }
     return Bundle(options, products, customers, networks)
 

@@ -36,9 +36,11 @@ def build_catalogue(
     check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     counts, recent_counts = count_interactions(sequences, count_items(item_index), recent_share)
     titled = item_index.left_join(products, "item_id").order_by("item_index")
-    texts = titled.select("item_id", "title", "attributes").to_pandas()
-    frame = texts.assign(purchases=counts[1:], recent_purchases=recent_counts[1:])
-    return Products.from_frame(frame, item_vectors)
+    texts = titled.select("item_id", "title", "attributes").to_pyarrow()
+    table = texts.append_column("purchases", pa.array(counts[1:])).append_column(
+        "recent_purchases", pa.array(recent_counts[1:])
+    )
+    return Products.from_table(table, item_vectors)
 
 
 def extend_catalogue(

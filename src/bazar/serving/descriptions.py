@@ -6,7 +6,7 @@ import numpy as np
 
 from bazar.data.catalogue import Products
 from bazar.data.seen_items import SeenItems, list_seen_items
-from bazar.data.title_embeddings import has_title
+from bazar.data.vector_search import has_title
 from bazar.data.windows import Windows
 from bazar.serving.answers import Recommendation, shorten_float
 

@@ -4,14 +4,13 @@ This module needs no Kedro: the bundle that the pipeline ``recommendation`` writ
 """
 
 import logging
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +19,11 @@ import pyarrow.compute as pc
 from bazar.config.models import BASELINES, FALLBACK_MODEL
 from bazar.data.catalogue import Products
 from bazar.data.sequences import Sequences
-from bazar.data.title_embeddings import has_title
+from bazar.data.vector_search import has_title
 from bazar.data.windows import Windows, build_interaction_rows
 from bazar.errors import InputError, suggest_names
-from bazar.evaluation.ranking import map_batches, recommend_items
+from bazar.models.exported.network import ExportedNetwork
+from bazar.models.recommending import map_batches, recommend_items
 from bazar.models.registry import BLEND, ModelRegistry, get_network_path
 from bazar.models.scorer import Scorer
 from bazar.models.top_k import select_top_k
@@ -45,9 +45,6 @@ from bazar.serving.requests import (
     to_milliseconds,
 )
 
-if TYPE_CHECKING:
-    from bazar.models.networks.recurrent import RecurrentNetwork
-
 logger = logging.getLogger(__name__)
 
 
@@ -62,8 +59,7 @@ class Catalog(Protocol):
 class Recommender:
     """Recommends the products of a catalogue.
 
-    Threads may share one Recommender. After a fork, load one in each process: TensorFlow does not
-    answer in a process that was forked after it was imported.
+    Threads may share one Recommender.
 
     Attributes:
         products: the catalogue.
@@ -82,7 +78,6 @@ class Recommender:
         self._customers = bundle.customers
         self._options = bundle.options
         self._is_titled = has_title(bundle.products.vectors)
-        self._process_id = os.getpid()
         self._blend: Scorer | None = None
         self._blend_lock = threading.Lock()
         self._registry = ModelRegistry(
@@ -166,7 +161,6 @@ class Recommender:
         Raises:
             InputError: if the history is not a list of texts, none of its items is in the
                 catalogue, the times do not fit the history, or the model or a category is unknown.
-            RuntimeError: if the process was forked after the Recommender was made.
         """
         item_ids = check_history(history)
         milliseconds = check_times(times, at, len(item_ids))
@@ -430,14 +424,8 @@ class Recommender:
 
         Raises:
             InputError: if the model is unknown.
-            RuntimeError: if the process was forked after the Recommender was made.
         """
         self._check_model(model)
-        if os.getpid() != self._process_id:
-            raise RuntimeError(
-                "This process was forked after the Recommender was made, and TensorFlow does not "
-                "answer after a fork. Call Recommender.load(…) in each process after the fork."
-            )
         options = self._options
         if model != BLEND:
             return self._registry.get_scorer(model, options.seed)
@@ -448,16 +436,14 @@ class Recommender:
                 )
             return self._blend
 
-    def _read_network(self, model: str, seed: int) -> "RecurrentNetwork":
+    def _read_network(self, model: str, seed: int) -> ExportedNetwork:
         """Load a network and adapt it to the catalogue, which may have grown since training."""
-        from bazar.models.networks.vocabulary import remap_network
-
         path = get_network_path(model, seed)
         if path not in self._bundle.networks:
             raise InputError(
-                f"The bundle has no network {path}.keras. Run the pipeline recommendation again."
+                f"The bundle has no network {path}. Run the pipeline recommendation again."
             )
-        return remap_network(self._bundle.networks[path](), self.products.item_ids)
+        return self._bundle.networks[path]().change_catalogue(self.products.item_ids)
 
     def _check_model(self, model: str | None) -> str:
         if model is None:

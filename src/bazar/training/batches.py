@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bazar.data.windows import Windows, expand_ranges
-from bazar.models.networks.inputs import (
+from bazar.models.network_inputs import (
     N_TIME_FEATURES,
     InputOptions,
     NetworkInput,

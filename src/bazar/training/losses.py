@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from bazar.data.windows import expand_ranges
-from bazar.models.networks.inputs import NetworkInput
+from bazar.models.network_inputs import NetworkInput
 from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.training.batches import Batch
 

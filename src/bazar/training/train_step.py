@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from bazar.config.networks import NetworkBlock
-from bazar.models.networks.inputs import N_SEEN_FEATURES, N_TIME_FEATURES, NetworkInput
+from bazar.models.network_inputs import N_SEEN_FEATURES, N_TIME_FEATURES, NetworkInput
 from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.training.batches import Batch, Batches, split_stacked, stack_arrays, stack_batches
 from bazar.training.losses import (

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bazar.config.networks import NetworkBlock
 from bazar.data.splits import check_row_numbers
-from bazar.data.title_embeddings import has_title
+from bazar.data.vector_search import has_title
 from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.models.networks.recurrent import RecurrentNetwork

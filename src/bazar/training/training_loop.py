@@ -14,11 +14,11 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from bazar.config.networks import NetworkBlock, TrainingOptions
-from bazar.data.title_embeddings import has_title
+from bazar.data.vector_search import has_title
 from bazar.data.windows import Windows
 from bazar.errors import DivergenceError
 from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
-from bazar.models.networks.inputs import compute_typical_gap
+from bazar.models.network_inputs import compute_typical_gap
 from bazar.models.networks.recurrent import RecurrentNetwork, build_network
 from bazar.models.networks.scorers import make_scorer
 from bazar.training.batches import Batches, group_batches

@@ -13,7 +13,7 @@ from scipy.special import erf
 from bazar.config.networks import ModelOptions, NetworkBlock, NetworkOptions
 from bazar.datasets.network import NetworkDataset
 from bazar.errors import InputError
-from bazar.models.networks.inputs import InputOptions, NetworkInput, build_network_input
+from bazar.models.network_inputs import InputOptions, NetworkInput, build_network_input
 from bazar.models.networks.layers import ResidualBlock
 from bazar.models.networks.recurrent import RecurrentNetwork, build_network
 from bazar.models.networks.scorers import NetworkClassifier, NetworkRegressor, make_scorer

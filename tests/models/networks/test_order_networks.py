@@ -16,7 +16,7 @@ from bazar.config.networks import NetworkBlock
 from bazar.data.windows import Windows
 from bazar.datasets.network import NetworkDataset
 from bazar.evaluation.ranking import rank_catalogue
-from bazar.models.networks.inputs import (
+from bazar.models.network_inputs import (
     N_SEEN_FEATURES,
     N_TIME_FEATURES,
     InputOptions,

@@ -10,11 +10,11 @@ import numpy as np
 
 from bazar.config.networks import NetworkOptions
 from bazar.errors import InputError
-from bazar.models.networks.inputs import N_SEEN_FEATURES, N_TIME_FEATURES
+from bazar.models.network_inputs import N_SEEN_FEATURES, N_TIME_FEATURES
 from bazar.models.networks.layers import build_layers
 from bazar.models.networks.repeats import RepeatLayer, TimeLayer
-from bazar.models.networks.vector_samples import VectorSamples, match_samples, sample_vectors
-from bazar.models.networks.whitening import compute_whitening
+from bazar.models.vector_samples import VectorSamples, match_samples, sample_vectors
+from bazar.models.whitening import compute_whitening
 
 # File with the item ids and vector samples, within a .keras file.
 _ASSETS = "catalogue.json"

@@ -19,19 +19,21 @@ import tensorflow as tf
 from keras import ops
 
 from bazar.config.networks import NetworkOptions
-from bazar.data.title_embeddings import has_title
-from bazar.models.networks.base import NetworkBase
-from bazar.models.networks.inputs import (
+from bazar.data.vector_search import has_title
+from bazar.models.nearest_titles import TitleIndex
+from bazar.models.network_inputs import (
     InputOptions,
     NetworkInput,
 )
+from bazar.models.networks.base import NetworkBase
 from bazar.models.networks.layers import (
     ResidualBlock,
     scale_to_unit,
     sum_with_decay,
     take_positions,
 )
-from bazar.models.networks.whitening import whiten_vectors
+from bazar.models.scorer import Scorer
+from bazar.models.whitening import whiten_vectors
 
 
 def build_network(
@@ -61,6 +63,13 @@ class RecurrentNetwork(NetworkBase):
     Title vectors are not part of the network. :meth:`prepare_vectors` prepares them once, and each
     call receives them. Therefore a product can be added without a change of the network.
     """
+
+    def make_scorer(self, item_vectors: np.ndarray, index: TitleIndex | None = None) -> Scorer:
+        """Return the scorer; see :func:`bazar.models.networks.scorers.make_scorer`."""
+        # That module imports this one.
+        from bazar.models.networks.scorers import make_scorer
+
+        return make_scorer(self, item_vectors, index)
 
     def prepare_vectors(self, item_vectors: np.ndarray | None) -> Any:
         """Convert title vectors to the input of :meth:`embed_items`.
@@ -97,7 +106,7 @@ class RecurrentNetwork(NetworkBase):
         return has_title(item_vectors)
 
     def get_input_options(self, item_vectors: np.ndarray | None) -> InputOptions:
-        """Return what :func:`bazar.models.networks.inputs.build_network_input` needs.
+        """Return what :func:`bazar.models.network_inputs.build_network_input` needs.
 
         Args:
             item_vectors: as in :meth:`find_readable_items`.

@@ -120,7 +120,7 @@ class RepeatLayer(keras.layers.Layer):
         """Return the score of each pair of a state and an item that was bought before.
 
         Args:
-            features: ``seen_features`` of :class:`~bazar.models.networks.inputs.NetworkInput`.
+            features: ``seen_features`` of :class:`~bazar.models.network_inputs.NetworkInput`.
             item_parts: rows of the output of :meth:`embed_items`, shape (pairs, units).
             encoded: encoded histories, shape (states, size).
             states: state of each pair, shape (pairs,), int32.

@@ -6,11 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from bazar.data.title_embeddings import has_title
-from bazar.data.vector_search import normalize_rows
+from bazar.data.vector_search import has_title, normalize_rows
 from bazar.data.windows import Windows
 from bazar.models.nearest_titles import TitleIndex, TitleVectorScorer
-from bazar.models.networks.inputs import (
+from bazar.models.network_inputs import (
     N_SEEN_FEATURES,
     N_TIME_FEATURES,
     NetworkInput,

@@ -1,6 +1,7 @@
 """Nodes of the pipeline modelling_blend."""
 
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ibis.expr.types as ir
@@ -17,7 +18,6 @@ from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.models.networks.vocabulary import check_network_items
 from bazar.models.registry import (
     ModelRegistry,
-    NetworkLoaders,
     make_network_reader,
     name_components,
 )
@@ -28,7 +28,7 @@ Networks = dict[tuple[str, int], RecurrentNetwork]
 
 
 def load_component_networks(
-    trained_networks: NetworkLoaders,
+    trained_networks: Mapping[str, Callable[[], RecurrentNetwork]],
     classifier_results: dict[str, ModelResults],
     regressor_results: dict[str, ModelResults],
     splits: Splits,

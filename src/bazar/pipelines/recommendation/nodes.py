@@ -17,9 +17,10 @@ from bazar.data.windows import Windows, build_full_histories
 from bazar.errors import InputError
 from bazar.evaluation.results import ModelResults
 from bazar.evaluation.selection import select_recommending_models
+from bazar.models.exported.network import ExportedNetwork
 from bazar.models.registry import check_blend_weights, name_components
 from bazar.serving.answers import RECOMMENDATIONS
-from bazar.serving.bundle import Bundle
+from bazar.serving.bundle import Bundle, find_network_paths
 from bazar.serving.bundle_builder import build_catalogue as build_base_catalogue
 from bazar.serving.bundle_builder import extend_catalogue
 from bazar.serving.recommender import Recommender
@@ -112,14 +113,45 @@ def describe_bundle(
     )
 
 
-def build_bundle(
+def export_networks(
     options: BundleOptions,
     customers: Windows,
     catalogue: Products,
     trained_networks: Mapping[str, Callable[[], Any]],
+) -> dict[str, Callable[[], ExportedNetwork]]:
+    """Export the networks of the bundle, and check that the exported networks score equally.
+
+    Returns:
+        Functions that return the exported networks, by
+        :func:`~bazar.models.registry.get_network_path`.
+
+    Raises:
+        InputError: if a network is missing, or its export differs.
+    """
+    exported: dict[str, Callable[[], ExportedNetwork]] = {}
+    for path in find_network_paths(options, trained_networks):
+        # A bundle of baselines needs no TensorFlow.
+        from bazar.models.networks.export import check_export, export_network
+
+        network = trained_networks[path]()
+        result = export_network(network)
+        check_export(network, result, catalogue, customers, path)
+        exported[path] = _make_loader(result)
+    return exported
+
+
+def _make_loader(network: ExportedNetwork) -> Callable[[], ExportedNetwork]:
+    return lambda: network
+
+
+def build_bundle(
+    options: BundleOptions,
+    customers: Windows,
+    catalogue: Products,
+    exported_networks: dict[str, Callable[[], ExportedNetwork]],
 ) -> Bundle:
     """Build the bundle that a Recommender loads."""
-    return Bundle(options, catalogue, customers, trained_networks)
+    return Bundle(options, catalogue, customers, exported_networks)
 
 
 def recommend_to_everyone(

@@ -6,6 +6,7 @@ from bazar.pipelines.recommendation.nodes import (
     build_bundle,
     build_catalogue,
     describe_bundle,
+    export_networks,
     publish_bundle,
     recommend_to_everyone,
     select_models,
@@ -54,8 +55,14 @@ def create_pipeline() -> Pipeline:
                 name="describe_bundle",
             ),
             Node(
-                build_bundle,
+                export_networks,
                 ["bundle_options", "customers", "catalogue", "trained_networks"],
+                "exported_networks",
+                name="export_networks",
+            ),
+            Node(
+                build_bundle,
+                ["bundle_options", "customers", "catalogue", "exported_networks"],
                 "bundle",
                 name="build_bundle",
             ),

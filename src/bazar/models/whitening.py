@@ -6,7 +6,7 @@ Whitened vectors have mean 0, and every direction has the same variance. Su et a
 
 import numpy as np
 
-from bazar.data.title_embeddings import has_title
+from bazar.data.vector_search import has_title
 
 # Minimum variance of a direction, as a share of the largest variance. It prevents the amplification
 # of noise in directions of small variance.

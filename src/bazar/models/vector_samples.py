@@ -6,7 +6,7 @@ compared with the current title vectors. This detects a change of the encoder or
 
 import numpy as np
 
-from bazar.data.title_embeddings import has_title
+from bazar.data.vector_search import has_title
 
 VectorSamples = dict[str, list[float]]
 """The first numbers of some title vectors, by item id."""

@@ -1,0 +1,1 @@
+"""Trained networks as NumPy arrays. They are scored without TensorFlow and Keras."""

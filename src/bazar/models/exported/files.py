@@ -1,0 +1,57 @@
+"""Files of exported networks, in the safetensors format: arrays, and a header of JSON texts."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from bazar.config.networks import NetworkOptions
+from bazar.errors import InputError
+from bazar.models.exported.network import ExportedNetwork
+
+SUFFIX = ".safetensors"
+"""Suffix of the file of an exported network."""
+
+
+def write_exported_network(network: ExportedNetwork, path: Path) -> None:
+    """Write a network to a file.
+
+    Args:
+        network: the network.
+        path: the file, which is replaced if it exists.
+    """
+    header = {
+        "options": network.options.model_dump_json(),
+        "item_ids": json.dumps(network.item_ids.tolist()),
+        "vector_dimension": json.dumps(network.vector_dimension),
+        "vector_samples": json.dumps(network.vector_samples),
+    }
+    weights = {name: np.asarray(array, order="C") for name, array in network.weights.items()}
+    save_file(weights, path, metadata=header)
+
+
+def read_exported_network(path: Path) -> ExportedNetwork:
+    """Read a network that :func:`write_exported_network` wrote.
+
+    Raises:
+        InputError: if the file is damaged, or another version of Bazar wrote it.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return ExportedNetwork(
+            options=NetworkOptions.model_validate_json(header["options"]),
+            item_ids=np.array(json.loads(header["item_ids"]), dtype=object),
+            vector_dimension=json.loads(header["vector_dimension"]),
+            vector_samples=json.loads(header["vector_samples"]),
+            weights=weights,
+        )
+    except (SafetensorError, OSError, KeyError, ValueError, ValidationError) as error:
+        raise InputError(
+            f"{path} cannot be read as an exported network: {error}\n"
+            "Copy the complete bundle again, or run `kedro run --pipelines recommendation`."
+        ) from error
