@@ -11,9 +11,8 @@ A list is made in four steps:
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,137 +20,37 @@ import pyarrow as pa
 
 from bazar.config.rules import Rule, read_rules
 from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA, Products
-from bazar.data.vector_search import has_title, normalize_rows
+from bazar.data.vector_search import normalize_rows
 from bazar.data.windows import Windows
 from bazar.errors import InputError
-from bazar.models.scorer import Scorer
-from bazar.models.top_k import find_top_positions
-from bazar.service.engine.answers import Absence, Answer, ListedProduct
-from bazar.service.engine.bought_together import BoughtTogether
-from bazar.service.engine.buy_again import RepeatRhythm
+from bazar.service.engine.answers import Absence, Answer
 from bazar.service.engine.cursors import Cursor, decode_cursor, encode_cursor
+from bazar.service.engine.descriptions import (
+    describe_page,
+    explain_conflict,
+    list_effective_rules,
+    note_unknown_prices,
+)
 from bazar.service.engine.histories import VisitorHistory, build_history
 from bazar.service.engine.live_items import LiveItems
+from bazar.service.engine.ranking import Ranking, rank_products
 from bazar.service.engine.requests import (
     MAX_LISTED,
     BoughtTogetherRequest,
     BuyAgainRequest,
-    Diversity,
-    Filters,
     ListRequest,
     Placement,
     RecommendRequest,
     SearchRequest,
     SimilarRequest,
 )
-from bazar.service.engine.restrictions import (
-    Restriction,
-    list_attribute_restrictions,
-    list_live_restrictions,
-    list_rule_restrictions,
-    restrict_items,
-    select_allowed,
-)
-from bazar.service.engine.rules import (
-    MatchedRule,
-    check_rules,
-    match_rules,
-    resolve_pins,
-    select_boosts,
-    select_exclusions,
-)
+from bazar.service.engine.rules import check_rules, match_rules, resolve_pins
 from bazar.service.engine.selection import DiversityLimits, Page, select_page
-from bazar.service.engine.word_search import WordIndex
+from bazar.service.engine.sources import Encoder, Sources
+from bazar.service.engine.state import State, build_state
 from bazar.service.live import ItemState, NewItem
 from bazar.serving.bundle import Bundle
-from bazar.serving.descriptions import describe_products
 from bazar.serving.recommender import Recommender
-
-Encoder = Callable[[list[str]], np.ndarray]
-"""Function that returns the unit vectors of texts, shape (texts, dimension), float32."""
-
-_TIMING_MODEL = "repurchase_timing"
-# Constant of reciprocal rank fusion (Cormack et al. 2009).
-_FUSION_CONSTANT = 60
-# Weight of the visitor's taste in a search, relative to the words and to the meaning. It moves a
-# product by a few ranks at the top of a list, and by more below, where all are less relevant.
-_TASTE_WEIGHT = 0.05
-# Products whose titles are less similar to a query are not found by meaning.
-_MIN_QUERY_COSINE = 0.3
-
-
-@dataclass(frozen=True)
-class _State:
-    """What one version of the catalogue and of the rules is. It is replaced as one reference."""
-
-    recommender: Recommender
-    live: LiveItems
-    variant_groups: dict[str, str]
-    variant_codes: np.ndarray
-    words: WordIndex
-    is_titled: np.ndarray
-    rules: tuple[Rule, ...]
-    matched_rules: tuple[MatchedRule, ...]
-    restrict_attributes: Callable[[Filters], list[Restriction]]
-
-    @property
-    def products(self) -> Products:
-        return self.recommender.products
-
-    @property
-    def n_items(self) -> int:
-        """Number of items + 1."""
-        return len(self.products.item_ids)
-
-
-@dataclass(frozen=True)
-class _Candidates:
-    """Products that a source scored.
-
-    Attributes:
-        source: what answers.
-        scores: shape (items + 1,), float32; ``-inf`` if a product is not proposed.
-        reported_scores: the scores of the answer, the same shape.
-        shares: function that returns normalised scores above 0 in the same order.
-        restrictions: restrictions of this kind of list.
-        is_similar: shape (items + 1,), bool: products with the source ``similar`` instead; None for
-            none.
-        notes: see :class:`Answer`.
-    """
-
-    source: str
-    scores: np.ndarray
-    reported_scores: np.ndarray
-    shares: Callable[[np.ndarray], np.ndarray]
-    restrictions: list[Restriction]
-    is_similar: np.ndarray | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Ranking:
-    """A ranking with rules, before a page is selected.
-
-    Attributes:
-        candidates: the products that the source scored.
-        restrictions: all restrictions.
-        is_allowed: shape (items + 1,), bool: the products that may be listed.
-        keys: shape (items + 1,), float32: what products are ranked by; ``-inf`` for products that
-            may not be listed.
-        natural_keys: the same before boosts, also for products that may not be listed.
-        boosted_keys: the same after boosts, also for products that may not be listed.
-        boosts: the rules that boost, each with its factor.
-        rules: the rules that apply.
-    """
-
-    candidates: _Candidates
-    restrictions: list[Restriction]
-    is_allowed: np.ndarray
-    keys: np.ndarray
-    natural_keys: np.ndarray
-    boosted_keys: np.ndarray
-    boosts: list[tuple[MatchedRule, float]]
-    rules: list[MatchedRule]
 
 
 class Engine:
@@ -196,10 +95,8 @@ class Engine:
         self._forgotten: frozenset[str] = frozenset()
         self._build_lock = threading.Lock()
         self._live_lock = threading.Lock()
-        self._lazy_lock = threading.Lock()
-        self._bought_together: BoughtTogether | None = None
-        self._rhythm: RepeatRhythm | None = None
-        self._state = _build_state(
+        self._sources = Sources(bundle, encode)
+        self._state = build_state(
             Recommender(bundle),
             LiveItems(self._n_bundle_items),
             dict(variant_groups or {}),
@@ -227,10 +124,7 @@ class Engine:
         Raises:
             InputError: if a file of a model is damaged.
         """
-        self._state.recommender.load_models()
-        self._state.recommender.get_scorer(_TIMING_MODEL)
-        self._get_bought_together()
-        self._get_rhythm()
+        self._sources.load(self._state)
         self.recommend(RecommendRequest(k=1))
 
     # Live data
@@ -281,7 +175,7 @@ class Engine:
             groups = old.variant_groups | {
                 item.item_id: item.variant_group for item in items if item.variant_group
             }
-            new = _build_state(recommender, old.live, groups, old.rules)
+            new = build_state(recommender, old.live, groups, old.rules)
             with self._live_lock:
                 # Stock and prices may have changed while the models were adapted.
                 self._state = replace(new, live=old.live.extend(new.n_items))
@@ -405,16 +299,16 @@ class Engine:
         if item is None:
             return Absence(item_id, "unknown", f"There is no product {item_id!r}.")
         history = self._build_history(state, request, cursor)
-        ranking = self._rank(state, request, history)
+        ranking = rank_products(self._sources, state, request, history)
         score = float(ranking.candidates.reported_scores[item])
         reason, text, rank = self._find_reason(state, request, ranking, cursor, item)
         return Absence(item_id, reason, text, rank, score if np.isfinite(score) else None)
 
     def _find_reason(
         self,
-        state: _State,
+        state: State,
         request: ListRequest,
-        ranking: _Ranking,
+        ranking: Ranking,
         cursor: Cursor | None,
         item: int,
     ) -> tuple[str, str, int | None]:
@@ -431,7 +325,7 @@ class Engine:
             return "listed", "An earlier page lists it.", rank
         if rank is None:
             return "not_scored", f"{ranking.candidates.source} does not propose it.", None
-        conflict = _explain_conflict(state, page, request.diversity, item)
+        conflict = explain_conflict(state, page, request.diversity, item)
         if conflict is not None:
             return *conflict, rank
         boosts = [
@@ -445,7 +339,7 @@ class Engine:
     def _list(
         self,
         request: ListRequest,
-        state: _State | None = None,
+        state: State | None = None,
         listed_elsewhere: Sequence[str] = (),
     ) -> Answer:
         """Answer a request of any kind."""
@@ -453,69 +347,22 @@ class Engine:
         request.check()
         cursor = self._read_cursor(request)
         history = self._build_history(state, request, cursor)
-        ranking = self._rank(state, request, history, listed_elsewhere)
+        ranking = rank_products(self._sources, state, request, history, listed_elsewhere)
         page = self._select(state, request, ranking, cursor)
         offset = 0 if cursor is None else len(cursor.shown) + len(cursor.shown_added)
         return Answer(
             bundle_id=self.bundle_id,
             source=ranking.candidates.source,
-            products=_describe(state, ranking, page, history.purchases, offset),
+            products=describe_page(state, ranking, page, history.purchases, offset),
             at=history.at,
             cursor=self._make_cursor(state, request, page, cursor, history.at),
-            rules=_list_effective_rules(ranking, page, request.k),
+            rules=list_effective_rules(ranking, page, request.k),
             unknown_items=history.unknown_items,
-            notes=(*ranking.candidates.notes, *_note_prices(state, request.filters)),
-        )
-
-    def _rank(
-        self,
-        state: _State,
-        request: ListRequest,
-        history: VisitorHistory,
-        listed_elsewhere: Sequence[str] = (),
-    ) -> _Ranking:
-        """Score the products, and apply restrictions and boosts."""
-        rules = [
-            matched
-            for matched in state.matched_rules
-            if matched.rule.applies(request.placement, history.at)
-        ]
-        index = state.products.index
-        restrictions = [
-            *list_live_restrictions(state.live, request.filters),
-            *state.restrict_attributes(request.filters),
-            *list_rule_restrictions(select_exclusions(rules)),
-        ]
-        for reason, text, ids in (
-            ("excluded", "The request excludes the product.", request.exclude),
-            ("other_placement", "Another placement of the page lists it.", listed_elsewhere),
-        ):
-            if known := [index[item_id] for item_id in ids if item_id in index]:
-                restrictions.append(restrict_items(reason, text, known, state.n_items))
-        candidates = self._score(state, request, history, restrictions)
-        restrictions += candidates.restrictions
-        is_allowed = select_allowed(restrictions, state.n_items)
-        boosts = select_boosts(rules)
-        natural_keys = boosted_keys = candidates.scores
-        if boosts:
-            shares = candidates.shares(natural_keys)
-            natural_keys = np.where(np.isneginf(natural_keys), np.float32(-np.inf), shares)
-            boosted_keys = natural_keys.copy()
-            for matched, factor in boosts:
-                boosted_keys[matched.is_named] *= factor
-        return _Ranking(
-            candidates,
-            restrictions,
-            is_allowed,
-            np.where(is_allowed, boosted_keys, np.float32(-np.inf)).astype(np.float32),
-            natural_keys,
-            boosted_keys,
-            boosts,
-            rules,
+            notes=(*ranking.candidates.notes, *note_unknown_prices(state, request.filters)),
         )
 
     def _select(
-        self, state: _State, request: ListRequest, ranking: _Ranking, cursor: Cursor | None
+        self, state: State, request: ListRequest, ranking: Ranking, cursor: Cursor | None
     ) -> Page:
         """Select the page that a request asks for."""
         shown = [] if cursor is None else self._list_shown(state, cursor)
@@ -524,148 +371,8 @@ class Engine:
         k = min(request.k, MAX_LISTED - len(shown))
         return select_page(ranking.keys, k, pins, shown, limits)
 
-    # Sources
-
-    def _score(
-        self,
-        state: _State,
-        request: ListRequest,
-        history: VisitorHistory,
-        restrictions: list[Restriction],
-    ) -> _Candidates:
-        if isinstance(request, RecommendRequest):
-            return self._score_by_model(state, request, history)
-        if isinstance(request, SimilarRequest):
-            return self._score_similar(state, request)
-        if isinstance(request, BoughtTogetherRequest):
-            return self._score_bought_together(state, request, history)
-        if isinstance(request, BuyAgainRequest):
-            return self._score_buy_again(state, history)
-        if isinstance(request, SearchRequest):
-            return self._score_search(state, request, history, restrictions)
-        raise InputError(f"There is no list of the kind {type(request).__name__}.")
-
-    def _score_by_model(
-        self, state: _State, request: RecommendRequest, history: VisitorHistory
-    ) -> _Candidates:
-        model = state.recommender.find_answering_model(request.model, history.with_context)
-        scorer = state.recommender.get_scorer(model)
-        filter_seen = request.filter_seen
-        if filter_seen is None:
-            filter_seen = self._bundle.options.filter_seen
-        scores = _score_without_views(scorer, history)
-        restrictions = [
-            restrict_items(
-                "in_cart", "The product is in the cart.", history.in_cart, state.n_items
-            ),
-            restrict_items(
-                "viewed",
-                "The visitor has just looked at the product and never bought it.",
-                np.setdiff1d(history.context, history.bought),
-                state.n_items,
-            ),
-        ]
-        if filter_seen:
-            text = "The visitor bought the product, and bought products are left out."
-            restrictions.append(
-                restrict_items("already_bought", text, history.bought, state.n_items)
-            )
-        return _Candidates(
-            model, scores, scores, lambda values: scorer.to_shares(values[None])[0], restrictions
-        )
-
-    def _score_similar(self, state: _State, request: SimilarRequest) -> _Candidates:
-        item = _find_item(state, "item_id", request.item_id)
-        if not state.is_titled[item]:
-            raise InputError(
-                f"The product {request.item_id!r} has no title, and titles are compared. Use a "
-                "product with a title."
-            )
-        text = "The list is about this product."
-        cosines = _compare_titles(state, [item])
-        return _Candidates(
-            "similar",
-            cosines,
-            cosines,
-            _raise_above_zero,
-            [restrict_items("excluded", text, [item], state.n_items)],
-        )
-
-    def _score_bought_together(
-        self, state: _State, request: BoughtTogetherRequest, history: VisitorHistory
-    ) -> _Candidates:
-        items = [_find_item(state, "item_ids", item_id) for item_id in request.item_ids]
-        pairs = self._get_bought_together().score(items)
-        scores = np.zeros(state.n_items, np.float32)
-        scores[: len(pairs)] = pairs
-        cosines = _compare_titles(state, items)
-        is_pair = scores > 0
-        own = [*items, *history.in_cart.tolist()]
-        text = "The product is in the cart, or the list is about it."
-        return _Candidates(
-            "bought_together",
-            # Pairs first: a cosine minus 2 is below 0.
-            np.where(is_pair, scores, cosines - 2),
-            np.where(is_pair, scores, cosines),
-            _raise_above_zero,
-            [restrict_items("in_cart", text, own, state.n_items)],
-            ~is_pair,
-        )
-
-    def _score_buy_again(self, state: _State, history: VisitorHistory) -> _Candidates:
-        scorer = state.recommender.get_scorer(_TIMING_MODEL)
-        scores = np.full(state.n_items, -np.inf, np.float32)
-        notes: tuple[str, ...] = ()
-        if len(history.bought):
-            due = self._get_rhythm().find_due_items(history.purchases)
-            scores[due] = scorer.score(history.purchases)[0][due]
-        else:
-            notes = ("The visitor has not bought anything yet.",)
-        text = "The product is in the cart."
-        return _Candidates(
-            "buy_again",
-            scores,
-            scores,
-            _raise_above_zero,
-            [restrict_items("in_cart", text, history.in_cart, state.n_items)],
-            notes=notes,
-        )
-
-    def _score_search(
-        self,
-        state: _State,
-        request: SearchRequest,
-        history: VisitorHistory,
-        restrictions: list[Restriction],
-    ) -> _Candidates:
-        is_allowed = select_allowed(restrictions, state.n_items)
-        rankings: list[np.ndarray] = []
-        if request.mode != "meaning" or self._encode is None:
-            scores = state.words.score(request.query)
-            rankings.append(np.where(is_allowed & (scores > 0), scores, -np.inf))
-        if request.mode != "words" and self._encode is not None:
-            vector = np.asarray(self._encode([request.query]), np.float32)[0]
-            cosines = state.products.vectors @ vector
-            is_found = is_allowed & state.is_titled & (cosines >= _MIN_QUERY_COSINE)
-            rankings.append(np.where(is_found, cosines, -np.inf))
-        fused = np.zeros(state.n_items, np.float32)
-        for scores in rankings:
-            _add_reciprocal_ranks(fused, scores, 1.0)
-        found = fused > 0
-        if not history.is_empty and found.any():
-            model = state.recommender.find_answering_model(None, history.with_context)
-            taste = _score_without_views(state.recommender.get_scorer(model), history)
-            _add_reciprocal_ranks(fused, np.where(found, taste, -np.inf), _TASTE_WEIGHT)
-        notes: tuple[str, ...] = ()
-        if self._encode is None and request.mode != "words":
-            notes = ("The service has no encoder: words alone are compared.",)
-        scores = np.where(found, fused, np.float32(-np.inf))
-        return _Candidates("search", scores, scores, _raise_above_zero, [], notes=notes)
-
-    # Histories, cursors, and what is built once
-
     def _build_history(
-        self, state: _State, request: ListRequest, cursor: Cursor | None
+        self, state: State, request: ListRequest, cursor: Cursor | None
     ) -> VisitorHistory:
         user_id = request.visitor.user_id
         known = None
@@ -686,13 +393,13 @@ class Engine:
             return None
         return decode_cursor(request.cursor, request, self.bundle_id)
 
-    def _list_shown(self, state: _State, cursor: Cursor) -> list[int]:
+    def _list_shown(self, state: State, cursor: Cursor) -> list[int]:
         index = state.products.index
         added = [index[item_id] for item_id in cursor.shown_added if item_id in index]
         return [*cursor.shown, *added]
 
     def _make_cursor(
-        self, state: _State, request: ListRequest, page: Page, cursor: Cursor | None, at: int
+        self, state: State, request: ListRequest, page: Page, cursor: Cursor | None, at: int
     ) -> str | None:
         shown = list(page.items)
         if cursor is not None:
@@ -705,22 +412,6 @@ class Engine:
             tuple(state.products.item_ids[item] for item in shown if item >= self._n_bundle_items),
         )
         return encode_cursor(following, request, self.bundle_id)
-
-    def _get_bought_together(self) -> BoughtTogether:
-        if self._bought_together is None:
-            with self._lazy_lock:
-                if self._bought_together is None:
-                    self._bought_together = BoughtTogether(
-                        self._bundle.customers, self._n_bundle_items
-                    )
-        return self._bought_together
-
-    def _get_rhythm(self) -> RepeatRhythm:
-        if self._rhythm is None:
-            with self._lazy_lock:
-                if self._rhythm is None:
-                    self._rhythm = RepeatRhythm(self._bundle.customers, self._n_bundle_items)
-        return self._rhythm
 
     def _collect_vectors(self, items: Sequence[NewItem]) -> np.ndarray:
         """Return the title vectors of new products, shape (items, dimension), float32."""
@@ -749,155 +440,9 @@ class Engine:
         return normalize_rows(vectors)
 
 
-def _build_state(
-    recommender: Recommender,
-    live: LiveItems,
-    variant_groups: dict[str, str],
-    rules: tuple[Rule, ...],
-) -> _State:
-    products = recommender.products
-    names = [variant_groups.get(item_id) for item_id in products.item_ids]
-    codes = {name: code for code, name in enumerate(dict.fromkeys(filter(None, names)), start=1)}
-
-    @lru_cache(maxsize=64)
-    def restrict(categories: tuple[str, ...], brands: tuple[str, ...]) -> list[Restriction]:
-        return list_attribute_restrictions(products, Filters(categories, brands))
-
-    return _State(
-        recommender=recommender,
-        live=live,
-        variant_groups=variant_groups,
-        variant_codes=np.array([codes[name] if name else 0 for name in names], np.int32),
-        words=WordIndex(products),
-        is_titled=has_title(products.vectors),
-        rules=rules,
-        matched_rules=match_rules(rules, products),
-        restrict_attributes=lambda filters: restrict(filters.categories, filters.brands),
-    )
-
-
 def _find_last_time(customers: Windows) -> int | None:
     """Return the time of the last purchase of a bundle, UTC milliseconds."""
     times = customers.sequences.timestamps
     if times is None:
         return None
     return int(times.max(where=customers.sequences.items > 0, initial=0))
-
-
-def _find_item(state: _State, field: str, item_id: str) -> int:
-    item = state.products.index.get(item_id)
-    if item is None:
-        raise InputError(f"{field}: there is no product {item_id!r} in the catalogue.")
-    return item
-
-
-def _score_without_views(scorer: Scorer, history: VisitorHistory) -> np.ndarray:
-    """Return the scores after a history, shape (items + 1,), float32.
-
-    Products of the context that were bought before get the score without the context.
-    """
-    scores = scorer.score(history.with_context)[0]
-    rebought = np.intersect1d(history.context, history.bought)
-    if len(rebought):
-        scores[rebought] = scorer.score(history.purchases)[0][rebought]
-    return scores
-
-
-def _compare_titles(state: _State, items: list[int]) -> np.ndarray:
-    """Return the cosine of each title and the mean of some titles; ``-inf`` if it is 0 or less."""
-    mean = normalize_rows(state.products.vectors[items].mean(axis=0, keepdims=True))[0]
-    cosines = state.products.vectors @ mean
-    return np.where(state.is_titled & (cosines > 0), cosines, np.float32(-np.inf))
-
-
-def _raise_above_zero(scores: np.ndarray) -> np.ndarray:
-    """Return scores in the same order, but above 0. Scores above 0 do not change."""
-    return np.where(scores > 0, scores, np.exp(np.minimum(scores, 0) - 20))
-
-
-def _add_reciprocal_ranks(fused: np.ndarray, scores: np.ndarray, weight: float) -> None:
-    """Add ``weight / (60 + rank)`` to the best products of a ranking, in place."""
-    n = min(MAX_LISTED, int(np.count_nonzero(scores > -np.inf)))
-    if n:
-        best = find_top_positions(scores[None], n)[0]
-        fused[best] += weight / (_FUSION_CONSTANT + 1 + np.arange(n))
-
-
-def _explain_conflict(
-    state: _State, page: Page, diversity: Diversity, item: int
-) -> tuple[str, str] | None:
-    """Return the limit of diversity that a product would exceed, and the reason in words."""
-    listed = DiversityLimits(diversity, state.variant_codes, state.products.vectors)
-    for other in page.items:
-        listed.add(other)
-    conflict = listed.find_conflict(item)
-    if conflict is None:
-        return None
-    reason, items = conflict
-    ids = ", ".join(repr(state.products.item_ids[other]) for other in items)
-    if reason == "variant_limit":
-        return reason, f"The list already contains enough variants of the product: {ids}."
-    return reason, f"Its title is too similar to that of {ids}, which the list contains."
-
-
-def _describe(
-    state: _State, ranking: _Ranking, page: Page, row: Windows, offset: int
-) -> tuple[ListedProduct, ...]:
-    items = np.array(page.items, np.int64)
-    scores = ranking.candidates.reported_scores[items]
-    scores = np.where(np.isfinite(scores), scores, np.float32(0))
-    boosted_by = {
-        item: [matched.rule.name for matched, _ in ranking.boosts if matched.is_named[item]]
-        for item in page.items
-    }
-    live, is_similar = state.live, ranking.candidates.is_similar
-    return tuple(
-        ListedProduct(
-            recommendation=replace(recommendation, rank=offset + position),
-            source=ranking.candidates.source
-            if is_similar is None or not is_similar[item]
-            else "similar",
-            attributes=state.products.attributes[item],
-            price=None if np.isnan(live.prices[item]) else float(live.prices[item]),
-            in_stock=bool(live.in_stock[item]),
-            rules=(*([page.pins[item]] if item in page.pins else []), *boosted_by[item]),
-        )
-        for position, (item, recommendation) in enumerate(
-            zip(page.items, describe_products(state.products, items, scores, row), strict=True),
-            start=1,
-        )
-    )
-
-
-def _list_effective_rules(ranking: _Ranking, page: Page, k: int) -> tuple[str, ...]:
-    """Return the names of the rules that changed a page.
-
-    These are the rules that pinned or boosted a listed product, and those that removed or moved
-    down a product that would be before the last one.
-    """
-    names = dict.fromkeys(page.pins.values())
-    natural = [item for item in page.items if item not in page.pins]
-    is_full = bool(natural) and len(page.items) == k
-    last = ranking.boosted_keys[natural].min() if is_full else -np.inf
-    others = [restriction for restriction in ranking.restrictions if restriction.rule is None]
-    is_wanted = select_allowed(others, len(ranking.keys))
-    is_wanted &= ranking.natural_keys > last
-    for restriction in ranking.restrictions:
-        if restriction.rule is not None and np.any(restriction.is_removed & is_wanted):
-            names[restriction.rule] = None
-    is_wanted[page.items] = False
-    for matched, factor in ranking.boosts:
-        is_lost = factor < 1 and np.any(matched.is_named & is_wanted & ranking.is_allowed)
-        if matched.is_named[natural].any() or is_lost:
-            names[matched.rule.name] = None
-    return tuple(names)
-
-
-def _note_prices(state: _State, filters: Filters) -> tuple[str, ...]:
-    """Return a note about the products that a price filter removes without knowing their price."""
-    if filters.min_price is None and filters.max_price is None:
-        return ()
-    n_unknown = int(np.count_nonzero(np.isnan(state.live.prices[1:])))
-    if not n_unknown:
-        return ()
-    return (f"The price filter left out {n_unknown:,} products whose price is not known.",)
