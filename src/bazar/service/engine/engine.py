@@ -265,7 +265,10 @@ class Engine:
         """
         names = [placement.name for placement in placements]
         if repeated := {name for name in names if names.count(name) > 1}:
-            raise InputError(f"Names of placements must be unique, found {sorted(repeated)} twice.")
+            raise InputError(
+                "Names of placements must be unique, found "
+                f"{', '.join(map(repr, sorted(repeated)))} twice."
+            )
         state = self._state
         answers: dict[str, Answer] = {}
         listed: list[str] = []
