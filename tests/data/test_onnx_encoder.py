@@ -1,9 +1,12 @@
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -87,21 +90,15 @@ def packaged() -> Encoder:
     return find_encoder(PACKAGED_ENCODER, None)
 
 
-EXPORT = """
-import sys
-from pathlib import Path
-from bazar.data.onnx_export import export_encoder
-from bazar.data.title_embeddings import find_encoder
-export_encoder(find_encoder(sys.argv[1], None), Path(sys.argv[2]))
-"""
-
-
 @pytest.fixture(scope="module")
-def packaged_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export the packaged encoder. A new process shows that the libraries print nothing."""
+def packaged_folder(packaged: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Export the packaged encoder, and check that the libraries print nothing."""
     folder = tmp_path_factory.mktemp("packaged")
-    done = run_python(EXPORT, PACKAGED_ENCODER, folder)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    printed = io.StringIO()
+    with redirect_stdout(printed), redirect_stderr(printed), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        export_encoder(packaged, folder)
+    assert printed.getvalue() == ""
     return folder
 
 
@@ -124,12 +121,6 @@ def tiny_folder(tiny: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path
 def copy(tiny_folder: Path, tmp_path: Path) -> Path:
     """A copy of the exported tiny model, which a test can damage."""
     return Path(shutil.copytree(tiny_folder, tmp_path / "copy"))
-
-
-def run_python(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
-    )
 
 
 def compute_expected(encoder: Encoder) -> np.ndarray:
@@ -213,7 +204,9 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 def test_the_encoder_needs_no_pytorch_and_is_loaded_at_the_first_text(
     packaged_folder: Path,
 ) -> None:
-    done = run_python(ENCODE, packaged_folder)
+    done = subprocess.run(
+        [sys.executable, "-c", ENCODE, packaged_folder], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
