@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -86,7 +86,8 @@ class Recommender:
             bundle.products.counts,
             bundle.products.recent_counts,
             bundle.options.baselines,
-            self._read_network,
+            # Not a method: without a cycle of references, an old catalogue is freed at once.
+            partial(_read_network, bundle),
         )
 
     @classmethod
@@ -436,15 +437,6 @@ class Recommender:
                 )
             return self._blend
 
-    def _read_network(self, model: str, seed: int) -> ExportedNetwork:
-        """Load a network and adapt it to the catalogue, which may have grown since training."""
-        path = get_network_path(model, seed)
-        if path not in self._bundle.networks:
-            raise InputError(
-                f"The bundle has no network {path}. Run the pipeline recommendation again."
-            )
-        return self._bundle.networks[path]().change_catalogue(self.products.item_ids)
-
     def _check_model(self, model: str | None) -> str:
         if model is None:
             return self.models[0]
@@ -481,3 +473,13 @@ class Recommender:
         target = sequences.starts[position + 1] - 1
         row = int(np.searchsorted(rows, target))
         return row if row < len(rows) and rows[row] == target else None
+
+
+def _read_network(bundle: Bundle, model: str, seed: int) -> ExportedNetwork:
+    """Load a network and adapt it to the catalogue, which may have grown since training."""
+    path = get_network_path(model, seed)
+    if path not in bundle.networks:
+        raise InputError(
+            f"The bundle has no network {path}. Run the pipeline recommendation again."
+        )
+    return bundle.networks[path]().change_catalogue(bundle.products.item_ids)

@@ -1,5 +1,7 @@
+import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -129,6 +131,21 @@ def test_cursor_stays_valid_when_products_are_added(engine: Engine) -> None:
     other.add_items([NewItem("tea", "Green Tea"), SHAMPOO])
     second = other.list_similar(SimilarRequest(item_id="shampoo", k=5, cursor=first.cursor))
     assert not set(first.item_ids) & set(second.item_ids)
+
+
+def test_old_catalogue_is_freed(engine: Engine) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(3):
+            engine.recommend(RecommendRequest())
+            old = weakref.ref(engine.products.vectors), weakref.ref(engine.recommender)
+            engine.add_items([NewItem(f"new{number}", "Thing")])
+            # The first catalogue belongs to the bundle.
+            assert number == 0 or old[0]() is None
+            assert old[1]() is None
+    finally:
+        gc.enable()
 
 
 def test_threads_share_an_engine(engine: Engine) -> None:

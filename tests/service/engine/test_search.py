@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 from bazar.errors import InputError
 from bazar.service.engine.engine import Engine
 from bazar.service.engine.requests import Filters, SearchMode, SearchRequest, Visitor
-from bazar.service.engine.word_search import WordIndex
+from bazar.service.engine.word_search import WordIndex, _split, split_query
 from bazar.service.live import ItemState
 from tests.service.engine.example_store import at_day, make_bundle, make_engine, make_event, visit
 
@@ -116,6 +117,12 @@ def test_invalid_searches(shared_engine: Engine, request_: SearchRequest, messag
 
 
 INDEX = WordIndex(make_bundle().products)
+
+
+@given(st.text(max_size=60))
+def test_queries_are_split_like_titles(text: str) -> None:
+    words, _ = _split(pa.array([text], pa.large_string()))
+    assert split_query(text) == words.to_pylist()
 
 
 @given(st.text(max_size=60))

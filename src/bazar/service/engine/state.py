@@ -1,6 +1,7 @@
 """The state of an engine: one version of the catalogue, of the models and of the rules."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -86,6 +87,7 @@ def build_state(
         rules: the business rules.
     """
     products = recommender.products
+    _index_attributes(products)
     names = [variant_groups.get(item_id) for item_id in products.item_ids]
     codes = {name: code for code, name in enumerate(dict.fromkeys(filter(None, names)), start=1)}
 
@@ -104,3 +106,11 @@ def build_state(
         matched_rules=match_rules(rules, products),
         restrict_attributes=lambda filters: restrict(filters.categories, filters.brands),
     )
+
+
+def _index_attributes(products: Products) -> None:
+    """Build the index of the attributes, so that the first request with a filter need not wait."""
+    first = next(filter(None, products.attributes), None)
+    if first is not None:
+        with suppress(InputError):
+            products.select_by_attributes([first.split(", ")[0]])
