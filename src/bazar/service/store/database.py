@@ -1,6 +1,7 @@
 """The connection to SQLite or PostgreSQL: its options, its transactions and the schema."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -54,6 +55,7 @@ class Database:
         parsed = _parse_url(url)
         self.shown_url = show_url(parsed)
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._lock = threading.Lock()
         self._writing, self._reading = _create_engines(parsed, self._is_sqlite)
         with refuse_unusable_database():
             try:
@@ -81,7 +83,13 @@ class Database:
         Raises:
             StoreError: if the database fails. Nothing is stored then.
         """
-        with translate_failures(self.shown_url), self._writing.begin() as connection:
+        # Threads of one process wait in line here. SQLite lets waiting connections sleep and try
+        # again, where some wait for a second and more.
+        with (
+            self._lock,
+            translate_failures(self.shown_url),
+            self._writing.begin() as connection,
+        ):
             if not self._is_sqlite:
                 # PostgreSQL draws the numbers of a sequence before the commit. Of two concurrent
                 # transactions, the one with the higher numbers could commit first, and a reader

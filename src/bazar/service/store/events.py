@@ -1,15 +1,18 @@
 """Store events once, and read those of a user or a session."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Literal, get_args
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    String,
     Subquery,
     and_,
+    bindparam,
     insert,
     select,
     union_all,
@@ -122,46 +125,55 @@ def read_events(
     limit: int,
 ) -> list[LiveEvent]:
     """Return the latest events of a user, a session or both, oldest first."""
-    parts = [
-        _select_latest(condition, after_sequence, limit)
-        for condition in _make_conditions(user_id, session_id)
-    ]
-    found = union_all(*(select(part) for part in parts)).subquery()
-    query = select(
-        found.c.event_type,
-        found.c.item_id,
-        found.c.timestamp,
-        found.c.order_id,
-        found.c.quantity,
-        found.c.price,
-    ).order_by(found.c.timestamp.desc(), found.c.sequence.desc())
-    rows = connection.execute(query.limit(limit)).all()
+    query = _make_query(user_id is not None, session_id is not None)
+    values = {
+        "user": user_id,
+        "session": session_id,
+        "after_sequence": after_sequence,
+        "limit": limit,
+    }
+    rows = connection.execute(query, values).all()
     return [LiveEvent(*row) for row in reversed(rows)]
 
 
-def _make_conditions(user_id: str | None, session_id: str | None) -> list[ColumnElement[bool]]:
+# Building a query takes longer than running it.
+@cache
+def _make_query(has_user: bool, has_session: bool) -> Select[Any]:
+    """Return the query of the latest events, the latest first.
+
+    Its parameters are ``user``, ``session``, ``after_sequence`` and ``limit``.
+    """
+    parts = [_select_latest(condition) for condition in _make_conditions(has_user, has_session)]
+    found = union_all(*(select(part) for part in parts)).subquery()
+    columns = [found.c[field.name] for field in fields(LiveEvent)]
+    return (
+        select(*columns)
+        .order_by(found.c.timestamp.desc(), found.c.sequence.desc())
+        .limit(bindparam("limit"))
+    )
+
+
+def _make_conditions(has_user: bool, has_session: bool) -> list[ColumnElement[bool]]:
     """Return conditions that no event fulfils twice; each is one range of an index."""
+    user, session = bindparam("user", type_=String), bindparam("session", type_=String)
+    if not has_user:
+        return [EVENTS.c.session_id == session]
     is_anonymous = EVENTS.c.user_id.is_(None)
-    if user_id is None:
-        return [EVENTS.c.session_id == session_id]
-    owned = select(SESSIONS.c.session_id).where(SESSIONS.c.user_id == user_id)
-    conditions = [
-        EVENTS.c.user_id == user_id,
-        and_(is_anonymous, EVENTS.c.session_id.in_(owned)),
-    ]
-    if session_id is not None:
+    owned = select(SESSIONS.c.session_id).where(SESSIONS.c.user_id == user)
+    conditions = [EVENTS.c.user_id == user, and_(is_anonymous, EVENTS.c.session_id.in_(owned))]
+    if has_session:
         # A session that has a user is either read above or belongs to another user.
-        has_user = select(SESSIONS.c.session_id).where(SESSIONS.c.session_id == session_id).exists()
-        conditions.append(and_(is_anonymous, EVENTS.c.session_id == session_id, ~has_user))
+        has_owner = select(SESSIONS.c.session_id).where(SESSIONS.c.session_id == session).exists()
+        conditions.append(and_(is_anonymous, EVENTS.c.session_id == session, ~has_owner))
     return conditions
 
 
-def _select_latest(condition: ColumnElement[bool], after_sequence: int, limit: int) -> Subquery:
+def _select_latest(condition: ColumnElement[bool]) -> Subquery:
     query: Select[Any] = (
         select(EVENTS)
-        .where(condition, EVENTS.c.sequence > after_sequence)
+        .where(condition, EVENTS.c.sequence > bindparam("after_sequence"))
         .order_by(EVENTS.c.timestamp.desc(), EVENTS.c.sequence.desc())
-        .limit(limit)
+        .limit(bindparam("limit"))
     )
     return query.subquery()
 

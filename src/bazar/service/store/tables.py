@@ -33,13 +33,15 @@ PROPERTIES = Table(
 )
 """The version of the schema, and the newest revision of the catalogue's changes."""
 
+_USER_ID = Column("user_id", String)
+
 EVENTS = Table(
     "bazar_events",
     METADATA,
     Column("sequence", _GENERATED, Identity(), primary_key=True),
     Column("event_id", String, nullable=False, unique=True),
     Column("event_type", String, nullable=False),
-    Column("user_id", String),
+    _USER_ID,
     Column("session_id", String),
     Column("item_id", String, nullable=False),
     Column("order_id", String),
@@ -47,7 +49,15 @@ EVENTS = Table(
     Column("price", Float),
     Column("timestamp", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
-    Index("bazar_events_by_user", "user_id", "timestamp", "sequence"),
+    # With the events without a user in it, both databases search them all for those of a session.
+    Index(
+        "bazar_events_by_user",
+        "user_id",
+        "timestamp",
+        "sequence",
+        sqlite_where=_USER_ID.is_not(None),
+        postgresql_where=_USER_ID.is_not(None),
+    ),
     Index("bazar_events_by_session", "session_id", "timestamp", "sequence"),
     # Without it, SQLite uses the number of a deleted event again, and readers that saw the deleted
     # event never see the new one.
