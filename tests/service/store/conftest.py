@@ -17,11 +17,11 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database."""
+    """The URL of an empty database or schema."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/live.db"
     running: Server = request.getfixturevalue("server")
-    return running.make_url(running.create_database())
+    return running.create_schema()
 
 
 @pytest.fixture

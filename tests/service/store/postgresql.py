@@ -42,21 +42,27 @@ class Server:
 
     folder: Path
 
-    def make_url(self, database: str) -> str:
+    def make_url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@/{database}?host={self.folder}"
 
-    def run_sql(self, sql: str, database: str = "postgres") -> str:
-        """Run statements with psql and return what it prints."""
+    def run_sql(self, sql: str, url: str | None = None) -> None:
+        """Run statements with psql."""
         binaries = find_binaries()
         assert binaries is not None
-        program = [str(binaries / "psql"), "-XAtqU", "postgres", "-h", str(self.folder)]
-        done = subprocess.run(
-            [*program, "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql],
+        subprocess.run(
+            [binaries / "psql", "-Xqd", url or self.make_url(), "-v", "ON_ERROR_STOP=1", "-c", sql],
             check=True,
             capture_output=True,
-            text=True,
         )
-        return done.stdout.strip()
+
+    def create_schema(self) -> str:
+        """Create an empty schema and return the URL of a store in it.
+
+        This is faster than a database, which is a copy of 7 MB.
+        """
+        name = f"test_{uuid.uuid4().hex}"
+        self.run_sql(f"CREATE SCHEMA {name}")
+        return f"{self.make_url()}&options=-csearch_path%3D{name}"
 
     def create_database(self, options: str = "") -> str:
         """Create an empty database and return its name."""

@@ -36,11 +36,7 @@ def set_version(url: str, server: Server | None, version: int) -> None:
             connection.execute(sql)
         connection.close()
     else:
-        server.run_sql(sql, get_database(url))
-
-
-def get_database(url: str) -> str:
-    return url.partition("@/")[2].partition("?")[0]
+        server.run_sql(sql, url)
 
 
 def get_server(url: str, request: pytest.FixtureRequest) -> Server | None:
@@ -72,9 +68,9 @@ def test_other_version_of_the_tables_is_an_input_error(
     LiveStore(url).close()
     set_version(url, get_server(url, request), version)
     message = open_store(url)
-    assert f"has version {version} of the tables" in message
+    assert f"version {version} of the tables" in message
     assert "needs version 1. Use the version of Bazar that created it, or name another" in message
-    assert (get_database(url) or url) in message
+    assert f"The database {url.partition('?')[0]} has version" in message
 
 
 @pytest.mark.parametrize(
@@ -109,12 +105,12 @@ def test_server_that_does_not_answer_is_an_input_error(url: str) -> None:
 
 def test_missing_database_or_account_is_an_input_error(server: Server) -> None:
     assert "does not exist on the server. Create it" in open_store(server.make_url("missing"))
-    url = server.make_url("postgres").replace("postgres@", f"nobody:{PASSWORD}@")
+    url = server.make_url().replace("postgres@", f"nobody:{PASSWORD}@")
     assert "does not let this user in" in open_store(url)
 
 
 def test_wrong_option_of_the_url_is_an_input_error(server: Server) -> None:
-    message = open_store(f"{server.make_url('postgres')}&{PASSWORD}=1")
+    message = open_store(f"{server.make_url()}&{PASSWORD}=1")
     assert "failed (ProgrammingError)" in message
 
 
@@ -125,22 +121,23 @@ def test_missing_driver_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_account_without_rights_is_an_input_error(server: Server) -> None:
-    database = server.create_database()
     server.run_sql("DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN")
-    message = open_store(server.make_url(database).replace("postgres@", "guest@"))
+    message = open_store(server.make_url().replace("postgres@", "guest@"))
     assert "does not let this user create or write tables" in message
 
 
-def test_read_only_database_is_an_input_error(url: str, request: pytest.FixtureRequest) -> None:
-    LiveStore(url).close()
-    server = get_server(url, request)
-    if server is None:
-        path = url.removeprefix("sqlite:///")
-        assert "is read-only" in open_store(f"sqlite:///file:{path}?mode=ro&uri=true")
-    else:
-        database = get_database(url)
-        server.run_sql(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
-        assert "is read-only. Name the primary server" in open_store(url)
+def test_read_only_file_is_an_input_error(tmp_path: Path) -> None:
+    LiveStore(f"sqlite:///{tmp_path}/live.db").close()
+    message = open_store(f"sqlite:///file:{tmp_path}/live.db?mode=ro&uri=true")
+    assert "is read-only. Give this account permission to write the file" in message
+
+
+def test_read_only_server_is_an_input_error(server: Server) -> None:
+    database = server.create_database()
+    LiveStore(server.make_url(database)).close()
+    server.run_sql(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    message = open_store(server.make_url(database))
+    assert "is read-only. Name the primary server" in message
 
 
 def test_database_of_another_encoding_is_an_input_error(server: Server) -> None:
@@ -182,11 +179,11 @@ def fill_disk(url: str, server: Server | None) -> Iterator[Callable[[], None]]:
             "RAISE SQLSTATE '53100' USING DETAIL = 'row of secret-user'; END $$ LANGUAGE plpgsql; "
             "CREATE TRIGGER fail AFTER INSERT ON bazar_events FOR EACH STATEMENT "
             "EXECUTE FUNCTION fail()",
-            get_database(url),
+            url,
         )
 
         def drop_trigger() -> None:
-            server.run_sql("DROP TRIGGER fail ON bazar_events", get_database(url))
+            server.run_sql("DROP TRIGGER fail ON bazar_events", url)
 
         yield drop_trigger
         return
@@ -310,9 +307,9 @@ def test_restart_of_the_server_is_survived(server: Server) -> None:
 
 
 def test_dropped_tables_are_reported(server: Server) -> None:
-    database = server.create_database()
-    store = LiveStore(server.make_url(database))
-    server.run_sql("DROP TABLE bazar_events, bazar_properties", database)
+    url = server.create_schema()
+    store = LiveStore(url)
+    server.run_sql("DROP TABLE bazar_events, bazar_properties", url)
     with pytest.raises(StoreError, match=r"failed .SQLSTATE 42P01.") as caught:
         store.insert_events([make_record("a", user_id="secret-user")])
     assert not caught.value.is_retryable

@@ -88,7 +88,7 @@ def test_acknowledged_events_survive_sigkill(url: str) -> None:
 
 
 def test_reader_with_a_watermark_misses_no_event(store: LiveStore, url: str) -> None:
-    writers = start_writers(url, "ab", 60, 3)
+    writers = start_writers(url, "ab", 40, 3)
     is_written = threading.Event()
 
     def read_all() -> list[int]:
@@ -107,7 +107,7 @@ def test_reader_with_a_watermark_misses_no_event(store: LiveStore, url: str) -> 
         for writer in writers:
             writer.communicate(timeout=120)
         is_written.set()
-        assert reading.result() == list(range(1, 541))
+        assert reading.result() == list(range(1, 361))
 
 
 def test_threads_count_revisions_once(store: LiveStore) -> None:
