@@ -6,13 +6,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import traceback
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
+from kedro.framework.startup import bootstrap_project
 
+from bazar.cli import cli
 from bazar.config.networks import REPRODUCTION_NETWORKS
 from bazar.synthetic.sample_store import StoreOptions, StoreSummary, generate_store
 
@@ -49,7 +54,9 @@ def copy_project(folder: Path) -> Path:
     shutil.copytree(ROOT / "conf", folder / "conf")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
     shutil.copytree(ROOT / "data" / "01_raw" / "sample", folder / "data" / "01_raw" / "sample")
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    # Compiled modules are copied, but not those that another process is writing.
+    being_written = shutil.ignore_patterns("*.pyc.*")
+    shutil.copytree(ROOT / "src", folder / "src", ignore=being_written)
     return folder
 
 
@@ -70,6 +77,21 @@ def kedro_command(*arguments: str) -> list[str]:
 def kedro(project: Path, *arguments: str, timeout: int = 600) -> subprocess.CompletedProcess[str]:
     """Run a Kedro command in a project, as a user would."""
     return _run(project, kedro_command(*arguments), timeout)
+
+
+def kedro_here(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call a Kedro command of a project in this process, which has imported the libraries.
+
+    It is several seconds faster than a process of its own.
+    """
+    metadata = bootstrap_project(ROOT)._replace(project_path=project)
+    # Warnings of libraries are not what these tests check.
+    with chdir(project), warnings.catch_warnings(action="ignore"):
+        result = CliRunner().invoke(cli, arguments, obj=metadata, env={"COLUMNS": "120"})
+    stderr = result.stderr
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        stderr += "".join(traceback.format_exception(result.exception))
+    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, stderr)
 
 
 def run_script(

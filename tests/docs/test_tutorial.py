@@ -13,7 +13,7 @@ import yaml
 
 from tests.docs.test_commands import commands_of
 from tests.docs.test_pages import read_examples
-from tests.project import ROOT, copy_project, kedro
+from tests.project import ROOT, copy_project, kedro_here
 
 PAGE = (ROOT / "docs" / "tutorial.md").read_text()
 PRODUCTS = {
@@ -68,7 +68,7 @@ def test_tutorial_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def run(command: str) -> str:
         program, *arguments = shlex.split(command)
         assert program == "kedro"
-        ran = kedro(project, *arguments)
+        ran = kedro_here(project, *arguments)
         assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
         return ran.stdout
 
