@@ -1,12 +1,14 @@
 """The best items for rows of histories, in batches."""
 
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from bazar.data.windows import Windows
@@ -55,7 +57,8 @@ def map_batches(
 
     A model uses a single core for much of its work. Therefore each batch is split, and several
     smaller batches are processed in parallel threads. Results are in the order of the rows. Only a
-    few results are computed in advance, to limit the memory.
+    few results are computed in advance, to limit the memory. The cores are divided among the
+    threads: BLAS threads that compete for the same cores are several times slower.
 
     Args:
         process: function that is called with each batch, from several threads.
@@ -71,6 +74,8 @@ def map_batches(
     pending: deque[Future[T]] = deque()
     threads = ThreadPoolExecutor(max_parallel_batches)
     n_batches = math.ceil(len(rows) / size)
+    cores = max(1, (os.cpu_count() or 1) // max_parallel_batches)
+    limit = threadpool_limits(cores, user_api="blas")
     try:
         # disable=None: no bar if stderr is not a terminal.
         with tqdm(
@@ -86,3 +91,4 @@ def map_batches(
                 bar.update()
     finally:
         threads.shutdown(cancel_futures=True)
+        limit.restore_original_limits()
