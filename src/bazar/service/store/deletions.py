@@ -5,10 +5,16 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, delete, insert, select
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select
 from sqlalchemy import func as sql
 
 from bazar.service.store.tables import DELETIONS, EVENTS, SESSIONS
+
+_DELETION_TIMES = (
+    select(DELETIONS.c.user_hash, sql.max(DELETIONS.c.deleted_at))
+    .where(DELETIONS.c.user_hash.in_(bindparam("hashes", expanding=True)))
+    .group_by(DELETIONS.c.user_hash)
+)
 
 
 @dataclass(frozen=True)
@@ -80,11 +86,7 @@ def list_tombstones(connection: Connection) -> list[Tombstone]:
 def find_deletion_times(connection: Connection, user_ids: Collection[str]) -> dict[str, int]:
     """Return when users were deleted, by user id, for those that were."""
     by_hash = {hash_user_id(user_id): user_id for user_id in user_ids}
-    query = (
-        select(DELETIONS.c.user_hash, sql.max(DELETIONS.c.deleted_at))
-        .where(DELETIONS.c.user_hash.in_(by_hash))
-        .group_by(DELETIONS.c.user_hash)
-    )
     if not by_hash:
         return {}
-    return {by_hash[user_hash]: time for user_hash, time in connection.execute(query)}
+    rows = connection.execute(_DELETION_TIMES, {"hashes": list(by_hash)})
+    return {by_hash[user_hash]: time for user_hash, time in rows}

@@ -38,6 +38,11 @@ _CONTENT = (
 )  # fmt: skip
 
 
+_STORED_EVENTS = select(EVENTS.c.event_id, *(EVENTS.c[name] for name in _CONTENT)).where(
+    EVENTS.c.event_id.in_(bindparam("event_ids", expanding=True))
+)
+
+
 @dataclass(frozen=True)
 class EventRecord:
     """An event as a client sends it.
@@ -185,9 +190,8 @@ def find_newest_sequence(connection: Connection) -> int:
 
 def _read_contents(connection: Connection, event_ids: set[str]) -> dict[str, tuple[Any, ...]]:
     """Return the content of stored events by id."""
-    columns = [EVENTS.c[name] for name in _CONTENT]
-    query = select(EVENTS.c.event_id, *columns).where(EVENTS.c.event_id.in_(event_ids))
-    return {row[0]: tuple(row[1:]) for row in connection.execute(query)}
+    rows = connection.execute(_STORED_EVENTS, {"event_ids": list(event_ids)})
+    return {row[0]: tuple(row[1:]) for row in rows}
 
 
 def _make_row(record: EventRecord) -> dict[str, Any]:

@@ -32,6 +32,9 @@ _SQLITE_PROBLEMS = {
 _FULL = "cannot grow: the database or disk is full. Free space on the server"
 _STOPS = "is starting or stopping"
 _DENIED = "does not let this user in. Correct the user and the password"
+# Parts of libpq's messages.
+_DENIALS = ("authentication failed", "no pg_hba.conf entry", 'role "', "no password supplied")
+
 # By the first letters of PostgreSQL's SQLSTATE, the longest first.
 _POSTGRESQL_PROBLEMS = {
     "53100": (_FULL, True),
@@ -100,7 +103,10 @@ def show_url(url: URL) -> str:
 
     The password and the query, which can contain a password too, are left out.
     """
-    return url._replace(password=None, query={}).render_as_string(hide_password=True)  # type: ignore[arg-type]
+    shown = URL.create(
+        url.drivername, url.username, host=url.host, port=url.port, database=url.database
+    )
+    return shown.render_as_string()
 
 
 def _find_problem(error: BaseException) -> tuple[str, bool]:
@@ -124,14 +130,12 @@ def _find_problem(error: BaseException) -> tuple[str, bool]:
 def _find_connection_problem(error: BaseException) -> tuple[str, bool]:
     """Return the problem of a connection that failed before PostgreSQL sent a SQLSTATE."""
     text = str(error)
-    if "FATAL" in text and "does not exist" in text and 'database "' in text:
+    if 'database "' in text and "does not exist" in text:
         return _POSTGRESQL_PROBLEMS["3D000"]
-    if "authentication failed" in text or "no pg_hba.conf entry" in text or 'role "' in text:
-        return _POSTGRESQL_PROBLEMS["28"]
-    if "no password supplied" in text:
+    if any(part in text for part in _DENIALS):
         return _POSTGRESQL_PROBLEMS["28"]
     if "the database system is" in text:
         return _STOPS, True
-    if type(error).__name__ in {"OperationalError", "ConnectionTimeout", "InterfaceError"}:
+    if type(error).__name__ in {"OperationalError", "ConnectionTimeout"}:
         return _POSTGRESQL_PROBLEMS["08"]
     return f"failed ({type(error).__name__})", False
