@@ -54,6 +54,8 @@ OPTIONS = BundleOptions.model_validate(
             "rounds": 1, "seed": 1,
         },
         "weights": {},
+        "embedded_text": "title",
+        "live_sequence": 0,
         "baselines": {
             "decayed_cooccurrence": {
                 "distance_power": 1, "backward_weight": 0.1, "popularity_power": 0,
@@ -134,12 +136,13 @@ def make_bundle(has_clock: bool = True) -> Bundle:
         counts,
         recent,
         vectors,
+        np.array([None, *(VARIANT_GROUPS.get(item_id) for item_id in ITEM_IDS)], object),
     )
     return Bundle(OPTIONS, products, build_full_histories(sequences, history_length=20), {})
 
 
 def make_engine(**options: object) -> Engine:
-    settings = {"encode": encode, "variant_groups": VARIANT_GROUPS} | options
+    settings = {"encode": encode} | options
     return Engine(make_bundle(), "bundle-1", **settings)  # type: ignore[arg-type]
 
 

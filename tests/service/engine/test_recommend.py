@@ -184,15 +184,6 @@ def test_live_purchases_of_an_order_explain_the_answer(shared_engine: Engine) ->
     assert milk.recommendation.reason == reason
 
 
-def test_purchases_up_to_the_watermark_count_once(shared_engine: Engine) -> None:
-    again = [make_event("purchase", "milk", day) for day in range(0, 85, 7)]
-    answer = shared_engine.recommend(
-        RecommendRequest(visitor=visit(*again, user_id="alice"), k=N, at=NOW)
-    )
-    milk = next(p for p in answer.products if p.recommendation.item_id == "milk")
-    assert milk.recommendation.n_orders == 13
-
-
 def test_lines_of_one_order_are_one_order(shared_engine: Engine) -> None:
     lines = [
         LiveEvent("purchase", item_id, at_day(90.5) + line, order_id="o1")

@@ -11,7 +11,7 @@ A list is made in four steps:
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,6 @@ import pyarrow as pa
 from bazar.config.rules import Rule, read_rules
 from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA, Products
 from bazar.data.vector_search import normalize_rows
-from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.service.engine.answers import Absence, Answer
 from bazar.service.engine.cursors import Cursor, decode_cursor, encode_cursor
@@ -61,8 +60,6 @@ class Engine:
 
     Attributes:
         bundle_id: id of the bundle, which every answer contains.
-        watermark: time of the last purchase in the bundle, UTC milliseconds; None if its data has
-            no timestamps.
     """
 
     def __init__(
@@ -70,9 +67,7 @@ class Engine:
         bundle: Bundle,
         bundle_id: str,
         encode: Encoder | None = None,
-        variant_groups: Mapping[str, str] | None = None,
         rules: Sequence[Rule] = (),
-        watermark: int | None = None,
     ) -> None:
         """Prepare to answer. Models are loaded when they are first used; see :meth:`warm_up`.
 
@@ -81,25 +76,24 @@ class Engine:
             bundle_id: id of the bundle.
             encode: encoder of the titles, for the search by meaning and for new products without a
                 vector. None: the search compares words alone.
-            variant_groups: name of the variant group by item id.
             rules: business rules. Products and attributes that are not in the catalogue match
                 nothing.
-            watermark: time of the last purchase that the bundle contains, UTC milliseconds. None:
-                the time of the last purchase in its customers.
         """
         self.bundle_id = bundle_id
-        self._bundle = bundle
         self._encode = encode
+        # The products of the bundle are not kept: their vectors are copied when products are added.
+        self._customers = bundle.customers
         self._n_bundle_items = len(bundle.products.item_ids)
-        self.watermark = _find_last_time(bundle.customers) if watermark is None else watermark
+        self._embeds_attributes = bundle.options.embedded_text == "title_and_attributes"
         self._forgotten: frozenset[str] = frozenset()
         self._build_lock = threading.Lock()
         self._live_lock = threading.Lock()
-        self._sources = Sources(bundle, encode)
+        self._sources = Sources(
+            bundle.customers, self._n_bundle_items, bundle.options.filter_seen, encode
+        )
         self._state = build_state(
             Recommender(bundle),
             LiveItems(self._n_bundle_items),
-            dict(variant_groups or {}),
             tuple(rules),
         )
 
@@ -170,12 +164,13 @@ class Engine:
                 schema=ADDED_PRODUCTS_SCHEMA,
             )
             products = old.products.add(added, self._collect_vectors(items))
+            groups = products.variant_groups.copy()
+            for item in items:
+                groups[products.index[item.item_id]] = item.variant_group
+            products = replace(products, variant_groups=groups)
             recommender = old.recommender.extend(products)
             recommender.load_models()
-            groups = old.variant_groups | {
-                item.item_id: item.variant_group for item in items if item.variant_group
-            }
-            new = build_state(recommender, old.live, groups, old.rules)
+            new = build_state(recommender, old.live, old.rules)
             with self._live_lock:
                 # Stock and prices may have changed while the models were adapted.
                 self._state = replace(new, live=old.live.extend(new.n_items))
@@ -386,8 +381,7 @@ class Engine:
             request.visitor,
             known,
             state.products.index,
-            self._bundle.customers,
-            self.watermark,
+            self._customers,
             at if cursor is None else cursor.at,
         )
 
@@ -418,7 +412,7 @@ class Engine:
 
     def _collect_vectors(self, items: Sequence[NewItem]) -> np.ndarray:
         """Return the title vectors of new products, shape (items, dimension), float32."""
-        dimension = self._bundle.products.vectors.shape[1]
+        dimension = self.products.vectors.shape[1]
         vectors = np.zeros((len(items), dimension), np.float32)
         ids = [item.item_id for item in items]
         without_vector: list[int] = []
@@ -438,14 +432,11 @@ class Engine:
             else:
                 vectors[position] = item.vector
         if without_vector and self._encode is not None:
-            titles = [items[position].title or "" for position in without_vector]
-            vectors[without_vector] = self._encode(titles)
+            texts = [self._get_text(items[position]) for position in without_vector]
+            vectors[without_vector] = self._encode(texts)
         return normalize_rows(vectors)
 
-
-def _find_last_time(customers: Windows) -> int | None:
-    """Return the time of the last purchase of a bundle, UTC milliseconds."""
-    times = customers.sequences.timestamps
-    if times is None:
-        return None
-    return int(times.max(where=customers.sequences.items > 0, initial=0))
+    def _get_text(self, item: NewItem) -> str:
+        """Return the text of a product that is encoded, as the bundle's products were."""
+        parts = [item.title, item.attributes if self._embeds_attributes else None]
+        return ". ".join(filter(None, parts))

@@ -87,7 +87,6 @@ def build_history(
     known: Windows | None,
     item_index: dict[str, int],
     customers: Windows,
-    watermark: int | None,
     at: int,
 ) -> VisitorHistory:
     """Merge the purchases of the bundle with the live events of a visitor.
@@ -97,16 +96,12 @@ def build_history(
         known: the row of the user in the bundle; None if there is none.
         item_index: item index by external id.
         customers: the customers of the bundle. They show whether times and orders are known.
-        watermark: purchases of a user of the bundle at or before this time, UTC milliseconds, are
-            in the bundle already, and are not counted again; None if no purchase is.
         at: time of the request, UTC milliseconds.
     """
     unknown: list[str] = []
     purchases = _read_known(known) if known is not None else _read_given(visitor, item_index)
     unknown += [item_id for item_id in visitor.history if item_id not in item_index]
     live = [event for event in visitor.events if event.event_type == "purchase"]
-    if known is not None and watermark is not None:
-        live = [event for event in live if event.timestamp > watermark]
     unknown += [event.item_id for event in live if event.item_id not in item_index]
     _append_live(purchases, live, item_index)
     at = max([at, purchases.last_time, *(event.timestamp for event in visitor.events)])

@@ -22,7 +22,9 @@ class Visitor:
 
     Attributes:
         user_id: a user of the shop. Users that the bundle does not know have only live events.
-        events: the live events of the user or of the session, the oldest first.
+        events: the live events of the user or of the session, the oldest first. Purchases that the
+            bundle contains must not be among them; see ``live_sequence`` in the options of the
+            bundle.
         history: ids of earlier purchases, the oldest first, for a visitor without ``user_id``.
         times: time of each purchase of ``history``, ascending, UTC milliseconds. Purchases at the
             same time are one order. None: each purchase is an order of its own.

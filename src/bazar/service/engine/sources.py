@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bazar.data.vector_search import normalize_rows
+from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.models.scorer import Scorer
 from bazar.models.top_k import find_top_positions
@@ -24,7 +25,6 @@ from bazar.service.engine.requests import (
 )
 from bazar.service.engine.restrictions import Restriction, restrict_items, select_allowed
 from bazar.service.engine.state import State
-from bazar.serving.bundle import Bundle
 
 Encoder = Callable[[list[str]], np.ndarray]
 """Function that returns the unit vectors of texts, shape (texts, dimension), float32."""
@@ -64,19 +64,25 @@ class Candidates:
 
 
 class Sources:
-    """Scores products. Indices that depend only on the bundle are built when they are first used.
+    """Scores products. Indices of the customers' purchases are built when they are first used.
 
     Threads may share one object.
     """
 
-    def __init__(self, bundle: Bundle, encode: Encoder | None) -> None:
+    def __init__(
+        self, customers: Windows, n_items: int, filter_seen: bool, encode: Encoder | None
+    ) -> None:
         """Prepare to score.
 
         Args:
-            bundle: the catalogue, the customers, and the options.
+            customers: the customers of the bundle.
+            n_items: number of items + 1 of the bundle.
+            filter_seen: whether products that a visitor bought are removed by default.
             encode: encoder of the titles; None if there is none.
         """
-        self._bundle = bundle
+        self._customers = customers
+        self._n_items = n_items
+        self._filter_seen = filter_seen
         self._encode = encode
         self._lock = threading.Lock()
         self._bought_together: BoughtTogether | None = None
@@ -131,7 +137,7 @@ class Sources:
         scorer = state.recommender.get_scorer(model)
         filter_seen = request.filter_seen
         if filter_seen is None:
-            filter_seen = self._bundle.options.filter_seen
+            filter_seen = self._filter_seen
         scores = _score_without_views(scorer, history)
         restrictions = [
             restrict_items(
@@ -245,18 +251,14 @@ class Sources:
         if self._bought_together is None:
             with self._lock:
                 if self._bought_together is None:
-                    self._bought_together = BoughtTogether(
-                        self._bundle.customers, len(self._bundle.products.item_ids)
-                    )
+                    self._bought_together = BoughtTogether(self._customers, self._n_items)
         return self._bought_together
 
     def _get_rhythm(self) -> RepeatRhythm:
         if self._rhythm is None:
             with self._lock:
                 if self._rhythm is None:
-                    self._rhythm = RepeatRhythm(
-                        self._bundle.customers, len(self._bundle.products.item_ids)
-                    )
+                    self._rhythm = RepeatRhythm(self._customers, self._n_items)
         return self._rhythm
 
 

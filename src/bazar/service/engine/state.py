@@ -26,7 +26,6 @@ class State:
     Attributes:
         recommender: the catalogue and the models.
         live: stock, prices and visibility. Only these change in place.
-        variant_groups: name of the variant group by item id.
         variant_codes: shape (items + 1,), int32: number of the variant group; 0 without variants.
         words: index of the words of the catalogue.
         is_titled: shape (items + 1,), bool.
@@ -38,7 +37,6 @@ class State:
 
     recommender: Recommender
     live: LiveItems
-    variant_groups: dict[str, str]
     variant_codes: np.ndarray
     words: WordIndex
     is_titled: np.ndarray
@@ -75,7 +73,6 @@ class State:
 def build_state(
     recommender: Recommender,
     live: LiveItems,
-    variant_groups: dict[str, str],
     rules: tuple[Rule, ...],
 ) -> State:
     """Build the indices of a catalogue.
@@ -83,13 +80,12 @@ def build_state(
     Args:
         recommender: the catalogue and the models.
         live: stock, prices and visibility of its products.
-        variant_groups: name of the variant group by item id.
         rules: the business rules.
     """
     products = recommender.products
     _index_attributes(products)
-    names = [variant_groups.get(item_id) for item_id in products.item_ids]
-    codes = {name: code for code, name in enumerate(dict.fromkeys(filter(None, names)), start=1)}
+    groups = products.variant_groups
+    codes = {name: code for code, name in enumerate(dict.fromkeys(filter(None, groups)), start=1)}
 
     @lru_cache(maxsize=64)
     def restrict(categories: tuple[str, ...], brands: tuple[str, ...]) -> list[Restriction]:
@@ -98,8 +94,7 @@ def build_state(
     return State(
         recommender=recommender,
         live=live,
-        variant_groups=variant_groups,
-        variant_codes=np.array([codes[name] if name else 0 for name in names], np.int32),
+        variant_codes=np.array([codes[name] if name else 0 for name in groups], np.int32),
         words=WordIndex(products),
         is_titled=has_title(products.vectors),
         rules=rules,

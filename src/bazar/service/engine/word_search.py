@@ -63,6 +63,8 @@ class WordIndex:
             length: [texts[code] for code in codes]
             for length, codes in self._codes_by_length.items()
         }
+        # The columns of words took several times the memory of the index.
+        pa.default_memory_pool().release_unused()
 
     def score(self, query: str) -> np.ndarray:
         """Return how well the words of each product match a query.
