@@ -32,6 +32,7 @@ from tests.project import (
     ROOT,
     RUN,
     kedro,
+    kedro_here,
     kill_in_training,
     quick_project,
     run_script,
@@ -272,26 +273,21 @@ def test_copied_bundle_recommends_the_same_elsewhere(ran: FinishedRun, tmp_path:
             assert [product.item_id for product in answer] == expected["item_id"].tolist()
 
 
-# A Kedro command that fails while it recommends to the customers, after the bundle was written.
-_FAIL_IN_RECOMMENDATION = """
-from bazar.serving.recommender import Recommender
-from kedro.framework.cli.cli import main
-
-def fail(*arguments):
-    raise OSError("disk full")
-
-Recommender.recommend_to_everyone = fail
-main()
-"""
-
-
-def test_failed_recommendation_leaves_the_current_bundle(ran: FinishedRun) -> None:
+def test_failed_recommendation_leaves_the_current_bundle(
+    ran: FinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     models = ran.project / "data/06_models/sample"
     new_run = get_folder(ran.project, "06_models", "auto/seed_8")
     output = get_folder(ran.project, "07_model_output", "auto/seed_8")
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    # The bundle is written before the recommendations.
+    monkeypatch.setattr(Recommender, "recommend_to_everyone", fail)
     try:
-        run = run_script(
-            ran.project, _FAIL_IN_RECOMMENDATION, "run", "--env", "quick",
+        run = kedro_here(
+            ran.project, "run", "--env", "quick",
             "--pipelines", "modelling_baselines,recommendation", "--params", "seed=8",
         )  # fmt: skip
         assert run.returncode != 0
@@ -325,14 +321,14 @@ def test_recommend_command_answers_for_a_customer(ran: FinishedRun) -> None:
     for product in found["products"]:
         assert product["nearest_item_id"] in found["history"]
 
-    shown = kedro(
+    shown = kedro_here(
         ran.project, "recommend", "--env", "quick", "--items", f"{found['history'][0]},gone",
         "--model", "classifier", "--top", "2",
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr[-3000:]
     for part in ("Classifier recommends", "past purchases", "Not in the catalogue: gone"):
         assert part in shown.stdout
-    wrong = kedro(ran.project, "recommend", "--env", "quik", "--user", user)
+    wrong = kedro_here(ran.project, "recommend", "--env", "quik", "--user", user)
     assert wrong.returncode != 0
     assert "There is no environment 'quik'. Did you mean 'quick'?" in wrong.stderr
     assert "Available: amazon_all_beauty_2023" in wrong.stderr
@@ -385,7 +381,7 @@ def test_documented_commands_work(ran: FinishedRun, tmp_path: Path) -> None:
         arguments = list(command)
         for example, own in here.items():
             arguments = [argument.replace(example, own) for argument in arguments]
-        done = kedro(ran.project, *arguments, "--env", "quick")
+        done = kedro_here(ran.project, *arguments, "--env", "quick")
         assert done.returncode == 0, done.stderr[-3000:]
         printed.append(done.stdout)
     assert set(pd.read_csv(here["recommendations.csv"])["model"]) == {"blend"}
@@ -439,7 +435,7 @@ def test_added_product_is_recommended_at_once(ran: FinishedRun, tmp_path: Path) 
     new = tmp_path / "new[1].jsonl"
     new.write_text("".join(json.dumps(line) + "\n" for line in lines))
     before = snapshot(project)
-    added = kedro(project, "add-products", str(new), "--env", "quick")
+    added = kedro_here(project, "add-products", str(new), "--env", "quick")
     assert added.returncode == 0, added.stderr[-3000:]
     assert f"1 products added; the catalogue has {len(products) + 1:,}" in added.stdout
     assert f"1 have a title in the raw files and keep it: {like['item_id']}" in added.stdout
@@ -460,7 +456,7 @@ def test_added_product_is_recommended_at_once(ran: FinishedRun, tmp_path: Path) 
     found = recommender.recommend(recommender.history(user), k=81, model="regressor")
     assert "NEW1" in [one.item_id for one in found]
 
-    run = kedro(
+    run = kedro_here(
         project, "run", "--env", "quick", "--pipelines",
         "joining,sequencing,embedding,recommendation",
     )  # fmt: skip
@@ -471,7 +467,7 @@ def test_added_product_is_recommended_at_once(ran: FinishedRun, tmp_path: Path) 
     assert (row["title"], row["title_source"]) == (lines[0]["title"], "added by hand")
     assert row["attributes"] == "Novum"
     table = tmp_path / "everybody.csv"
-    exported = kedro(
+    exported = kedro_here(
         project, "export-recommendations", str(table), "--env", "quick", "--model", "regressor"
     )
     assert exported.returncode == 0, exported.stderr[-3000:]
@@ -486,7 +482,7 @@ def test_added_product_is_recommended_at_once(ran: FinishedRun, tmp_path: Path) 
     # A corrected title replaces the earlier one.
     lines[0]["title"] = "Oat Milk Shampoo, 250 ml"
     new.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    added = kedro(project, "add-products", str(new), "--env", "quick")
+    added = kedro_here(project, "add-products", str(new), "--env", "quick")
     assert "1 were added before and are updated: NEW1" in added.stdout
     titles = pd.read_parquet(bundle / "products.parquet").set_index("item_id")["title"]
     assert titles["NEW1"] == lines[0]["title"]
@@ -528,7 +524,7 @@ def test_nightly_run_continues_training_with_new_purchases(
     ):
         (raw / name).write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
     # Everything but the networks of the original study, whose results stay those of the day before.
-    run = kedro(project, "run", "--env", "quick", "--params", "warm_start=true")
+    run = kedro_here(project, "run", "--env", "quick", "--params", "warm_start=true")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     printed = " ".join((run.stdout + run.stderr).split())
     # New customers get recommendations, and the new product is recommended.
@@ -574,7 +570,7 @@ def test_models_and_seeds_are_compared(ran: FinishedRun) -> None:
         seed_7.mkdir()
         for path in ran.get_folder("07_model_output").glob("classifier_*"):
             shutil.copy(path, seed_7)
-        run = kedro(ran.project, "run", "--env", "quick", "--pipelines", "comparison")
+        run = kedro_here(ran.project, "run", "--env", "quick", "--pipelines", "comparison")
         assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
         comparison, metrics = (
             json.loads((report / "comparison.json").read_text()),
@@ -623,7 +619,7 @@ def test_blend_weights_are_chosen_on_validation_rows(ran: FinishedRun) -> None:
     )  # fmt: skip
     seed_7 = models.with_name("seed_7")
     try:
-        run = kedro(project, *with_seed)
+        run = kedro_here(project, *with_seed)
         assert run.returncode != 0
         assert "There is no classifier with seed 7. Train it with" in run.stderr
         assert "Traceback" not in run.stdout + run.stderr
@@ -632,7 +628,7 @@ def test_blend_weights_are_chosen_on_validation_rows(ran: FinishedRun) -> None:
         for model in ("classifier", "regressor"):
             for path in models.glob(f"{model}.keras*"):
                 shutil.copy(path, seed_7)
-        run = kedro(project, *with_seed)
+        run = kedro_here(project, *with_seed)
         assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
         weights = json.loads((output / "blend_training.json").read_text())["weights"]
         assert set(weights) == {*chosen["weights"], "classifier, seed 7", "regressor, seed 7"}
@@ -644,7 +640,7 @@ def test_blend_weights_are_chosen_on_validation_rows(ran: FinishedRun) -> None:
 
 
 def test_models_are_not_evaluated_and_compared_in_one_run(ran: FinishedRun) -> None:
-    run = kedro(
+    run = kedro_here(
         ran.project, "run", "--env", "quick", "--pipelines", "modelling_baselines,comparison"
     )
     assert run.returncode != 0
@@ -654,7 +650,7 @@ def test_models_are_not_evaluated_and_compared_in_one_run(ran: FinishedRun) -> N
 
 def test_each_pipeline_runs_alone(ran: FinishedRun) -> None:
     for pipeline in ("ingestion", "joining", "sequencing", "embedding", "modelling_baselines"):
-        run = kedro(ran.project, "run", "--env", "quick", "--pipelines", pipeline)
+        run = kedro_here(ran.project, "run", "--env", "quick", "--pipelines", pipeline)
         assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
         assert "Written:" in run.stdout
         if pipeline == "embedding":
@@ -663,7 +659,7 @@ def test_each_pipeline_runs_alone(ran: FinishedRun) -> None:
 
 def test_second_run_gives_the_same_results(ran: FinishedRun) -> None:
     before = snapshot(ran.project)
-    run = kedro(ran.project, "run", "--env", "quick")
+    run = kedro_here(ran.project, "run", "--env", "quick")
     assert run.returncode == 0
     after = snapshot(ran.project)
     assert set(before) == set(after)
@@ -695,7 +691,7 @@ ONE_EPOCH = ",".join(
 def test_shuffled_windows_have_results_of_their_own(ran: FinishedRun) -> None:
     project = ran.project
     before = ran.get_folder("08_reporting").joinpath("metrics.json").read_bytes()
-    run = kedro(
+    run = kedro_here(
         project, "run", "--env", "quick",
         "--pipelines", "sequencing,modelling_baselines,modelling_reproduction,reporting",
         "--params", f"split=shuffled_windows,sequencing.window_length=4,{ONE_EPOCH}",
@@ -734,7 +730,7 @@ def test_other_splits_have_results_of_their_own(
     ran: FinishedRun, split: str, parameters: str
 ) -> None:
     before = ran.get_folder("08_reporting").joinpath("metrics.json").read_bytes()
-    run = kedro(
+    run = kedro_here(
         ran.project, "run", "--env", "quick", "--pipelines",
         "sequencing,modelling_baselines,modelling_regressor,recommendation,reporting",
         "--params", f"split={split},{parameters},{ONE_EPOCH}",
@@ -804,7 +800,7 @@ def test_wrong_input_is_reported_in_a_few_lines(
         )
     )
     before = snapshot(ran.project)
-    run = kedro(
+    run = kedro_here(
         ran.project, "run", "--env", "quick", "--pipelines", pipelines, "--params", parameters
     )
     assert run.returncode != 0
@@ -821,7 +817,7 @@ def test_unknown_names_are_reported_with_the_valid_ones(ran: FinishedRun) -> Non
         (("--env", "quik"), "There is no environment 'quik'. Did you mean 'quick'?"),
         (("--pipelines", "ingest"), "There is no pipeline 'ingest'. Did you mean 'ingestion'?"),
     ):
-        run = kedro(ran.project, "run", *arguments)
+        run = kedro_here(ran.project, "run", *arguments)
         assert run.returncode != 0
         assert message in run.stderr
         assert "Traceback" not in run.stdout + run.stderr
@@ -831,9 +827,9 @@ def test_results_on_other_data_are_not_compared(ran: FinishedRun) -> None:
     project, report = ran.project, ran.get_folder("08_reporting") / "report.html"
     before = report.read_bytes()
     prepare = ("run", "--env", "quick", "--pipelines", "joining,sequencing")
-    assert kedro(project, *prepare, "--params", "joining.min_interactions=9").returncode == 0
+    assert kedro_here(project, *prepare, "--params", "joining.min_interactions=9").returncode == 0
     try:
-        run = kedro(
+        run = kedro_here(
             project, "run", "--env", "quick", "--pipelines", "modelling_baselines,reporting"
         )
         assert run.returncode != 0
@@ -842,13 +838,13 @@ def test_results_on_other_data_are_not_compared(ran: FinishedRun) -> None:
         assert "classifier, regressor, blend: measured on other data" in message
         assert "modelling_classifier,modelling_regressor,modelling_blend" in message
         assert report.read_bytes() == before
-        run = kedro(project, "run", "--env", "quick", "--pipelines", "comparison")
+        run = kedro_here(project, "run", "--env", "quick", "--pipelines", "comparison")
         assert run.returncode != 0
         assert re.search("Error: [a-z_, ]*classifier, ", run.stderr)
         assert "measured on other data than the" in run.stderr
     finally:
-        assert kedro(project, *prepare).returncode == 0
-        again = kedro(project, "run", "--env", "quick", "--pipelines", "modelling_baselines")
+        assert kedro_here(project, *prepare).returncode == 0
+        again = kedro_here(project, "run", "--env", "quick", "--pipelines", "modelling_baselines")
         assert again.returncode == 0
 
 
@@ -868,7 +864,7 @@ def test_killed_training_is_resumed_with_the_same_result(ran: FinishedRun) -> No
     new = {Path(name).name for name in killed.keys() - before.keys()}
     assert new == {checkpoint}
 
-    again = kedro(project, *command)
+    again = kedro_here(project, *command)
     assert again.returncode == 0, again.stdout[-2000:] + again.stderr[-2000:]
     assert "Resuming training after epoch" in " ".join((again.stdout + again.stderr).split())
     assert snapshot(project).keys() == before.keys()
