@@ -20,13 +20,28 @@ import hashlib
 import json
 import zlib
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bazar.errors import InputError
-from bazar.service.engine.requests import ListRequest
+from bazar.service.engine.requests import MAX_LISTED, MAX_TIME, ListRequest
 
 _MAX_LENGTH = 100_000
 _MAX_UNPACKED = 1_000_000
 _CHECKSUM_BYTES = 8
+# The bundle, the fingerprint of the request, the time, the gaps between the item indices that were
+# shown, and the ids of the added products that were shown.
+_CONTENT = TypeAdapter(
+    tuple[
+        str,
+        str,
+        Annotated[int, Field(ge=0, lt=MAX_TIME, strict=True)],
+        list[Annotated[int, Field(ge=1, le=2**31, strict=True)]],
+        list[str],
+    ]
+)
 _FIRST_PAGE = "Request the first page again, without a cursor."
 
 
@@ -54,7 +69,7 @@ def encode_cursor(cursor: Cursor, request: ListRequest, bundle_id: str) -> str:
     return base64.urlsafe_b64encode(_compute_checksum(packed) + packed).decode().rstrip("=")
 
 
-def decode_cursor(text: str, request: ListRequest, bundle_id: str) -> Cursor:
+def decode_cursor(text: str, request: ListRequest, bundle_id: str, n_items: int) -> Cursor:
     """Return the content of a cursor.
 
     Args:
@@ -62,6 +77,7 @@ def decode_cursor(text: str, request: ListRequest, bundle_id: str) -> Cursor:
         request: the request that the cursor belongs to. Its page size, its time, and the events
             of its visitor may differ.
         bundle_id: the bundle that answers.
+        n_items: number of items + 1 of the bundle.
 
     Raises:
         InputError: if the cursor is damaged, or belongs to another request or another bundle.
@@ -78,8 +94,8 @@ def decode_cursor(text: str, request: ListRequest, bundle_id: str) -> Cursor:
         raise damaged
     try:
         unpacked = zlib.decompressobj().decompress(packed, _MAX_UNPACKED)
-        found_bundle, fingerprint, at, gaps, added = json.loads(unpacked)
-    except (zlib.error, ValueError):
+        found_bundle, fingerprint, at, gaps, added = _CONTENT.validate_json(unpacked)
+    except (zlib.error, ValidationError):
         raise damaged from None
     if found_bundle != bundle_id:
         raise InputError(
@@ -91,11 +107,10 @@ def decode_cursor(text: str, request: ListRequest, bundle_id: str) -> Cursor:
             "cursor belongs to another request. Send it with the same visitor, filters and "
             f"options as the first page. {_FIRST_PAGE}"
         )
-    shown, index = [], 0
-    for gap in gaps:
-        index += gap
-        shown.append(index)
-    return Cursor(at, tuple(shown), tuple(added))
+    shown = tuple(accumulate(gaps))
+    if len(shown) + len(added) > MAX_LISTED or (shown and shown[-1] >= n_items):
+        raise damaged
+    return Cursor(at, shown, tuple(dict.fromkeys(added)))
 
 
 def _fingerprint(request: ListRequest) -> str:

@@ -388,7 +388,7 @@ class Engine:
     def _read_cursor(self, request: ListRequest) -> Cursor | None:
         if request.cursor is None:
             return None
-        return decode_cursor(request.cursor, request, self.bundle_id)
+        return decode_cursor(request.cursor, request, self.bundle_id, self._n_bundle_items)
 
     def _list_shown(self, state: State, cursor: Cursor) -> list[int]:
         index = state.products.index

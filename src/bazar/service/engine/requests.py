@@ -10,6 +10,8 @@ from bazar.serving.requests import check_k
 
 MAX_LISTED = 1_000
 """Maximum number of products of a list, all pages together."""
+MAX_TIME = 253_402_300_800_000
+"""The first UTC millisecond that cannot be written as a date: the year 10000."""
 MAX_QUERY_LENGTH = 200
 """Maximum number of characters of the words of a search."""
 
@@ -270,7 +272,7 @@ def check_event(event: LiveEvent) -> None:
 
 def check_time(name: str, time: Any) -> None:
     """Raise InputError if a time is not an integer of UTC milliseconds between 1970 and 9999."""
-    if not _is_integer(time) or not 0 <= time < 253_402_300_800_000:
+    if not _is_integer(time) or not 0 <= time < MAX_TIME:
         raise InputError(f"{name} must be UTC milliseconds from 1970 to 9999, got {time!r}.")
 
 
