@@ -34,6 +34,7 @@ from bazar.data.catalogue import Products
 from bazar.data.counts import count_interactions
 from bazar.data.sequences import Sequences
 from bazar.data.windows import build_full_histories
+from bazar.models.networks.export import export_network
 from bazar.models.networks.recurrent import RecurrentNetwork, build_network
 from bazar.models.registry import get_network_path
 from bazar.serving.bundle import Bundle, write_bundle
@@ -65,7 +66,8 @@ def make_products(purchases: Sequences, n_products: int, rng: np.random.Generato
     ids = np.array(["", *(f"P{number:06d}" for number in numbers)], dtype=object)
     titles = np.array([None, *(f"Product {number}" for number in numbers)], dtype=object)
     counts = count_interactions(purchases, n_products, 0.1)
-    return Products(ids, titles, np.full(n_products + 1, None), *counts, vectors)
+    nothing = np.full(n_products + 1, None)
+    return Products(ids, titles, nothing, *counts, vectors, nothing)
 
 
 def make_network(options: ModelOptions, products: Products) -> RecurrentNetwork:
@@ -108,9 +110,12 @@ def write_synthetic_bundle(folder: Path, n_products: int) -> dict[str, Recurrent
         # Each component has a weight, because components without a weight are skipped.
         weights={component.name: 1 / len(blend.components) for component in blend.components},
         baselines=BaselineOptions.model_validate(parameters["baselines"]),
+        embedded_text="title",
+        live_sequence=0,
     )
     loaders = {
-        get_network_path(model, SEED): partial(networks.__getitem__, model) for model in networks
+        get_network_path(model, SEED): partial(export_network, networks[model])
+        for model in networks
     }
     customers = build_full_histories(purchases, MAX_HISTORY)
     write_bundle(Bundle(options, products, customers, loaders), folder)

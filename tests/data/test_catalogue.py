@@ -23,6 +23,7 @@ def products() -> Products:
         counts,
         counts // 2,
         vectors,
+        np.array([None, *(["P01"] * 2), *([None] * (N_PRODUCTS - 2))], object),
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from bazar.config.data import EmbeddingOptions, SequencingOptions
 from bazar.config.recommendation import BundleOptions, RecommendationOptions
 from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA
+from bazar.data.encoder_cache import ExportedEncoder
 from bazar.data.sequences import read_sequences
 from bazar.data.splits import Splits, split_leave_one_out
 from bazar.data.title_embeddings import EMPTY_TITLE_VECTORS
@@ -69,10 +70,9 @@ def make_splits() -> Splits:
 def describe_bundle(*models: str) -> BundleOptions:
     """Describe a bundle of a run that evaluated no model."""
     options = make_options(*models)
-    return nodes.describe_bundle(
-        nodes.select_models({}, {}, {}, {}, options),
-        {}, OPTIONS.blend, OPTIONS.baselines, options, "shop", make_splits(), 1,
-    )  # fmt: skip
+    models = nodes.select_models({}, {}, {}, {}, options)
+    described = nodes.describe_models(models, {}, OPTIONS.blend, OPTIONS.baselines, 1)
+    return nodes.describe_bundle(described, options, EMBEDDING, "shop", make_splits())
 
 
 @pytest.fixture
@@ -83,7 +83,9 @@ def recommender(tmp_path: Path) -> Recommender:
     customers, catalogue = nodes.build_catalogue(
         make_splits(),
         ibis.memtable(item_index),
-        ibis.memtable(products.assign(title_source="shop")).mutate(attributes=ibis.null("string")),
+        ibis.memtable(products.assign(title_source="shop")).mutate(
+            attributes=ibis.null("string"), variant_group=ibis.null("string")
+        ),
         np.vstack([np.zeros(4), np.eye(4)]).astype(np.float32),
         pa.Table.from_pylist([], ADDED_PRODUCTS_SCHEMA),
         EMPTY_TITLE_VECTORS,
@@ -91,7 +93,11 @@ def recommender(tmp_path: Path) -> Recommender:
         EMBEDDING,
     )
     bundle = nodes.build_bundle(
-        describe_bundle("decayed_cooccurrence", "ease"), customers, catalogue, {}
+        describe_bundle("decayed_cooccurrence", "ease"),
+        customers,
+        catalogue,
+        {},
+        ExportedEncoder(None),
     )
     write_bundle(bundle, tmp_path / "bundle")
     return Recommender.load(tmp_path / "bundle")

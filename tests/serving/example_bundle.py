@@ -34,6 +34,8 @@ OPTIONS = BundleOptions.model_validate(
             "components": [{"model": "classifier"}, {"model": "decayed_cooccurrence"}],
             "seeds": [], "rows": 10, "rounds": 1, "seed": 1,
         },
+        "embedded_text": "title",
+        "live_sequence": 0,
         "weights": {"classifier": 0.7, "decayed_cooccurrence": 0.3},
         "baselines": {
             "decayed_cooccurrence": {
@@ -98,9 +100,10 @@ def make_products() -> Products:
     titles = np.array([None, *(f"title {index}" for index in range(1, N_PRODUCTS + 1))], object)
     colours = [f"{'Red' if index % 2 else 'Blue'}, Brand {index}" for index in range(N_PRODUCTS)]
     attributes = np.array([None, *colours], object)
-    return Products(
-        make_item_ids(N_PRODUCTS), titles, attributes, counts, recent, make_title_vectors()
-    )
+    groups = np.full(N_PRODUCTS + 1, None, object)
+    groups[2:4] = "P02"
+    item_ids, vectors = make_item_ids(N_PRODUCTS), make_title_vectors()
+    return Products(item_ids, titles, attributes, counts, recent, vectors, groups)
 
 
 def make_products_without_title(item: int) -> Products:

@@ -34,7 +34,7 @@ def copy_bundle(folder: Path, tmp_path: Path) -> Path:
 def test_bundle_is_read_as_it_was_written(folder: Path, bundle: Bundle) -> None:
     read = read_bundle(folder)
     assert read.options == bundle.options
-    for field in ("item_ids", "titles", "attributes", "counts", "recent_counts", "vectors"):
+    for field in bundle.products.__dataclass_fields__:
         np.testing.assert_array_equal(
             getattr(read.products, field), getattr(bundle.products, field)
         )

@@ -34,6 +34,7 @@ def products() -> ir.Table:
                 "title": ["soap", "cream", None, "not in the index"],
                 "attributes": ["Acme", None, None, None],
                 "title_source": ["shop", "shop", "without title", "shop"],
+                "variant_group": ["A", "A", None, None],
             }
         )
     )
@@ -46,6 +47,7 @@ def test_catalogue_is_in_the_order_of_the_item_index(
     assert catalogue.item_ids.tolist() == ["", "A", "B", "C"]
     assert catalogue.titles.tolist() == [None, "cream", "soap", None]
     assert catalogue.attributes.tolist() == [None, None, "Acme", None]
+    assert catalogue.variant_groups.tolist() == [None, "A", "A", None]
     assert catalogue.counts.tolist() == [0, 1, 3, 1]
     # Without timestamps, the last purchase of each customer is recent.
     assert catalogue.recent_counts.tolist() == [0, 0, 1, 1]

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from bazar.config.base import Options
+from bazar.config.data import EmbeddedText
 from bazar.config.models import BaselineOptions, BlendModel, BlendOptions
 
 RecommendingModel = Literal[BlendModel, "blend"]
@@ -61,3 +62,7 @@ class BundleOptions(Options):
     weights: dict[str, float]
     """Weight of each component of the blend. Empty if no blend was trained."""
     baselines: BaselineOptions
+    embedded_text: EmbeddedText
+    """The text of a product that the encoder reads; see ``embedding.text``."""
+    live_sequence: int = Field(ge=0)
+    """Number of the last event of the live store that the data contains; 0 if there is none."""

@@ -30,6 +30,8 @@ class Products:
         recent_counts: shape (items + 1,), int64, number of recent interactions of each item.
         vectors: shape (items + 1, dimension), float32, unit vectors of titles, zeros if a product
             has no title.
+        variant_groups: shape (items + 1,), strings: name of the group of products that differ only
+            in a variant, such as the size; None if a product has no variants.
     """
 
     item_ids: np.ndarray
@@ -38,6 +40,7 @@ class Products:
     counts: np.ndarray
     recent_counts: np.ndarray
     vectors: np.ndarray
+    variant_groups: np.ndarray
 
     def __len__(self) -> int:
         return len(self.item_ids) - 1
@@ -113,11 +116,15 @@ class Products:
             np.concatenate([self.counts, no_interactions]),
             np.concatenate([self.recent_counts, no_interactions]),
             merge(self.vectors, vectors),
+            np.append(self.variant_groups, np.full(len(no_interactions), None, object)),
         )
 
     def to_table(self) -> pa.Table:
         """Return all fields except the vectors, one row per product in order of its index."""
-        texts = {"item_id": self.item_ids, "title": self.titles, "attributes": self.attributes}
+        texts = {
+            "item_id": self.item_ids, "title": self.titles, "attributes": self.attributes,
+            "variant_group": self.variant_groups,
+        }  # fmt: skip
         counts = {"purchases": self.counts, "recent_purchases": self.recent_counts}
         return pa.table(
             {name: pa.array(values[1:], pa.large_string()) for name, values in texts.items()}
@@ -129,7 +136,8 @@ class Products:
         """Return a catalogue from the output of :meth:`to_table` and the vectors.
 
         Args:
-            table: columns ``item_id, title, attributes, purchases, recent_purchases``.
+            table: columns ``item_id, title, attributes, variant_group, purchases,
+                recent_purchases``.
             vectors: shape (rows + 1, dimension), float32.
 
         Raises:
@@ -154,6 +162,7 @@ class Products:
             read_counts("purchases"),
             read_counts("recent_purchases"),
             vectors,
+            read_texts("variant_group"),
         )
 
 

@@ -6,6 +6,7 @@ A bundle is complete. It can be copied to another machine as a folder::
     products.parquet    item ids, titles, attributes and purchase counts, by item index
     vectors.npy         title vectors, by item index
     customers.arrow     the history of every customer, and the purchases of guests
+    encoder/            the sentence encoder in ONNX format; missing if it cannot be exported
     networks/           exported networks, such as networks/seed_42/classifier.safetensors
     checksums.sha256    SHA-256 of every file above, as ``sha256sum --check`` reads it
 
@@ -29,21 +30,24 @@ from bazar.config.base import format_validation_errors
 from bazar.config.models import BlendComponent
 from bazar.config.recommendation import BundleOptions
 from bazar.data.catalogue import Products
+from bazar.data.onnx_encoder import FILES
 from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.models.exported.files import SUFFIX, read_exported_network, write_exported_network
 from bazar.models.exported.network import ExportedNetwork
 from bazar.models.registry import get_network_path, name_components, select_weighted_components
 
-OPTIONS, PRODUCTS, VECTORS, CUSTOMERS, NETWORKS, CHECKSUMS = (
-    "bundle.json", "products.parquet", "vectors.npy", "customers.arrow", "networks",
+OPTIONS, PRODUCTS, VECTORS, CUSTOMERS, ENCODER, NETWORKS, CHECKSUMS = (
+    "bundle.json", "products.parquet", "vectors.npy", "customers.arrow", "encoder", "networks",
     "checksums.sha256",
 )  # fmt: skip
-"""The files of a bundle, relative to its folder; ``NETWORKS`` is a folder."""
+"""The files of a bundle, relative to its folder; ``ENCODER`` and ``NETWORKS`` are
+folders."""
 
 CURRENT = "current"
 """Text file in ``data/06_models/<dataset>``: the relative path of the latest bundle."""
 
+_ID_LENGTH = 16
 _REQUIRED = (OPTIONS, PRODUCTS, VECTORS, CUSTOMERS)
 _WRITE_AGAIN = "Copy the complete folder again, or run `kedro run --pipelines recommendation`."
 
@@ -59,12 +63,18 @@ class Bundle:
             the baselines count, are among its sequences, but have no row.
         networks: functions that load the exported networks, by
             :func:`~bazar.models.registry.get_network_path`, such as ``seed_42/classifier``.
+        encoder_folder: folder that :meth:`bazar.data.onnx_encoder.OnnxEncoder.load` reads; None if
+            the encoder cannot be exported.
+        id: the first 16 digits of the SHA-256 of the checksums of all files; empty if the bundle
+            was not read from files.
     """
 
     options: BundleOptions
     products: Products
     customers: Windows
     networks: Mapping[str, Callable[[], ExportedNetwork]]
+    encoder_folder: Path | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,6 +186,10 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
             load.save(file_path)
         else:
             write_exported_network(load(), file_path)
+    if bundle.encoder_folder is not None:
+        (folder / ENCODER).mkdir()
+        for name in FILES:
+            shutil.copyfile(bundle.encoder_folder / name, folder / ENCODER / name)
     _write_checksums(folder)
 
 
@@ -208,7 +222,10 @@ def read_bundle(folder: Path) -> Bundle:
         for name, checksum in checksums.items()
         if PurePosixPath(name).suffix == SUFFIX
     }
-    return Bundle(options, products, customers, networks)
+    has_encoder = any(PurePosixPath(name).parts[0] == ENCODER for name in checksums)
+    encoder_folder = folder / ENCODER if has_encoder else None
+    bundle_id = _compute_sha256(folder / CHECKSUMS)[:_ID_LENGTH]
+    return Bundle(options, products, customers, networks, encoder_folder, bundle_id)
 
 
 def read_options(path: Path) -> BundleOptions:

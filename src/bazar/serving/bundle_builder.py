@@ -25,7 +25,7 @@ def build_catalogue(
     Args:
         sequences: the chronological sequences of all users.
         item_index: ``item_id, item_index``.
-        products: ``item_id, title, attributes``.
+        products: ``item_id, title, attributes, variant_group``.
         item_vectors: shape (items + 1, dimension), float32, unit vectors, zeros at 0 and for items
             without a title.
         recent_share: the share of the interactions that is recent.
@@ -36,7 +36,7 @@ def build_catalogue(
     check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     counts, recent_counts = count_interactions(sequences, count_items(item_index), recent_share)
     titled = item_index.left_join(products, "item_id").order_by("item_index")
-    texts = titled.select("item_id", "title", "attributes").to_pyarrow()
+    texts = titled.select("item_id", "title", "attributes", "variant_group").to_pyarrow()
     table = texts.append_column("purchases", pa.array(counts[1:])).append_column(
         "recent_purchases", pa.array(recent_counts[1:])
     )

@@ -23,14 +23,12 @@ from bazar.data.vector_search import has_title
 from bazar.data.windows import Windows, build_interaction_rows
 from bazar.errors import InputError, suggest_names
 from bazar.models.exported.network import ExportedNetwork
-from bazar.models.recommending import map_batches, recommend_items
+from bazar.models.recommending import recommend_items
 from bazar.models.registry import BLEND, ModelRegistry, get_network_path
 from bazar.models.scorer import Scorer
 from bazar.models.top_k import select_top_k
-from bazar.serving.answers import (
-    RECOMMENDATIONS,
-    Recommendations,
-)
+from bazar.serving.answers import Recommendations
+from bazar.serving.batches import recommend_in_batches
 from bazar.serving.bundle import Bundle, find_bundle, read_bundle
 from bazar.serving.descriptions import describe_products
 from bazar.serving.requests import (
@@ -331,66 +329,12 @@ class Recommender:
     def recommend_to_everyone(
         self, model: str, k: int, filter_seen: bool, batch_size: int
     ) -> Iterator[pa.RecordBatch]:
-        """Recommend to every customer, after the complete history.
-
-        ``recent_popularity`` answers for customers whose history the model cannot read.
-
-        Args:
-            model: one of :attr:`available_models`.
-            k: maximum number of products per customer.
-            filter_seen: whether products that a customer bought are removed.
-            batch_size: customers at a time; the memory is proportional to this times the size of
-                the catalogue.
-
-        Yields:
-            Rows of :data:`RECOMMENDATIONS`.
-        """
-        item_ids = pa.array(self.products.item_ids, pa.string())
-        titles = pa.array(self.products.titles, pa.string())
-        answering_models = pa.array([model, FALLBACK_MODEL])
-        batches = self._rank_in_batches(self._check_model(model), k, filter_seen, batch_size)
-        for customers, items, scores, is_fallback in batches:
-            rows, positions = np.nonzero(items)
-            chosen = pa.array(items[rows, positions])
-            yield pa.record_batch(
-                [
-                    customers.user_ids.take(pa.array(rows)),
-                    pa.repeat(model, len(rows)),
-                    pa.array(positions + 1, pa.int32()),
-                    item_ids.take(chosen),
-                    titles.take(chosen),
-                    pa.array(scores[rows, positions]),
-                    answering_models.take(pa.array(is_fallback[rows].astype(np.int8))),
-                ],
-                schema=RECOMMENDATIONS,
-            )
-
-    def _rank_in_batches(
-        self, model: str, k: int, filter_seen: bool, batch_size: int
-    ) -> Iterator[tuple[Windows, np.ndarray, np.ndarray, np.ndarray]]:
-        """Find the best items for every customer.
-
-        Yields:
-            Customers; items and scores as :func:`recommend_items` returns them; and whether the
-            fallback model answered, shape (customers,), bool.
-        """
-        scorer = self.get_scorer(model)
-        fallback = self.get_scorer(FALLBACK_MODEL)
-
-        def rank(batch: Windows) -> tuple[Windows, np.ndarray, np.ndarray, np.ndarray]:
-            items, scores = recommend_items(scorer, batch, k, filter_seen)
-            is_fallback = np.zeros(len(batch), bool)
-            if (informative := scorer.informative_items) is not None:
-                rows, read, _ = batch.list_history()
-                n_informative = np.bincount(rows[informative[read]], minlength=len(batch))
-                is_fallback = n_informative == 0
-                if is_fallback.any():
-                    items[is_fallback], scores[is_fallback] = recommend_items(
-                        fallback, batch.filter(is_fallback), k, filter_seen
-                    )
-            return batch, items, scores, is_fallback
-
-        yield from map_batches(rank, self._customers, batch_size, f"recommending by {model}")
+        """Recommend to every customer; see :func:`bazar.serving.batches.recommend_in_batches`."""
+        model = self._check_model(model)
+        yield from recommend_in_batches(
+            {name: self.get_scorer(name) for name in (model, FALLBACK_MODEL)},
+            self.products, self._customers, model, k, filter_seen, batch_size,
+        )  # fmt: skip
 
     def _rank(
         self, model: str, row: Windows, k: int, filter_seen: bool, allowed: np.ndarray | None

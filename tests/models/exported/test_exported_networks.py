@@ -129,7 +129,7 @@ def make_rows(has_clock: bool = True) -> Windows:
 def make_products(vectors: np.ndarray, item_ids: np.ndarray = CATALOGUE) -> Products:
     nothing = np.full(len(item_ids), None, object)
     counts = np.ones(len(item_ids), np.int64)
-    return Products(item_ids, nothing, nothing, counts, counts, vectors)
+    return Products(item_ids, nothing, nothing, counts, counts, vectors, nothing)
 
 
 def score_in_keras(network: RecurrentNetwork, vectors: np.ndarray, rows: Windows) -> np.ndarray:

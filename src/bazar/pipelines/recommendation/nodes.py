@@ -1,5 +1,6 @@
 """Nodes of the recommendation pipeline."""
 
+import logging
 from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any
@@ -12,7 +13,9 @@ from bazar.config.data import EmbeddingOptions, SequencingOptions
 from bazar.config.models import BaselineOptions, BlendOptions
 from bazar.config.recommendation import BundleOptions, RecommendationOptions
 from bazar.data.catalogue import Products
+from bazar.data.encoder_cache import ExportedEncoder, get_exported_encoder
 from bazar.data.splits import Splits
+from bazar.data.title_embeddings import find_encoder
 from bazar.data.windows import Windows, build_full_histories
 from bazar.errors import InputError
 from bazar.evaluation.results import ModelResults
@@ -24,6 +27,8 @@ from bazar.serving.bundle import Bundle, find_network_paths
 from bazar.serving.bundle_builder import build_catalogue as build_base_catalogue
 from bazar.serving.bundle_builder import extend_catalogue
 from bazar.serving.recommender import Recommender
+
+logger = logging.getLogger(__name__)
 
 
 def select_models(
@@ -73,17 +78,14 @@ def build_catalogue(
     return build_full_histories(purchases, sequencing.history_length), catalogue
 
 
-def describe_bundle(
+def describe_models(
     models: list[str],
     blend_results: dict[str, ModelResults],
     blend: BlendOptions,
     baselines: BaselineOptions,
-    recommendation: RecommendationOptions,
-    dataset: str,
-    splits: Splits,
     seed: int,
-) -> BundleOptions:
-    """Return the models of the bundle and their parameters.
+) -> dict[str, Any]:
+    """Return the models of the bundle and their parameters, as values of ``BundleOptions``.
 
     Raises:
         InputError: if the blend recommends and was not trained, or its weights were chosen for
@@ -99,16 +101,27 @@ def describe_bundle(
         training: dict[str, Any] = blend_results["blend"].training or {}
         weights = training["weights"]
         check_blend_weights(name_components(blend, seed), weights)
+    return {
+        "models": models, "blend": blend, "weights": weights, "baselines": baselines, "seed": seed,
+    }  # fmt: skip
+
+
+def describe_bundle(
+    model_options: dict[str, Any],
+    recommendation: RecommendationOptions,
+    embedding: EmbeddingOptions,
+    dataset: str,
+    splits: Splits,
+) -> BundleOptions:
+    """Return the options of the bundle."""
     return BundleOptions.model_validate(
-        {
+        model_options
+        | {
             "dataset": dataset,
             "split": splits.summary["protocol"],
-            "seed": seed,
-            "models": models,
             "filter_seen": recommendation.resolve_filter_seen(splits.filter_seen),
-            "blend": blend,
-            "weights": weights,
-            "baselines": baselines,
+            "embedded_text": embedding.text,
+            "live_sequence": 0,
         }
     )
 
@@ -144,14 +157,28 @@ def _make_loader(network: ExportedNetwork) -> Callable[[], ExportedNetwork]:
     return lambda: network
 
 
+def export_encoder(embedding: EmbeddingOptions) -> ExportedEncoder:
+    """Export the sentence encoder to ONNX, for the search and for new titles in the service.
+
+    If the encoder cannot be exported, a warning is logged.
+    """
+    encoder = find_encoder(embedding.encoder, embedding.sha256)
+    try:
+        return ExportedEncoder(get_exported_encoder(encoder))
+    except InputError as error:
+        logger.warning("The bundle has no sentence encoder. %s", error)
+        return ExportedEncoder(None)
+
+
 def build_bundle(
     options: BundleOptions,
     customers: Windows,
     catalogue: Products,
     exported_networks: dict[str, Callable[[], ExportedNetwork]],
+    exported_encoder: ExportedEncoder,
 ) -> Bundle:
     """Build the bundle that a Recommender loads."""
-    return Bundle(options, catalogue, customers, exported_networks)
+    return Bundle(options, catalogue, customers, exported_networks, exported_encoder.folder)
 
 
 def recommend_to_everyone(

@@ -6,6 +6,8 @@ from bazar.pipelines.recommendation.nodes import (
     build_bundle,
     build_catalogue,
     describe_bundle,
+    describe_models,
+    export_encoder,
     export_networks,
     publish_bundle,
     recommend_to_everyone,
@@ -21,6 +23,9 @@ CATALOGUE_TABLES = [
     "added_products",
     "title_vectors",
 ]
+MODEL_PARAMETERS = ["params:blend", "params:baselines", "params:seed"]
+RUN_PARAMETERS = ["params:recommendation", "params:embedding", "params:dataset"]
+EXPORTS = ["exported_networks", "exported_encoder"]
 
 
 def create_pipeline() -> Pipeline:
@@ -40,17 +45,14 @@ def create_pipeline() -> Pipeline:
                 name="build_catalogue",
             ),
             Node(
+                describe_models,
+                ["recommending_models", "blend.results", *MODEL_PARAMETERS],
+                "model_options",
+                name="describe_models",
+            ),
+            Node(
                 describe_bundle,
-                [
-                    "recommending_models",
-                    "blend.results",
-                    "params:blend",
-                    "params:baselines",
-                    "params:recommendation",
-                    "params:dataset",
-                    "splits",
-                    "params:seed",
-                ],
+                ["model_options", *RUN_PARAMETERS, "splits"],
                 "bundle_options",
                 name="describe_bundle",
             ),
@@ -60,9 +62,10 @@ def create_pipeline() -> Pipeline:
                 "exported_networks",
                 name="export_networks",
             ),
+            Node(export_encoder, "params:embedding", "exported_encoder", name="export_encoder"),
             Node(
                 build_bundle,
-                ["bundle_options", "customers", "catalogue", "exported_networks"],
+                ["bundle_options", "customers", "catalogue", *EXPORTS],
                 "bundle",
                 name="build_bundle",
             ),
