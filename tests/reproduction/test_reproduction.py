@@ -36,7 +36,7 @@ from bazar.reproduction.table import (
 )
 from bazar.training.checkpoints import Checkpoint
 from tests.evaluation.test_ranking import make_order_windows, make_sequences, unit
-from tests.project import ROOT, RUN, copy_project, kedro, kill_in_training
+from tests.project import ROOT, RUN, copy_project, kedro_here, kill_in_training
 
 N_ITEMS = 12
 GRU = {"type": "gru", "units": 16}
@@ -399,14 +399,14 @@ def test_killed_run_resumes(tmp_path: Path) -> None:
     assert not (results / "02.json").exists()
     first = (results / "01.json").stat().st_mtime_ns
 
-    ran = kedro(project, *command)
+    ran = kedro_here(project, *command)
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
     assert "Resuming training after epoch 1 of 100" in " ".join((ran.stdout + ran.stderr).split())
     assert (results / "01.json").stat().st_mtime_ns == first
     assert json.loads((results / "02.json").read_text())["epochs"] == 100
     # The checkpoint of the last network is removed at the next start.
     assert checkpoint.exists()
-    assert kedro(project, *command).returncode == 0
+    assert kedro_here(project, *command).returncode == 0
     assert not checkpoint.exists()
 
     reporting = project / "data" / "08_reporting" / "sample" / RUN
