@@ -32,7 +32,7 @@ from bazar.training.search_space import (
 from bazar.training.trainer import train_network
 from bazar.training.tuning import TuningResult, format_best_network, tune_network
 from tests.data.test_splits import sequences_of
-from tests.project import ROOT, RUN, kedro, quick_project
+from tests.project import ROOT, RUN, kedro_here, quick_project
 from tests.test_hooks import parameters
 
 N_ITEMS = 24
@@ -78,8 +78,14 @@ def tune(
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> TuningResult:
-    return tune(tmp_path_factory.mktemp("tuning") / "tuning.db", options_of(trials=12))
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file with the trials of ``found``."""
+    return tmp_path_factory.mktemp("tuning") / "tuning.db"
+
+
+@pytest.fixture(scope="module")
+def found(database: Path) -> TuningResult:
+    return tune(database, options_of(trials=12))
 
 
 def test_tuning_improves_a_bad_block(found: TuningResult) -> None:
@@ -182,7 +188,13 @@ tune(Path(sys.argv[1]), options_of(trials=4))
 """
 
 
-def test_killed_tuning_ends_with_the_same_trials(tmp_path: Path) -> None:
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_killed_and_interrupted_tuning_ends_with_the_same_trials(
+    tmp_path: Path, found: TuningResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage = tmp_path / "tuning.db"
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(storage)],
@@ -193,49 +205,35 @@ def test_killed_tuning_ends_with_the_same_trials(tmp_path: Path) -> None:
     assert "waiting\n" in iter(process.stdout.readline, "")
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-
-    resumed = tune(storage, options_of(trials=4)).trials
-    expected = tune(tmp_path / "uninterrupted.db", options_of(trials=4)).trials
-    pd.testing.assert_frame_equal(resumed.drop(columns="seconds"), expected.drop(columns="seconds"))
-    study = optuna.load_study(study_name=None, storage=f"sqlite:///{storage}")
-    states = [trial.state.name for trial in study.trials]
-    # Two finished trials and an interrupted one of the killed process, and the two missing ones.
-    assert len(states) == 5
-    assert [number for number, state in enumerate(states) if state == "FAIL"] == [2]
-
-
-def test_interrupted_trial_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage = tmp_path / "tuning.db"
-    two = tune(storage, options_of(trials=2)).trials
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
         patch.setattr("optuna.Trial.report", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            tune(storage, options_of(trials=3))
-    three = tune(storage, options_of(trials=3)).trials
-    assert len(three) == 3
-    pd.testing.assert_frame_equal(three.head(2), two)
-    assert len(tune(storage, options_of(trials=2)).trials) == 3
+            tune(storage, options_of(trials=4))
+
+    resumed = tune(storage, options_of(trials=4)).trials
+    expected = found.trials.head(4)
+    pd.testing.assert_frame_equal(resumed.drop(columns="seconds"), expected.drop(columns="seconds"))
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{storage}")
+    states = [trial.state.name for trial in study.trials]
+    # Two finished trials and the one in which the process was killed, an interrupted one, and the
+    # two missing ones.
+    assert len(states) == 6
+    assert [number for number, state in enumerate(states) if state == "FAIL"] == [2, 3]
+    # No trial is added or lost if fewer are wanted.
+    assert len(tune(storage, options_of(trials=2)).trials) == 4
 
 
-def test_other_ranges_data_or_block_start_another_study(tmp_path: Path) -> None:
-    storage = tmp_path / "tuning.db"
-    one = tune(storage, options_of(trials=2)).trials
-    other = RANGES | {"layers.1.units": {"choices": [2, 8]}}
-    assert len(tune(storage, options_of(trials=1, ranges=other)).trials) == 1
-    assert len(tune(storage, options_of(trials=1), users=50).trials) == 1
-    assert (
-        len(
-            tune(
-                storage, options_of(trials=1), block=replace_values(BAD, {"training.epochs": 2})
-            ).trials
-        )
-        == 1
-    )
-    pd.testing.assert_frame_equal(tune(storage, options_of(trials=2)).trials, one)
+def test_other_ranges_data_or_block_start_another_study(
+    tmp_path: Path, database: Path, found: TuningResult
+) -> None:
+    storage = Path(shutil.copy(database, tmp_path))
+    one = options_of(trials=1)
+    fewer_choices = RANGES | {"layers.1.units": {"choices": [2, 8]}}
+    assert len(tune(storage, options_of(trials=1, ranges=fewer_choices)).trials) == 1
+    assert len(tune(storage, one, users=50).trials) == 1
+    short = replace_values(BAD, {"training.epochs": 2})
+    assert len(tune(storage, one, block=short).trials) == 1
+    pd.testing.assert_frame_equal(tune(storage, one).trials, found.trials)
 
 
 def test_no_trial_is_started_after_the_time_limit(tmp_path: Path) -> None:
@@ -244,14 +242,16 @@ def test_no_trial_is_started_after_the_time_limit(tmp_path: Path) -> None:
 
 
 def test_diverged_training_is_a_pruned_trial(tmp_path: Path) -> None:
+    one_epoch = replace_values(BAD, {"training.epochs": 1})
     ranges = {"training.learning_rate": {"choices": [0.01, 1e30]}}
-    trials = tune(tmp_path / "tuning.db", options_of(trials=6, ranges=ranges)).trials
+    options = options_of(trials=3, ranges=ranges)
+    trials = tune(tmp_path / "tuning.db", options, block=one_epoch).trials
     diverged = trials["training.learning_rate"] == 1e30
-    assert 0 < diverged.sum() < 6
+    assert 0 < diverged.sum() < 3
     assert (trials.loc[diverged, "state"] == "pruned").all()
     ranges = {"training.learning_rate": {"low": 1e30, "high": 1e31}}
     with pytest.raises(InputError, match=r"every training diverged\.\n.*learning_rate"):
-        tune(tmp_path / "tuning.db", options_of(trials=2, ranges=ranges))
+        tune(tmp_path / "tuning.db", options_of(trials=1, ranges=ranges), block=one_epoch)
 
 
 def test_file_that_is_no_database_raises_input_error(tmp_path: Path) -> None:
@@ -376,13 +376,13 @@ def test_tuning_of_the_sample_store_and_use_of_the_best_block(tmp_path: Path) ->
     (project / "conf/base/parameters_tuning.yml").write_text(yaml.safe_dump({"tuning": options}))
 
     steps = "ingestion,joining,sequencing,embedding,tuning"
-    run = kedro(project, "run", "--pipelines", "tuning", "--params", "tuning.network=worse")
+    run = kedro_here(project, "run", "--pipelines", "tuning", "--params", "tuning.network=worse")
     assert run.returncode != 0
     assert "tuning.network: classifier has no network 'worse'" in run.stderr
     assert "Traceback" not in run.stdout + run.stderr
     assert not (project / "data/02_intermediate").exists()
 
-    run = kedro(project, "run", "--pipelines", steps)
+    run = kedro_here(project, "run", "--pipelines", steps)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     best = project / "data/06_models/sample" / RUN / "tuning_best.yml"
     reporting = project / "data/08_reporting/sample" / RUN
@@ -397,7 +397,7 @@ def test_tuning_of_the_sample_store_and_use_of_the_best_block(tmp_path: Path) ->
 
     (project / "conf/local").mkdir(exist_ok=True)
     shutil.copy(best, project / "conf/local/parameters_tuned.yml")
-    run = kedro(
+    run = kedro_here(
         project, "run", "--nodes", "modelling_classifier.train_classifier",
         "--params", "classifier.network=bad_tuned",
     )  # fmt: skip
