@@ -12,7 +12,7 @@ import pytest
 from bazar.datasets.splits import SplitsDataset
 from bazar.synthetic.sample_store import StoreOptions, generate_store
 from bazar.synthetic.set_b import MISSING, URL, SetBOptions, generate_set_b
-from tests.project import copy_project, kedro
+from tests.project import copy_project, kedro_here
 
 PREPARE = "ingestion,joining,sequencing"
 USERS = {"A1": ["0205616461", "B01", "B02"], "A2": ["B02", "B01", "B03", "0205616461"]}
@@ -80,7 +80,7 @@ def test_amazon_2014_in_both_forms(tmp_path: Path, env: str, write: Callable[[Pa
     folder = project / f"data/01_raw/{env}"
     folder.mkdir()
     write(folder)
-    run = kedro(project, "run", "--env", env, "--pipelines", PREPARE)
+    run = kedro_here(project, "run", "--env", env, "--pipelines", PREPARE)
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
     sequences = pd.read_parquet(project / f"data/04_feature/{env}/sequences.parquet")
     assert sequences.groupby("user_id")["item_id"].agg(list).to_dict() == USERS
@@ -100,7 +100,7 @@ def test_both_forms_at_once_are_an_error(tmp_path: Path) -> None:
     folder.mkdir()
     write_processed_copy(folder)
     write_original_files(folder)
-    run = kedro(project, "run", "--env", "amazon_beauty_2014", "--pipelines", PREPARE)
+    run = kedro_here(project, "run", "--env", "amazon_beauty_2014", "--pipelines", PREPARE)
     assert run.returncode != 0
     assert "cannot be sorted together" in run.stderr
     assert "Traceback" not in run.stderr
@@ -126,7 +126,7 @@ def test_set_b_has_the_titles_of_its_files(tmp_path: Path) -> None:
         project / "data/01_raw/set_b",
         SetBOptions(interactions=20_000, customers=14_000, products=900, listed=2_000),
     )
-    run = kedro(project, "run", "--env", "set_b", "--pipelines", PREPARE)
+    run = kedro_here(project, "run", "--env", "set_b", "--pipelines", PREPARE)
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
     primary = project / "data/03_primary/set_b"
     summary = primary / "joining_summary"
@@ -164,7 +164,7 @@ def test_set_a_keeps_customers_with_several_reviews(tmp_path: Path) -> None:
         project / "data/01_raw/set_a",
         StoreOptions(products=500, customers=4_000, interactions=5_000, evenness=0.05, seed=5),
     )
-    run = kedro(project, "run", "--env", "set_a", "--pipelines", PREPARE)
+    run = kedro_here(project, "run", "--env", "set_a", "--pipelines", PREPARE)
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
     sequences = pd.read_parquet(project / "data/04_feature/set_a/sequences.parquet")
     assert sequences.groupby("user_id").size().min() == 2

@@ -25,7 +25,7 @@ from bazar.errors import InputError
 from bazar.ingestion import downloads
 from bazar.ingestion.downloads import DownloadResult, check_downloads, download_all
 from bazar.settings import CONFIG_LOADER_ARGS
-from tests.project import ROOT, copy_project, kedro
+from tests.project import ROOT, copy_project, kedro_here
 
 # Larger than a chunk, because files are written in chunks.
 CONTENT = gzip.compress(random.Random(0).randbytes(3_000_000), mtime=0)
@@ -396,7 +396,7 @@ def write_downloads(project: Path, *entries: dict) -> None:
 
 def test_command_downloads_or_keeps_the_files(project: Path) -> None:
     folder = project / "data" / "01_raw" / "shop"
-    run = kedro(project, "download", "--env", "shop")
+    run = kedro_here(project, "download", "--env", "shop")
     assert run.returncode == 0, run.stdout + run.stderr
     assert names(folder) == ["All_Beauty.jsonl.gz", "meta_All_Beauty.jsonl.gz"]
     assert f"2 files (6.00MB) downloaded, 0 files kept, in {folder}" in run.stdout
@@ -404,13 +404,13 @@ def test_command_downloads_or_keeps_the_files(project: Path) -> None:
     assert "Trying again" in run.stdout
     assert f"meta_All_Beauty.jsonl.gz\n    sha256: {SHA256}\n" in run.stdout
 
-    again = kedro(project, "download", "-e", "shop")
+    again = kedro_here(project, "download", "-e", "shop")
     assert again.returncode == 0
     assert f"0 files downloaded, 2 files (6.00MB) kept, in {folder}" in again.stdout
 
 
 def test_command_saves_to_another_folder(project: Path, tmp_path: Path) -> None:
-    run = kedro(project, "download", "--env", "shop", "--raw-dir", "else/where")
+    run = kedro_here(project, "download", "--env", "shop", "--raw-dir", "else/where")
     assert run.returncode == 0, run.stdout + run.stderr
     folder = project / "else" / "where"
     assert names(folder) == ["All_Beauty.jsonl.gz", "meta_All_Beauty.jsonl.gz"]
@@ -447,7 +447,7 @@ def test_command_reports_all_problems(
         entry(server.url("good"), "wrong.gz", "f" * 64),
         entry(server.url("good"), "right.gz"),
     )
-    run = kedro(project, "download", "--env", "shop")
+    run = kedro_here(project, "download", "--env", "shop")
     assert run.returncode == 1
     assert "1 file " in run.stdout
     assert names(folder) == ["right.gz"]
@@ -466,7 +466,7 @@ def test_command_reports_all_problems(
 
 @pytest.mark.parametrize("arguments", [[], ["--env", "amazon_all_beauty_2023"], ["--env", "nope"]])
 def test_command_lists_the_environments_with_downloads(project: Path, arguments: list[str]) -> None:
-    run = kedro(project, "download", *arguments)
+    run = kedro_here(project, "download", *arguments)
     assert run.returncode == 1
     assert f"Available: {', '.join([*COMMITTED, 'shop'])}." in run.stderr
     assert arguments[-1:] == [] or arguments[-1] in run.stderr
@@ -475,7 +475,7 @@ def test_command_lists_the_environments_with_downloads(project: Path, arguments:
 
 def test_command_reports_invalid_entries(project: Path) -> None:
     write_downloads(project, entry("https://x/a", "a/b"))
-    run = kedro(project, "download", "--env", "shop")
+    run = kedro_here(project, "download", "--env", "shop")
     assert run.returncode == 1
     assert "conf/shop/downloads.yml" in run.stderr
     assert "files.0.file: " in run.stderr

@@ -12,7 +12,7 @@ from bazar.data.windows import Windows
 from bazar.datasets.data_summary import DataSummaryDataset
 from bazar.datasets.splits import SplitsDataset
 from bazar.synthetic.sample_store import generate_store
-from tests.project import SMALL_STORE, copy_project, kedro
+from tests.project import SMALL_STORE, copy_project, kedro_here
 
 MODEL_INPUT = "data/05_model_input"
 
@@ -22,7 +22,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A project with a small store whose tables are joined and split, and what the run printed."""
     project = copy_project(tmp_path_factory.mktemp("project"))
     generate_store(project / "data" / "01_raw" / "sample", SMALL_STORE)
-    run = kedro(project, "run", "--pipelines", "ingestion,joining,sequencing")
+    run = kedro_here(project, "run", "--pipelines", "ingestion,joining,sequencing")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return project, run.stdout
 
@@ -35,7 +35,7 @@ def project(first_run: tuple[Path, str]) -> Path:
 
 def prepare(project: Path, pipelines: str, *arguments: str) -> str:
     """Run pipelines, and return what they printed on one line."""
-    run = kedro(project, "run", "--pipelines", pipelines, *arguments)
+    run = kedro_here(project, "run", "--pipelines", pipelines, *arguments)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return " ".join((run.stdout + run.stderr).split())
 
@@ -288,7 +288,7 @@ def test_data_without_timestamps_has_no_temporal_split(project: Path) -> None:
     assert np.load(folder / "recent_counts.npy").tolist() == [0, 0, 0, 0, 0, 0, 0, 3]
 
     temporal = ("--pipelines", "sequencing", "--params", "split=temporal")
-    run = kedro(project, "run", "--env", "no_times", *temporal)
+    run = kedro_here(project, "run", "--env", "no_times", *temporal)
     assert run.returncode != 0
     message = run.stderr[run.stderr.index("Error:") :]
     assert "split=temporal needs the time of every purchase" in message
