@@ -15,7 +15,14 @@ import pytest
 from bazar.config.models import BASELINES
 from bazar.labels import ORACLE
 from bazar.serving.bundle import find_bundle, read_bundle
-from tests.project import RUN, interrupt_in_training, kedro, quick_project, run_script, snapshot
+from tests.project import (
+    RUN,
+    interrupt_in_training,
+    kedro_here,
+    quick_project,
+    run_script,
+    snapshot,
+)
 
 MODELS = f"data/06_models/sample/{RUN}"
 TRAINED = ["classifier", "regressor", "blend"]
@@ -71,7 +78,7 @@ def resumed(interrupted: tuple[Path, str, bytes]) -> tuple[Path, str]:
     project, printed, _ = interrupted
     command = shlex.split(printed.split("Resume with:\n")[1])
     assert command[:2] == ["kedro", "run"]
-    run = kedro(project, *command[1:])
+    run = kedro_here(project, *command[1:])
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return project, run.stdout + run.stderr
 
@@ -137,7 +144,7 @@ def test_resumed_run_keeps_the_first_network(
 def test_blend_and_report_need_no_reproduction(resumed: tuple[Path, str]) -> None:
     project, _ = resumed
     before = snapshot(project)
-    run = kedro(
+    run = kedro_here(
         project, "run", "--env", "quick", "--pipelines",
         "modelling_baselines,modelling_blend,recommendation,reporting",
     )  # fmt: skip
