@@ -36,11 +36,12 @@ docs: $(INSTALLED) ## Build the documentation with the lineage: build/site/index
 	mkdir -p build/site/lineage
 	cp -r build/api build/assets build/*.html build/favicon.ico build/site/lineage/
 
-lock: $(INSTALLED) ## Update the pinned dependencies in requirements.lock (needs uv)
-	uv pip compile --universal --python-version 3.11 --extra dev --no-header --annotation-style line pyproject.toml \
+lock: $(INSTALLED) ## Update the pinned dependencies in the requirements*.lock files (needs uv)
+	uv pip compile --universal --python-version 3.11 --extra serve --extra train --extra dev --no-header --annotation-style line pyproject.toml \
 	  | sed -E '/^(nvidia-|cuda-|triton)/d; s/^torch==([0-9.]+)[^#]*(  #.*)/torch==\1\2/' | uniq > requirements.lock
 	uv pip compile --universal --python-version 3.11 --extra spark --constraint requirements.lock --no-header --no-annotate pyproject.toml \
 	  | grep -E '^(pyspark|py4j)==' > requirements-spark.lock
+	uv pip compile --universal --python-version 3.11 --extra serve --constraint requirements.lock --no-header --annotation-style line pyproject.toml > requirements-serve.lock
 
 clean: ## Remove the environment
 	rm -rf $(VENV)
