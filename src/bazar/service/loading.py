@@ -1,0 +1,201 @@
+"""Open a bundle for the service, and replace it by a new one without downtime."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bazar.config.rules import Rule, read_rules
+from bazar.data.onnx_encoder import OnnxEncoder
+from bazar.errors import InputError
+from bazar.service.engine.engine import Engine
+from bazar.service.gateway import Gateway
+from bazar.service.store import LiveStore, StoreError
+from bazar.serving.bundle import CHECKSUMS, Bundle, find_bundle, read_bundle
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BundleState:
+    """What a process serves, and what it could not load.
+
+    Attributes:
+        loaded_at: when the current bundle was loaded, UTC milliseconds.
+        n_loaded: number of bundles that were loaded.
+        n_failed: number of bundles that could not be loaded.
+        problem: why the last one could not be loaded; None if it could.
+    """
+
+    loaded_at: int
+    n_loaded: int = 1
+    n_failed: int = 0
+    problem: str | None = None
+
+
+class BundleLoader:
+    """Opens the bundle of a folder, and replaces it when the folder has another one.
+
+    Attributes:
+        folder: a bundle, or ``data/06_models/<dataset>`` with the file ``current``.
+        gateway: the gateway with the current engine.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        store: LiveStore,
+        rules_path: Path | None = None,
+        max_live_events: int = 1_000,
+    ) -> None:
+        """Load the bundle and warm it up.
+
+        Args:
+            folder: a bundle, or ``data/06_models/<dataset>`` with the file ``current``.
+            store: the store.
+            rules_path: YAML file of business rules; None for none.
+            max_live_events: number of the latest live events of a visitor that are read.
+
+        Raises:
+            InputError: if there is no bundle, a file of it is missing or damaged, or the rules are
+                invalid or name what the catalogue does not have.
+            StoreError: if the database fails.
+        """
+        self.folder = folder
+        self._rules_path = rules_path
+        self._lock = threading.Lock()
+        self._seen = _identify(folder)
+        bundle = read_bundle(find_bundle(folder))
+        engine = build_engine(bundle)
+        if rules_path is not None:
+            engine.load_rules(rules_path)
+        self.gateway = Gateway(store, engine, bundle.options.live_sequence, max_live_events)
+        self._state = BundleState(_read_clock())
+
+    @property
+    def state(self) -> BundleState:
+        """What the process serves, and what it could not load."""
+        return self._state
+
+    def reload(self) -> bool:
+        """Load the bundle of the folder beside the current one, warm it up, and answer with it.
+
+        Requests in flight finish with the old bundle. If the bundle is the current one, nothing is
+        changed. Rules that name products which the new catalogue does not have match nothing.
+
+        Returns:
+            Whether another bundle answers now.
+
+        Raises:
+            InputError: if the bundle is damaged, or is of another catalogue. The old one keeps
+                answering.
+            StoreError: if the database fails. The old bundle keeps answering.
+        """
+        with self._lock:
+            self._seen = _identify(self.folder)
+            try:
+                is_replaced = self._replace()
+            except Exception as error:
+                self._report(error)
+                raise
+            self._state = replace(self._state, problem=None)
+        return is_replaced
+
+    def reload_if_changed(self) -> None:
+        """Load the bundle of the folder if it is another one than at the last attempt.
+
+        Problems are logged, and :attr:`state` reports them.
+        """
+        if _identify(self.folder) == self._seen:
+            return
+        try:
+            self.reload()
+        except Exception:
+            # It is reported. Whatever is wrong with a new bundle, the old one keeps answering.
+            return
+
+    def reload_rules(self) -> int:
+        """Read the file of business rules again, and return the number of rules.
+
+        Raises:
+            InputError: if there is no file, or it is invalid or names what the catalogue does not
+                have. The old rules stay.
+        """
+        if self._rules_path is None:
+            raise InputError(
+                "The service has no file of rules. Start it with --rules, or set rules in the file "
+                "of --config."
+            )
+        with self._lock:
+            engine = self.gateway.engine
+            engine.load_rules(self._rules_path)
+            return len(engine.rules)
+
+    def _replace(self) -> bool:
+        bundle = read_bundle(find_bundle(self.folder))
+        if bundle.id == self.gateway.bundle_id:
+            return False
+        self._check_catalogue(bundle)
+        rules = () if self._rules_path is None else read_rules(self._rules_path)
+        engine = build_engine(bundle, rules)
+        self.gateway.replace_engine(engine, bundle.options.live_sequence)
+        self._state = replace(
+            self._state, loaded_at=_read_clock(), n_loaded=self._state.n_loaded + 1
+        )
+        logger.info("the bundle %s answers now", bundle.id)
+        return True
+
+    def _check_catalogue(self, bundle: Bundle) -> None:
+        """Raise InputError if a bundle has no product of the current catalogue."""
+        known = self.gateway.engine.products.index
+        if not any(item_id in known for item_id in bundle.products.index):
+            raise InputError(
+                f"The bundle {bundle.id} ({bundle.options.dataset}) has no product of the current "
+                "catalogue. It belongs to another shop. Start another service for it."
+            )
+
+    def _report(self, error: Exception) -> None:
+        problem = str(error) if isinstance(error, InputError | StoreError) else type(error).__name__
+        logger.error("the bundle cannot be loaded: %s", problem)
+        self._state = replace(self._state, n_failed=self._state.n_failed + 1, problem=problem)
+        if isinstance(error, StoreError):
+            # The bundle is good. It is loaded when the database answers again.
+            self._seen = None
+
+
+def build_engine(bundle: Bundle, rules: Sequence[Rule] = ()) -> Engine:
+    """Build the engine of a bundle and warm it up.
+
+    Args:
+        bundle: a bundle that was read from files.
+        rules: business rules. Products that are not in the catalogue match nothing.
+
+    Raises:
+        InputError: if a file of a model or of the encoder is damaged.
+    """
+    encode = None
+    if bundle.encoder_folder is not None:
+        encoder = OnnxEncoder.load(bundle.encoder_folder)
+        encode = encoder.encode
+    engine = Engine(bundle, bundle.id, encode, rules)
+    engine.warm_up()
+    return engine
+
+
+def _identify(folder: Path) -> tuple[str, int] | None:
+    """Return a value that changes with the bundle of a folder; None if there is none.
+
+    The checksums are written last, and differ between bundles.
+    """
+    try:
+        bundle = find_bundle(folder)
+        return str(bundle), (bundle / CHECKSUMS).stat().st_mtime_ns
+    except (InputError, OSError):
+        return None
+
+
+def _read_clock() -> int:
+    """Return the time, UTC milliseconds."""
+    return time.time_ns() // 1_000_000
