@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SPARK_INSTALLED := $(VENV)/.installed-spark
 
+# Compiled modules are stored: compiling TensorFlow again doubles the time of each command.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run test test-spark check viz docs lock clean
 
 help: ## Show this list
