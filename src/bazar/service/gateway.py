@@ -7,9 +7,9 @@ answer of every process takes into account what any process acknowledged.
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bazar.errors import InputError
 from bazar.service.engine.answers import Absence, Answer
@@ -30,6 +30,15 @@ from bazar.service.store import EventRecord, ItemChange, LiveStore, Outcome, Rec
 logger = logging.getLogger(__name__)
 
 _Request = TypeVar("_Request", bound=ListRequest)
+
+
+_ANSWERS: dict[type[ListRequest], Callable[[Engine, Any], Answer]] = {
+    RecommendRequest: Engine.recommend,
+    SimilarRequest: Engine.list_similar,
+    BoughtTogetherRequest: Engine.list_bought_together,
+    BuyAgainRequest: Engine.list_buy_again,
+    SearchRequest: Engine.search,
+}
 
 
 class UnknownItemError(InputError):
@@ -225,11 +234,20 @@ class Gateway:
         """
         self._live = self._prepare(engine, live_sequence)
 
+    def has_item(self, item_id: str) -> bool:
+        """Return whether the catalogue has a product."""
+        return item_id in self._live.engine.products.index
+
     def is_ready(self) -> bool:
         """Return whether the database answers."""
         return self.store.is_ready()
 
     # Lists
+
+    def answer(self, request: ListRequest, session_id: str | None = None) -> Answer:
+        """Answer a request of any kind, as the methods below do."""
+        live, visitors = self._start(session_id)
+        return _ANSWERS[type(request)](live.engine, visitors.complete(request))
 
     def recommend(self, request: RecommendRequest, session_id: str | None = None) -> Answer:
         """Recommend what a visitor buys next.
@@ -241,8 +259,7 @@ class Gateway:
         Raises:
             InputError: naming the field that is invalid, its value and what is expected.
         """
-        live, visitors = self._start(session_id)
-        return live.engine.recommend(visitors.complete(request))
+        return self.answer(request, session_id)
 
     def list_similar(self, request: SimilarRequest, session_id: str | None = None) -> Answer:
         """List products with similar titles.
@@ -250,8 +267,7 @@ class Gateway:
         Raises:
             InputError: as :meth:`recommend` does.
         """
-        live, visitors = self._start(session_id)
-        return live.engine.list_similar(visitors.complete(request))
+        return self.answer(request, session_id)
 
     def list_bought_together(
         self, request: BoughtTogetherRequest, session_id: str | None = None
@@ -261,8 +277,7 @@ class Gateway:
         Raises:
             InputError: as :meth:`recommend` does.
         """
-        live, visitors = self._start(session_id)
-        return live.engine.list_bought_together(visitors.complete(request))
+        return self.answer(request, session_id)
 
     def list_buy_again(self, request: BuyAgainRequest, session_id: str | None = None) -> Answer:
         """List products that a visitor bought and that are due.
@@ -270,8 +285,7 @@ class Gateway:
         Raises:
             InputError: as :meth:`recommend` does.
         """
-        live, visitors = self._start(session_id)
-        return live.engine.list_buy_again(visitors.complete(request))
+        return self.answer(request, session_id)
 
     def search(self, request: SearchRequest, session_id: str | None = None) -> Answer:
         """Search products by words and by meaning.
@@ -279,8 +293,7 @@ class Gateway:
         Raises:
             InputError: as :meth:`recommend` does.
         """
-        live, visitors = self._start(session_id)
-        return live.engine.search(visitors.complete(request))
+        return self.answer(request, session_id)
 
     def build_page(
         self, placements: Sequence[Placement], session_id: str | None = None

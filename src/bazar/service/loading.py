@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from bazar.config.rules import Rule, read_rules
 from bazar.data.onnx_encoder import OnnxEncoder
 from bazar.errors import InputError
 from bazar.service.engine.engine import Engine
+from bazar.service.engine.requests import SearchRequest
 from bazar.service.gateway import Gateway
 from bazar.service.store import LiveStore, StoreError
 from bazar.serving.bundle import CHECKSUMS, Bundle, find_bundle, read_bundle
@@ -24,15 +26,19 @@ class BundleState:
 
     Attributes:
         loaded_at: when the current bundle was loaded, UTC milliseconds.
+        n_customers: number of customers of the current bundle.
         n_loaded: number of bundles that were loaded.
         n_failed: number of bundles that could not be loaded.
         problem: why the last one could not be loaded; None if it could.
+        rules_problem: why the latest rules could not be read; None if they could.
     """
 
     loaded_at: int
+    n_customers: int
     n_loaded: int = 1
     n_failed: int = 0
     problem: str | None = None
+    rules_problem: str | None = None
 
 
 class BundleLoader:
@@ -67,12 +73,13 @@ class BundleLoader:
         self._rules_path = rules_path
         self._lock = threading.Lock()
         self._seen = _identify(folder)
+        self._seen_rules = _identify_file(rules_path)
         bundle = read_bundle(find_bundle(folder))
         engine = build_engine(bundle)
         if rules_path is not None:
             engine.load_rules(rules_path)
         self.gateway = Gateway(store, engine, bundle.options.live_sequence, max_live_events)
-        self._state = BundleState(_read_clock())
+        self._state = BundleState(_read_clock(), len(bundle.customers))
 
     @property
     def state(self) -> BundleState:
@@ -104,17 +111,17 @@ class BundleLoader:
         return is_replaced
 
     def reload_if_changed(self) -> None:
-        """Load the bundle of the folder if it is another one than at the last attempt.
+        """Load the bundle and the rules if they are others than at the last attempt.
 
-        Problems are logged, and :attr:`state` reports them.
+        Problems are logged, and :attr:`state` reports them. The old bundle and the old rules stay.
         """
-        if _identify(self.folder) == self._seen:
-            return
-        try:
-            self.reload()
-        except Exception:
-            # It is reported. Whatever is wrong with a new bundle, the old one keeps answering.
-            return
+        if _identify(self.folder) != self._seen:
+            # Whatever is wrong with a new bundle, the old one keeps answering.
+            with suppress(Exception):
+                self.reload()
+        if _identify_file(self._rules_path) != self._seen_rules:
+            with suppress(InputError):
+                self.reload_rules()
 
     def reload_rules(self) -> int:
         """Read the file of business rules again, and return the number of rules.
@@ -129,9 +136,23 @@ class BundleLoader:
                 "of --config."
             )
         with self._lock:
+            self._seen_rules = _identify_file(self._rules_path)
             engine = self.gateway.engine
-            engine.load_rules(self._rules_path)
+            try:
+                engine.load_rules(self._rules_path)
+            except InputError as error:
+                logger.error("the rules cannot be read: %s", error)
+                self._state = replace(self._state, rules_problem=str(error))
+                raise
+            self._state = replace(self._state, rules_problem=None)
             return len(engine.rules)
+
+    def load_encoder(self) -> None:
+        """Load the encoder of the current engine, so that the first search need not wait."""
+        try:
+            self.gateway.engine.search(SearchRequest(query="a", mode="meaning", k=1))
+        except InputError as error:
+            logger.error("the encoder cannot be loaded: %s", error)
 
     def _replace(self) -> bool:
         bundle = read_bundle(find_bundle(self.folder))
@@ -140,9 +161,13 @@ class BundleLoader:
         self._check_catalogue(bundle)
         rules = () if self._rules_path is None else read_rules(self._rules_path)
         engine = build_engine(bundle, rules)
+        engine.search(SearchRequest(query="a", mode="meaning", k=1))
         self.gateway.replace_engine(engine, bundle.options.live_sequence)
         self._state = replace(
-            self._state, loaded_at=_read_clock(), n_loaded=self._state.n_loaded + 1
+            self._state,
+            loaded_at=_read_clock(),
+            n_customers=len(bundle.customers),
+            n_loaded=self._state.n_loaded + 1,
         )
         logger.info("the bundle %s answers now", bundle.id)
         return True
@@ -193,6 +218,14 @@ def _identify(folder: Path) -> tuple[str, int] | None:
         bundle = find_bundle(folder)
         return str(bundle), (bundle / CHECKSUMS).stat().st_mtime_ns
     except (InputError, OSError):
+        return None
+
+
+def _identify_file(path: Path | None) -> int | None:
+    """Return a value that changes with a file; None if there is none."""
+    try:
+        return None if path is None else path.stat().st_mtime_ns
+    except OSError:
         return None
 
 

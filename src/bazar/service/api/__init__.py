@@ -1,0 +1,1 @@
+"""The HTTP API of the online service: routes, schemas, security, limits and metrics."""

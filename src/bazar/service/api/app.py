@@ -1,0 +1,165 @@
+"""The application: all routes behind the guard."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import APIRouter, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+
+from bazar import __version__
+from bazar.config.service import ServiceOptions
+from bazar.service.api.answers import HealthAnswer, ReadinessAnswer
+from bazar.service.api.context import Context, make_context
+from bazar.service.api.errors import add_error_handlers
+from bazar.service.api.metrics import CONTENT_TYPE
+from bazar.service.api.middleware import Guard
+from bazar.service.api.problems import make_busy_error
+from bazar.service.api.reference import make_reference_router
+from bazar.service.api.routes import PROBLEMS, make_router
+from bazar.service.loading import BundleLoader
+
+_DESCRIPTION = """
+Recommendations for the pages of a shop, with live events.
+
+Send what visitors do to `POST /v1/events`. The next list takes it into account, in every worker.
+
+**Keys.** Send a key in the header `Authorization: Bearer KEY` or `X-API-Key: KEY`. A *server key*
+may do everything; keep it out of browsers. A *publishable key*, for browsers, may only send events.
+Without keys, the service answers only this computer.
+
+**Errors** are problem details (RFC 9457). If the status is 503 or 429, try again after as many
+seconds as the header `Retry-After` says.
+
+**Times** are ISO 8601, in UTC unless they have an offset.
+"""
+
+
+def create_app(
+    loader: BundleLoader,
+    options: ServiceOptions,
+    uses_keys: bool,
+    routers: Sequence[APIRouter] = (),
+) -> FastAPI:
+    """Create the application of one process.
+
+    Args:
+        loader: the loader of the bundle, with the gateway.
+        options: limits and defaults.
+        uses_keys: whether requests need a key;
+            see :func:`~bazar.service.api.security.decide_key_use`. Without keys, the application
+            answers only requests to localhost.
+        routers: further routes, such as those of the demo shop. They need a server key as well, if
+            keys are in use.
+    """
+    context = make_context(loader, options, uses_keys)
+
+    @asynccontextmanager
+    async def live(_: FastAPI) -> AsyncIterator[None]:
+        async with _watch(context):
+            yield
+        context.answering.close()
+        context.writing.close()
+
+    app = FastAPI(
+        title="Bazar",
+        version=__version__,
+        summary="Next-purchase recommendations over HTTP.",
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=live,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    add_error_handlers(app)
+    app.include_router(make_router(context))
+    app.include_router(_make_health_router(context))
+    app.include_router(make_reference_router("Bazar: reference of the API"))
+    for router in routers:
+        app.include_router(router)
+    app.add_middleware(Guard, context=context)
+    if options.cors_origins:
+        # The last one is the first to see a request: browsers ask without a key whether they may
+        # send one.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=options.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "x-api-key"],
+            expose_headers=["x-bundle-id", "retry-after"],
+            max_age=3600,
+        )
+    return app
+
+
+def _make_health_router(context: Context) -> APIRouter:
+    router = APIRouter(tags=["Operation"])
+
+    @router.get("/healthz", summary="Show that the process runs", response_model=HealthAnswer)
+    async def show_health() -> Response:
+        """Use it to restart a process that does not answer."""
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    @router.get(
+        "/readyz",
+        summary="Show whether the service can answer",
+        response_model=ReadinessAnswer,
+        responses={503: PROBLEMS[503]},
+    )
+    async def show_readiness() -> ReadinessAnswer:
+        """Use it to send requests only to processes that can answer."""
+        if not await context.answering.run(context.gateway.is_ready):
+            raise make_busy_error("The database of the service does not answer.")
+        state = context.loader.state
+        problems = [problem for problem in (state.problem, state.rules_problem) if problem]
+        return ReadinessAnswer(
+            bundle_id=context.gateway.bundle_id,
+            status="ready",
+            problem=" ".join(problems) or None,
+        )
+
+    @router.get(
+        "/metrics",
+        summary="Metrics for Prometheus",
+        responses={200: {"content": {"text/plain": {}}}, 401: PROBLEMS[401]},
+        response_class=Response,
+    )
+    async def show_metrics() -> Response:
+        """No label names a customer, a product or an address."""
+        context.report_bundles()
+        content = await asyncio.to_thread(context.metrics.write)
+        return Response(content, headers={"content-type": CONTENT_TYPE})
+
+    return router
+
+
+@asynccontextmanager
+async def _watch(context: Context) -> AsyncIterator[None]:
+    """Load a new bundle when the folder has one, or the process gets SIGHUP."""
+    loader = context.loader
+    wakes = asyncio.Event()
+
+    async def reload_again_and_again() -> None:
+        await asyncio.to_thread(loader.load_encoder)
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wakes.wait(), context.options.watch_seconds)
+            wakes.clear()
+            await asyncio.to_thread(loader.reload_if_changed)
+            context.report_bundles()
+
+    loop = asyncio.get_running_loop()
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main:
+        loop.add_signal_handler(signal.SIGHUP, wakes.set)
+    task = asyncio.create_task(reload_again_and_again())
+    try:
+        yield
+    finally:
+        task.cancel()
+        if is_main:
+            loop.remove_signal_handler(signal.SIGHUP)

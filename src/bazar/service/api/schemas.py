@@ -1,0 +1,475 @@
+"""Requests of the API: their fields, descriptions and examples, and what the engine gets."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from bazar.config.service import ServiceOptions
+from bazar.service.api.problems import ProblemError
+from bazar.service.engine.requests import (
+    BoughtTogetherRequest,
+    BuyAgainRequest,
+    Diversity,
+    Filters,
+    ListRequest,
+    Placement,
+    RecommendRequest,
+    SearchMode,
+    SearchRequest,
+    SimilarRequest,
+    Visitor,
+)
+from bazar.service.live import EventType
+from bazar.serving.requests import to_milliseconds
+
+_MAX_MISSING = 10
+
+
+def _refuse_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not contain a NUL character")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_refuse_nul)]
+Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_refuse_nul)]
+Price = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+
+
+class Fields(BaseModel):
+    """A part of a request. Unknown fields are errors, so that no misspelt one is ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class VisitorFields(Fields):
+    """Who a list is for."""
+
+    user_id: Id | None = Field(
+        default=None, description="A customer of the shop.", examples=["C-1042"]
+    )
+    session_id: Id | None = Field(
+        default=None,
+        description="An anonymous visit, or the visit of the customer. Its events count from the "
+        "next answer on.",
+        examples=["visit-7f3a"],
+    )
+    at: datetime | None = Field(
+        default=None,
+        description="The time of the request, ISO 8601, in UTC unless it has an offset. Without "
+        "it, now.",
+        examples=["2026-06-30T12:00:00Z"],
+    )
+
+
+class HistoryFields(VisitorFields):
+    """Who a list is for, with a history that the request gives."""
+
+    history: list[Id] = Field(
+        default=[],
+        description="Products that the visitor bought, the oldest first, for a visitor without "
+        "`user_id`.",
+        examples=[["P-17", "P-4"]],
+    )
+    times: list[datetime] | None = Field(
+        default=None,
+        description="The time of each purchase of `history`, ascending. Purchases at the same "
+        "time are one order. Without it, each purchase is an order of its own.",
+    )
+
+
+class ListFields(Fields):
+    """What all lists have in common."""
+
+    k: int | None = Field(
+        default=None, ge=1, description="Number of products of a page.", examples=[10]
+    )
+    categories: list[Text] = Field(
+        default=[], description="Only products with at least one of these categories."
+    )
+    brands: list[Text] = Field(
+        default=[], description="Only products with at least one of these brands."
+    )
+    min_price: Price | None = Field(
+        default=None,
+        description="Lowest price. Products whose price is not known are left out.",
+    )
+    max_price: Price | None = Field(
+        default=None,
+        description="Highest price. Products whose price is not known are left out.",
+    )
+    only_in_stock: bool = Field(
+        default=True, description="Whether products that are out of stock are left out."
+    )
+    exclude: list[Id] = Field(default=[], description="Products that are not listed.")
+    max_per_variant_group: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many variants of one product, such as sizes, the list contains. Without "
+        "it, the setting of the service.",
+    )
+    max_title_cosine: float | None = Field(
+        default=None,
+        ge=-1,
+        le=1,
+        allow_inf_nan=False,
+        description="Highest cosine similarity of the titles of two products of the list. Without "
+        "it, the setting of the service.",
+    )
+    placement: Id | None = Field(
+        default=None,
+        description="Name of the place in the shop, which business rules select.",
+        examples=["home"],
+    )
+    explain: bool = Field(
+        default=False,
+        description="Whether each product has an explanation: the past purchase, its rhythm, and "
+        "the business rules.",
+    )
+
+
+class PagedFields(ListFields, VisitorFields):
+    """A list that has pages."""
+
+    cursor: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100_000,
+        description="The `cursor` of the page before this one. Send it with the same fields.",
+    )
+    explain_missing: list[Id] = Field(
+        default=[],
+        max_length=_MAX_MISSING,
+        description=f"At most {_MAX_MISSING} products. The answer explains why each is not in the "
+        "list.",
+    )
+
+
+class RecommendFields(Fields):
+    """What only recommendations have."""
+
+    model: Id | None = Field(
+        default=None,
+        description="The model that answers. Without it, the default of the bundle.",
+        examples=["classifier"],
+    )
+    filter_seen: bool | None = Field(
+        default=None,
+        description="Whether products that the visitor bought are left out. Without it, the "
+        "setting of the bundle.",
+    )
+
+
+class RecommendationQuery(PagedFields, RecommendFields):
+    """Fields of `GET /v1/recommendations`."""
+
+
+class RecommendationBody(PagedFields, RecommendFields, HistoryFields):
+    """Fields of `POST /v1/recommendations`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"user_id": "C-1042", "k": 5, "explain": True},
+                {"history": ["P-17", "P-4"], "k": 5, "max_price": 20},
+            ]
+        }
+    )
+
+
+class SearchFields(Fields):
+    """What only a search has."""
+
+    query: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        description="What the visitor typed.", examples=["rosemary shampoo"]
+    )
+    mode: SearchMode = Field(
+        default="both", description="Whether words, the meaning, or both are compared."
+    )
+
+
+class SearchQuery(PagedFields, SearchFields):
+    """Fields of `GET /v1/search`."""
+
+
+class BoughtTogetherFields(Fields):
+    """What only products that are bought together have."""
+
+    item_ids: list[Id] = Field(
+        min_length=1, description="A product, or the products of a cart.", examples=[["P-17"]]
+    )
+
+
+class BoughtTogetherQuery(PagedFields, BoughtTogetherFields):
+    """Fields of `GET /v1/bought-together`."""
+
+
+class NamedPlacement(ListFields):
+    """A list of a page."""
+
+    name: Id = Field(description="A unique name within the page.", examples=["for you"])
+
+
+class RecommendationsPlacement(NamedPlacement, RecommendFields):
+    """Recommendations."""
+
+    type: Literal["recommendations"]
+
+
+class SimilarPlacement(NamedPlacement):
+    """Products with similar titles."""
+
+    type: Literal["similar"]
+    item_id: Id = Field(description="The product that the others are compared with.")
+
+
+class BoughtTogetherPlacement(NamedPlacement, BoughtTogetherFields):
+    """Products that are bought together."""
+
+    type: Literal["bought_together"]
+
+
+class BuyAgainPlacement(NamedPlacement):
+    """Products that are due."""
+
+    type: Literal["buy_again"]
+
+
+class SearchPlacement(NamedPlacement, SearchFields):
+    """Products that match a search."""
+
+    type: Literal["search"]
+
+
+AnyPlacement = Annotated[
+    RecommendationsPlacement
+    | SimilarPlacement
+    | BoughtTogetherPlacement
+    | BuyAgainPlacement
+    | SearchPlacement,
+    Field(discriminator="type"),
+]
+
+
+class PageBody(HistoryFields):
+    """Fields of `POST /v1/page`."""
+
+    placements: list[AnyPlacement] = Field(
+        min_length=1,
+        description="The lists. A product is listed once: in the first list that proposes it.",
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "user_id": "C-1042",
+                    "placements": [
+                        {"name": "buy again", "type": "buy_again", "k": 4},
+                        {"name": "for you", "type": "recommendations", "k": 8},
+                    ],
+                }
+            ]
+        }
+    )
+
+
+class Event(Fields):
+    """Something that a visitor did with a product."""
+
+    event_id: Id = Field(
+        description="Your id of the event. An event that is sent twice is stored once.",
+        examples=["order-9001-line-1"],
+    )
+    event_type: EventType = Field(description="What happened.")
+    item_id: Id = Field(description="The product.", examples=["P-17"])
+    user_id: Id | None = Field(
+        default=None, description="The customer. An event has a `user_id`, a `session_id` or both."
+    )
+    session_id: Id | None = Field(default=None, description="The visit.")
+    timestamp: datetime | None = Field(
+        default=None,
+        description="When it happened, ISO 8601, in UTC unless it has an offset. Leave it out for "
+        "now, above all in browsers, whose clocks are often wrong.",
+    )
+    order_id: Id | None = Field(default=None, description="The order of a purchase.")
+    quantity: float | None = Field(
+        default=None, ge=0, le=1e9, allow_inf_nan=False, description="Number of units."
+    )
+    price: Price | None = Field(default=None, description="Price of one unit.")
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "event_id": "order-9001-line-1",
+                    "event_type": "purchase",
+                    "item_id": "P-17",
+                    "user_id": "C-1042",
+                    "order_id": "9001",
+                    "quantity": 2,
+                    "price": 3.5,
+                }
+            ]
+        }
+    )
+
+
+class EventBatch(Fields):
+    """Several events."""
+
+    events: list[Event] = Field(min_length=1, description="The events. All are stored, or none.")
+
+
+def _select_one_or_batch(key: str) -> Any:
+    def select(value: Any) -> str:
+        return "batch" if isinstance(value, dict) and key in value else "one"
+
+    return Discriminator(select)
+
+
+EventsBody = Annotated[
+    Annotated[Event, Tag("one")] | Annotated[EventBatch, Tag("batch")],
+    _select_one_or_batch("events"),
+]
+
+
+class ItemChangeBody(Fields):
+    """A change of a product. Fields that are left out stay as they are."""
+
+    in_stock: bool | None = Field(default=None, description="Whether it can be bought.")
+    price: Price | None = Field(default=None, description="Price of one unit.")
+    is_hidden: bool | None = Field(default=None, description="Whether it is never shown.")
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"in_stock": False}]})
+
+
+class NewItemFields(Fields):
+    """A product."""
+
+    item_id: Id = Field(description="Its id.", examples=["P-2044"])
+    title: Text | None = Field(
+        default=None, description="Its title.", examples=["Rosemary shampoo 250 ml"]
+    )
+    attributes: Text | None = Field(
+        default=None,
+        description="Brand, categories and similar attributes, separated by a comma and a space.",
+        examples=["Care, Flora"],
+    )
+    variant_group: Id | None = Field(
+        default=None,
+        description="Name of the group of products that differ only in a variant, such as a size.",
+    )
+
+
+class NewItemBatch(Fields):
+    """Several products."""
+
+    items: list[NewItemFields] = Field(min_length=1, description="The products, each once.")
+
+
+NewItemsBody = Annotated[
+    Annotated[NewItemFields, Tag("one")] | Annotated[NewItemBatch, Tag("batch")],
+    _select_one_or_batch("items"),
+]
+
+
+def make_request(
+    fields: ListFields,
+    options: ServiceOptions,
+    visitor: VisitorFields,
+    item_id: str | None = None,
+    is_buy_again: bool = False,
+) -> ListRequest:
+    """Return the request to the engine.
+
+    Args:
+        fields: the fields of the list.
+        options: limits and defaults.
+        visitor: who the list is for.
+        item_id: the product of a list of similar products.
+        is_buy_again: whether the list contains the products that are due.
+
+    Raises:
+        ProblemError: with the status 422 if a field is above its limit.
+    """
+    k = options.default_k if fields.k is None else fields.k
+    check_maximum("k", k, options.max_k)
+    for name in ("categories", "brands", "exclude", "history", "item_ids"):
+        values = getattr(fields, name, None) or getattr(visitor, name, None) or ()
+        check_maximum(f"the number of values of {name}", len(values), options.max_ids, name)
+    common: dict[str, Any] = {
+        "visitor": _make_visitor(visitor),
+        "k": k,
+        "filters": Filters(
+            tuple(fields.categories),
+            tuple(fields.brands),
+            fields.min_price,
+            fields.max_price,
+            fields.only_in_stock,
+        ),
+        "exclude": tuple(fields.exclude),
+        "diversity": Diversity(
+            fields.max_per_variant_group or options.max_per_variant_group,
+            options.max_title_cosine
+            if fields.max_title_cosine is None
+            else fields.max_title_cosine,
+        ),
+        "at": None if visitor.at is None else to_milliseconds(visitor.at),
+        "cursor": getattr(fields, "cursor", None),
+    }
+    if fields.placement is not None:
+        common["placement"] = fields.placement
+    if is_buy_again:
+        return BuyAgainRequest(**common)
+    if item_id is not None:
+        return SimilarRequest(item_id=item_id, **common)
+    if isinstance(fields, SearchFields):
+        return SearchRequest(query=fields.query, mode=fields.mode, **common)
+    if isinstance(fields, BoughtTogetherFields):
+        return BoughtTogetherRequest(item_ids=tuple(fields.item_ids), **common)
+    if isinstance(fields, RecommendFields):
+        return RecommendRequest(model=fields.model, filter_seen=fields.filter_seen, **common)
+    raise TypeError(f"no list has the fields {type(fields).__name__}")
+
+
+def make_placements(body: PageBody, options: ServiceOptions) -> list[Placement]:
+    """Return the placements of a page for the engine.
+
+    Raises:
+        ProblemError: with the status 422 if a field is above its limit.
+    """
+    check_maximum(
+        "the number of placements", len(body.placements), options.max_placements, "placements"
+    )
+    return [
+        Placement(
+            fields.name,
+            make_request(
+                fields,
+                options,
+                body,
+                getattr(fields, "item_id", None),
+                isinstance(fields, BuyAgainPlacement),
+            ),
+        )
+        for fields in body.placements
+    ]
+
+
+def check_maximum(name: str, value: int, maximum: int, field: str | None = None) -> None:
+    """Raise ProblemError with the status 422 if a number is above its limit."""
+    if value > maximum:
+        text = f"{name[0].upper()}{name[1:]}" if field else name
+        raise ProblemError(422, f"{text} must be at most {maximum}, found {value}.", field or name)
+
+
+def _make_visitor(fields: VisitorFields) -> Visitor:
+    history = getattr(fields, "history", [])
+    times = getattr(fields, "times", None)
+    return Visitor(
+        user_id=fields.user_id,
+        history=tuple(history),
+        times=None if times is None else tuple(to_milliseconds(time) for time in times),
+    )
