@@ -26,7 +26,6 @@ class BundleState:
 
     Attributes:
         loaded_at: when the current bundle was loaded, UTC milliseconds.
-        n_customers: number of customers of the current bundle.
         n_loaded: number of bundles that were loaded.
         n_failed: number of bundles that could not be loaded.
         problem: why the last one could not be loaded; None if it could.
@@ -34,7 +33,6 @@ class BundleState:
     """
 
     loaded_at: int
-    n_customers: int
     n_loaded: int = 1
     n_failed: int = 0
     problem: str | None = None
@@ -47,6 +45,7 @@ class BundleLoader:
     Attributes:
         folder: a bundle, or ``data/06_models/<dataset>`` with the file ``current``.
         gateway: the gateway with the current engine.
+        bundle: the current bundle, without what was added later.
     """
 
     def __init__(
@@ -79,7 +78,8 @@ class BundleLoader:
         if rules_path is not None:
             engine.load_rules(rules_path)
         self.gateway = Gateway(store, engine, bundle.options.live_sequence, max_live_events)
-        self._state = BundleState(_read_clock(), len(bundle.customers))
+        self.bundle = bundle
+        self._state = BundleState(_read_clock())
 
     @property
     def state(self) -> BundleState:
@@ -163,10 +163,10 @@ class BundleLoader:
         engine = build_engine(bundle, rules)
         engine.search(SearchRequest(query="a", mode="meaning", k=1))
         self.gateway.replace_engine(engine, bundle.options.live_sequence)
+        self.bundle = bundle
         self._state = replace(
             self._state,
             loaded_at=_read_clock(),
-            n_customers=len(bundle.customers),
             n_loaded=self._state.n_loaded + 1,
         )
         logger.info("the bundle %s answers now", bundle.id)

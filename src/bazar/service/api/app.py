@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import APIRouter, FastAPI
@@ -42,7 +42,7 @@ def create_app(
     loader: BundleLoader,
     options: ServiceOptions,
     uses_keys: bool,
-    routers: Sequence[APIRouter] = (),
+    has_shop: bool = False,
 ) -> FastAPI:
     """Create the application of one process.
 
@@ -52,8 +52,8 @@ def create_app(
         uses_keys: whether requests need a key;
             see :func:`~bazar.service.api.security.decide_key_use`. Without keys, the application
             answers only requests to localhost.
-        routers: further routes, such as those of the demo shop. They need a server key as well, if
-            keys are in use.
+        has_shop: whether the demo shop is at ``/``. Its pages need no key, and anybody can act as
+            any customer there.
     """
     context = make_context(loader, options, uses_keys)
 
@@ -79,9 +79,11 @@ def create_app(
     app.include_router(make_router(context))
     app.include_router(_make_health_router(context))
     app.include_router(make_reference_router("Bazar: reference of the API"))
-    for router in routers:
-        app.include_router(router)
-    app.add_middleware(Guard, context=context)
+    if has_shop:
+        from bazar.service.shop.router import add_shop
+
+        add_shop(app, context.gateway)
+    app.add_middleware(Guard, context=context, has_shop=has_shop)
     if options.cors_origins:
         # The last one is the first to see a request: browsers ask without a key whether they may
         # send one.

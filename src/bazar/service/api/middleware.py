@@ -33,9 +33,16 @@ _HTTP_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 class Guard:
     """Middleware that checks requests, and completes and counts answers."""
 
-    def __init__(self, app: ASGIApp, context: Context) -> None:
-        """Wrap an application."""
+    def __init__(self, app: ASGIApp, context: Context, has_shop: bool = False) -> None:
+        """Wrap an application.
+
+        Args:
+            app: the application.
+            context: what the requests share.
+            has_shop: whether the pages of the demo shop need no key.
+        """
         self._app = app
+        self._has_shop = has_shop
         self._context = context
         self._n_active = 0
 
@@ -111,7 +118,7 @@ class Guard:
                     "http://localhost, or create keys and start it again.",
                 )
             return
-        if not needs_key(path):
+        if not needs_key(path) or (self._has_shop and _is_shop_path(path)):
             return
         secret = read_secret(headers)
         challenge = {"WWW-Authenticate": "Bearer"}
@@ -208,3 +215,9 @@ def _check_content_type(headers: Mapping[str, str]) -> None:
             f"The body must be JSON with the header Content-Type: application/json, found "
             f"{media_type[:80]!r}.",
         )
+
+
+def _is_shop_path(path: str) -> bool:
+    from bazar.service.shop.router import is_shop_path
+
+    return is_shop_path(path)

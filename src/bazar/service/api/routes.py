@@ -276,7 +276,7 @@ def _add_operation(router: APIRouter, context: Context) -> None:
             "models": recommender.models,
             "available_models": recommender.available_models,
             "n_products": len(recommender.products),
-            "n_customers": loader.state.n_customers,
+            "n_customers": len(loader.bundle.customers),
             "loaded_at": format_time(loader.state.loaded_at),
         }
         return _respond(context, content)

@@ -1,0 +1,150 @@
+"""Run the application in one process or in several, until a signal ends them."""
+
+import logging
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from threadpoolctl import threadpool_limits
+from uvicorn.supervisors import Multiprocess
+
+from bazar.config.service import ServiceOptions
+from bazar.errors import InputError
+from bazar.service.api.app import create_app
+from bazar.service.api.logs import configure_logging
+from bazar.service.loading import BundleLoader
+from bazar.service.store import LiveStore, StoreError
+
+logger = logging.getLogger(__name__)
+
+# A worker that does not answer its supervisor for so long is replaced.
+_HANG_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What a process needs to start. It can be sent to another process.
+
+    Attributes:
+        folder: the bundle, or ``data/06_models/<dataset>``.
+        database_url: URL of the store.
+        options: limits and defaults.
+        uses_keys: whether requests need a key.
+        has_shop: whether the demo shop is at ``/``.
+    """
+
+    folder: Path
+    database_url: str
+    options: ServiceOptions
+    uses_keys: bool
+    has_shop: bool = False
+
+
+class _Supervisor(Multiprocess):
+    """Starts the workers, replaces those that died, and passes SIGHUP on to them."""
+
+    def handle_hup(self) -> None:
+        """Let each worker look for a new bundle, and keep it running."""
+        for process in self.processes:
+            if process.pid is not None:
+                os.kill(process.pid, signal.SIGHUP)
+
+
+def open_loader(settings: ServerSettings) -> BundleLoader:
+    """Open the store and the bundle for this process.
+
+    Raises:
+        InputError: if the database, the bundle or the rules cannot be used.
+        StoreError: if the database fails.
+    """
+    # Several threads of BLAS are slower under load than one for each request.
+    threadpool_limits(1)
+    options = settings.options
+    store = LiveStore(settings.database_url)
+    return BundleLoader(settings.folder, store, options.rules, options.max_live_events)
+
+
+def run_server(settings: ServerSettings, loader: BundleLoader, listener: socket.socket) -> None:
+    """Answer requests in this process until SIGTERM or SIGINT.
+
+    Args:
+        settings: what the process needs.
+        loader: the result of :func:`open_loader`.
+        listener: the bound socket.
+    """
+    configure_logging()
+    app = create_app(loader, settings.options, settings.uses_keys, settings.has_shop)
+    uvicorn.Server(_configure(app, settings.options)).run([listener])
+
+
+def run_workers(settings: ServerSettings, listener: socket.socket, n_workers: int) -> None:
+    """Answer requests in several processes until SIGTERM or SIGINT.
+
+    Args:
+        settings: what each process needs.
+        listener: the bound socket, which the processes share.
+        n_workers: number of processes.
+    """
+    configure_logging()
+    with tempfile.TemporaryDirectory(prefix="bazar-metrics-") as folder:
+        # The processes write their metrics there, so that each can answer with the sums.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        config = _configure(partial(_open_in_worker, settings), settings.options, n_workers)
+        _Supervisor(config, [listener]).run()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address.
+
+    Args:
+        host: a name or an address.
+        port: 0 for any free port.
+
+    Raises:
+        InputError: if the address is invalid or in use.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"The service cannot listen on {host}, port {port}: {error}. Choose another --port or "
+            "--host."
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _open_in_worker(settings: ServerSettings) -> FastAPI:
+    configure_logging()
+    try:
+        loader = open_loader(settings)
+    except (InputError, StoreError) as error:
+        logger.error("the process cannot start: %s", error)
+        # The supervisor starts another one. With uvicorn's own status for a failed start, it would
+        # stop all others, too.
+        raise SystemExit(1) from None
+    return create_app(loader, settings.options, settings.uses_keys, settings.has_shop)
+
+
+def _configure(
+    app: FastAPI | Callable[[], FastAPI], options: ServiceOptions, n_workers: int = 1
+) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        factory=not isinstance(app, FastAPI),
+        workers=n_workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=options.shutdown_seconds,
+        timeout_worker_healthcheck=_HANG_SECONDS,
+    )
