@@ -1,4 +1,4 @@
-"""Files of exported networks, in the safetensors format: arrays, and a header of JSON texts."""
+"""Files of exported networks, in the safetensors format: arrays, and a description in JSON."""
 
 import json
 from pathlib import Path
@@ -15,6 +15,8 @@ from bazar.models.exported.network import ExportedNetwork
 SUFFIX = ".safetensors"
 """Suffix of the file of an exported network."""
 
+_DESCRIPTION = "network"
+
 
 def write_exported_network(network: ExportedNetwork, path: Path) -> None:
     """Write a network to a file.
@@ -23,14 +25,15 @@ def write_exported_network(network: ExportedNetwork, path: Path) -> None:
         network: the network.
         path: the file, which is replaced if it exists.
     """
-    header = {
-        "options": network.options.model_dump_json(),
-        "item_ids": json.dumps(network.item_ids.tolist()),
-        "vector_dimension": json.dumps(network.vector_dimension),
-        "vector_samples": json.dumps(network.vector_samples),
+    description = {
+        "options": network.options.model_dump(mode="json"),
+        "item_ids": network.item_ids.tolist(),
+        "vector_dimension": network.vector_dimension,
+        "vector_samples": network.vector_samples,
     }
     weights = {name: np.asarray(array, order="C") for name, array in network.weights.items()}
-    save_file(weights, path, metadata=header)
+    # The order of several texts in a header is random, and equal networks get equal files.
+    save_file(weights, path, metadata={_DESCRIPTION: json.dumps(description)})
 
 
 def read_exported_network(path: Path) -> ExportedNetwork:
@@ -41,13 +44,13 @@ def read_exported_network(path: Path) -> ExportedNetwork:
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
+            description = json.loads((file.metadata() or {})[_DESCRIPTION])
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return ExportedNetwork(
-            options=NetworkOptions.model_validate_json(header["options"]),
-            item_ids=np.array(json.loads(header["item_ids"]), dtype=object),
-            vector_dimension=json.loads(header["vector_dimension"]),
-            vector_samples=json.loads(header["vector_samples"]),
+            options=NetworkOptions.model_validate(description["options"]),
+            item_ids=np.array(description["item_ids"], dtype=object),
+            vector_dimension=description["vector_dimension"],
+            vector_samples=description["vector_samples"],
             weights=weights,
         )
     except (SafetensorError, OSError, KeyError, ValueError, ValidationError) as error:
