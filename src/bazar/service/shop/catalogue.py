@@ -70,9 +70,9 @@ class Card:
 class Assortment:
     """The categories of a catalogue.
 
-    A catalogue has attributes, but does not say which of them are categories. The most frequent
-    attribute of a product is taken for its category, because a shop has more brands than
-    categories.
+    A catalogue has attributes, but does not say which of them are categories. Of the attributes of a
+    product, the one that occurs together with the most others is taken for its category: a category
+    has products of more brands than a brand has categories.
 
     Attributes:
         products: the catalogue.
@@ -82,9 +82,17 @@ class Assortment:
     def __init__(self, products: Products) -> None:
         """Count the attributes of a catalogue."""
         self.products = products
-        self._counts = Counter(
-            name for text in products.attributes[1:] for name in set(_split(text))
-        )
+        counts = Counter(products.attributes[1:].tolist())
+        frequencies: Counter[str] = Counter()
+        companions: dict[str, set[str]] = {}
+        for text, count in counts.items():
+            names = _split(text)
+            for name in names:
+                frequencies[name] += count
+                companions.setdefault(name, set()).update(names)
+        self._generality = {
+            name: (len(others), frequencies[name], name) for name, others in companions.items()
+        }
         sizes = Counter(self.get_category(text) for text in products.attributes[1:])
         sizes.pop("", None)
         ordered = [name for name, _ in sorted(sizes.items(), key=lambda pair: (-pair[1], pair[0]))]
@@ -95,7 +103,7 @@ class Assortment:
     def get_category(self, attributes: str | None) -> str:
         """Return the category among the attributes of a product; empty if there are none."""
         names = _split(attributes)
-        return max(names, key=lambda name: (self._counts[name], name)) if names else ""
+        return max(names, key=self._generality.__getitem__) if names else ""
 
     def make_card(self, item_id: str, state: ItemState | None) -> Card:
         """Return a product of the catalogue as a list shows it.

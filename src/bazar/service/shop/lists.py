@@ -41,6 +41,8 @@ _PREDICTION = (
     "The model predicts what this visitor buys next, from the purchases before and from the "
     "products of this visit."
 )
+# The most similar past purchase is a reason only if it is similar.
+_MIN_COSINE = 0.6
 
 
 @dataclass(frozen=True)
@@ -222,9 +224,9 @@ def _describe_reason(product: ListedProduct, source: str) -> str:
     """Return the reason of a card; empty if the heading of the list is reason enough."""
     if source == "recent_popularity":
         return ""
-    if source in {"similar", "bought_together", "search"} and not product.recommendation.n_orders:
-        return ""
-    return _start_with_capital(product.recommendation.reason)
+    listed = product.recommendation
+    is_similar = source not in _SOURCES and (listed.nearest_cosine or 0) >= _MIN_COSINE
+    return _start_with_capital(listed.reason) if listed.n_orders or is_similar else ""
 
 
 def _describe_evidence(product: ListedProduct, card: Card) -> Evidence:
