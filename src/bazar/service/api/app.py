@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -17,11 +18,12 @@ from bazar.service.api.context import Context, make_context
 from bazar.service.api.errors import add_error_handlers
 from bazar.service.api.metrics import CONTENT_TYPE
 from bazar.service.api.middleware import Guard
-from bazar.service.api.problems import make_busy_error
+from bazar.service.api.problems import MEDIA_TYPE, make_busy_error
 from bazar.service.api.reference import make_reference_router
 from bazar.service.api.routes import PROBLEMS, make_router
 from bazar.service.loading import BundleLoader
 
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _DESCRIPTION = """
 Recommendations for the pages of a shop, with live events.
 
@@ -36,6 +38,21 @@ seconds as the header `Retry-After` says.
 
 **Times** are ISO 8601, in UTC unless they have an offset.
 """
+
+
+class _Application(FastAPI):
+    """An application whose errors are problem details in the reference, too."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description of the API."""
+        schema = super().openapi()
+        for methods in schema["paths"].values():
+            for operation in methods.values():
+                for response in operation["responses"].values():
+                    content = response.get("content", {})
+                    if content.get("application/json", {}).get("schema") == _PROBLEM:
+                        content[MEDIA_TYPE] = content.pop("application/json")
+        return schema
 
 
 def create_app(
@@ -64,7 +81,7 @@ def create_app(
         context.answering.close()
         context.writing.close()
 
-    app = FastAPI(
+    app = _Application(
         title="Bazar",
         version=__version__,
         summary="Next-purchase recommendations over HTTP.",

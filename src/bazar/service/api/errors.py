@@ -1,8 +1,8 @@
 """Translate errors of the routes into problem details."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -12,9 +12,11 @@ from starlette.responses import Response
 
 from bazar.errors import InputError
 from bazar.service.api.problems import ProblemError, make_response
+from bazar.service.api.schemas import PlacementType
 from bazar.service.gateway import UnknownItemError
 
-_PARTS = ("body", "query", "path", "header", "one", "batch")
+# Names of the kinds of bodies and of placements, which Pydantic puts into the places of errors.
+_KINDS = {"one", "batch", *get_args(PlacementType)}
 _FIELD = re.compile(r"^([a-z]+(?:_[a-z]+)*)(?: must|:)")
 
 
@@ -31,7 +33,7 @@ async def _answer_invalid_fields(_: Request, error: Exception) -> Response:
     first = problems[0]
     if first["type"] == "json_invalid":
         return make_response(ProblemError(400, "The body is not valid JSON."))
-    field = ".".join(str(part) for part in first["loc"] if part not in _PARTS)
+    field = _name_field(first["loc"])
     more = f" Number of further problems: {len(problems) - 1}." if len(problems) > 1 else ""
     named = f"{field}: " if field else ""
     return make_response(ProblemError(422, f"{named}{_explain(first)}.{more}", field or None))
@@ -52,6 +54,18 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     }
     detail = details.get(error.status_code, str(error.detail))
     return make_response(ProblemError(error.status_code, detail, headers=error.headers))
+
+
+def _name_field(place: Sequence[int | str]) -> str:
+    """Return a field such as ``events.3.price``; empty if the problem is not in one field."""
+    # The first part says whether it is in the body, the path or the query.
+    parts = list(place[1:])
+    kinds = [position for position in (0, 2) if position < len(parts) - 1]
+    return ".".join(
+        str(part)
+        for position, part in enumerate(parts)
+        if position not in kinds or part not in _KINDS
+    )
 
 
 def _explain(problem: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ from bazar.service.api.answers import (
 )
 from bazar.service.api.context import Context
 from bazar.service.api.middleware import KEY_KIND
-from bazar.service.api.problems import MEDIA_TYPE, Problem, ProblemError
+from bazar.service.api.problems import Problem, ProblemError
 from bazar.service.api.schemas import (
     BoughtTogetherQuery,
     Event,
@@ -51,18 +51,19 @@ from bazar.service.live import NewItem
 from bazar.service.store import EventRecord, ItemChange, Outcome
 from bazar.serving.requests import to_milliseconds
 
-_PROBLEM = {"model": Problem, "content": {MEDIA_TYPE: {}}}
+_DESCRIPTIONS = {
+    400: "The body is not valid JSON.",
+    401: "The request has no valid API key.",
+    403: "The API key may not do this.",
+    404: "There is no such product or path.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    422: "A field is invalid.",
+    429: "The key sends too many requests. See `Retry-After`.",
+    503: "The service is busy, or its database does not answer. See `Retry-After`.",
+}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The body is not valid JSON."} | _PROBLEM,
-    401: {"description": "The request has no valid API key."} | _PROBLEM,
-    403: {"description": "The API key may not do this."} | _PROBLEM,
-    404: {"description": "There is no such product or path."} | _PROBLEM,
-    413: {"description": "The body is too large."} | _PROBLEM,
-    415: {"description": "The body is not JSON."} | _PROBLEM,
-    422: {"description": "A field is invalid."} | _PROBLEM,
-    429: {"description": "The key sends too many requests. See `Retry-After`."} | _PROBLEM,
-    503: {"description": "The service is busy, or its database does not answer. See `Retry-After`."}
-    | _PROBLEM,
+    status: {"model": Problem, "description": text} for status, text in _DESCRIPTIONS.items()
 }
 """Errors that each route can have, for the reference."""
 

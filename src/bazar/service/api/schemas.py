@@ -205,6 +205,10 @@ class BoughtTogetherQuery(PagedFields, BoughtTogetherFields):
     """Fields of `GET /v1/bought-together`."""
 
 
+PlacementType = Literal["recommendations", "similar", "bought_together", "buy_again", "search"]
+"""The kinds of lists of a page."""
+
+
 class NamedPlacement(ListFields):
     """A list of a page."""
 
