@@ -5,13 +5,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from bazar.config.data import IngestionOptions
 from bazar.datasets.raw import RawDataset
 from bazar.errors import InputError
+from bazar.ingestion.deleted_users import RawInteractions
+from bazar.ingestion.live_files import DELETED_USERS_SCHEMA
 from bazar.pipelines.ingestion.nodes import ingest_raw_files
 from tests.ingestion.shop import Purchase
 
+NO_DELETED_USERS = DELETED_USERS_SCHEMA.empty_table()
 DUCKDB = {"backend": "duckdb", "database": ":memory:"}
 
 
@@ -46,6 +50,7 @@ def ingest(
     products: dict[str, dict[str, Any]],
     connection: dict[str, Any] = DUCKDB,
     max_reject_share: float = 1.0,
+    deleted_users: pa.Table = NO_DELETED_USERS,
 ) -> Ingested:
     """Read the files of a folder as the sources describe them.
 
@@ -55,6 +60,7 @@ def ingest(
         products: sources of products by name.
         connection: the Ibis backend.
         max_reject_share: share of a file's rows that may be rejected.
+        deleted_users: the deleted users.
 
     Raises:
         InputError: as a run does.
@@ -65,7 +71,7 @@ def ingest(
         max_reject_share=max_reject_share,
     )
     tables, events = ingest_raw_files(
-        _load(folder, "interactions", interactions, connection),
+        RawInteractions(_load(folder, "interactions", interactions, connection), deleted_users),
         _load(folder, "products", products, connection),
         options,
     )

@@ -18,6 +18,7 @@ from bazar.config.data import IngestionOptions, JoiningOptions
 from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA
 from bazar.datasets.raw import RawDataset
 from bazar.errors import InputError
+from bazar.ingestion.deleted_users import RawInteractions
 from bazar.pipelines.ingestion.nodes import ingest_raw_files
 from bazar.pipelines.joining.nodes import join_titles
 from bazar.pipelines.sequencing.nodes import index_items, order_sequences
@@ -93,12 +94,12 @@ def prepare(
         for kind in ("interactions", "products")
     }
     try:
-        tables = [raw[kind].load() for kind in ("interactions", "products")]
+        orders, catalogue = (raw[kind].load() for kind in ("interactions", "products"))
     except Exception as error:
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None
         raise
-    ingested, _ = ingest_raw_files(*tables, options)
+    ingested, _ = ingest_raw_files(RawInteractions(orders), catalogue, options)
     # Users with one purchase are kept, so that each case needs only one purchase.
     joining = JoiningOptions.model_construct(
         min_interactions=1,
@@ -359,6 +360,12 @@ def test_attributes_are_combined_as_documented(tmp_path: Path, name: str) -> Non
 READER_CASES = {"a file that changes while it is read", "an .xls or .ods file"}
 """Tested in tests/ingestion/readers."""
 
+DELETED_CASES = {
+    "a customer who was deleted in the online service",
+    "a file of deleted customers that is damaged",
+}
+"""Tested in test_deleted_users.py, and in tests/datasets/test_raw_interactions.py."""
+
 PRODUCT_CASES = {
     "a purchase of a product that is in no source",
     "a product that is listed without a title",
@@ -395,7 +402,8 @@ def test_docs_list_exactly_the_tested_cases() -> None:
     page = (ROOT / "docs" / "reference" / "bad-input.md").read_text(encoding="utf-8")
     cells = re.findall(r"^\| ([^|]+?) \|", page, flags=re.MULTILINE)
     names = [cell for cell in cells if cell != "input" and not cell.startswith("--")]
-    tested = {*CASES, *ROW_CASES, *TITLE_CASES, *PRODUCT_CASES, *ATTRIBUTE_CASES, *READER_CASES}
+    tested = {*CASES, *ROW_CASES, *TITLE_CASES, *PRODUCT_CASES, *ATTRIBUTE_CASES}
+    tested |= READER_CASES | DELETED_CASES
     assert sorted(names) == sorted(tested)
 
 

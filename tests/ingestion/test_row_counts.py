@@ -106,6 +106,6 @@ def test_a_file_of_excluded_rows_is_accepted_beside_others(
     both = ibis.union(type_rows([{}], source()), returns)
     assert select_accepted(both, 0.05).count().execute() == 1
     assert (
-        "day.csv as orders: the rules of the source in globals.yml exclude all rows"
-        in caplog.messages
-    )
+        "day.csv as orders: all rows are excluded, by the rules of the source in globals.yml or "
+        "because their customers were deleted"
+    ) in caplog.messages

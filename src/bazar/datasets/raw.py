@@ -70,6 +70,11 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
         self._connection_config = connection
         self.metadata = metadata
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the raw files."""
+        return Path(self._filepath)
+
     def load(self) -> dict[str, ir.Table]:
         """Check the files, and return a lazy table per source.
 

@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from bazar.errors import InputError
+from bazar.ingestion.deleted_users import DELETED_CUSTOMER
 from bazar.ingestion.returns import RETURN
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ _ADVICE = {
     "quantity is not a number": "Check columns.quantity and decimal of the source in globals.yml.",
     RETURN: "Returns are not purchases. Add the files of the purchases to the source in "
     "globals.yml, or correct columns.quantity and returns.where.",
+    DELETED_CUSTOMER: "Add the files of other customers to the source in globals.yml.",
     "price is not a number": "Check columns.price and decimal of the source in globals.yml.",
 }
 """Advice by the most frequent reason of a file."""
@@ -86,7 +88,8 @@ def select_accepted(typed: ir.Table, max_reject_share: float) -> ir.Table:
         if counts["rows_kept"] == 0:
             # The export of a day may contain only returns.
             logger.warning(
-                "%s as %s: the rules of the source in globals.yml exclude all rows",
+                "%s as %s: all rows are excluded, by the rules of the source in globals.yml or "
+                "because their customers were deleted",
                 counts["source_file"],
                 content,
             )
@@ -104,7 +107,9 @@ def _make_reject_error(
     ]
     reasons.sort(key=lambda row: -row["count"])
     listed = "\n".join(
-        f"  {row['count']} x {row['reason']}, for example: {row['examples'][0]}" for row in reasons
+        f"  {row['count']} x {row['reason']}"
+        + (f", for example: {row['examples'][0]}" if row["examples"] else "")
+        for row in reasons
     )
     advice = _ADVICE.get(
         reasons[0]["reason"],
@@ -128,7 +133,8 @@ def collect_rejects(typed: ir.Table) -> ir.Table:
 
     Returns:
         A row per file and reason: ``source_file``, ``kind`` (``rejected`` or ``excluded``),
-        ``reason``, ``count`` (int64) and ``examples`` (array of string, the first 20 records).
+        ``reason``, ``count`` (int64) and ``examples`` (array of string, the first 20 records;
+        empty for deleted users, whose records are not shown).
     """
     group = ["source_file", "kind", "reason"]
     removed = typed.filter(typed.reason.notnull())
@@ -144,5 +150,6 @@ def collect_rejects(typed: ir.Table) -> ir.Table:
         example = row.pop("raw")
         if not rows or any(rows[-1][column] != row[column] for column in group):
             rows.append({**row, "examples": []})
-        rows[-1]["examples"].append(example)
+        if example is not None:
+            rows[-1]["examples"].append(example)
     return ibis.memtable(pa.Table.from_pylist(rows, schema=_REJECTS))

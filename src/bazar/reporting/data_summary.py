@@ -26,6 +26,7 @@ _REASONS = {
     "returned later": "purchases that were returned later",
     "quantity 0": "quantity 0",
     "excluded item": "excluded items (exclude_items)",
+    "deleted customer": "customers who were deleted",
 }
 _JOINING_STEPS = {
     "without duplicates": "the same product again in one order (duplicates)",

@@ -5,11 +5,13 @@ from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from bazar.config.data import IngestionOptions
 from bazar.config.sources import InteractionSource
 from bazar.ingestion import typing_rules
 from bazar.ingestion.cache import cache_table
+from bazar.ingestion.deleted_users import RawInteractions, mark_deleted_users
 from bazar.ingestion.excluded_items import list_items_with_excluded_titles, mark_excluded_items
 from bazar.ingestion.ids import collect_id_forms
 from bazar.ingestion.returns import mark_returned_purchases
@@ -19,11 +21,13 @@ from bazar.ingestion.times import convert_time_units
 
 
 def ingest_raw_files(
-    raw_interactions: dict[str, ir.Table],
+    raw_interactions: RawInteractions,
     raw_products: dict[str, ir.Table],
     options: IngestionOptions,
 ) -> tuple[dict[str, ir.Table], ir.Table]:
     """Convert raw interactions and products to typed rows, and exclude or reject the others.
+
+    Interactions of deleted users are excluded.
 
     One node reads both, so that an error in either keeps all tables of the earlier run.
 
@@ -59,23 +63,26 @@ def ingest_raw_files(
 
 
 def _type_interactions(
-    raw: dict[str, ir.Table], products: ir.Table, options: IngestionOptions
+    raw: RawInteractions, products: ir.Table, options: IngestionOptions
 ) -> ir.Table:
     now_ms = int(time.time() * 1000)
-    sources = {name: options.interactions[name] for name in raw}
+    sources = {name: options.interactions[name] for name in raw.tables}
     typing_rules.check_timestamps_in_all_sources(sources)
     return ibis.union(
         *(
-            _type_source(raw[name], f"interactions.{name}", source, products, now_ms)
+            _exclude_interactions(
+                _type_source(raw.tables[name], f"interactions.{name}", source, now_ms),
+                source,
+                products,
+                raw.deleted_users,
+            )
             for name, source in sources.items()
         )
     )
 
 
-def _type_source(
-    raw: ir.Table, setting: str, source: InteractionSource, products: ir.Table, now_ms: int
-) -> ir.Table:
-    """Convert the rows of one source, and exclude the items and purchases that its rules name."""
+def _type_source(raw: ir.Table, setting: str, source: InteractionSource, now_ms: int) -> ir.Table:
+    """Convert the rows of one source."""
     time_format = source.timestamp_format
     if time_format == "auto" and "timestamp" in source.columns:
         raw = cache_table(raw)
@@ -83,6 +90,14 @@ def _type_source(
     typed = cache_table(typing_rules.type_interactions(raw, source, time_format, now_ms))
     if "timestamp" in source.columns:
         typed = convert_time_units(typed, time_format, now_ms)
+    return typed
+
+
+def _exclude_interactions(
+    typed: ir.Table, source: InteractionSource, products: ir.Table, deleted_users: pa.Table
+) -> ir.Table:
+    """Exclude deleted users, and the items and purchases that the rules of a source name."""
+    typed = mark_deleted_users(typed, deleted_users)
     rules = source.exclude_items
     if (items := list_items_with_excluded_titles(products, rules.title_patterns)) is not None:
         typed = mark_excluded_items(typed, rules, items)
