@@ -39,8 +39,8 @@ class RecommendationOptions(Options):
     """Whether products that a customer already bought are removed by default. ``auto``: they are
     removed unless more than 5% of the validation targets are repeats."""
     batch_size: int = Field(ge=1)
-    """Number of customers scored at a time. Memory use is proportional to ``batch_size`` times
-    the number of items."""
+    """Number of customers scored at a time; with the engine ``spark``, in each task. Memory use is
+    proportional to ``batch_size`` times the number of items."""
 
     def resolve_filter_seen(self, is_filtered_first: bool) -> bool:
         """Return ``filter_seen``, or the given value if it is ``auto``."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -16,6 +16,9 @@ from bazar.atomic import AtomicSave, atomic_path, find_saved_path
 from bazar.datasets.connection import SharedConnection
 from bazar.datasets.preview import TablePreview
 from bazar.ingestion.readers.sql import escape_pattern
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 _ROW_GROUP_SIZE = 100_000
 
@@ -60,19 +63,18 @@ class TableDataset(AtomicSave, SharedConnection, FileDataset):
 class BatchesDataset(TableDataset):
     """A table that is written in batches and read like any other table.
 
-    A node returns a function that opens a reader of batches, so that the rows are never all in
-    memory.
+    A node returns a function that opens a reader of batches, or a Spark frame, so that the rows are
+    never all in memory.
     """
 
-    def save(self, data: Callable[[], pa.RecordBatchReader]) -> None:
-        """Write the batches to a temporary file, then rename it."""
-        with (
-            atomic_path(Path(self._filepath)) as temporary,
-            data() as reader,
-            pq.ParquetWriter(str(temporary), reader.schema) as writer,
-        ):
-            for rows in _merge_batches(reader):
-                writer.write_table(rows)
+    def save(self, data: "Callable[[], pa.RecordBatchReader] | DataFrame") -> None:
+        """Write a temporary file, or folder of a Spark frame, then rename it."""
+        with atomic_path(Path(self._filepath)) as temporary:
+            if callable(data):
+                _write_batches(data, temporary)
+            else:
+                # The workers write the files.
+                data.write.parquet(str(temporary))
 
 
 class TablesDataset(AbstractDataset):
@@ -143,6 +145,12 @@ def _escape_path(path: Path, engine: str) -> str:
     if engine == "pyspark":
         return re.sub(r"([\\*?\[\]{}])", r"\\\1", str(path))
     return escape_pattern(path)
+
+
+def _write_batches(open_reader: Callable[[], pa.RecordBatchReader], path: Path) -> None:
+    with open_reader() as reader, pq.ParquetWriter(str(path), reader.schema) as writer:
+        for rows in _merge_batches(reader):
+            writer.write_table(rows)
 
 
 def _merge_batches(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:

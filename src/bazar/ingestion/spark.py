@@ -1,4 +1,4 @@
-"""Read files on Spark workers. Each file is read by one worker."""
+"""Read files, and do other numbered work, on Spark workers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -52,19 +52,26 @@ def read_on_workers(
         for batch in read(files[number]):
             yield batch.select(schema.names).cast(schema)
 
-    problems = _map_numbers(session, len(files), check_one, _PROBLEMS).collect()
+    problems = map_numbers(session, len(files), check_one, _PROBLEMS).collect()
     if problems:
         raise InputError(min(problems)["message"])
-    return _map_numbers(session, len(files), read_one, schema)
+    return map_numbers(session, len(files), read_one, schema)
 
 
-def _map_numbers(
+def map_numbers(
     session: "SparkSession",
     count: int,
     make: Callable[[int], Iterator[pa.RecordBatch]],
     schema: pa.Schema,
 ) -> "DataFrame":
-    """Return a frame with one partition per number: the batches that ``make`` yields for it."""
+    """Return a lazy frame with one partition per number: the batches that ``make`` yields for it.
+
+    Args:
+        session: the Spark session.
+        count: how many numbers there are, from 0.
+        make: yields the rows of a number. It is called on a worker.
+        schema: names and types of the columns.
+    """
     from pyspark.sql.pandas.types import from_arrow_schema
 
     def make_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -72,5 +79,5 @@ def _map_numbers(
             for number in batch.column(0).to_pylist():
                 yield from make(number)
 
-    numbers = session.range(0, count, 1, numPartitions=count)
+    numbers = session.range(0, count, 1, numPartitions=max(1, count))
     return numbers.mapInArrow(make_all, from_arrow_schema(schema))

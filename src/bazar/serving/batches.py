@@ -1,6 +1,6 @@
 """Recommendations for many customers, batch by batch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +39,21 @@ def recommend_in_batches(
     Yields:
         Rows of :data:`~bazar.serving.answers.RECOMMENDATIONS`.
     """
+    recommend = make_batch_recommender(scorers, products, model, k, filter_seen)
+    yield from map_batches(recommend, customers, batch_size, f"recommending by {model}")
+
+
+def make_batch_recommender(
+    scorers: Mapping[str, Scorer], products: Products, model: str, k: int, filter_seen: bool
+) -> Callable[[Windows], pa.RecordBatch]:
+    """Return a function that recommends to one batch of customers.
+
+    The arguments are those of :func:`recommend_in_batches`.
+
+    Returns:
+        A function of one row per customer. It returns rows of
+        :data:`~bazar.serving.answers.RECOMMENDATIONS`.
+    """
     scorer, fallback = scorers[model], scorers[FALLBACK_MODEL]
     item_ids = pa.array(products.item_ids, pa.string())
     titles = pa.array(products.titles, pa.string())
@@ -61,7 +76,7 @@ def recommend_in_batches(
             schema=RECOMMENDATIONS,
         )
 
-    yield from map_batches(recommend, customers, batch_size, f"recommending by {model}")
+    return recommend
 
 
 def _rank(

@@ -67,6 +67,7 @@ class Bundle:
             the encoder cannot be exported.
         id: the first 16 digits of the SHA-256 of the checksums of all files; empty if the bundle
             was not read from files.
+        folder: the folder that the bundle was read from; None if it was not read from files.
     """
 
     options: BundleOptions
@@ -75,6 +76,7 @@ class Bundle:
     networks: Mapping[str, Callable[[], ExportedNetwork]]
     encoder_folder: Path | None = None
     id: str = ""
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ def read_bundle(folder: Path) -> Bundle:
     has_encoder = any(PurePosixPath(name).parts[0] == ENCODER for name in checksums)
     encoder_folder = folder / ENCODER if has_encoder else None
     bundle_id = _compute_sha256(folder / CHECKSUMS)[:_ID_LENGTH]
-    return Bundle(options, products, customers, networks, encoder_folder, bundle_id)
+    return Bundle(options, products, customers, networks, encoder_folder, bundle_id, folder)
 
 
 def read_options(path: Path) -> BundleOptions:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ibis.expr.types as ir
 import numpy as np
@@ -27,6 +27,9 @@ from bazar.serving.bundle import Bundle, find_network_paths
 from bazar.serving.bundle_builder import build_catalogue as build_base_catalogue
 from bazar.serving.bundle_builder import extend_catalogue
 from bazar.serving.recommender import Recommender
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 logger = logging.getLogger(__name__)
 
@@ -182,20 +185,27 @@ def build_bundle(
 
 
 def recommend_to_everyone(
-    bundle: Bundle, options: RecommendationOptions
-) -> Callable[[], pa.RecordBatchReader]:
+    bundle: Bundle, options: RecommendationOptions, engine: str
+) -> "Callable[[], pa.RecordBatchReader] | DataFrame":
     """Recommend to every customer with every model of the bundle.
 
     Returns:
-        A function that computes the recommendations batch by batch, as they are written.
+        A function that computes the recommendations batch by batch, as they are written. With the
+        engine ``spark``, a frame that the workers compute.
     """
+    filter_seen = bundle.options.filter_seen
+    if engine == "spark":
+        from pyspark.sql import SparkSession
+
+        from bazar.serving.spark import recommend_on_workers
+
+        session = SparkSession.active()
+        return recommend_on_workers(session, bundle, options.top_k, filter_seen, options.batch_size)
     recommender = Recommender(bundle)
 
     def read_batches() -> pa.RecordBatchReader:
         batches = chain.from_iterable(
-            recommender.recommend_to_everyone(
-                model, options.top_k, bundle.options.filter_seen, options.batch_size
-            )
+            recommender.recommend_to_everyone(model, options.top_k, filter_seen, options.batch_size)
             for model in bundle.options.models
         )
         return pa.RecordBatchReader.from_batches(RECOMMENDATIONS, batches)

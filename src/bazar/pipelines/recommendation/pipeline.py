@@ -71,7 +71,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 recommend_to_everyone,
-                ["bundle", "params:recommendation"],
+                ["bundle", "params:recommendation", "params:engine"],
                 "recommendations",
                 name="recommend_to_everyone",
             ),
