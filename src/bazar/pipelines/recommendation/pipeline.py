@@ -25,6 +25,7 @@ CATALOGUE_TABLES = [
 ]
 MODEL_PARAMETERS = ["params:blend", "params:baselines", "params:seed"]
 RUN_PARAMETERS = ["params:recommendation", "params:embedding", "params:dataset"]
+SPLIT_TABLES = ["splits", "ingested_tables", "joining_summary"]
 EXPORTS = ["exported_networks", "exported_encoder"]
 
 
@@ -52,7 +53,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 describe_bundle,
-                ["model_options", *RUN_PARAMETERS, "splits"],
+                ["model_options", *RUN_PARAMETERS, *SPLIT_TABLES],
                 "bundle_options",
                 name="describe_bundle",
             ),
