@@ -70,9 +70,9 @@ class Card:
 class Assortment:
     """The categories of a catalogue.
 
-    A catalogue has attributes, but does not say which of them are categories. Of the attributes of a
-    product, the one that occurs together with the most others is taken for its category: a category
-    has products of more brands than a brand has categories.
+    A catalogue has attributes, but does not say which of them are categories. Of the attributes of
+    a product, the one that occurs together with the most others is taken for its category: a
+    category has products of more brands than a brand has categories.
 
     Attributes:
         products: the catalogue.

@@ -49,8 +49,9 @@
     const events = queue.slice(0, BATCH);
     let mustRepeat = true;
     try {
-      const status = (await post(events)).status;
-      mustRepeat = status >= 500 || status === 429;
+      const answer = await post(events);
+      mustRepeat = answer.status >= 500 || answer.status === 429;
+      await answer.text(); // frees the connection
     } catch { /* no connection */ }
     isSending = false;
     if (mustRepeat) {
