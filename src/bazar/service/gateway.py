@@ -118,11 +118,11 @@ class LiveEngine:
         """
         if user_id in self._forgotten:
             return
-        customer = self.engine.recommender.find_customer(user_id)
-        if customer is None:
-            return
         deleted_at = store.find_deleted_at(user_id)
         if deleted_at is None:
+            return
+        customer = self.engine.recommender.find_customer(user_id)
+        if customer is None:
             return
         timestamps = customer.sequences.timestamps
         first = int(customer.target_positions[0] - customer.n_seen[0])
