@@ -64,6 +64,12 @@ def test_live_files_are_a_source(tmp_path: Path) -> None:
     ]
 
 
+def test_a_missing_live_file_raises_before_any_work(tmp_path: Path) -> None:
+    write_deleted(tmp_path / f"live/{name_live_purchases(3, 7)}", [["a"]], ["u"])
+    with pytest.raises(DatasetError, match="live purchases 1 to 2 are missing"):
+        make_dataset(tmp_path).load()
+
+
 @pytest.mark.parametrize("is_absolute", [False, True])
 def test_deleted_users_are_loaded(tmp_path: Path, is_absolute: bool) -> None:
     path = tmp_path / "deleted=1" / "users.parquet"

@@ -1,6 +1,7 @@
 """Catalog type of raw files. All files of a source are one table of text."""
 
 from collections import Counter
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
@@ -74,6 +75,15 @@ class RawDataset(SharedConnection, AbstractDataset[None, dict[str, ir.Table]]):
     def folder(self) -> Path:
         """The folder of the raw files."""
         return Path(self._filepath)
+
+    def list_files(self) -> list[Path]:
+        """Return the files of all sources, each once, sorted by name.
+
+        Raises:
+            InputError: if a source that is not optional has no file.
+        """
+        found = (self._find_paths(name, source) for name, source in self._sources.items())
+        return sorted(set(chain.from_iterable(found)))
 
     def load(self) -> dict[str, ir.Table]:
         """Check the files, and return a lazy table per source.

@@ -12,7 +12,7 @@ from bazar.datasets.preview import TablePreview
 from bazar.datasets.raw import RawDataset
 from bazar.errors import InputError
 from bazar.ingestion.deleted_users import RawInteractions
-from bazar.ingestion.live_files import DELETED_USERS_SCHEMA
+from bazar.ingestion.live_files import DELETED_USERS_SCHEMA, find_last_sequence
 
 
 class RawInteractionsDataset(AbstractDataset[None, RawInteractions]):
@@ -63,9 +63,11 @@ class RawInteractionsDataset(AbstractDataset[None, RawInteractions]):
         """Check the files, and return a lazy table per source, and the deleted users.
 
         Raises:
-            InputError: as :meth:`bazar.datasets.raw.RawDataset.load` does, or if the file of
-                deleted users cannot be read or has other columns or invalid values.
+            InputError: as :meth:`bazar.datasets.raw.RawDataset.load` does; if a file of live
+                purchases is missing between others; or if the file of deleted users cannot be read
+                or has other columns or invalid values.
         """
+        find_last_sequence(str(path) for path in self._files.list_files())
         return RawInteractions(self._files.load(), read_deleted_users(self._deleted_users))
 
     def save(self, data: None) -> None:
