@@ -251,6 +251,12 @@ def test_a_list_explains_why_a_product_is_not_in_it(
     assert '<details class="why" id="why-for_you" open>' in html
 
 
+def test_a_product_that_another_list_shows_is_explained(client: TestClient) -> None:
+    become(client, "alice")
+    html = client.get("/", params={"why": "for_you", "item": "milk"}).text
+    assert "This page lists it under “Buy again”." in html
+
+
 def test_every_list_keeps_the_parameters_of_its_page(client: TestClient) -> None:
     parameters = {"q": "soap", "why": "meaning", "item": "milk"}
     html = client.get("/search", params=parameters).text

@@ -144,6 +144,7 @@ class ListBuilder:
         self._session_id = session_id
         self._question = question
         self._parameters = parameters
+        self._headings: dict[str, str] = {}
 
     def build(self, name: str, heading: str, request: ListRequest) -> ProductList:
         """Build a list.
@@ -165,6 +166,8 @@ class ListBuilder:
         )
         question = self._question
         is_asked = question is not None and question.list_name == name
+        reply = self._reply(question.text, request) if is_asked and question else None
+        self._headings |= dict.fromkeys(answer.item_ids, heading)
         return ProductList(
             name=name,
             heading=heading,
@@ -175,7 +178,7 @@ class ListBuilder:
             meaning=_MEANINGS.get(answer.source, _PREDICTION),
             at=format_time(answer.at),
             parameters=self._parameters,
-            reply=self._reply(question.text, request) if is_asked and question else None,
+            reply=reply,
         )
 
     def _find_method(self, request: ListRequest) -> Callable[[Any, str], Answer]:
@@ -195,10 +198,14 @@ class ListBuilder:
             return Reply(text)
         card = self._assortment.make_card(item_id, None)
         absence = self._gateway.explain_absence(request, item_id, self._session_id)
+        if absence.reason == "excluded" and item_id in self._headings:
+            shown_above = f"This page lists it under “{self._headings[item_id]}”."
+            absence = replace(absence, text=shown_above)
         return Reply(text, card, absence)
 
     def _find_item(self, text: str) -> str | None:
-        if text in self._assortment.products.index:
+        known = self._assortment.products.index
+        if text in known:
             return text
         request = SearchRequest(query=text, mode="words", k=1, filters=Filters(only_in_stock=False))
         try:
@@ -206,7 +213,8 @@ class ListBuilder:
         except InputError:
             # Nobody can search for an empty text, or for one that is too long.
             return None
-        return found[0] if found else None
+        # A product may have been added a moment ago.
+        return next((item_id for item_id in found if item_id in known), None)
 
 
 def describe_source(source: str) -> str:
