@@ -9,7 +9,7 @@ SPARK_INSTALLED := $(VENV)/.installed-spark
 # Compiled modules are stored: compiling TensorFlow again doubles the time of each command.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-spark check viz docs lock clean
+.PHONY: help run shop test test-spark check viz docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,6 +29,10 @@ check: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+shop: $(INSTALLED) ## Serve the demo shop on the sample store at http://127.0.0.1:8000
+	test -f data/06_models/sample/current || $(BIN)/kedro run
+	$(BIN)/bazar serve data/06_models/sample --shop
 
 viz: $(INSTALLED) ## Browse the lineage at http://127.0.0.1:4141 (of your own data: make viz ENV=my_shop)
 	$(BIN)/kedro viz run $(if $(ENV),--env $(ENV))

@@ -21,8 +21,9 @@ from bazar.cli.errors import check_environment, check_name, shorten_errors
 from bazar.cli.interrupted_run import describe_interrupted_run
 from bazar.cli.new_shop import new_shop
 from bazar.cli.recommend import export_recommendations, recommend, similar
+from bazar.cli.serve import serve
 
-COMMANDS = (new_shop, recommend, similar, add_products, export_recommendations, download)
+COMMANDS = (new_shop, recommend, similar, serve, add_products, export_recommendations, download)
 """The commands that Kedro does not have."""
 
 
