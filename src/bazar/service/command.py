@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bazar import __version__
+import bazar
 from bazar.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _shorten_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="bazar")
+@click.version_option(bazar.__version__, prog_name="bazar")
 def main() -> None:
     """Bazar: next-purchase recommendations for an online store."""
 
@@ -117,42 +117,35 @@ def run_service(
     Raises:
         InputError: if an option, the database, the bundle or the rules cannot be used.
     """
-    from bazar.config.rules import read_rules
     from bazar.config.service import ServiceOptions, read_service_options
     from bazar.service.api.security import decide_key_use
     from bazar.service.api.server import (
         ServerSettings,
+        check_files,
         listen,
         open_loader,
         run_server,
         run_workers,
     )
-    from bazar.service.store import LiveStore
-    from bazar.serving.bundle import find_bundle, read_bundle
 
     options = ServiceOptions() if config is None else read_service_options(config)
     if rules is not None:
         options = options.model_copy(update={"rules": rules})
     url = find_default_database(folder) if database is None else database
-    store = LiveStore(url)
-    uses_keys = decide_key_use(store, host, options.require_keys)
-    store.close()
+    with _open_store(url) as store:
+        uses_keys = decide_key_use(store, host, options.require_keys)
     has_shop = not uses_keys if shop is None else shop
     settings = ServerSettings(folder, url, options, uses_keys, has_shop)
     with listen(host, port) as listener:
         address = _format_address(host, listener.getsockname()[1])
-        if workers > 1:
-            # The workers check again. Here, a problem is a message instead of a line in a log.
-            bundle = read_bundle(find_bundle(folder))
-            if options.rules is not None:
-                read_rules(options.rules)
-            _introduce(address, settings, bundle, workers)
-            del bundle
-            run_workers(settings, listener, workers)
-        else:
+        if workers == 1:
             loader = open_loader(settings)
             _introduce(address, settings, loader.bundle, workers)
             run_server(settings, loader, listener)
+        else:
+            # The workers check again. Here, a problem is a message instead of a line in a log.
+            _introduce(address, settings, check_files(settings), workers)
+            run_workers(settings, listener, workers)
 
 
 def find_default_database(folder: Path) -> str:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from bazar import __version__
+import bazar
 from bazar.config.service import ServiceOptions
 from bazar.service.api.answers import HealthAnswer, ReadinessAnswer
 from bazar.service.api.context import Context, make_context
@@ -83,7 +83,7 @@ def create_app(
 
     app = _Application(
         title="Bazar",
-        version=__version__,
+        version=bazar.__version__,
         summary="Next-purchase recommendations over HTTP.",
         description=_DESCRIPTION,
         docs_url=None,

@@ -41,10 +41,8 @@ from bazar.service.api.schemas import (
     RecommendationBody,
     RecommendationQuery,
     SearchQuery,
-    check_maximum,
-    make_placements,
-    make_request,
 )
+from bazar.service.api.translation import check_maximum, make_placements, make_request
 from bazar.service.engine.requests import ListRequest, Placement, SimilarRequest
 from bazar.service.gateway import UnknownItemError
 from bazar.service.live import NewItem
@@ -78,21 +76,18 @@ def make_router(context: Context) -> APIRouter:
         context: what the requests share.
     """
     router = APIRouter(prefix="/v1", responses=PROBLEMS)
-    _add_lists(router, context)
-    _add_live_data(router, context)
+    _add_recommendations(router, context)
+    _add_product_lists(router, context)
+    _add_search(router, context)
+    _add_page(router, context)
+    _add_events(router, context)
+    _add_catalogue(router, context)
+    _add_deletion(router, context)
     _add_operation(router, context)
     return router
 
 
-def _add_lists(router: APIRouter, context: Context) -> None:
-    options = context.options
-
-    async def answer(
-        fields: PagedFields, item_id: str | None = None, is_buy_again: bool = False
-    ) -> Response:
-        request = make_request(fields, options, fields, item_id, is_buy_again)
-        return await context.answering.run(_answer_list, context, request, fields)
-
+def _add_recommendations(router: APIRouter, context: Context) -> None:
     @router.get(
         "/recommendations",
         tags=["Lists"],
@@ -106,7 +101,7 @@ def _add_lists(router: APIRouter, context: Context) -> None:
 
         Web servers log the address of a request. Use `POST` to keep ids of customers out of logs.
         """
-        return await answer(fields)
+        return await _answer(context, fields)
 
     @router.post(
         "/recommendations",
@@ -116,8 +111,10 @@ def _add_lists(router: APIRouter, context: Context) -> None:
     )
     async def post_recommendations(fields: RecommendationBody) -> Response:
         """The same as `GET`, and in addition for a history that the request contains."""
-        return await answer(fields)
+        return await _answer(context, fields)
 
+
+def _add_product_lists(router: APIRouter, context: Context) -> None:
     @router.get(
         "/items/{item_id:path}/similar",
         tags=["Lists"],
@@ -126,7 +123,7 @@ def _add_lists(router: APIRouter, context: Context) -> None:
     )
     async def get_similar(item_id: ItemId, fields: Annotated[PagedFields, Query()]) -> Response:
         """The scores are cosine similarities of the titles."""
-        return await answer(fields, item_id)
+        return await _answer(context, fields, item_id)
 
     @router.get(
         "/bought-together",
@@ -140,7 +137,7 @@ def _add_lists(router: APIRouter, context: Context) -> None:
         Products that were never bought together with them follow in the order of the similarity of
         their titles. Their source is `similar`.
         """
-        return await answer(fields)
+        return await _answer(context, fields)
 
     @router.get(
         "/buy-again",
@@ -150,8 +147,10 @@ def _add_lists(router: APIRouter, context: Context) -> None:
     )
     async def get_buy_again(fields: Annotated[PagedFields, Query()]) -> Response:
         """A product is due after half of the usual time between two purchases of it."""
-        return await answer(fields, is_buy_again=True)
+        return await _answer(context, fields, is_buy_again=True)
 
+
+def _add_search(router: APIRouter, context: Context) -> None:
     @router.get(
         "/search",
         tags=["Lists"],
@@ -163,7 +162,11 @@ def _add_lists(router: APIRouter, context: Context) -> None:
 
         If the visitor is known, products that fit the visitor's taste move up a little.
         """
-        return await answer(fields)
+        return await _answer(context, fields)
+
+
+def _add_page(router: APIRouter, context: Context) -> None:
+    options = context.options
 
     @router.post(
         "/page",
@@ -177,7 +180,7 @@ def _add_lists(router: APIRouter, context: Context) -> None:
         return await context.answering.run(_answer_page, context, placements, body)
 
 
-def _add_live_data(router: APIRouter, context: Context) -> None:
+def _add_events(router: APIRouter, context: Context) -> None:
     options, gateway = context.options, context.gateway
 
     @router.post(
@@ -204,6 +207,10 @@ def _add_live_data(router: APIRouter, context: Context) -> None:
         if request.scope.get(KEY_KIND) == "publishable":
             return _respond(context, {"n_received": len(outcomes)})
         return _respond(context, {"n_stored": outcomes.count("new"), "outcomes": outcomes})
+
+
+def _add_catalogue(router: APIRouter, context: Context) -> None:
+    options, gateway = context.options, context.gateway
 
     @router.patch(
         "/items/{item_id:path}",
@@ -239,6 +246,10 @@ def _add_live_data(router: APIRouter, context: Context) -> None:
         ]
         revision = await context.writing.run(gateway.add_items, items)
         return _respond(context, {"revision": revision}, HTTPStatus.CREATED)
+
+
+def _add_deletion(router: APIRouter, context: Context) -> None:
+    gateway = context.gateway
 
     @router.delete(
         "/users/{user_id:path}",
@@ -316,6 +327,13 @@ def _add_operation(router: APIRouter, context: Context) -> None:
         """
         n_rules = await asyncio.to_thread(loader.reload_rules)
         return _respond(context, {"n_rules": n_rules})
+
+
+async def _answer(
+    context: Context, fields: PagedFields, item_id: str | None = None, is_buy_again: bool = False
+) -> Response:
+    request = make_request(fields, context.options, fields, item_id, is_buy_again)
+    return await context.answering.run(_answer_list, context, request, fields)
 
 
 def _answer_list(context: Context, request: ListRequest, fields: PagedFields) -> Response:

@@ -15,12 +15,14 @@ from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 from uvicorn.supervisors import Multiprocess
 
+from bazar.config.rules import read_rules
 from bazar.config.service import ServiceOptions
 from bazar.errors import InputError
 from bazar.service.api.app import create_app
 from bazar.service.api.logs import configure_logging
 from bazar.service.loading import BundleLoader
 from bazar.service.store import LiveStore, StoreError
+from bazar.serving.bundle import Bundle, find_bundle, read_bundle
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +57,17 @@ class _Supervisor(Multiprocess):
         for process in self.processes:
             if process.pid is not None:
                 os.kill(process.pid, signal.SIGHUP)
+
+
+def check_files(settings: ServerSettings) -> Bundle:
+    """Read the bundle and the rules, and return the bundle.
+
+    Raises:
+        InputError: if a file is missing, damaged or invalid.
+    """
+    if settings.options.rules is not None:
+        read_rules(settings.options.rules)
+    return read_bundle(find_bundle(settings.folder))
 
 
 def open_loader(settings: ServerSettings) -> BundleLoader:
