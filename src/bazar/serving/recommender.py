@@ -73,7 +73,6 @@ class Recommender:
         self.products = bundle.products
         self.models: tuple[str, ...] = bundle.options.models
         self._bundle = bundle
-        self._customers = bundle.customers
         self._options = bundle.options
         self._is_titled = has_title(bundle.products.vectors)
         self._blend: Scorer | None = None
@@ -111,6 +110,11 @@ class Recommender:
             catalog: the catalog of an environment, with the data set ``bundle``.
         """
         return cls(catalog.load("bundle"))
+
+    @property
+    def customers(self) -> Windows:
+        """One row per customer, after the complete history."""
+        return self._bundle.customers
 
     @property
     def available_models(self) -> tuple[str, ...]:
@@ -197,7 +201,7 @@ class Recommender:
         Raises:
             InputError: if the customer, the model or a category is unknown.
         """
-        row = self._customers.take(np.array([self._find_row(user_id)]))
+        row = self.customers.take(np.array([self._find_row(user_id)]))
         if at is not None:
             row = row.move_requests(to_milliseconds(at))
         return self._recommend_after(row, k, model, filter_seen, categories, [])
@@ -263,7 +267,7 @@ class Recommender:
             InputError: if the id is not a text.
         """
         row = self._search_row(user_id)
-        return None if row is None else self._customers.take(np.array([row]))
+        return None if row is None else self.customers.take(np.array([row]))
 
     @cached_property
     def known_products(self) -> KnownIds:
@@ -273,7 +277,7 @@ class Recommender:
     @cached_property
     def known_customers(self) -> KnownIds:
         """The ids of all customers, to find an id that is written differently."""
-        return KnownIds(self._customers.user_ids)
+        return KnownIds(self.customers.user_ids)
 
     def has_customer(self, user_id: str) -> bool:
         """Return whether a customer is known. Guests are not customers."""
@@ -285,8 +289,8 @@ class Recommender:
         Raises:
             InputError: if the customer is unknown.
         """
-        sequences = self._customers.sequences
-        position = self._customers.target_positions[self._find_row(user_id)]
+        sequences = self.customers.sequences
+        position = self.customers.target_positions[self._find_row(user_id)]
         start = sequences.starts[np.searchsorted(sequences.starts, position, side="right") - 1]
         return self.products.item_ids[sequences.items[start:position]].tolist()
 
@@ -333,7 +337,7 @@ class Recommender:
         model = self._check_model(model)
         yield from recommend_in_batches(
             {name: self.get_scorer(name) for name in (model, FALLBACK_MODEL)},
-            self.products, self._customers, model, k, filter_seen, batch_size,
+            self.products, self.customers, model, k, filter_seen, batch_size,
         )  # fmt: skip
 
     def _rank(
@@ -351,15 +355,15 @@ class Recommender:
             np.array([0, len(items) + 1]),
             timestamps=milliseconds,
         )
-        if milliseconds is not None and self._customers.sequences.orders is not None:
+        if milliseconds is not None and self.customers.sequences.orders is not None:
             is_new = np.diff(milliseconds, prepend=milliseconds[:1]) != 0
             # The request is an order of its own, even at the time of the last purchase.
             is_new[-1] = len(items) > 0
             sequence = replace(sequence, orders=np.cumsum(is_new).astype(np.int32))
-        if self._customers.sequences.timestamps is None:
+        if self.customers.sequences.timestamps is None:
             # The models count orders instead of days. Ages in days would be far too large.
             sequence = replace(sequence, timestamps=None)
-        return Windows(sequence, np.array([len(items)]), self._customers.history_length)
+        return Windows(sequence, np.array([len(items)]), self.customers.history_length)
 
     def get_scorer(self, model: str) -> Scorer:
         """Return a model. The first call builds or loads it.
@@ -405,7 +409,7 @@ class Recommender:
     def _search_row(self, user_id: str) -> int | None:
         """Return the row of a customer; None if there is none, or it is a guest's."""
         check_user_id(user_id)
-        sequences, rows = self._customers.sequences, self._customers.target_positions
+        sequences, rows = self.customers.sequences, self.customers.target_positions
         try:
             position: int = pc.index(sequences.user_ids, str(user_id)).as_py()
         except UnicodeEncodeError:

@@ -121,7 +121,7 @@ class Shop:
             products = engine.products
             if self._facts is None or self._facts.assortment.products is not products:
                 assortment = Assortment(products)
-                customers = engine.recommender._customers
+                customers = engine.recommender.customers
                 self._facts = BundleFacts(
                     assortment,
                     choose_customers(customers, products, assortment),
