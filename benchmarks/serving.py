@@ -77,7 +77,7 @@ def run_service(
     number = _find_free_port() if port is None else port
     command = [
         sys.executable, "-m", "bazar.service.command", "serve", str(bundle), "--port", str(number),
-        "--database", f"sqlite:///{database}", "--workers", str(workers), "--no-shop",
+        "--database", f"sqlite:///{database}", "--workers", str(workers),
     ]  # fmt: skip
     started = time.perf_counter()
     process = subprocess.Popen(

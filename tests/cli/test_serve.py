@@ -29,7 +29,7 @@ def project(finished_project: Path, tmp_path: Path) -> Path:
 
 
 def test_the_process_becomes_the_service(project: Path) -> None:
-    command = kedro_command("serve", "--port", "0", "--no-shop")
+    command = kedro_command("serve", "--port", "0")
     with subprocess.Popen(
         command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

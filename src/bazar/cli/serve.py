@@ -29,9 +29,12 @@ def serve(
     """Serve recommendations over HTTP from the bundle of the last finished run.
 
     The service loads the bundle of the next run by itself. With --split or --seed, it serves the
-    bundle of that run. `bazar serve BUNDLE` does the same without Kedro. Kedro's own command
-    `kedro server` starts runs of pipelines; it does not answer customers.
-    """
+    bundle of that run. The command bazar serve does the same without Kedro. Kedro's own command
+    server is something else: it starts runs of pipelines over HTTP.
+
+    \b
+        kedro serve --env my_shop
+    """  # noqa: D301
     metadata = context.find_object(ProjectMetadata)
     assert metadata is not None
     run = RunOptions(metadata, env, split, seed)
@@ -52,8 +55,8 @@ def _format_options(options: dict[str, Any]) -> list[str]:
     arguments: list[str] = []
     for option in _SERVICE_OPTIONS:
         value = options[str(option.name)]
-        if option.is_bool_flag and value is not None:
-            arguments.append(option.opts[0] if value else option.secondary_opts[0])
+        if option.is_flag:
+            arguments += [option.opts[0]] if value else []
         elif value is not None:
             arguments += [option.opts[0], str(value)]
     return arguments

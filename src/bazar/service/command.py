@@ -65,10 +65,7 @@ def main() -> None:
 @click.option("--rules", type=click.Path(path_type=Path), help="YAML file of business rules.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of the other options.")
 @click.option(
-    "--shop/--no-shop",
-    default=None,
-    help="Whether the demo shop is at /. Anybody can act as any customer there. Without the "
-    "option, it is there if no keys are in use.",
+    "--shop", is_flag=True, help="Show the demo shop at /. Anybody can act as any customer there."
 )
 @_shorten_errors
 def serve(
@@ -79,7 +76,7 @@ def serve(
     database: str | None,
     rules: Path | None,
     config: Path | None,
-    shop: bool | None,
+    shop: bool,
 ) -> None:
     """Serve recommendations over HTTP from a BUNDLE.
 
@@ -100,7 +97,7 @@ def run_service(
     database: str | None = None,
     rules: Path | None = None,
     config: Path | None = None,
-    shop: bool | None = None,
+    shop: bool = False,
 ) -> None:
     """Serve a bundle until SIGTERM or SIGINT.
 
@@ -112,7 +109,7 @@ def run_service(
         database: URL of the database; None for :func:`find_default_database`.
         rules: YAML file of business rules; None for that of the options.
         config: YAML file of :class:`~bazar.config.service.ServiceOptions`; None for the defaults.
-        shop: whether the demo shop is at ``/``; None: if no keys are in use.
+        shop: whether the demo shop is at ``/``.
 
     Raises:
         InputError: if an option, the database, the bundle or the rules cannot be used.
@@ -134,8 +131,7 @@ def run_service(
     url = find_default_database(folder) if database is None else database
     with _open_store(url) as store:
         uses_keys = decide_key_use(store, host, options.require_keys)
-    has_shop = not uses_keys if shop is None else shop
-    settings = ServerSettings(folder, url, options, uses_keys, has_shop)
+    settings = ServerSettings(folder, url, options, uses_keys, shop)
     with listen(host, port) as listener:
         address = _format_address(host, listener.getsockname()[1])
         if workers == 1:
