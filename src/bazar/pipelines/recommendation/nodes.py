@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
@@ -28,9 +28,6 @@ from bazar.serving.bundle import Bundle, find_network_paths
 from bazar.serving.bundle_builder import build_catalogue as build_base_catalogue
 from bazar.serving.bundle_builder import extend_catalogue
 from bazar.serving.recommender import Recommender
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 logger = logging.getLogger(__name__)
 
@@ -196,12 +193,12 @@ def build_bundle(
 
 def recommend_to_everyone(
     bundle: Bundle, options: RecommendationOptions, engine: str
-) -> "Callable[[], pa.RecordBatchReader] | DataFrame":
+) -> Callable[[], pa.RecordBatchReader] | Any:
     """Recommend to every customer with every model of the bundle.
 
     Returns:
         A function that computes the recommendations batch by batch, as they are written. With the
-        engine ``spark``, a frame that the workers compute.
+        engine ``spark``, a PySpark DataFrame that the workers compute.
     """
     filter_seen = bundle.options.filter_seen
     if engine == "spark":
