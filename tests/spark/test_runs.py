@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ import pytest
 import yaml
 
 from bazar.datasets.table import TableDataset
+from bazar.ingestion.live_files import (
+    DELETED_USERS_SCHEMA,
+    LIVE_PURCHASES_SCHEMA,
+    name_live_purchases,
+)
 from bazar.settings import connection
 from bazar.synthetic.sample_store import StoreOptions, generate_store
 from tests.project import copy_project, kedro
@@ -67,6 +73,12 @@ MALFORMED: dict[str, Any] = {
             "timestamp_format": "ms",
             "normalise_ids": {"item_id": ["upper"]},
         },
+        "live": {
+            "files": "live/live_purchases_*.parquet",
+            "optional": True,
+            "columns": {"user_id": "user_id", "item_id": "item_id", "timestamp": "timestamp"},
+            "timestamp_format": "ms",
+        },
     },
     "products": {
         "catalogue": {
@@ -91,6 +103,9 @@ MALFORMED: dict[str, Any] = {
         },
     },
 }  # fmt: skip
+# They are deleted in the online service at this time, which many purchases have.
+DELETED_USERS = ["a", "é", "\U0001f338", "n", "x" * 500, "nobody"]
+DELETED_AT = 1_600_000_000_000
 SEVERAL_PARTS = {
     "spark.sql.shuffle.partitions": 3,
     "spark.sql.adaptive.coalescePartitions.enabled": False,
@@ -198,6 +213,7 @@ def write_malformed_shop(folder: Path) -> None:
     table = {"item": IDS, "title": [None] * len(IDS), "brand": rng.choices(TITLES[:17], k=len(IDS))}
     kinds = pa.array([rng.choice([None, [], KINDS[4]]) for _ in IDS], lists)
     pq.write_table(pa.table({**table, "kinds": kinds}), folder / "products.parquet")
+    write_live_files(folder / "live")
     # In seconds, where milliseconds are expected.
     rows = [
         f"{user},{item},{1_500_000_000 + number},https://shop.example/Old-{number}%21/dp/{item}"
@@ -206,6 +222,22 @@ def write_malformed_shop(folder: Path) -> None:
     (folder / "old.csv").write_text(
         "\n".join(["user,item,time,url", *rows, ",b,1500000000,", "x,y", "u,i,0,"])
     )
+
+
+def write_live_files(folder: Path) -> None:
+    """Write two files of live purchases, some of deleted users, and the file of deleted users."""
+    folder.mkdir()
+    for first, users in ((1, ["b", "é", None, "a"]), (5, ["用户", "\U0001f338", "b", "00"])):
+        rows = [
+            {"user_id": user, "item_id": "b", "timestamp": DELETED_AT + shift, "event_type": "x"}
+            for user in users
+            for shift in (-1, 0, 1)
+        ]
+        live = pa.Table.from_pylist(rows, LIVE_PURCHASES_SCHEMA)
+        pq.write_table(live, folder / name_live_purchases(first, first + 3))
+    hashes = [sha256(user.encode()).hexdigest() for user in DELETED_USERS]
+    deleted = pa.table([hashes, [DELETED_AT] * len(hashes)], DELETED_USERS_SCHEMA)
+    pq.write_table(deleted, folder / "deleted_users.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -321,9 +353,15 @@ def test_malformed_rows_are_rejected_for_every_reason(ran: tuple[str, Path, Path
             for reason in (
                 "guest", "guest without order_id", "return", "returned later", "quantity 0",
                 "excluded item", "where: status", "where: pieces", "event: scroll", "event: none",
+                "deleted customer",
             )
         ),
     }  # fmt: skip
+    deleted = [row for row in rejects if row["reason"] == "deleted customer"]
+    assert {row["source_file"] for row in deleted} >= {
+        "orders.jsonl", *(f"live/{name_live_purchases(first, first + 3)}" for first in (1, 5)),
+    }  # fmt: skip
+    assert all(row["examples"] == [] for row in deleted)
     index = load(on_duckdb, "04_feature/item_index", dataset)["item_id"].to_pylist()
     assert index == sorted(index)
     assert {"\U0001f338", "\ufffd", "vf", "\xa0a\xa0"} <= set(index)
