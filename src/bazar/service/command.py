@@ -1,4 +1,4 @@
-"""The command ``bazar``: serve a bundle, and manage API keys.
+"""The command ``bazar``: serve a bundle, manage API keys, and export for the next training.
 
 It imports neither Kedro nor pandas. Libraries are imported when a command needs them, so that
 ``--help`` answers at once.
@@ -218,6 +218,26 @@ def revoke_key(key_id: str, database: str) -> None:
     with _open_store(database) as store:
         store.revoke_key(key_id)
     click.echo(f"The key {key_id} is revoked.")
+
+
+@main.command("export-training")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--database", required=True, help=_DATABASE_HELP)
+@_shorten_errors
+def export_training(folder: Path, database: str) -> None:
+    """Export the purchases since the last export, and all deleted users, to a FOLDER.
+
+    The next training reads the files. FOLDER is the folder "live" in the raw data of the shop.
+    """
+    from bazar.service.training_export import export_for_training
+
+    with _open_store(database) as store:
+        export = export_for_training(store, folder)
+    written = "no new purchases" if export.path is None else f"written to {export.path}"
+    click.echo(
+        f"{export.n_purchases:,} purchases ({written}), {export.n_deleted_users:,} deleted users. "
+        "Next: kedro run"
+    )
 
 
 @contextmanager
