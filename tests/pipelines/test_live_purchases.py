@@ -116,12 +116,13 @@ class Shop:
         return read_bundle(find_bundle(self.project / "data/06_models/shop"))
 
     def list_purchases(self, user: str) -> str:
-        """Return what an answer knows about a user: the bundle, and later events of the store."""
+        """Return what an answer knows about a user: the bundle, and later purchases in the store."""
         bundle = self.load()
         recommender = Recommender(bundle)
         known = recommender.history(user) if recommender.has_customer(user) else []
         live = self.store.read_events(user, after_sequence=bundle.options.live_sequence)
-        return "".join(known) + "+" + "".join(event.item_id for event in live)
+        bought = [event.item_id for event in live if event.event_type == "purchase"]
+        return "".join(known) + "+" + "".join(bought)
 
 
 @pytest.fixture(scope="module")

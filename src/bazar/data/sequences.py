@@ -3,11 +3,14 @@
 Item index 0 is padding; items start at 1.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 IntArray = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
 
@@ -36,6 +39,28 @@ class Sequences:
     guests: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     orders: IntArray | None = None
     timestamps: np.ndarray | None = None
+
+    def find_user(self, user_id: str) -> int:
+        """Return the position of a user; -1 if there is none.
+
+        Raises:
+            UnicodeEncodeError: if the id is not valid text.
+        """
+        if not self._has_sorted_users:
+            position: int = pc.index(self.user_ids, user_id).as_py()
+            return position
+        user_id.encode()
+        found = bisect_left(
+            range(len(self.user_ids)), user_id, key=lambda place: self.user_ids[place].as_py()
+        )
+        is_found = found < len(self.user_ids) and self.user_ids[found].as_py() == user_id
+        return found if is_found else -1
+
+    @cached_property
+    def _has_sorted_users(self) -> bool:
+        """Whether the user ids are ascending, so that a search need not read all of them."""
+        is_ascending = pc.greater_equal(self.user_ids[1:], self.user_ids[:-1])
+        return bool(pc.all(is_ascending, min_count=0).as_py())
 
     @property
     def lengths(self) -> np.ndarray:

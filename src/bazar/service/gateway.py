@@ -173,10 +173,19 @@ class _VisitorReader:
             if user_id is not None:
                 self.live.forget_if_deleted(self.store, user_id)
             events = self.store.read_events(
-                user_id, self.session_id, self.live.live_sequence, self.max_events
+                user_id, self.session_id, self._find_watermark(user_id), self.max_events
             )
             self._events[user_id] = tuple(events)
         return replace(request, visitor=replace(visitor, events=self._events[user_id]))
+
+    def _find_watermark(self, user_id: str | None) -> int:
+        """Return the sequence up to which the bundle contains the purchases of a visitor.
+
+        It contains no history of anonymous visitors, and of users with too few purchases.
+        """
+        if user_id is None or self.live.engine.recommender.find_customer(user_id) is None:
+            return 0
+        return self.live.live_sequence
 
 
 class Gateway:

@@ -14,7 +14,6 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bazar.config.models import BASELINES, FALLBACK_MODEL
 from bazar.data.catalogue import Products
@@ -411,7 +410,7 @@ class Recommender:
         check_user_id(user_id)
         sequences, rows = self.customers.sequences, self.customers.target_positions
         try:
-            position: int = pc.index(sequences.user_ids, str(user_id)).as_py()
+            position = sequences.find_user(str(user_id))
         except UnicodeEncodeError:
             # Bytes of a command line that are not valid text.
             return None

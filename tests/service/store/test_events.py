@@ -139,7 +139,7 @@ def test_whatever_is_stored_comes_back_and_is_stored_once(
     outcomes = store.insert_events(records)
     assert store.newest_sequence() == before + outcomes.count("new")
     for record, outcome in zip(records, outcomes, strict=True):
-        if outcome == "new":
+        if outcome == "new" and record.event_type != "impression":
             time = record.received_at if record.timestamp is None else record.timestamp
             assert (
                 LiveEvent(
@@ -171,12 +171,21 @@ def test_latest_events_are_kept(store: LiveStore) -> None:
     assert read_ids(store, "u", limit=7) == ["5", "s", "4", "3", "2", "1", "0"][-7:]
 
 
-def test_events_up_to_the_watermark_are_left_out(store: LiveStore) -> None:
-    store.insert_events([make_record("a", 3), make_record("b", 2)])
+def test_purchases_up_to_the_watermark_are_left_out(store: LiveStore) -> None:
+    purchase = {"event_type": "purchase"}
+    store.insert_events([make_record("a", 3, **purchase), make_record("b", 2, **purchase)])
+    # A training does not get carts and views.
+    store.insert_events([make_record("v", 4), make_record("w", 5, event_type="cart")])
     watermark = store.newest_sequence()
-    store.insert_events([make_record("c", 1)])
-    assert read_ids(store, "u", after_sequence=watermark) == ["c"]
-    assert read_ids(store, "u", after_sequence=watermark - 1) == ["c", "b"]
+    store.insert_events([make_record("c", 1, **purchase)])
+    assert read_ids(store, "u", after_sequence=watermark) == ["c", "v", "w"]
+    assert read_ids(store, "u", after_sequence=1) == ["c", "b", "v", "w"]
+
+
+def test_impressions_do_not_push_out_other_events(store: LiveStore) -> None:
+    store.insert_events([make_record("a", 1)])
+    store.insert_events([make_record(f"i{n}", 2, event_type="impression") for n in range(5)])
+    assert read_ids(store, "u", limit=2) == ["a"]
 
 
 def test_session_is_joined_to_the_user_that_it_names_later(store: LiveStore) -> None:

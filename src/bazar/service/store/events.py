@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     insert,
+    or_,
     select,
     union_all,
 )
@@ -129,7 +130,7 @@ def read_events(
     after_sequence: int,
     limit: int,
 ) -> list[LiveEvent]:
-    """Return the latest events of a user, a session or both, oldest first."""
+    """Return the latest events of a user, a session or both, except impressions; oldest first."""
     query = _make_query(user_id is not None, session_id is not None)
     values = {
         "user": user_id,
@@ -176,7 +177,16 @@ def _make_conditions(has_user: bool, has_session: bool) -> list[ColumnElement[bo
 def _select_latest(condition: ColumnElement[bool]) -> Subquery:
     query: Select[Any] = (
         select(EVENTS)
-        .where(condition, EVENTS.c.sequence > bindparam("after_sequence"))
+        .where(
+            condition,
+            # Lists do not depend on impressions, of which there are many.
+            EVENTS.c.event_type != "impression",
+            # Only purchases are exported to a training.
+            or_(
+                EVENTS.c.event_type != "purchase",
+                EVENTS.c.sequence > bindparam("after_sequence"),
+            ),
+        )
         .order_by(EVENTS.c.timestamp.desc(), EVENTS.c.sequence.desc())
         .limit(bindparam("limit"))
     )

@@ -71,7 +71,7 @@ class LiveStore:
         after_sequence: int = 0,
         limit: int = 1_000,
     ) -> list[LiveEvent]:
-        """Return the events of a user, of a session or of both, oldest first.
+        """Return the events of a user, of a session or of both, except impressions; oldest first.
 
         The events of a user include those without a user in the sessions that were later, or
         before, sent with the user. A session belongs to its first user. With both ids, a session
@@ -80,7 +80,7 @@ class LiveStore:
         Args:
             user_id: the user.
             session_id: the session. Without a user, all its events are returned.
-            after_sequence: the watermark of the bundle; events up to it are left out.
+            after_sequence: the watermark of the bundle; purchases up to it are left out.
             limit: the largest number of events. The latest are kept.
 
         Returns:
