@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -53,7 +53,13 @@ def opened(
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text))
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("requestfailed", lambda request: problems.append(request.url))
+
+    def note_failure(request: Request) -> None:
+        # The next page may be opened before the search has loaded its index.
+        if request.failure != "net::ERR_ABORTED":
+            problems.append(request.url)
+
+    page.on("requestfailed", note_failure)
     page.goto(url)
     page.wait_for_load_state("networkidle")
     yield page

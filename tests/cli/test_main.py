@@ -23,7 +23,8 @@ HEAVY = ["tensorflow", "keras", "torch", "pandas", "ibis", "duckdb", "pyarrow", 
 
 def test_kedro_finds_every_command() -> None:
     assert {command.name for command in COMMANDS} == {
-        "recommend", "similar", "add-products", "export-recommendations", "download", "new-shop",
+        "recommend", "similar", "serve", "add-products", "export-recommendations", "download",
+        "new-shop",
     }  # fmt: skip
     assert set(cli.commands) == {"run", *(command.name for command in COMMANDS)}
 
@@ -131,7 +132,11 @@ def test_run_interrupted_at_once_says_how_to_start_again(monkeypatch: pytest.Mon
     )
 
 
-def test_interrupt_ends_a_command_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_interrupt_ends_a_command_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Runs in this process may have left their progress.
+    set_progress(monkeypatch, [], [], [])
     with pytest.raises(click.exceptions.Exit) as caught:
         report_interrupt(interrupt)(pipelines=None)
     assert caught.value.exit_code == 130

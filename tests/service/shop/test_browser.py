@@ -220,9 +220,12 @@ def test_pages_fit_a_phone_and_can_be_read(chromium: Browser, address: str) -> N
 
 def test_impressions_and_clicks_are_sent(chromium: Browser, address: str, gateway: Gateway) -> None:
     with visit(chromium, address) as page:
-        with page.expect_response("**/shop/events"):
+        with page.expect_response("**/shop/events") as caught:
             page.evaluate("bazar.flush()")
-        shown = [item for kind, item in read_events(page, gateway) if kind == "impression"]
+        events = caught.value.request.post_data_json["events"]
+        shown = [event["item_id"] for event in events if event["event_type"] == "impression"]
+        assert caught.value.ok
+        assert gateway.store.newest_sequence() >= len(events)
         assert set(shown) <= set(read_items(page))
         assert len(set(shown)) == len(shown) > 0
         with page.expect_response("**/shop/events"):
