@@ -214,7 +214,7 @@ def list_keys(database: str) -> None:
 @click.option("--database", required=True, help=_DATABASE_HELP)
 @_shorten_errors
 def revoke_key(key_id: str, database: str) -> None:
-    """Revoke the key KEY_ID. The next request with it is refused."""
+    """Revoke the key KEY_ID. The next request with it is answered with 401."""
     with _open_store(database) as store:
         store.revoke_key(key_id)
     click.echo(f"The key {key_id} is revoked.")

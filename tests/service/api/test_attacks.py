@@ -33,7 +33,7 @@ def post(client: TestClient, body: bytes | str, path: str = "/v1/events") -> Any
         b"nan",
     ],
 )
-def test_bodies_that_are_no_json_are_refused(client: TestClient, body: bytes) -> None:
+def test_bodies_that_are_no_json_are_rejected(client: TestClient, body: bytes) -> None:
     response = post(client, body)
     assert response.status_code in {400, 422}
     assert response.headers["content-type"] == "application/problem+json"
@@ -44,7 +44,7 @@ def test_bodies_that_are_no_json_are_refused(client: TestClient, body: bytes) ->
     "body", [b"null", b"[]", b"3", b'"text"', b"true", b"{}", b'{"events": []}']
 )
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/items", "/v1/page", "/v1/recommendations"])
-def test_bodies_of_another_shape_are_refused(client: TestClient, body: bytes, path: str) -> None:
+def test_bodies_of_another_shape_are_rejected(client: TestClient, body: bytes, path: str) -> None:
     if (path, body) == ("/v1/recommendations", b"{}"):
         assert post(client, body, path).status_code == 200
     else:
@@ -65,7 +65,7 @@ def test_bodies_of_another_shape_are_refused(client: TestClient, body: bytes, pa
         ("is_admin", True), ("__class__", "x"), ("\ud800", 1),
     ],
 )  # fmt: skip
-def test_invalid_values_are_refused(client: TestClient, field: str, value: Any) -> None:
+def test_invalid_values_are_rejected(client: TestClient, field: str, value: Any) -> None:
     response = post(client, json.dumps(EVENT | {field: value}))
     assert response.status_code in {400, 422}
     response = post(client, json.dumps({"events": [EVENT, EVENT | {field: value}]}))
@@ -126,7 +126,7 @@ def test_odd_paths_lead_nowhere(client: TestClient, path: str) -> None:
         "=&&==",
     ],
 )
-def test_odd_queries_are_refused(client: TestClient, query: str) -> None:
+def test_odd_queries_are_rejected(client: TestClient, query: str) -> None:
     check_problem(client.get(f"/v1/recommendations?{query}"), 422)
 
 
@@ -135,7 +135,7 @@ def test_odd_texts_are_searched_for(client: TestClient) -> None:
         assert client.get("/v1/search", params={"query": query}).status_code == 200
 
 
-def test_events_in_the_future_are_refused(connect: Connect) -> None:
+def test_events_in_the_future_are_rejected(connect: Connect) -> None:
     client = connect(max_clock_error_seconds=60)
     now = datetime.now(UTC)
     late = (now + timedelta(hours=1)).isoformat()
@@ -166,6 +166,6 @@ def test_errors_do_not_repeat_long_values(client: TestClient) -> None:
     assert len(response.content) < 2_000
 
 
-def test_methods_that_a_path_does_not_have_are_refused(client: TestClient) -> None:
+def test_methods_that_a_path_does_not_have_are_rejected(client: TestClient) -> None:
     for method in ("PUT", "TRACE", "CONNECT", "PROPFIND", "OPTIONS"):
         assert client.request(method, "/v1/events").status_code == 405

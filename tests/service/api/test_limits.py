@@ -20,7 +20,7 @@ from tests.service.api.requests import check_problem
 JSON = {"Content-Type": "application/json"}
 
 
-def test_large_bodies_are_refused(connect: Connect) -> None:
+def test_large_bodies_are_rejected(connect: Connect) -> None:
     client = connect(max_body_bytes=1_000)
     check_problem(client.post("/v1/events", content=b" " * 1_001, headers=JSON), 413, "1000 bytes")
     check_problem(client.post("/v1/events", content=b" " * 1_000, headers=JSON), 400)

@@ -72,7 +72,7 @@ def test_a_publishable_key_writes_events_and_learns_nothing(
         {"X-API-Key": "bazar_publishable_forged"},
     ],
 )
-def test_requests_without_a_valid_key_are_refused(
+def test_requests_without_a_valid_key_are_rejected(
     protected: TestClient, sqlite_store: LiveStore, headers: dict[str, str]
 ) -> None:
     sqlite_store.create_key("server")
@@ -98,7 +98,7 @@ def test_a_body_is_not_read_without_a_key(protected: TestClient) -> None:
     check_problem(protected.post("/v1/events", content=b"{" * 2_000_000), 401)
 
 
-def test_a_revoked_key_is_refused_by_the_next_request(
+def test_a_revoked_key_is_rejected_by_the_next_request(
     protected: TestClient, sqlite_store: LiveStore
 ) -> None:
     key = sqlite_store.create_key("server")
@@ -179,12 +179,12 @@ def test_browsers_may_send_events_from_configured_origins_alone(
     allowed = client.options("/v1/events", headers=shop | asked)
     assert allowed.status_code == 200
     assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
-    refused = client.options("/v1/events", headers=evil | asked)
-    assert "access-control-allow-origin" not in refused.headers
+    rejected = client.options("/v1/events", headers=evil | asked)
+    assert "access-control-allow-origin" not in rejected.headers
     key = bearer(sqlite_store.create_key("publishable").secret)
     answer = client.post("/v1/events", json=EVENT, headers=shop | key)
     assert answer.headers["access-control-allow-origin"] == "https://shop.example"
-    # A script can read why it was refused.
+    # A script can read why the request was rejected.
     answer = client.post("/v1/events", json=EVENT, headers=shop)
     assert answer.status_code == 401
     assert answer.headers["access-control-allow-origin"] == "https://shop.example"

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Forged keys are refused before they are counted, so there are few.
+# Requests with forged keys are answered with 401 before they are counted, so there are few keys.
 _MAX_CLIENTS = 10_000
 
 

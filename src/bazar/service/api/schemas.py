@@ -11,14 +11,14 @@ from bazar.service.live import EventType
 _MAX_MISSING = 10
 
 
-def _refuse_nul(text: str) -> str:
+def _check_no_nul(text: str) -> str:
     if "\x00" in text:
         raise ValueError("must not contain a NUL character")
     return text
 
 
-Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_refuse_nul)]
-Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_refuse_nul)]
+Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_check_no_nul)]
+Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_check_no_nul)]
 Price = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from bazar.errors import InputError
-from bazar.service.store.failures import refuse_unusable_database, show_url, translate_failures
+from bazar.service.store.failures import explain_unusable_database, show_url, translate_failures
 from bazar.service.store.tables import METADATA, PROPERTIES, SCHEMA_VERSION
 
 _DRIVERS = {
@@ -57,7 +57,7 @@ class Database:
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
         self._lock = threading.Lock()
         self._writing, self._reading = _create_engines(parsed, self._is_sqlite)
-        with refuse_unusable_database():
+        with explain_unusable_database():
             try:
                 self._prepare()
             except BaseException:

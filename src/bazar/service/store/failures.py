@@ -90,7 +90,7 @@ def translate_failures(shown_url: str) -> Iterator[None]:
 
 
 @contextmanager
-def refuse_unusable_database() -> Iterator[None]:
+def explain_unusable_database() -> Iterator[None]:
     """Raise InputError instead of StoreError: a database that cannot be opened is an input."""
     try:
         yield

@@ -227,7 +227,7 @@ class LiveStore:
             return keys.find_key_kind(connection, secret)
 
     def revoke_key(self, key_id: str) -> None:
-        """Revoke a key; the next request with it is refused.
+        """Revoke a key. The next request with it is answered with 401.
 
         Raises:
             InputError: if there is no such key.
