@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,6 +225,51 @@ def test_a_missing_or_damaged_bundle_is_a_message(tmp_path: Path) -> None:
         result = run("serve", str(tmp_path / "bundle"), "--port", "0", "--workers", workers)
         assert "bundle.json is damaged" in result.output
         assert result.exit_code == 1
+
+
+def remove_bundle(folder: Path) -> None:
+    (folder / "bundle" / "bundle.json").unlink()
+
+
+def remove_products(folder: Path) -> None:
+    (folder / "bundle" / "products.parquet").unlink()
+
+
+def empty_checksums(folder: Path) -> None:
+    (folder / "bundle" / "checksums.sha256").write_text("")
+
+
+def remove_checksums(folder: Path) -> None:
+    (folder / "bundle" / "checksums.sha256").unlink()
+
+
+def write_invalid_rules(folder: Path) -> None:
+    (folder / "rules.yml").write_text("rules: [{name: sale, action: steal}]")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (remove_bundle, "There is no bundle in"),
+        (remove_products, "products.parquet: the bundle is incomplete"),
+        (empty_checksums, "checksums.sha256 does not list bundle.json"),
+        (remove_checksums, "checksums.sha256: the bundle is incomplete"),
+        (lambda folder: damage(folder / "bundle"), "bundle.json is damaged"),
+        (write_invalid_rules, "rules.yml, rule 1"),
+    ],
+)
+def test_a_failed_start_creates_no_database(
+    tmp_path: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    write_example(tmp_path / "bundle")
+    (tmp_path / "rules.yml").write_text("rules: []")
+    spoil(tmp_path)
+    database = tmp_path / "new.db"
+    options = ["--database", f"sqlite:///{database}", "--rules", str(tmp_path / "rules.yml")]
+    result = run("serve", str(tmp_path / "bundle"), "--port", "0", *options)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not database.exists()
 
 
 def test_the_default_database_is_beside_the_bundles_of_the_data_set(

@@ -4,6 +4,7 @@ It imports neither Kedro nor pandas. Libraries are imported when a command needs
 ``--help`` answers at once.
 """
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -129,6 +130,8 @@ def run_service(
     if rules is not None:
         options = options.model_copy(update={"rules": rules})
     url = find_default_database(folder) if database is None else database
+    # Opening the store creates the file of the database. A failed start leaves none.
+    _check_files_quickly(folder, options.rules)
     with _open_store(url) as store:
         uses_keys = decide_key_use(store, host, options.require_keys)
     settings = ServerSettings(folder, url, options, uses_keys, shop)
@@ -161,6 +164,29 @@ def find_default_database(folder: Path) -> str:
     bundle = find_bundle(folder).resolve()
     parents = [parent for parent in bundle.parents if (parent / CURRENT).is_file()]
     return f"sqlite:///{(parents or [bundle.parent])[0] / 'live.db'}"
+
+
+def _check_files_quickly(folder: Path, rules: Path | None) -> None:
+    """Raise InputError if the bundle is missing or clearly damaged, or the rules are invalid.
+
+    The large files are only looked for: the service checks their content when it reads them.
+    """
+    from bazar.config.rules import read_rules
+    from bazar.serving.bundle import CHECKSUMS, OPTIONS, find_bundle, read_bundle
+
+    if rules is not None:
+        read_rules(rules)
+    bundle = find_bundle(folder)
+    try:
+        lines = (bundle / CHECKSUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+        sha256 = hashlib.sha256((bundle / OPTIONS).read_bytes()).hexdigest()
+        are_listed = all((bundle / line.partition("  ")[2]).is_file() for line in lines)
+        is_intact = are_listed and f"{sha256}  {OPTIONS}" in lines
+    except OSError:
+        is_intact = False
+    if not is_intact:
+        # This names the problem.
+        read_bundle(bundle)
 
 
 @main.group()
