@@ -30,8 +30,14 @@ def project(finished_project: Path, tmp_path: Path) -> Path:
 
 def test_the_process_becomes_the_service(project: Path) -> None:
     command = kedro_command("serve", "--port", "0")
+    database = project / "secret.db"
     with subprocess.Popen(
-        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=project,
+        env=os.environ | {"BAZAR_DATABASE": f"sqlite:///{database}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None
@@ -44,7 +50,12 @@ def test_the_process_becomes_the_service(project: Path) -> None:
             assert len(answer.json()["products"]) == 8
             assert httpx.get(f"{address[0]}/").status_code == 404
             # Kedro was replaced.
-            assert "kedro" not in Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")[2]
+            arguments = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")
+            assert "kedro" not in arguments[2]
+            assert "--port" in arguments
+            # The URL of the database can contain a password.
+            assert database.is_file()
+            assert not any(database.name in argument for argument in arguments)
         finally:
             os.kill(process.pid, signal.SIGTERM)
             assert process.wait(30) in {0, -signal.SIGTERM}

@@ -98,8 +98,8 @@ def serve(folder: Path, *options: str) -> Iterator[Service]:
         process.wait()
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
+def run(*arguments: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, env=env)
 
 
 def make_event(number: int, **fields: object) -> dict[str, object]:
@@ -298,6 +298,23 @@ def test_keys_are_created_listed_and_revoked(tmp_path: Path) -> None:
     unknown = run("keys", "revoke", "nothing", *database)
     assert unknown.exit_code == 1
     assert "no key with the id 'nothing'" in unknown.output
+
+
+def test_the_database_is_read_from_the_environment(dataset: Path, tmp_path: Path) -> None:
+    env = {"BAZAR_DATABASE": f"sqlite:///{tmp_path}/environment.db"}
+    assert run("keys", "create", "--note", "first", env=env).exit_code == 0
+    key_id = run("keys", "list", env=env).output.split()[0]
+    assert run("keys", "revoke", key_id, env=env).exit_code == 0
+    assert "revoked" in run("keys", "list", env=env).output
+    assert "0 purchases" in run("export-training", str(tmp_path / "live"), env=env).output
+    # The option has precedence.
+    other = ["--database", f"sqlite:///{tmp_path}/option.db"]
+    assert "There are no keys" in run("keys", "list", *other, env=env).output
+    assert "BAZAR_DATABASE" in run("keys", "list").output
+    wrong = {"BAZAR_DATABASE": "mysql://a:secret@b/c"}
+    result = run("serve", str(dataset), "--port", "0", env=wrong)
+    assert "not supported" in result.output
+    assert "secret" not in result.output
 
 
 def test_the_version_is_printed() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from kedro.framework.startup import ProjectMetadata
 
 from bazar.cli.errors import shorten_errors
@@ -44,17 +45,24 @@ def serve(
         check_exists(catalog, name, run)
         path = Path(catalog.get(name)._filepath)  # type: ignore[union-attr]
     folder = path if run.parameters else path.parent
-    arguments = [str(folder), *_format_options(options)]
+    arguments = [str(folder), *_format_options(context, options)]
     sys.stdout.flush()
     # The service replaces this process, which has imported Kedro.
     os.execv(sys.executable, [sys.executable, "-m", "bazar.service.command", "serve", *arguments])
 
 
-def _format_options(options: dict[str, Any]) -> list[str]:
-    """Return the options of the service as arguments of a command line."""
+def _format_options(context: click.Context, options: dict[str, Any]) -> list[str]:
+    """Return the options of the service as arguments of a command line.
+
+    Those of the environment are left out: the service reads it itself, and they can contain a
+    password, which other accounts of the host could read in the command line.
+    """
     arguments: list[str] = []
     for option in _SERVICE_OPTIONS:
-        value = options[str(option.name)]
+        name = str(option.name)
+        if context.get_parameter_source(name) == ParameterSource.ENVIRONMENT:
+            continue
+        value = options[name]
         if option.is_flag:
             arguments += [option.opts[0]] if value else []
         elif value is not None:

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from bazar.service.store import KeyKind, LiveStore
     from bazar.serving.bundle import Bundle
 
-_DATABASE_HELP = "URL of the database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
+_DATABASE_HELP = "URL of the database: sqlite:///FILE or postgresql://USER@HOST/NAME."
+# Other accounts of the host can read a command line, but not the environment.
+_DATABASE_VARIABLE = "BAZAR_DATABASE"
+_add_required_database = click.option(
+    "--database", required=True, envvar=_DATABASE_VARIABLE, show_envvar=True, help=_DATABASE_HELP
+)
 
 
 def _shorten_errors(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,6 +66,8 @@ def main() -> None:
 )
 @click.option(
     "--database",
+    envvar=_DATABASE_VARIABLE,
+    show_envvar=True,
     help=f"{_DATABASE_HELP} Without it, the file live.db beside the bundles of the data set.",
 )
 @click.option("--rules", type=click.Path(path_type=Path), help="YAML file of business rules.")
@@ -198,7 +205,7 @@ def keys() -> None:
 
 
 @keys.command("create")
-@click.option("--database", required=True, help=_DATABASE_HELP)
+@_add_required_database
 @click.option(
     "--kind",
     type=click.Choice(["server", "publishable"]),
@@ -221,7 +228,7 @@ def create_key(database: str, kind: "KeyKind", note: str) -> None:
 
 
 @keys.command("list")
-@click.option("--database", required=True, help=_DATABASE_HELP)
+@_add_required_database
 @_shorten_errors
 def list_keys(database: str) -> None:
     """List all keys, without their secrets."""
@@ -237,7 +244,7 @@ def list_keys(database: str) -> None:
 
 @keys.command("revoke")
 @click.argument("key_id")
-@click.option("--database", required=True, help=_DATABASE_HELP)
+@_add_required_database
 @_shorten_errors
 def revoke_key(key_id: str, database: str) -> None:
     """Revoke the key KEY_ID. The next request with it is answered with 401."""
@@ -248,7 +255,7 @@ def revoke_key(key_id: str, database: str) -> None:
 
 @main.command("export-training")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--database", required=True, help=_DATABASE_HELP)
+@_add_required_database
 @_shorten_errors
 def export_training(folder: Path, database: str) -> None:
     """Export the purchases since the last export, and all deleted users, to a FOLDER.
