@@ -20,12 +20,13 @@ from tests.service.api.conftest import bundle, client  # noqa: F401
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 REFERENCE = (ROOT / "docs" / "reference" / "service.md").read_text()
-_BAZAR = re.compile(r"(?:\.venv|serve|/[\w/]+)/bin/bazar ([^\n`&>|]+)")
+_BAZAR = re.compile(r"(EnvironmentFile=\S+ )?(?:\.venv|serve|/[\w/]+)/bin/bazar ([^\n`&>|]+)")
+# Commands, and whether they get the database from a file of environment variables.
 COMMANDS = sorted(
     {
-        " ".join(command.replace("\\\n", " ").split())
+        (" ".join(command.split()), bool(file))
         for page in PAGES
-        for command in _BAZAR.findall(re.sub(r"\\\n\s*", "", page.read_text()))
+        for file, command in _BAZAR.findall(re.sub(r"\\\n\s*", "", page.read_text()))
     }
 )
 
@@ -87,8 +88,16 @@ def test_example_of_options_is_valid(tmp_path: Path) -> None:
     assert read_service_options(tmp_path / "service.yml").require_keys
 
 
-@pytest.mark.parametrize("text", COMMANDS)
-def test_command_is_parsed(text: str) -> None:
+@pytest.mark.parametrize(("text", "has_environment"), COMMANDS)
+def test_command_is_parsed(
+    text: str, has_environment: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if has_environment:
+        monkeypatch.setenv("BAZAR_DATABASE", "sqlite:///live.db")
+    check_command(text)
+
+
+def check_command(text: str) -> None:
     parent, arguments = click.Context(main), shlex.split(text, comments=True)
     command: click.Command = main
     while isinstance(command, click.Group):
@@ -102,4 +111,4 @@ def test_command_is_parsed(text: str) -> None:
 def test_commands_are_found() -> None:
     assert len(COMMANDS) > 4
     with pytest.raises(click.UsageError):
-        test_command_is_parsed("serve data --prot 1")
+        check_command("serve data --prot 1")
