@@ -19,8 +19,9 @@ from bazar.evaluation.results import (
     compute_model_metrics,
 )
 from bazar.models import histories
-from bazar.models.baselines import LastItemCooccurrence, NearestTitles, Popularity
+from bazar.models.baselines import LastItemCooccurrence, NearestTitles
 from bazar.models.nearest_titles import TitleIndex
+from bazar.models.popularity import Popularity
 from bazar.models.recommending import map_batches
 from bazar.models.scorer import Scorer
 from bazar.models.top_k import find_top_positions, select_top_k

@@ -23,11 +23,10 @@ from bazar.models.baselines import (
     DecayedCooccurrence,
     Ease,
     LastItemCooccurrence,
-    Popularity,
-    RecentPopularity,
     SessionKnn,
 )
 from bazar.models.personal_frequency import PersonalFrequency, RecentPersonalFrequency
+from bazar.models.popularity import Popularity, RecentPopularity
 from bazar.models.repurchase_timing import RepurchaseTiming
 from bazar.models.scorer import Scorer
 from bazar.models.tifu_knn import TifuKnn

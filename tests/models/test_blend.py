@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bazar.config.models import BlendOptions
-from bazar.models.baselines import DecayedCooccurrence, Ease, NearestTitles, Popularity
+from bazar.models.baselines import DecayedCooccurrence, Ease, NearestTitles
 from bazar.models.blend import Blend, Component
 from bazar.models.networks.scorers import make_scorer
+from bazar.models.popularity import Popularity
 from bazar.models.scorer import Scorer
 from tests.evaluation.test_ranking import FixedScores, make_windows, unit
 from tests.models.networks.test_networks import (

@@ -13,8 +13,9 @@ from bazar.config.networks import ModelOptions
 from bazar.data.splits import Splits
 from bazar.data.windows import Windows
 from bazar.modelling.nodes import make_training_function
-from bazar.models.baselines import LastItemCooccurrence, Popularity
+from bazar.models.baselines import LastItemCooccurrence
 from bazar.models.blend import Component
+from bazar.models.popularity import Popularity
 from bazar.pipelines.modelling_blend.nodes import choose_weights
 from bazar.pipelines.tuning.nodes import tune
 from bazar.training.previous_training import PreviousTraining

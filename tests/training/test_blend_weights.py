@@ -5,9 +5,10 @@ from bazar.data.splits import split_leave_one_out
 from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
-from bazar.models.baselines import DecayedCooccurrence, Ease, NearestTitles, Popularity
+from bazar.models.baselines import DecayedCooccurrence, Ease, NearestTitles
 from bazar.models.blend import Blend, Component
 from bazar.models.personal_frequency import PersonalFrequency
+from bazar.models.popularity import Popularity
 from bazar.models.scorer import Scorer
 from bazar.models.tifu_knn import TifuKnn
 from bazar.training import blend_weights

@@ -19,9 +19,9 @@ from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.evaluation.metrics import compute_row_metrics
 from bazar.evaluation.ranking import rank_catalogue
-from bazar.models.baselines import Popularity
 from bazar.models.networks.recurrent import RecurrentNetwork, build_network
 from bazar.models.networks.scorers import make_scorer
+from bazar.models.popularity import Popularity
 from bazar.models.scorer import Scorer
 from bazar.training import training_loop
 from bazar.training.batches import Batches

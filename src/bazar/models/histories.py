@@ -1,15 +1,13 @@
-"""Histories as sparse matrices of rows and items.
+"""Histories of all orders of a user, and the items of each order.
 
-The items of one order have equal weights: the order of the lines within an order has no effect.
-This module does not import TensorFlow.
+This module imports neither TensorFlow nor SciPy.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-from scipy import sparse
 
 from bazar.data.seen_items import MAX_INTERACTIONS
 from bazar.data.windows import Windows, build_full_histories
@@ -42,33 +40,6 @@ def read_all_orders(windows: Windows) -> Windows:
     The latest :data:`bazar.data.seen_items.MAX_INTERACTIONS` orders of a user are read.
     """
     return replace(windows, history_length=MAX_INTERACTIONS)
-
-
-def build_history_matrix(
-    windows: Windows, size: int, weigh: Callable[[np.ndarray], np.ndarray]
-) -> sparse.csr_array:
-    """Return the weights of the items of each history.
-
-    Args:
-        windows: the rows.
-        size: number of items + 1.
-        weigh: function of ages in orders, float64, that returns their weights. The age is 0 for the
-            last order.
-
-    Returns:
-        Shape (rows, size), float32. The weights of an item that occurs in several orders are
-        summed.
-    """
-    rows, items, ages = list_order_items(windows)
-    weights = weigh(ages.astype(np.float64)).astype(np.float32)
-    return sparse.coo_array((weights, (rows, items)), (len(windows), size)).tocsr()
-
-
-def build_target_matrix(windows: Windows, size: int) -> sparse.csr_array:
-    """Return the binary matrix of rows and their targets, shape (rows, size), float32."""
-    rows, items = windows.list_targets()
-    entries = (np.ones(len(rows), np.float32), (rows, items))
-    return sparse.coo_array(entries, (len(windows), size)).tocsr()
 
 
 def build_training_histories(train: Windows) -> Windows:

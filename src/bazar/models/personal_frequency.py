@@ -8,9 +8,10 @@ import numpy as np
 from bazar.config.models import RecentPersonalFrequencyOptions
 from bazar.data.seen_items import list_seen_items
 from bazar.data.windows import Windows
-from bazar.models.histories import build_history_matrix, read_all_orders
+from bazar.models.histories import read_all_orders
+from bazar.models.history_matrices import build_history_matrix
+from bazar.models.popularity import fill_with_popularity, scale_popularity
 from bazar.models.scorer import Scorer
-from bazar.models.sparse_scores import fill_with_popularity, scale_popularity
 
 # Largest fraction that is added to a score to break ties.
 _TIE_BREAK = 1e-3

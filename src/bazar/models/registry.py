@@ -1,6 +1,7 @@
 """Registry of all models by name: the baselines, the trained networks, and the blend.
 
-This module does not import TensorFlow. A run with only baselines does not load it.
+This module does not import TensorFlow. A run with only baselines does not load it. It imports SciPy
+only when a baseline needs it: SciPy takes a third of the start of the online service.
 """
 
 import threading
@@ -11,18 +12,22 @@ from typing import Protocol, TypeVar, get_args
 
 import numpy as np
 
-from bazar.config.models import BaselineOptions, BlendComponent, BlendModel, BlendOptions
+from bazar.config.models import (
+    BASELINES,
+    BaselineOptions,
+    BlendComponent,
+    BlendModel,
+    BlendOptions,
+)
 from bazar.config.networks import NetworkOptions
 from bazar.data.windows import Windows
 from bazar.errors import InputError
-from bazar.models import baselines
 from bazar.models.blend import Blend, Component
 from bazar.models.extended_catalogue import ExtendedCatalogueScorer
 from bazar.models.nearest_titles import TitleIndex
-from bazar.models.personal_frequency import PersonalFrequency, RecentPersonalFrequency
+from bazar.models.popularity import Popularity, RecentPopularity
 from bazar.models.repurchase_timing import RepurchaseTiming
 from bazar.models.scorer import Scorer
-from bazar.models.tifu_knn import TifuKnn
 
 BLEND = "blend"
 """Name of the model that combines other models."""
@@ -94,9 +99,7 @@ class ModelRegistry:
         """
         with self._lock:
             if (model, seed) not in self._scorers:
-                build = self._baseline_builders.get(model)
-                scorer = self._build_network_scorer(model, seed) if build is None else build()
-                self._scorers[model, seed] = scorer
+                self._scorers[model, seed] = self._build_scorer(model, seed)
             return self._scorers[model, seed]
 
     def share_baselines(self, fitted: "ModelRegistry") -> None:
@@ -113,7 +116,7 @@ class ModelRegistry:
         for (model, seed), scorer in built.items():
             if isinstance(scorer, ExtendedCatalogueScorer):
                 self._scorers[model, seed] = scorer.extend(n_items)
-            elif model in self._baseline_builders and scorer.informative_items is None:
+            elif model in BASELINES and scorer.informative_items is None:
                 extended = ExtendedCatalogueScorer(scorer, len(fitted.counts), n_items)
                 self._scorers[model, seed] = extended
 
@@ -147,41 +150,42 @@ class ModelRegistry:
         """Search index of the title vectors. All models share it."""
         return TitleIndex(self.item_vectors)
 
-    @property
-    def _baseline_builders(self) -> dict[str, Callable[[], Scorer]]:
-        """Functions that build the baselines, by name."""
-        options = self.baseline_options
-        return {
-            "popularity": lambda: baselines.Popularity(self.counts),
-            "recent_popularity": lambda: baselines.RecentPopularity(
-                self.recent_counts, self.counts
-            ),
-            "last_item_cooccurrence": lambda: baselines.LastItemCooccurrence(
-                self.rows, self.counts
-            ),
-            "decayed_cooccurrence": lambda: baselines.DecayedCooccurrence(
-                self.rows, self.counts, options.decayed_cooccurrence
-            ),
-            "session_knn": lambda: baselines.SessionKnn(
-                self.rows, self.counts, options.session_knn
-            ),
-            "ease": lambda: baselines.Ease(self.rows, self.counts, options.ease),
-            "nearest_titles": lambda: baselines.NearestTitles(self.item_vectors, self._title_index),
-            "personal_frequency": lambda: PersonalFrequency(self.counts),
-            "recent_personal_frequency": lambda: RecentPersonalFrequency(
-                self.counts, options.recent_personal_frequency
-            ),
-            "tifu_knn": lambda: TifuKnn(self.rows, self.counts, options.tifu_knn),
-            "repurchase_timing": lambda: RepurchaseTiming(
-                self.rows, self.counts, options.repurchase_timing
-            ),
-        }
-
-    def _build_network_scorer(self, model: str, seed: int) -> Scorer:
+    def _build_scorer(self, model: str, seed: int) -> Scorer:
+        match model:
+            case "popularity":
+                return Popularity(self.counts)
+            case "recent_popularity":
+                return RecentPopularity(self.recent_counts, self.counts)
+            case "repurchase_timing":
+                timing = self.baseline_options.repurchase_timing
+                return RepurchaseTiming(self.rows, self.counts, timing)
+        if model in BASELINES:
+            return self._build_sparse_baseline(model)
         network = self.read_network(model, seed)
         # Only a network that predicts title vectors needs the index.
         index = self._title_index if network.options.head == "vector" else None
         return network.make_scorer(self.item_vectors, index)
+
+    def _build_sparse_baseline(self, model: str) -> Scorer:
+        """Build a baseline that needs the sparse matrices of SciPy."""
+        from bazar.models import baselines, personal_frequency, tifu_knn
+
+        rows, counts, options = self.rows, self.counts, self.baseline_options
+        builders: dict[str, Callable[[], Scorer]] = {
+            "last_item_cooccurrence": lambda: baselines.LastItemCooccurrence(rows, counts),
+            "decayed_cooccurrence": lambda: baselines.DecayedCooccurrence(
+                rows, counts, options.decayed_cooccurrence
+            ),
+            "session_knn": lambda: baselines.SessionKnn(rows, counts, options.session_knn),
+            "ease": lambda: baselines.Ease(rows, counts, options.ease),
+            "nearest_titles": lambda: baselines.NearestTitles(self.item_vectors, self._title_index),
+            "personal_frequency": lambda: personal_frequency.PersonalFrequency(counts),
+            "recent_personal_frequency": lambda: personal_frequency.RecentPersonalFrequency(
+                counts, options.recent_personal_frequency
+            ),
+            "tifu_knn": lambda: tifu_knn.TifuKnn(rows, counts, options.tifu_knn),
+        }
+        return builders[model]()
 
 
 def name_components(blend: BlendOptions, seed: int) -> NamedComponents:

@@ -1,6 +1,6 @@
 """Repurchase timing: the probability that a user buys an item again, and buys it now.
 
-This module does not import TensorFlow.
+This module imports neither TensorFlow nor SciPy.
 """
 
 import numpy as np
@@ -9,8 +9,8 @@ from bazar.config.models import RepurchaseTimingOptions
 from bazar.data.seen_items import SeenItems, list_seen_items
 from bazar.data.windows import Windows
 from bazar.models.histories import build_training_histories
+from bazar.models.popularity import fill_with_popularity, scale_popularity
 from bazar.models.scorer import Scorer
-from bazar.models.sparse_scores import fill_with_popularity, scale_popularity
 
 # Minimum coefficient of variation of the purchase rates of an item. A prior with less variation
 # would ignore the purchases of the user.

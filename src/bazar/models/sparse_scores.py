@@ -1,37 +1,10 @@
-"""Scores of models that score only some items of the catalogue. Popularity ranks the others.
+"""The highest values of sparse scores.
 
 This module does not import TensorFlow.
 """
 
 import numpy as np
 from scipy import sparse
-
-
-def scale_popularity(training_counts: np.ndarray) -> np.ndarray:
-    """Return counts scaled to the range from 0 to below 1.
-
-    Args:
-        training_counts: shape (items + 1,), int64.
-
-    Returns:
-        Shape (items + 1,), float32.
-    """
-    return (training_counts / (training_counts.max() + 1)).astype(np.float32)
-
-
-def fill_with_popularity(scores: np.ndarray, popularity: np.ndarray) -> np.ndarray:
-    """Rank the items without a positive score last, in order of popularity.
-
-    Args:
-        scores: shape (rows, items + 1), float32. The scores that are not positive are replaced in
-            place.
-        popularity: shape (items + 1,), float32, from 0 to below 1.
-
-    Returns:
-        ``scores``.
-    """
-    np.copyto(scores, popularity - 1, where=scores <= 0)
-    return scores
 
 
 def find_highest(values: np.ndarray, k: int) -> np.ndarray:

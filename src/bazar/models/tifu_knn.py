@@ -14,8 +14,9 @@ from bazar.models.histories import (
     read_all_orders,
     split_by_size,
 )
+from bazar.models.popularity import fill_with_popularity, scale_popularity
 from bazar.models.scorer import Scorer
-from bazar.models.sparse_scores import fill_with_popularity, find_highest, scale_popularity
+from bazar.models.sparse_scores import find_highest
 
 
 class TifuKnn(Scorer):

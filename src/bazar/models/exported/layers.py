@@ -1,14 +1,14 @@
 """Layers of a network in NumPy. They compute what the Keras layers compute without dropout.
 
-The weights have the names, the shapes and the order of Keras.
+The weights have the names, the shapes and the order of Keras. SciPy has some of these functions,
+but its import would take a third of the start of the online service.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.special import erf, expit
 
 from bazar.models.network_inputs import NetworkInput
 
@@ -17,7 +17,9 @@ Weights = Mapping[str, np.ndarray]
 
 # The default of Keras' LayerNormalization.
 _NORM_EPSILON = 1e-3
-_SQRT_HALF = np.float32(0.5**0.5)
+# Approximation of the error function (Abramowitz and Stegun 1964, 7.1.26), error below 2e-7.
+_ERROR_POINT = np.float32(0.3275911 * 0.5**0.5)
+_ERROR_POLYNOMIAL = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
 
 
 @dataclass(frozen=True)
@@ -119,38 +121,51 @@ class PackedSteps:
         Returns:
             Shape (packed steps, units), float32.
         """
-        step = {"simple_rnn": _step_simple_rnn, "lstm": _step_lstm, "gru": _step_gru}[kind]
         recurrent, bias = weights["recurrent_kernel"], np.atleast_2d(weights["bias"])
         projected = states @ weights["kernel"]
         projected += bias[0]
         units = recurrent.shape[0]
-        outputs = np.empty((len(states), units), np.float32)
         hidden = np.zeros((len(self.rows), units), np.float32)
-        cell = np.zeros_like(hidden)
+        step = _make_step(kind, recurrent, bias[-1], hidden)
+        outputs = np.empty((len(states), units), np.float32)
         for start, size in zip(self.starts, self.sizes, strict=True):
             # Rows without this step keep their state, which nothing reads any more.
-            step(projected[start : start + size], recurrent, bias, hidden[:size], cell[:size])
+            step(projected[start : start + size])
             outputs[start : start + size] = hidden[:size]
         return outputs
 
 
-def _step_simple_rnn(
-    projected: np.ndarray,
-    recurrent: np.ndarray,
-    bias: np.ndarray,
-    hidden: np.ndarray,
-    cell: np.ndarray,
-) -> None:
+def _make_step(
+    kind: str, recurrent: np.ndarray, bias: np.ndarray, hidden: np.ndarray
+) -> Callable[[np.ndarray], None]:
+    """Return the function that updates the hidden states in place by one step.
+
+    Args:
+        kind: ``simple_rnn``, ``lstm`` or ``gru``.
+        recurrent: the recurrent kernel.
+        bias: the bias of the recurrent kernel; only ``gru`` has its own.
+        hidden: the states of all rows.
+
+    Returns:
+        A function of the projected input of the first rows, which have this step.
+    """
+    if kind == "gru":
+        return lambda projected: _step_gru(projected, recurrent, bias, hidden[: len(projected)])
+    if kind == "lstm":
+        cell = np.zeros_like(hidden)
+        return lambda projected: _step_lstm(
+            projected, recurrent, hidden[: len(projected)], cell[: len(projected)]
+        )
+    return lambda projected: _step_simple_rnn(projected, recurrent, hidden[: len(projected)])
+
+
+def _step_simple_rnn(projected: np.ndarray, recurrent: np.ndarray, hidden: np.ndarray) -> None:
     """Update the hidden states in place (Elman 1990)."""
     hidden[:] = np.tanh(projected + hidden @ recurrent)
 
 
 def _step_lstm(
-    projected: np.ndarray,
-    recurrent: np.ndarray,
-    bias: np.ndarray,
-    hidden: np.ndarray,
-    cell: np.ndarray,
+    projected: np.ndarray, recurrent: np.ndarray, hidden: np.ndarray, cell: np.ndarray
 ) -> None:
     """Update the hidden and cell states in place (Hochreiter and Schmidhuber 1997).
 
@@ -159,18 +174,14 @@ def _step_lstm(
     units = hidden.shape[1]
     gates = projected + hidden @ recurrent
     candidate = np.tanh(gates[:, 2 * units : 3 * units])
-    expit(gates, out=gates)
+    gates = _apply_sigmoid(gates)
     cell *= gates[:, units : 2 * units]
     cell += gates[:, :units] * candidate
     np.multiply(gates[:, 3 * units :], np.tanh(cell), out=hidden)
 
 
 def _step_gru(
-    projected: np.ndarray,
-    recurrent: np.ndarray,
-    bias: np.ndarray,
-    hidden: np.ndarray,
-    cell: np.ndarray,
+    projected: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, hidden: np.ndarray
 ) -> None:
     """Update the hidden states in place (Cho et al. 2014).
 
@@ -179,14 +190,23 @@ def _step_gru(
     """
     units = hidden.shape[1]
     inner = hidden @ recurrent
-    inner += bias[1]
-    gates = expit(projected[:, : 2 * units] + inner[:, : 2 * units])
+    inner += bias
+    gates = _apply_sigmoid(projected[:, : 2 * units] + inner[:, : 2 * units])
     update, reset = gates[:, :units], gates[:, units:]
     candidate = np.tanh(projected[:, 2 * units :] + reset * inner[:, 2 * units :])
     # update * hidden + (1 - update) * candidate
     hidden -= candidate
     hidden *= update
     hidden += candidate
+
+
+def _apply_sigmoid(values: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-values)), computed in place. The form with tanh has no overflow."""
+    values *= np.float32(0.5)
+    np.tanh(values, out=values)
+    values *= np.float32(0.5)
+    values += np.float32(0.5)
+    return values
 
 
 def apply_dense(weights: Weights, states: np.ndarray, activation: str = "linear") -> np.ndarray:
@@ -215,7 +235,18 @@ def apply_dense(weights: Weights, states: np.ndarray, activation: str = "linear"
 
 def apply_gelu(values: np.ndarray) -> np.ndarray:
     """Return the exact GELU (Hendrycks and Gimpel 2016): x times the normal distribution of x."""
-    return values * (np.float32(0.5) * (1 + erf(values * _SQRT_HALF)))
+    # Above 16, the tail is 0 in float32.
+    sizes = np.minimum(np.abs(values), np.float32(16))
+    points = 1 / (1 + _ERROR_POINT * sizes)
+    # The probability of a normal value above the size, times 2.
+    tails = points * np.float32(_ERROR_POLYNOMIAL[0])
+    for coefficient in _ERROR_POLYNOMIAL[1:]:
+        tails += np.float32(coefficient)
+        tails *= points
+    tails *= np.exp(np.float32(-0.5) * sizes * sizes)
+    tails *= sizes
+    tails *= np.float32(0.5)
+    return np.subtract(np.maximum(values, 0), tails, out=tails)
 
 
 def normalize_layer(weights: Weights, states: np.ndarray) -> np.ndarray:
