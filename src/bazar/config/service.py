@@ -7,6 +7,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from bazar.config.base import Options, format_validation_errors
+from bazar.config.times import MAX_FUTURE_MS
 from bazar.errors import InputError
 
 
@@ -43,8 +44,8 @@ class ServiceOptions(Options):
     """Largest size of the body of a request."""
     max_live_events: int = Field(default=1_000, ge=1)
     """Number of the latest live events of a visitor that an answer takes into account."""
-    max_clock_error_seconds: float = Field(default=300, ge=0)
-    """How far in the future the time of an event may be."""
+    max_clock_error_seconds: float = Field(default=300, ge=0, le=MAX_FUTURE_MS / 1000)
+    """How far in the future the time of an event may be: at most a day, as in a training."""
 
     requests_per_second: float | None = Field(default=1_000, gt=0)
     """Requests per second and key that each worker process answers in the long run; null for no

@@ -8,6 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from bazar.config.sources import TIME_UNITS
+from bazar.config.times import EARLIEST_MS, MAX_FUTURE_MS
 from bazar.ingestion.parsing import bind, parse_number, round_number
 from bazar.ingestion.time_formats import (
     ISO,
@@ -22,8 +23,6 @@ logger = logging.getLogger(__name__)
 
 IMPOSSIBLE = "impossible timestamp"
 """Reject reason of times for which :func:`is_possible` is false."""
-_FIRST_MS = 788_918_400_000
-"""1995-01-01, before the first online stores."""
 _DAY_MS = 86_400_000
 _EXCEL_EPOCH = 25_569
 """Excel's number of 1970-01-01: days since 1899-12-30."""
@@ -78,7 +77,7 @@ def is_possible(timestamp: ir.IntegerValue, now_ms: int) -> ir.BooleanValue:
         timestamp: UTC milliseconds.
         now_ms: the current time, UTC milliseconds.
     """
-    return timestamp.between(_FIRST_MS, now_ms + _DAY_MS)
+    return timestamp.between(EARLIEST_MS, now_ms + MAX_FUTURE_MS)
 
 
 def _split_parts(text: ir.StringValue, pattern: TimePattern) -> ir.ArrayValue:

@@ -4,9 +4,13 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import ibis
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import ValidationError
 
+from bazar.config.service import ServiceOptions
+from bazar.ingestion.times import is_possible
 from tests.service.api.conftest import Connect
 from tests.service.api.requests import check_problem, recommend, send
 
@@ -144,12 +148,53 @@ def test_events_in_the_future_are_rejected(connect: Connect) -> None:
     )
     soon = (now + timedelta(seconds=30)).isoformat()
     assert send(client, "2", "purchase", "soap", timestamp=soon).json()["n_stored"] == 1
-    old = "1970-01-01T00:00:00Z"
-    assert send(client, "3", "purchase", "milk", timestamp=old).json()["n_stored"] == 1
     naive = now.replace(tzinfo=None).isoformat()
-    assert send(client, "4", "purchase", "jam", timestamp=naive).json()["n_stored"] == 1
-    listed = recommend(client, user_id="bob", k=30, filter_seen=True)
-    assert not {"soap", "milk", "jam"} & set(listed)
+    assert send(client, "3", "purchase", "jam", timestamp=naive).json()["n_stored"] == 1
+    assert not {"soap", "jam"} & set(recommend(client, user_id="bob", k=30, filter_seen=True))
+
+
+def test_events_are_accepted_from_1995_to_a_day_after_the_clock_as_in_a_training(
+    connect: Connect,
+) -> None:
+    day = 86_400
+    with pytest.raises(ValidationError, match="less than or equal to 86400"):
+        ServiceOptions(max_clock_error_seconds=day + 1)
+    client = connect(max_clock_error_seconds=day)
+    now = datetime.now(UTC)
+    accepted = [
+        "1995-01-01T00:00:00Z",
+        "1994-12-31T23:00:00-01:00",
+        (now + timedelta(seconds=day - 60)).isoformat(),
+    ]
+    rejected = [
+        "1994-12-31T23:59:59.999Z",
+        "1995-01-01T00:59:59+01:00",
+        "1970-01-01T00:00:00Z",
+        (now + timedelta(seconds=day + 60)).isoformat(),
+        "2999-01-01T00:00:00Z",
+    ]
+    for number, time in enumerate(accepted):
+        stored = send(client, str(number), "purchase", "milk", timestamp=time)
+        assert stored.json()["outcomes"] == ["new"]
+        assert is_accepted_by_ingestion(time)
+    for time in rejected:
+        response = send(client, "late", "purchase", "milk", timestamp=time)
+        check_problem(response, 422, "timestamp: must ", time[:10], field="timestamp")
+        assert not is_accepted_by_ingestion(time)
+    event = EVENT | {"timestamp": rejected[0]}
+    check_problem(
+        post(client, json.dumps({"events": [EVENT, event]})),
+        422,
+        "must not be before 1995-01-01",
+        field="events.1.timestamp",
+    )
+
+
+def is_accepted_by_ingestion(time: str) -> bool:
+    milliseconds = round(datetime.fromisoformat(time).timestamp() * 1000)
+    now = round(datetime.now(UTC).timestamp() * 1000)
+    accepted: bool = is_possible(ibis.literal(milliseconds), now).to_pyarrow().as_py()
+    return accepted
 
 
 def test_a_request_of_the_far_past_or_future_is_answered(client: TestClient) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bazar.config.times import EARLIEST_MS
 from bazar.ingestion.inspection.header_names import Role
 
 _NUMBER = re.compile(r"[+-]?(?:\d+|\d*\.\d+|\d+\.)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -32,8 +33,7 @@ _MAX_DISTINCT = 5000
 _LARGE = 1e7
 _MAX_EPOCH = 4_102_444_800
 """2100-01-01 in seconds."""
-_MIN_EPOCH = 788_918_400
-"""1995-01-01 in seconds."""
+_MIN_EPOCH = EARLIEST_MS // 1000
 
 
 @dataclass(frozen=True)

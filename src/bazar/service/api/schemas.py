@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from bazar.config.times import EARLIEST_MS
 from bazar.service.engine.requests import SearchMode
 from bazar.service.live import EventType
+from bazar.serving.requests import to_milliseconds
 
 _MAX_MISSING = 10
 
@@ -15,6 +17,12 @@ def _check_no_nul(text: str) -> str:
     if "\x00" in text:
         raise ValueError("must not contain a NUL character")
     return text
+
+
+def _check_earliest(time: datetime) -> datetime:
+    if to_milliseconds(time) < EARLIEST_MS:
+        raise ValueError("must not be before 1995-01-01")
+    return time
 
 
 Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_check_no_nul)]
@@ -277,10 +285,10 @@ class Event(Fields):
         default=None, description="The customer. An event has a `user_id`, a `session_id` or both."
     )
     session_id: Id | None = Field(default=None, description="The visit.")
-    timestamp: datetime | None = Field(
+    timestamp: Annotated[datetime, AfterValidator(_check_earliest)] | None = Field(
         default=None,
-        description="When it happened, ISO 8601, in UTC unless it has an offset. Leave it out for "
-        "now, above all in browsers, whose clocks are often wrong.",
+        description="When it happened, ISO 8601, in UTC unless it has an offset, not before "
+        "1995-01-01. Leave it out for now, above all in browsers, whose clocks are often wrong.",
     )
     order_id: Id | None = Field(default=None, description="The order of a purchase.")
     quantity: float | None = Field(
