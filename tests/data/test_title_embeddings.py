@@ -47,7 +47,7 @@ def test_texts_with_a_vector_are_not_embedded_again(
     assert second["text"].to_pylist() == ["Rose Toner", "Nail File", "Hair Oil"]
     assert second.slice(0, 2).equals(first)
 
-    monkeypatch.setattr(title_vectors, "_load_encoder", None)
+    monkeypatch.setattr(title_vectors, "load_encoder", None)
     assert embed_texts(["Hair Oil", "Rose Toner"], second, encoder, 32) is second
 
 

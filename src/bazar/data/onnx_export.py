@@ -21,7 +21,7 @@ from bazar.data.onnx_encoder import (
     EncoderDescription,
     OnnxEncoder,
 )
-from bazar.data.title_embeddings import PACKAGED_ENCODER, Encoder, _load_encoder
+from bazar.data.title_embeddings import PACKAGED_ENCODER, Encoder, load_encoder
 from bazar.data.vector_search import normalize_rows
 from bazar.errors import InputError
 
@@ -63,7 +63,7 @@ def export_encoder(encoder: Encoder, folder: Path) -> None:
             differs by more than 1e-4, or if the disk is full.
     """
     with explain_disk_faults(folder), _silence():
-        model = _load_encoder(encoder)
+        model = load_encoder(encoder)
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".encoder.") as name:
             scratch = Path(name)
@@ -75,7 +75,7 @@ def export_encoder(encoder: Encoder, folder: Path) -> None:
                 identity=encoder.identity,
                 dimension=expected.shape[1],
                 max_length=tokenizer.truncation and tokenizer.truncation["max_length"],
-                prompt=model.prompts.get(model.default_prompt_name or "", ""),
+                prompt=model.prompts.get(model.default_prompt_name or "") or "",
                 inputs=inputs,
             )
             (scratch / DESCRIPTION).write_text(description.to_json(), encoding="utf-8")

@@ -6,6 +6,7 @@ import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -16,6 +17,9 @@ import pyarrow.compute as pc
 from bazar.config.data import EmbeddedText, EmbeddingOptions
 from bazar.data.vector_search import normalize_rows
 from bazar.errors import InputError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +119,31 @@ def select_texts(products: ir.Table, text: EmbeddedText) -> ir.StringValue:
     return ibis.coalesce(products.title + ". " + products.attributes, products.title)
 
 
+def load_encoder(encoder: Encoder) -> "SentenceTransformer":
+    """Load an encoder on the CPU, without running code from its folder.
+
+    Args:
+        encoder: the encoder. One on the Hugging Face hub is downloaded first.
+
+    Raises:
+        InputError: if it cannot be downloaded or read.
+    """
+    # Imported here, because importing torch takes seconds.
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
+    if not sys.stderr.isatty():
+        transformers_logging.disable_progress_bar()
+    try:
+        return SentenceTransformer(encoder.source, device="cpu", trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise InputError(
+            f"embedding.encoder: cannot load {encoder.source}.\n  {reason}\n"
+            f"Without a network connection, use {PACKAGED_ENCODER} or a folder with the model."
+        ) from error
+
+
 def embed_texts(texts: list[str], known: pa.Table, encoder: Encoder, batch_size: int) -> pa.Table:
     """Embed the texts that have no vector yet.
 
@@ -138,7 +167,7 @@ def embed_texts(texts: list[str], known: pa.Table, encoder: Encoder, batch_size:
     logger.info("%d texts, %d already embedded, %d to embed", len(texts), n_embedded, len(new))
     if not new:
         return known
-    vectors = _load_encoder(encoder).encode(
+    vectors = load_encoder(encoder).encode(
         new, batch_size=batch_size, show_progress_bar=sys.stderr.isatty(), convert_to_numpy=True
     )
     flat = pa.array(vectors.astype(np.float32).reshape(-1))
@@ -217,20 +246,3 @@ def get_product_vectors(
 def _list_texts(products: pa.Table, options: EmbeddingOptions) -> list[str | None]:
     table = ibis.memtable(products)
     return table.select(text=select_texts(table, options.text)).to_pyarrow()["text"].to_pylist()
-
-
-def _load_encoder(encoder: Encoder):  # type: ignore[no-untyped-def]
-    # Imported here, because importing torch takes seconds.
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging as transformers_logging
-
-    if not sys.stderr.isatty():
-        transformers_logging.disable_progress_bar()
-    try:
-        return SentenceTransformer(encoder.source, device="cpu", trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise InputError(
-            f"embedding.encoder: cannot load {encoder.source}.\n  {reason}\n"
-            f"Without a network connection, use {PACKAGED_ENCODER} or a folder with the model."
-        ) from error
