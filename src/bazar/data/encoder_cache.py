@@ -12,7 +12,7 @@ import pooch
 from filelock import FileLock
 
 from bazar.atomic import atomic_path
-from bazar.data.onnx_encoder import FILES, OnnxEncoder
+from bazar.data.onnx_encoder import OnnxEncoder
 from bazar.data.title_embeddings import Encoder
 from bazar.errors import InputError
 
@@ -31,6 +31,9 @@ class ExportedEncoder:
 def get_exported_encoder(encoder: Encoder) -> Path:
     """Return the folder of an exported encoder. The first call exports it.
 
+    If files of the folder are missing or cannot be read, they are exported again. An interrupted
+    export leaves nothing that a later call uses.
+
     Args:
         encoder: the encoder.
 
@@ -42,7 +45,7 @@ def get_exported_encoder(encoder: Encoder) -> Path:
     """
     folder = Path(pooch.os_cache("bazar")) / "encoders"
     path = folder / re.sub(r"[^\w.@-]", "_", encoder.identity)
-    if _is_complete(path, encoder):
+    if _is_usable(path, encoder):
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +56,7 @@ def get_exported_encoder(encoder: Encoder) -> Path:
         ) from error
     # Another run may export the same encoder right now.
     with FileLock(path.with_name(f"{path.name}.lock")):
-        if not _is_complete(path, encoder):
+        if not _is_usable(path, encoder):
             # Importing PyTorch takes seconds.
             from bazar.data.onnx_export import export_encoder
 
@@ -62,11 +65,14 @@ def get_exported_encoder(encoder: Encoder) -> Path:
     return path
 
 
-def _is_complete(folder: Path, encoder: Encoder) -> bool:
-    """Return whether a folder has all files of an encoder. A damaged folder is exported again."""
-    if not all((folder / name).is_file() for name in FILES):
-        return False
+def _is_usable(folder: Path, encoder: Encoder) -> bool:
+    """Return whether a folder has the files of an encoder, and they can be read."""
     try:
-        return OnnxEncoder.load(folder).identity == encoder.identity
+        found = OnnxEncoder.load(folder)
+        if found.identity != encoder.identity:
+            return False
+        # This reads the model, its weights and the tokenizer.
+        found.encode([""])
     except InputError:
         return False
+    return True
