@@ -17,6 +17,7 @@ from bazar.models.exported.network import ExportedNetwork
 from bazar.models.networks.export import export_network
 from bazar.serving.bundle import Bundle
 from bazar.training.trainer import train_network
+from tests.serving.baseline_options import BASELINE_OPTIONS
 
 N_ITEMS = 12
 PURCHASES = [[(user + step) % N_ITEMS + 1 for step in range(5)] for user in range(N_ITEMS)]
@@ -37,20 +38,7 @@ OPTIONS = BundleOptions.model_validate(
         "embedded_text": "title",
         "live_sequence": 0,
         "weights": {"classifier": 0.7, "decayed_cooccurrence": 0.3},
-        "baselines": {
-            "decayed_cooccurrence": {
-                "distance_power": 1, "backward_weight": 0.1, "popularity_power": 0,
-                "history_decay": 0.5,
-            },
-            "session_knn": {"neighbours": 5, "history_decay": 0.5},
-            "ease": {"regularisation": 1, "history_decay": 0.5, "max_items": 100},
-            "recent_personal_frequency": {"decay": 0.8},
-            "tifu_knn": {
-                "groups": 7, "order_decay": 0.9, "group_decay": 0.7, "neighbours": 5,
-                "own_weight": 0.7,
-            },
-            "repurchase_timing": {"smoothing": 3},
-        },
+        "baselines": BASELINE_OPTIONS,
     }
 )  # fmt: skip
 

@@ -16,6 +16,7 @@ from bazar.service.engine.engine import Engine
 from bazar.service.engine.requests import Visitor
 from bazar.service.live import EventType, LiveEvent
 from bazar.serving.bundle import Bundle
+from tests.serving.baseline_options import BASELINE_OPTIONS
 
 DAY = 86_400_000
 START = 1_700_000_000_000
@@ -56,20 +57,7 @@ OPTIONS = BundleOptions.model_validate(
         "weights": {},
         "embedded_text": "title",
         "live_sequence": 0,
-        "baselines": {
-            "decayed_cooccurrence": {
-                "distance_power": 1, "backward_weight": 0.1, "popularity_power": 0,
-                "history_decay": 0.5,
-            },
-            "session_knn": {"neighbours": 5, "history_decay": 0.5},
-            "ease": {"regularisation": 1, "history_decay": 0.5, "max_items": 100},
-            "recent_personal_frequency": {"decay": 0.8},
-            "tifu_knn": {
-                "groups": 7, "order_decay": 0.9, "group_decay": 0.7, "neighbours": 5,
-                "own_weight": 0.7,
-            },
-            "repurchase_timing": {"smoothing": 3},
-        },
+        "baselines": BASELINE_OPTIONS,
     }
 )  # fmt: skip
 
