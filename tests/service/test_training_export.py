@@ -111,6 +111,7 @@ def test_deleted_users_are_removed_from_all_files(store: LiveStore, tmp_path: Pa
     assert export_for_training(store, folder).n_anonymised == 0
     # The events of the newest sequences were deleted. That is no other database.
     assert store.newest_sequence() < third.last_sequence
+    assert store.read_last_sequence() == third.last_sequence
 
 
 def test_files_that_do_not_fit_are_reported(store: LiveStore, tmp_path: Path) -> None:
@@ -121,8 +122,11 @@ def test_files_that_do_not_fit_are_reported(store: LiveStore, tmp_path: Path) ->
     export_for_training(store, folder)
     assert first is not None
     other = LiveStore(f"sqlite:///{tmp_path}/other.db")
-    with pytest.raises(InputError, match="sequence 2, but the newest event of the database has"):
-        export_for_training(other, folder)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"sequence 2, but the newest event .* has sequence 0"):
+            export_for_training(other, folder)
+        # Deletions of users do not make it the same database.
+        other.delete_user("a")
     other.close()
     first.rename(tmp_path / "away")
     with pytest.raises(InputError, match=r"purchases 1 to 1 are missing.*\nPut the file back"):
@@ -131,6 +135,25 @@ def test_files_that_do_not_fit_are_reported(store: LiveStore, tmp_path: Path) ->
     store.delete_user("a")
     with pytest.raises(InputError, match=f"{first.name} cannot be read"):
         export_for_training(store, folder)
+
+
+def test_purchases_after_a_backup_was_restored_are_exported(
+    store: LiveStore, tmp_path: Path
+) -> None:
+    insert(store, ("a", "x"))
+    with sqlite3.connect(tmp_path / "live.db") as database:
+        database.execute("VACUUM INTO ?", [str(tmp_path / "backup.db")])
+    insert(store, ("a", "y"), ("b", "y"))
+    assert export_for_training(store, tmp_path / "live").last_sequence == 3
+    restored = LiveStore(f"sqlite:///{tmp_path}/backup.db")
+    with pytest.raises(InputError, match=r"has sequence 1\..* was restored, use --restored"):
+        export_for_training(restored, tmp_path / "live")
+    assert export_for_training(restored, tmp_path / "live", is_restored=True).path is None
+    insert(restored, ("c", "z"), event_id="new")
+    export = export_for_training(restored, tmp_path / "live")
+    assert export.path == tmp_path / "live" / "live_purchases_000000000004_000000000004.parquet"
+    assert [row["user_id"] for row in read_rows(export.path)] == ["c"]
+    restored.close()
 
 
 def test_purchases_are_not_visible_without_the_deleted_users(

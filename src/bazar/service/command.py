@@ -256,8 +256,14 @@ def revoke_key(key_id: str, database: str) -> None:
 @main.command("export-training")
 @click.argument("folder", type=click.Path(path_type=Path))
 @_add_required_database
+@click.option(
+    "--restored",
+    is_flag=True,
+    help="An older backup of the database was restored. New purchases get numbers above those of "
+    "all files.",
+)
 @_shorten_errors
-def export_training(folder: Path, database: str) -> None:
+def export_training(folder: Path, database: str, restored: bool) -> None:
     """Export the purchases since the last export, and all deleted users, to a FOLDER.
 
     The next training reads the files. FOLDER is the folder "live" in the raw data of the shop.
@@ -265,7 +271,7 @@ def export_training(folder: Path, database: str) -> None:
     from bazar.service.training_export import export_for_training
 
     with _open_store(database) as store:
-        export = export_for_training(store, folder)
+        export = export_for_training(store, folder, restored)
     written = "no new purchases" if export.path is None else f"written to {export.path}"
     click.echo(
         f"{export.n_purchases:,} purchases ({written}), {export.n_deleted_users:,} deleted users. "

@@ -45,7 +45,9 @@ class TrainingExport:
     n_anonymised: int
 
 
-def export_for_training(store: LiveStore, folder: Path) -> TrainingExport:
+def export_for_training(
+    store: LiveStore, folder: Path, is_restored: bool = False
+) -> TrainingExport:
     """Export the purchases since the last export, and all deleted users.
 
     Each call with new purchases writes one new file; see :mod:`bazar.ingestion.live_files`. The
@@ -55,6 +57,8 @@ def export_for_training(store: LiveStore, folder: Path) -> TrainingExport:
     Args:
         store: the store.
         folder: the folder of the files. It is created if it is missing.
+        is_restored: whether an older backup of the database was restored. Then later events get
+            sequences above those of all files.
 
     Raises:
         InputError: if a file is missing, damaged or belongs to another database, if another export
@@ -63,13 +67,16 @@ def export_for_training(store: LiveStore, folder: Path) -> TrainingExport:
     """
     with _lock_folder(folder):
         last = find_last_sequence(path.name for path in folder.iterdir())
-        newest = store.newest_sequence()
-        if newest < last and not store.list_tombstones():
+        if is_restored:
+            store.raise_sequence(last)
+        if (found := store.read_last_sequence()) < last:
             raise InputError(
                 f"{folder} has purchases up to sequence {last}, but the newest event of the "
-                f"database has sequence {newest}. Use the database that they were exported from, "
-                "or another folder."
+                f"database has sequence {found}. Use the database that they were exported from, "
+                "or another folder. If an older backup of the database was restored, use "
+                "--restored."
             )
+        newest = store.newest_sequence()
         batches = store.read_purchases(last, newest)
         first = next(batches, None)
         path, n_purchases = None, 0

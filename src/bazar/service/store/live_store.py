@@ -1,5 +1,6 @@
 """The store of the online service."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from sqlalchemy import select
 
 from bazar.errors import InputError
 from bazar.service.live import LiveEvent, NewItem
-from bazar.service.store import catalogue, deletions, events, keys
+from bazar.service.store import catalogue, deletions, events, keys, sequences
 from bazar.service.store.catalogue import CatalogueChanges, ItemChange
 from bazar.service.store.checks import check_id
 from bazar.service.store.database import Database
@@ -20,6 +21,8 @@ from bazar.service.store.tables import PROPERTIES
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+logger = logging.getLogger(__name__)
 
 
 class LiveStore:
@@ -98,12 +101,47 @@ class LiveStore:
             return events.read_events(connection, user_id, session_id, after_sequence, limit)
 
     def newest_sequence(self) -> int:
-        """Return the sequence of the newest event, or 0.
+        """Return the sequence of the newest event that is not deleted, or 0.
 
         Sequences increase in the order of the commits: who sees one sees all lower ones.
         """
         with self._database.read() as connection:
             return events.find_newest_sequence(connection)
+
+    def read_last_sequence(self) -> int:
+        """Return the highest sequence that an event ever had, also one that was deleted, or 0."""
+        with self._database.read() as connection:
+            return sequences.read_last_sequence(connection)
+
+    def raise_sequence(self, watermark: int) -> bool:
+        """Make all later events get sequences above a watermark, if they would not.
+
+        They would not after an older backup was restored. Lists and exports would ignore later
+        purchases then. A warning is logged. If nothing must be changed, this is one query.
+        Processes can call it at the same time, while others store events.
+
+        Args:
+            watermark: events up to this sequence are in a bundle, or were exported for a training.
+
+        Returns:
+            Whether later events get higher sequences now than without the call.
+        """
+        if self.read_last_sequence() >= watermark:
+            return False
+        with self._database.write() as connection:
+            # Another process may have done it.
+            last = sequences.read_last_sequence(connection)
+            if last >= watermark:
+                return False
+            sequences.raise_sequence(connection, watermark)
+        logger.warning(
+            "the latest event of the database had the number %d, but a training has used events up "
+            "to the number %d: an older backup was restored, or this is another database. New "
+            "events get higher numbers, so that none is ignored",
+            last,
+            watermark,
+        )
+        return True
 
     def read_purchases(
         self, after_sequence: int, up_to_sequence: int, batch_rows: int = 50_000
