@@ -447,7 +447,7 @@ def measure_invalid_requests(arguments: argparse.Namespace) -> None:
                 report = _run_schemathesis(
                     service, folder, math.ceil(n_missing / n_operations), seed
                 )
-                _count_answers(report, statuses, faults)
+                count_answers(report, statuses, faults)
                 print(f"seed {seed}: {statuses.total():,} cases so far", flush=True)
                 if service.process.poll() is not None:
                     raise SystemExit(
@@ -480,7 +480,7 @@ def _run_schemathesis(service: Service, folder: Path, n_examples: int, seed: int
     return report
 
 
-def _count_answers(report: Path, statuses: Counter[str], faults: Counter[str]) -> None:
+def count_answers(report: Path, statuses: Counter[str], faults: Counter[str]) -> None:
     """Count the answers of a report by status, and those that must not be by operation."""
     with report.open(encoding="utf-8") as lines:
         for line in lines:
