@@ -336,11 +336,12 @@ assert not set(sys.modules) & {{"numpy", "sqlalchemy", "fastapi", "pydantic"}}
 from fastapi.testclient import TestClient
 from bazar.config.service import ServiceOptions
 from bazar.service.api.server import ServerSettings, open_loader
+from bazar.service.store import LiveStore
 from bazar.service.api.app import create_app
 settings = ServerSettings(
     Path({str(dataset)!r}), "sqlite:///{dataset}/imports.db", ServiceOptions(), False
 )
-loader = open_loader(settings)
+loader = open_loader(settings, LiveStore(settings.database_url))
 with TestClient(create_app(loader, settings.options, False), "http://localhost") as client:
     for path in ("/v1/recommendations?user_id=alice", "/v1/search?query=soap", "/docs", "/metrics"):
         assert client.get(path).status_code == 200

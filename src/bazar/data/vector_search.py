@@ -16,7 +16,7 @@ def has_title(item_vectors: np.ndarray) -> np.ndarray:
     Returns:
         Shape (items + 1,), bool.
     """
-    return np.count_nonzero(item_vectors, axis=1) > 0
+    return np.any(item_vectors, axis=1)
 
 
 def normalize_rows(vectors: np.ndarray) -> np.ndarray:

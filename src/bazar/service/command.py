@@ -4,9 +4,9 @@ It imports neither Kedro nor pandas. Libraries are imported when a command needs
 ``--help`` answers at once.
 """
 
-import hashlib
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
@@ -20,6 +20,7 @@ from bazar.errors import InputError
 
 if TYPE_CHECKING:
     from bazar.service.api.server import ServerSettings
+    from bazar.service.opening import OpenedBundle
     from bazar.service.store import KeyKind, LiveStore
     from bazar.serving.bundle import Bundle
 
@@ -122,36 +123,59 @@ def run_service(
     Raises:
         InputError: if an option, the database, the bundle or the rules cannot be used.
     """
+    from bazar.service.process import prepare_process
+
+    prepare_process()
     from bazar.config.service import ServiceOptions, read_service_options
-    from bazar.service.api.security import decide_key_use
-    from bazar.service.api.server import (
-        ServerSettings,
-        check_files,
-        listen,
-        open_loader,
-        run_server,
-        run_workers,
-    )
 
     options = ServiceOptions() if config is None else read_service_options(config)
     if rules is not None:
         options = options.model_copy(update={"rules": rules})
     url = find_default_database(folder) if database is None else database
-    # Opening the store creates the file of the database. A failed start leaves none.
-    _check_files_quickly(folder, options.rules)
+    with ThreadPoolExecutor(1) as pool:
+        # The files are read, and the models prepared, while this thread imports the web libraries.
+        opening = pool.submit(_open_files, folder, options.rules, workers)
+        from bazar.service.api.security import decide_key_use
+        from bazar.service.api.server import (
+            ServerSettings,
+            listen,
+            open_loader,
+            run_server,
+            run_workers,
+        )
+
+        # A failed start creates no database.
+        bundle, opened = opening.result()
     with _open_store(url) as store:
         uses_keys = decide_key_use(store, host, options.require_keys)
-    settings = ServerSettings(folder, url, options, uses_keys, shop)
-    with listen(host, port) as listener:
-        address = _format_address(host, listener.getsockname()[1])
-        if workers == 1:
-            loader = open_loader(settings)
-            _introduce(address, settings, loader.bundle, workers)
-            run_server(settings, loader, listener)
-        else:
-            # The workers check again. Here, a problem is a message instead of a line in a log.
-            _introduce(address, settings, check_files(settings), workers)
-            run_workers(settings, listener, workers)
+        settings = ServerSettings(folder, url, options, uses_keys, shop)
+        with listen(host, port) as listener:
+            address = _format_address(host, listener.getsockname()[1])
+            _introduce(address, settings, bundle, workers)
+            if workers == 1:
+                run_server(settings, open_loader(settings, store, opened), listener)
+            else:
+                run_workers(settings, listener, workers)
+
+
+def _open_files(
+    folder: Path, rules: Path | None, workers: int
+) -> "tuple[Bundle, OpenedBundle | None]":
+    """Open the bundle for one process. Several processes open it themselves: here, it is checked.
+
+    Raises:
+        InputError: if a file is missing, damaged or invalid.
+    """
+    from bazar.config.rules import read_rules
+    from bazar.service.opening import open_bundle
+    from bazar.serving.bundle import find_bundle, read_bundle
+
+    if workers == 1:
+        opened = open_bundle(folder, rules)
+        return opened.bundle, opened
+    if rules is not None:
+        read_rules(rules)
+    return read_bundle(find_bundle(folder)), None
 
 
 def find_default_database(folder: Path) -> str:
@@ -171,29 +195,6 @@ def find_default_database(folder: Path) -> str:
     bundle = find_bundle(folder).resolve()
     parents = [parent for parent in bundle.parents if (parent / CURRENT).is_file()]
     return f"sqlite:///{(parents or [bundle.parent])[0] / 'live.db'}"
-
-
-def _check_files_quickly(folder: Path, rules: Path | None) -> None:
-    """Raise InputError if the bundle is missing or clearly damaged, or the rules are invalid.
-
-    The large files are only looked for: the service checks their content when it reads them.
-    """
-    from bazar.config.rules import read_rules
-    from bazar.serving.bundle import CHECKSUMS, OPTIONS, find_bundle, read_bundle
-
-    if rules is not None:
-        read_rules(rules)
-    bundle = find_bundle(folder)
-    try:
-        lines = (bundle / CHECKSUMS).read_text(encoding="utf-8", errors="replace").splitlines()
-        sha256 = hashlib.sha256((bundle / OPTIONS).read_bytes()).hexdigest()
-        are_listed = all((bundle / line.partition("  ")[2]).is_file() for line in lines)
-        is_intact = are_listed and f"{sha256}  {OPTIONS}" in lines
-    except OSError:
-        is_intact = False
-    if not is_intact:
-        # This names the problem.
-        read_bundle(bundle)
 
 
 @main.group()

@@ -3,19 +3,23 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bazar.config.rules import Rule, read_rules
-from bazar.data.onnx_encoder import OnnxEncoder
+from bazar.config.rules import read_rules
 from bazar.errors import InputError
-from bazar.service.engine.engine import Engine
 from bazar.service.engine.requests import SearchRequest
 from bazar.service.gateway import Gateway
+from bazar.service.opening import (
+    OpenedBundle,
+    build_engine,
+    identify_bundle,
+    identify_file,
+    open_bundle,
+)
 from bazar.service.store import LiveStore, StoreError
-from bazar.serving.bundle import CHECKSUMS, Bundle, find_bundle, read_bundle
+from bazar.serving.bundle import Bundle, find_bundle, read_bundle
 
 logger = logging.getLogger(__name__)
 
@@ -54,14 +58,16 @@ class BundleLoader:
         store: LiveStore,
         rules_path: Path | None = None,
         max_live_events: int = 1_000,
+        opened: OpenedBundle | None = None,
     ) -> None:
-        """Load the bundle and warm it up.
+        """Open the bundle and warm it up.
 
         Args:
             folder: a bundle, or ``data/06_models/<dataset>`` with the file ``current``.
             store: the store.
             rules_path: YAML file of business rules; None for none.
             max_live_events: number of the latest live events of a visitor that are read.
+            opened: the bundle of the folder with the rules, if it is open already.
 
         Raises:
             InputError: if there is no bundle, a file of it is missing or damaged, or the rules are
@@ -71,14 +77,12 @@ class BundleLoader:
         self.folder = folder
         self._rules_path = rules_path
         self._lock = threading.Lock()
-        self._seen = _identify(folder)
-        self._seen_rules = _identify_file(rules_path)
-        bundle = read_bundle(find_bundle(folder))
-        engine = build_engine(bundle)
-        if rules_path is not None:
-            engine.load_rules(rules_path)
-        self.gateway = Gateway(store, engine, bundle.options.live_sequence, max_live_events)
-        self.bundle = bundle
+        opened = opened or open_bundle(folder, rules_path)
+        self._seen, self._seen_rules = opened.identity, opened.rules_identity
+        self.bundle = opened.bundle
+        self.gateway = Gateway(
+            store, opened.engine, self.bundle.options.live_sequence, max_live_events
+        )
         self._state = BundleState(_read_clock())
 
     @property
@@ -101,7 +105,7 @@ class BundleLoader:
             StoreError: if the database fails. The old bundle keeps answering.
         """
         with self._lock:
-            self._seen = _identify(self.folder)
+            self._seen = identify_bundle(self.folder)
             try:
                 is_replaced = self._replace()
             except Exception as error:
@@ -115,11 +119,11 @@ class BundleLoader:
 
         Problems are logged, and :attr:`state` reports them. The old bundle and the old rules stay.
         """
-        if _identify(self.folder) != self._seen:
+        if identify_bundle(self.folder) != self._seen:
             # Whatever is wrong with a new bundle, the old one keeps answering.
             with suppress(Exception):
                 self.reload()
-        if _identify_file(self._rules_path) != self._seen_rules:
+        if identify_file(self._rules_path) != self._seen_rules:
             with suppress(InputError):
                 self.reload_rules()
 
@@ -136,7 +140,7 @@ class BundleLoader:
                 "of --config."
             )
         with self._lock:
-            self._seen_rules = _identify_file(self._rules_path)
+            self._seen_rules = identify_file(self._rules_path)
             engine = self.gateway.engine
             try:
                 engine.load_rules(self._rules_path)
@@ -188,45 +192,6 @@ class BundleLoader:
         if isinstance(error, StoreError):
             # The bundle is good. It is loaded when the database answers again.
             self._seen = None
-
-
-def build_engine(bundle: Bundle, rules: Sequence[Rule] = ()) -> Engine:
-    """Build the engine of a bundle and warm it up.
-
-    Args:
-        bundle: a bundle that was read from files.
-        rules: business rules. Products that are not in the catalogue match nothing.
-
-    Raises:
-        InputError: if a file of a model or of the encoder is damaged.
-    """
-    encode = None
-    if bundle.encoder_folder is not None:
-        encoder = OnnxEncoder.load(bundle.encoder_folder)
-        encode = encoder.encode
-    engine = Engine(bundle, bundle.id, encode, rules)
-    engine.warm_up()
-    return engine
-
-
-def _identify(folder: Path) -> tuple[str, int] | None:
-    """Return a value that changes with the bundle of a folder; None if there is none.
-
-    The checksums are written last, and differ between bundles.
-    """
-    try:
-        bundle = find_bundle(folder)
-        return str(bundle), (bundle / CHECKSUMS).stat().st_mtime_ns
-    except (InputError, OSError):
-        return None
-
-
-def _identify_file(path: Path | None) -> int | None:
-    """Return a value that changes with a file; None if there is none."""
-    try:
-        return None if path is None else path.stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 def _read_clock() -> int:

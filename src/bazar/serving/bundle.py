@@ -30,6 +30,7 @@ from bazar.config.base import format_validation_errors
 from bazar.config.models import BlendComponent
 from bazar.config.recommendation import BundleOptions
 from bazar.data.catalogue import Products
+from bazar.data.mapped_arrays import map_array
 from bazar.data.onnx_encoder import FILES
 from bazar.data.windows import Windows
 from bazar.errors import InputError
@@ -212,7 +213,7 @@ def read_bundle(folder: Path) -> Bundle:
     with _named_in_errors(folder / OPTIONS) as path:
         options = read_options(path)
     with _named_in_errors(folder / VECTORS) as path:
-        vectors = np.load(path, allow_pickle=False)
+        vectors = map_array(path)
     with _named_in_errors(folder / PRODUCTS) as path:
         products = Products.from_table(pq.ParquetFile(path).read(), vectors)
     with _named_in_errors(folder / CUSTOMERS) as path, pa.memory_map(str(path)) as source:

@@ -5,6 +5,7 @@ state per row, after the complete history. This module does not import TensorFlo
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -121,7 +122,8 @@ class ExportedNetwork:
             item_ids: shape (items + 1,), external ids by item index.
         """
         if np.array_equal(self.item_ids, item_ids):
-            return self
+            # The catalogue keeps its own texts of the ids in any case.
+            return replace(self, item_ids=item_ids)
         index = {item_id: item for item, item_id in enumerate(self.item_ids)}
         positions = np.array([index.get(item_id, -1) for item_id in item_ids])
         weights = dict(self.weights)
@@ -140,18 +142,30 @@ class ExportedNetwork:
             axes |= {"head.kernel": 1, "head.bias": 0}
         return axes
 
+    def drop_item_embedding(self) -> Self:
+        """Return the network without the learned vectors of the items.
+
+        A scorer that has computed the vectors of all items needs them no more.
+        """
+        weights = {name: array for name, array in self.weights.items() if name != "item_embedding"}
+        return replace(self, weights=weights)
+
     def get_layer(self, name: str) -> dict[str, np.ndarray]:
         """Return the weights of a layer by their names in Keras.
 
         Args:
             name: name of the layer, such as ``head`` or ``layers.1.recurrent``.
         """
-        prefix = f"{name}."
-        return {
-            key.removeprefix(prefix): value
-            for key, value in self.weights.items()
-            if key.startswith(prefix)
-        }
+        return self._layers[name]
+
+    @cached_property
+    def _layers(self) -> dict[str, dict[str, np.ndarray]]:
+        """The weights of all layers: by the name of the layer, then of the weight."""
+        layers: dict[str, dict[str, np.ndarray]] = {}
+        for name, array in self.weights.items():
+            layer, _, weight = name.rpartition(".")
+            layers.setdefault(layer, {})[weight] = array
+        return layers
 
     def find_informative_items(self, item_vectors: np.ndarray) -> np.ndarray:
         """Return a mask of the items that give the network information about a user.
@@ -239,19 +253,20 @@ class ExportedNetwork:
                 embedded[start : start + _CHUNK] += chunk @ self.weights["title_adapter.kernel"]
         return embedded
 
-    def encode(self, inputs: NetworkInput, embedded: np.ndarray) -> np.ndarray:
+    def encode(self, inputs: NetworkInput, entries: np.ndarray) -> np.ndarray:
         """Return the output of the head after each history.
 
         Args:
             inputs: the histories, with one state for each row.
-            embedded: returned by :meth:`embed_catalogue`.
+            entries: vectors of ``inputs.items``, rows of the result of :meth:`embed_catalogue`,
+                shape (entries, item size), float32.
 
         Returns:
             Shape (rows, head size), float32. The head ``softmax`` gives logits, ``tied_softmax``
             gives a vector to compare with the item vectors, and ``vector`` gives a title vector.
         """
         packed = PackedSteps.from_input(inputs)
-        orders = packed.sum_entries(embedded[inputs.items], inputs)
+        orders = packed.sum_entries(entries, inputs)
         states = orders
         if self.options.time:
             times = packed.take_steps(inputs.times)

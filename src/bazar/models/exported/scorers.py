@@ -22,19 +22,19 @@ class ExportedClassifier(Scorer):
             item_vectors: shape (items + 1, dimension), float32, unit vectors; zeros if an item has
                 no title.
         """
-        self._network = network
+        self._network = network.drop_item_embedding()
         self._options = network.get_input_options(item_vectors)
         self._excluded = network.find_excluded_items(item_vectors)
         self.informative_items = network.find_informative_items(item_vectors)
-        self._embedded = network.embed_catalogue(item_vectors)
-        self._is_tied = network.options.head == "tied_softmax"
-        if self._is_tied:
-            has_temperature = network.options.temperature is not None
-            table = scale_to_unit(self._embedded) if has_temperature else self._embedded
-            # In this layout, a single history is scored in two thirds of the time.
-            self._table = np.ascontiguousarray(table.T)
+        embedded = network.embed_catalogue(item_vectors)
         if network.options.repeats is not None:
-            self._item_parts = self._embedded @ network.weights["repeats.item_part.kernel"]
+            self._item_parts = embedded @ network.weights["repeats.item_part.kernel"]
+        self._lengths: np.ndarray | None = None
+        if network.options.temperature is not None:
+            squares = np.vecdot(embedded, embedded)[:, None]
+            self._lengths = np.sqrt(np.maximum(squares, np.float32(1e-12)))
+            embedded = embedded / self._lengths
+        self._table = embedded
         # Without a weight, the title vectors are not needed after this.
         if network.title_weight > 0:
             self._vectors = network.prepare_vectors(item_vectors)
@@ -60,13 +60,13 @@ class ExportedClassifier(Scorer):
     def _compute_logits(self, inputs: NetworkInput) -> np.ndarray:
         """Return the logits of all items, shape (rows, items + 1), float32."""
         network = self._network
-        encoded = network.encode(inputs, self._embedded)
-        if not self._is_tied:
+        encoded = network.encode(inputs, self._take_vectors(inputs.items))
+        if network.options.head != "tied_softmax":
             return encoded
         points, temperature = encoded, network.options.temperature
         if temperature is not None:
             points = scale_to_unit(encoded) / np.float32(temperature)
-        logits = points @ self._table
+        logits = points @ self._table.T
         if network.options.repeats is not None:
             scores = network.score_seen_items(inputs, encoded, self._item_parts)
             # A row has an item once.
@@ -77,6 +77,11 @@ class ExportedClassifier(Scorer):
             directions *= np.float32(network.title_weight / temperature)
             logits += directions @ self._vectors.T
         return logits
+
+    def _take_vectors(self, items: np.ndarray) -> np.ndarray:
+        """Return the vectors of items, shape (items, item size), float32."""
+        vectors = self._table[items]
+        return vectors if self._lengths is None else vectors * self._lengths[items]
 
 
 class ExportedRegressor(TitleVectorScorer):
@@ -94,7 +99,7 @@ class ExportedRegressor(TitleVectorScorer):
             index: an existing index of the same vectors. None builds a new index.
         """
         super().__init__(item_vectors, index)
-        self._network = network
+        self._network = network.drop_item_embedding()
         self._options = network.get_input_options(item_vectors)
         self._embedded = network.embed_catalogue(item_vectors)
         self.informative_items = network.find_informative_items(item_vectors)
@@ -102,4 +107,4 @@ class ExportedRegressor(TitleVectorScorer):
     def predict_points(self, windows: Windows) -> np.ndarray:
         """Return the predicted vectors, scaled to unit length."""
         inputs = build_network_input(windows, self._options)
-        return normalize_rows(self._network.encode(inputs, self._embedded))
+        return normalize_rows(self._network.encode(inputs, self._embedded[inputs.items]))

@@ -163,10 +163,14 @@ async def _watch(context: Context) -> AsyncIterator[None]:
     wakes = asyncio.Event()
 
     async def reload_again_and_again() -> None:
-        await asyncio.to_thread(loader.load_encoder)
+        has_encoder = False
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(wakes.wait(), context.options.watch_seconds)
+            if not has_encoder:
+                # Not at once: it would delay the first answers.
+                await asyncio.to_thread(loader.load_encoder)
+                has_encoder = True
             wakes.clear()
             await asyncio.to_thread(loader.reload_if_changed)
             context.report_bundles()

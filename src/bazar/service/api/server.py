@@ -15,14 +15,14 @@ from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 from uvicorn.supervisors import Multiprocess
 
-from bazar.config.rules import read_rules
 from bazar.config.service import ServiceOptions
 from bazar.errors import InputError
 from bazar.service.api.app import create_app
 from bazar.service.api.logs import configure_logging
 from bazar.service.loading import BundleLoader
+from bazar.service.opening import OpenedBundle
+from bazar.service.process import settle_process
 from bazar.service.store import LiveStore, StoreError
-from bazar.serving.bundle import Bundle, find_bundle, read_bundle
 
 logger = logging.getLogger(__name__)
 
@@ -59,19 +59,15 @@ class _Supervisor(Multiprocess):
                 os.kill(process.pid, signal.SIGHUP)
 
 
-def check_files(settings: ServerSettings) -> Bundle:
-    """Read the bundle and the rules, and return the bundle.
+def open_loader(
+    settings: ServerSettings, store: LiveStore, opened: OpenedBundle | None = None
+) -> BundleLoader:
+    """Open the bundle for this process.
 
-    Raises:
-        InputError: if a file is missing, damaged or invalid.
-    """
-    if settings.options.rules is not None:
-        read_rules(settings.options.rules)
-    return read_bundle(find_bundle(settings.folder))
-
-
-def open_loader(settings: ServerSettings) -> BundleLoader:
-    """Open the store and the bundle for this process.
+    Args:
+        settings: what the process needs.
+        store: the store.
+        opened: the bundle and the rules of the settings, if they are open already.
 
     Raises:
         InputError: if the database, the bundle or the rules cannot be used.
@@ -80,8 +76,7 @@ def open_loader(settings: ServerSettings) -> BundleLoader:
     # Several threads of BLAS are slower under load than one for each request.
     threadpool_limits(1)
     options = settings.options
-    store = LiveStore(settings.database_url)
-    return BundleLoader(settings.folder, store, options.rules, options.max_live_events)
+    return BundleLoader(settings.folder, store, options.rules, options.max_live_events, opened)
 
 
 def run_server(settings: ServerSettings, loader: BundleLoader, listener: socket.socket) -> None:
@@ -94,6 +89,7 @@ def run_server(settings: ServerSettings, loader: BundleLoader, listener: socket.
     """
     configure_logging()
     app = create_app(loader, settings.options, settings.uses_keys, settings.has_shop)
+    settle_process()
     uvicorn.Server(_configure(app, settings.options)).run([listener])
 
 
@@ -138,13 +134,15 @@ def listen(host: str, port: int) -> socket.socket:
 def _open_in_worker(settings: ServerSettings) -> FastAPI:
     configure_logging()
     try:
-        loader = open_loader(settings)
+        loader = open_loader(settings, LiveStore(settings.database_url))
     except (InputError, StoreError) as error:
         logger.error("the process cannot start: %s", error)
         # The supervisor starts another one. With uvicorn's own status for a failed start, it would
         # stop all others, too.
         raise SystemExit(1) from None
-    return create_app(loader, settings.options, settings.uses_keys, settings.has_shop)
+    app = create_app(loader, settings.options, settings.uses_keys, settings.has_shop)
+    settle_process()
+    return app
 
 
 def _configure(

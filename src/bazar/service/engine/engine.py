@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from bazar.config.rules import Rule, read_rules
 from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA, Products
+from bazar.data.mapped_arrays import release_pages
 from bazar.data.vector_search import normalize_rows
 from bazar.errors import InputError
 from bazar.service.engine.answers import Absence, Answer
@@ -120,6 +121,8 @@ class Engine:
         """
         self._sources.load(self._state)
         self.recommend(RecommendRequest(k=1))
+        # Most lists read few vectors.
+        release_pages(self.products.vectors)
 
     # Live data
 
