@@ -24,7 +24,11 @@ def test_load(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     rows = dict(re.findall(r"^\| 60 \| (.+) \| (.+) \|$", output, re.MULTILINE))
     assert rows["requests by status"] == "200: 40"
     assert float(rows["successful answers a second"]) > 0
-    for name in ("after the first answer", "after the load", "after the first search"):
+    for name in (
+        "after the first answer, without encoder",
+        "after the load",
+        "after the first search",
+    ):
         assert int(rows[f"memory {name}"].removesuffix(" MB")) > 50
     assert {"share of a core: service", "share of a core: generator"} <= set(rows)
 
