@@ -79,6 +79,13 @@ def test_purchases_up_to_the_watermark_are_in_the_bundle(store: LiveStore) -> No
     assert ["soap" in later.recommend(request).item_ids for request in requests] == [True, False]
 
 
+def test_events_after_a_restored_backup_are_above_the_watermark(store: LiveStore) -> None:
+    gateway = Gateway(store, make_engine(), live_sequence=100)
+    gateway.record_events([make_record("1", "purchase", "soap", user_id="alice")])
+    assert store.newest_sequence() == 101
+    assert "soap" not in gateway.recommend(ask("alice", k=30, filter_seen=True)).item_ids
+
+
 def test_changes_of_stock_reach_every_process_and_lists_stay_full(
     gateway: Gateway, other: Gateway
 ) -> None:
@@ -134,13 +141,13 @@ def test_invalid_changes_are_not_stored(
 ) -> None:
     with pytest.raises(error):
         gateway.change_items([ItemChange("milk", in_stock=False), change])
-    assert store.read_catalogue_changes().revision == 0
+    assert store.read_changes().revision == 0
 
 
 def test_an_id_that_is_added_twice_is_an_error(gateway: Gateway, store: LiveStore) -> None:
     with pytest.raises(InputError, match="'new' twice"):
         gateway.add_items([NewItem("new", "a"), NewItem("new", "b")])
-    assert store.read_catalogue_changes().revision == 0
+    assert store.read_changes().revision == 0
 
 
 def test_a_deleted_user_is_a_new_one_in_every_process(gateway: Gateway, other: Gateway) -> None:

@@ -25,7 +25,7 @@ from bazar.service.engine.requests import (
     check_price,
 )
 from bazar.service.live import ItemState, LiveEvent, NewItem
-from bazar.service.store import EventRecord, ItemChange, LiveStore, Outcome, Receipt
+from bazar.service.store import EventRecord, ItemChange, LiveStore, Outcome, Receipt, hash_user_id
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +65,13 @@ class LiveEngine:
         self._revision = 0
         self._new_items: list[NewItem] = []
         self._waiting_states: dict[str, ItemState] = {}
+        self._deletion_times: dict[str, int] = {}
         self._forgotten: set[str] = set()
         self._read_lock = threading.Lock()
         self._add_lock = threading.Lock()
 
     def apply_changes(self, store: LiveStore) -> None:
-        """Apply what changed in the catalogue since the last call.
+        """Apply what changed since the last call: the catalogue, and the deleted users.
 
         If nothing changed, this is one query. Stock, prices and visibility are applied by the first
         caller, and the others wait. New products take longer: the first caller applies them, and
@@ -79,12 +80,16 @@ class LiveEngine:
         Raises:
             StoreError: if the database fails.
         """
-        if store.read_catalogue_changes(self._revision).revision == self._revision:
+        if store.read_changes(self._revision).revision == self._revision:
             return
         with self._read_lock:
-            changes = store.read_catalogue_changes(self._revision)
+            changes = store.read_changes(self._revision)
             self._apply_states(changes.item_states)
             self._new_items += changes.new_items
+            for tombstone in changes.tombstones:
+                # A clock that was set back makes no deletion earlier.
+                known = self._deletion_times.get(tombstone.user_hash, 0)
+                self._deletion_times[tombstone.user_hash] = max(known, tombstone.deleted_at)
             self._revision = changes.revision
         if changes.new_items:
             self.add_new_items()
@@ -106,20 +111,17 @@ class LiveEngine:
                 states, self._waiting_states = self._waiting_states, {}
                 self._apply_states(states)
 
-    def forget_if_deleted(self, store: LiveStore, user_id: str) -> None:
+    def forget_if_deleted(self, user_id: str) -> None:
         """Ignore what the bundle contains about a user who was deleted after it was built.
 
         A training leaves out what a deleted user bought before the deletion. Therefore the bundle
         is older than the deletion if it contains such a purchase. Without timestamps, every user
         that was ever deleted is ignored.
-
-        Raises:
-            StoreError: if the database fails.
         """
-        if user_id in self._forgotten:
+        if not self._deletion_times:
             return
-        deleted_at = store.find_deleted_at(user_id)
-        if deleted_at is None:
+        deleted_at = self._deletion_times.get(hash_user_id(user_id))
+        if deleted_at is None or user_id in self._forgotten:
             return
         customer = self.engine.recommender.find_customer(user_id)
         if customer is None:
@@ -171,7 +173,7 @@ class _VisitorReader:
             # Invalid ids are not searched.
             visitor.check()
             if user_id is not None:
-                self.live.forget_if_deleted(self.store, user_id)
+                self.live.forget_if_deleted(user_id)
             events = self.store.read_events(
                 user_id, self.session_id, self._find_watermark(user_id), self.max_events
             )
@@ -390,10 +392,12 @@ class Gateway:
             InputError: if the id is invalid.
         """
         receipt = self.store.delete_user(user_id)
-        self._live.forget_if_deleted(self.store, user_id)
+        self._live.apply_changes(self.store)
+        self._live.forget_if_deleted(user_id)
         return receipt
 
     def _prepare(self, engine: Engine, live_sequence: int) -> LiveEngine:
+        self.store.raise_sequence(live_sequence)
         live = LiveEngine(engine, live_sequence)
         live.apply_changes(self.store)
         return live

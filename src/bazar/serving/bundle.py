@@ -267,7 +267,7 @@ def find_bundle(folder: str | Path) -> Path:
             return candidate
     current = folder / CURRENT
     if current.is_file():
-        bundle = find_saved_path(folder / current.read_text(encoding="utf-8").strip())
+        bundle = find_saved_path(folder / current.read_text(encoding="utf-8", errors="replace").strip())
         if has_bundle(bundle):
             return bundle
         raise InputError(
@@ -316,7 +316,7 @@ def _read_checksums(folder: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"There is no {path}: the bundle is incomplete.\n{_WRITE_AGAIN}")
     checksums = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         checksum, separator, name = line.partition("  ")
         if not separator or ".." in PurePosixPath(name).parts or name.startswith("/"):
             raise InputError(f"{path} has the malformed line {line!r}.\n{_WRITE_AGAIN}")

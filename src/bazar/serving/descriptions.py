@@ -12,7 +12,11 @@ from bazar.serving.answers import Recommendation, shorten_float
 
 
 def describe_products(
-    products: Products, best: np.ndarray, scores: np.ndarray, row: Windows
+    products: Products,
+    best: np.ndarray,
+    scores: np.ndarray,
+    row: Windows | None,
+    first_rank: int = 1,
 ) -> tuple[Recommendation, ...]:
     """Describe recommended products, each with what the customer bought before.
 
@@ -20,34 +24,39 @@ def describe_products(
         products: the catalogue.
         best: shape (recommended,), int, item indices, the best first.
         scores: shape (recommended,), float32.
-        row: one row, the history of the customer.
+        row: one row, the history of the customer; None to leave out what was bought before.
+        first_rank: rank of the first product.
     """
+    past: list[dict[str, Any]] = [{}] * len(best)
+    if row is not None:
+        past = _describe_past(products, best, row)
+    return tuple(
+        Recommendation(
+            rank, products.item_ids[item], products.titles[item], shorten_float(score), **purchases
+        )
+        for rank, (item, score, purchases) in enumerate(
+            zip(best, scores, past, strict=True), start=first_rank
+        )
+    )
+
+
+def _describe_past(products: Products, best: np.ndarray, row: Windows) -> list[dict[str, Any]]:
+    """Describe the past purchases behind each recommended product, fields of Recommendation."""
     seen = list_seen_items(row)
     purchases = _describe_purchases(seen, row.request_times is not None)
+    described = [dict(purchases.get(int(item), {})) for item in best]
     past = seen.items[has_title(products.vectors[seen.items])]
-    cosines = products.vectors[best] @ products.vectors[past].T if len(past) else None
-    is_titled = has_title(products.vectors[best])
-    described = []
-    for position, (index, score) in enumerate(zip(best, scores, strict=True)):
-        nearest_purchase: dict[str, Any] = {}
-        if cosines is not None and is_titled[position]:
-            nearest = int(np.argmax(cosines[position]))
-            nearest_purchase = {
-                "nearest_item_id": products.item_ids[past[nearest]],
-                "nearest_title": products.titles[past[nearest]],
-                "nearest_cosine": shorten_float(cosines[position, nearest]),
-            }
-        described.append(
-            Recommendation(
-                position + 1,
-                products.item_ids[index],
-                products.titles[index],
-                shorten_float(score),
-                **nearest_purchase,
-                **purchases.get(int(index), {}),
-            )
-        )
-    return tuple(described)
+    if not len(past):
+        return described
+    cosines = products.vectors[best] @ products.vectors[past].T
+    for position in np.flatnonzero(has_title(products.vectors[best])):
+        nearest = int(np.argmax(cosines[position]))
+        described[position] |= {
+            "nearest_item_id": products.item_ids[past[nearest]],
+            "nearest_title": products.titles[past[nearest]],
+            "nearest_cosine": shorten_float(cosines[position, nearest]),
+        }
+    return described
 
 
 def _describe_purchases(seen: SeenItems, has_clock: bool) -> dict[int, dict[str, Any]]:

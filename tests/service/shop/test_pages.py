@@ -388,7 +388,7 @@ def test_forms_of_other_sites_change_nothing(
     form = {"item_id": "jam", "in_stock": "no"}
     response = client.post("/stock", data=form, headers=headers)
     assert response.status_code == (200 if is_allowed else 403)
-    assert bool(gateway.store.read_catalogue_changes().item_states) == is_allowed
+    assert bool(gateway.store.read_changes().item_states) == is_allowed
 
 
 def test_large_and_malformed_forms_are_pages(client: TestClient) -> None:

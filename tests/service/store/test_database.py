@@ -57,7 +57,7 @@ def test_store_that_exists_is_opened_again(url: str) -> None:
     again = LiveStore(url)
     assert again.is_ready()
     assert again.newest_sequence() == 1
-    assert again.read_catalogue_changes().revision == 1
+    assert again.read_changes().revision == 1
     again.close()
 
 
@@ -69,7 +69,7 @@ def test_other_version_of_the_tables_is_an_input_error(
     set_version(url, get_server(url, request), version)
     message = open_store(url)
     assert f"version {version} of the tables" in message
-    assert "needs version 1. Use the version of Bazar that created it, or name another" in message
+    assert "needs version 2. Use the version of Bazar that created it, or name another" in message
     assert f"The database {url.partition('?')[0]} has version" in message
 
 

@@ -42,8 +42,6 @@ def test_tombstone_keeps_no_user_id(store: LiveStore) -> None:
     user_hash = hashlib.sha256(USER.encode()).hexdigest()
     assert hash_user_id(USER) == user_hash
     assert store.list_tombstones() == [Tombstone(user_hash, 100)]
-    assert store.find_deleted_at(USER) == 100
-    assert store.find_deleted_at("other") is None
 
 
 def test_deleted_id_leaves_the_file(tmp_path: Path) -> None:
@@ -65,12 +63,20 @@ def test_user_can_be_deleted_twice(store: LiveStore) -> None:
     assert first.receipt_id != second.receipt_id
     # A clock that was set back makes no deletion earlier.
     assert store.list_tombstones() == [Tombstone(hash_user_id(USER), 200)]
-    assert store.find_deleted_at(USER) == 200
 
 
 def test_unknown_user_gets_a_tombstone(store: LiveStore) -> None:
     assert store.delete_user("known to the bundle only", deleted_at=7).n_events == 0
-    assert store.find_deleted_at("known to the bundle only") == 7
+    assert store.list_tombstones() == [Tombstone(hash_user_id("known to the bundle only"), 7)]
+
+
+def test_workers_read_new_deletions_with_the_changes(store: LiveStore) -> None:
+    first = store.read_changes().revision
+    store.delete_user("a", deleted_at=7)
+    changes = store.read_changes(first)
+    assert changes.tombstones == [Tombstone(hash_user_id("a"), 7)]
+    store.delete_user("b", deleted_at=8)
+    assert store.read_changes(changes.revision).tombstones == [Tombstone(hash_user_id("b"), 8)]
 
 
 def test_user_who_comes_back_is_a_new_customer(store: LiveStore) -> None:
@@ -106,4 +112,4 @@ def test_invalid_user_id_is_an_input_error(store: LiveStore) -> None:
     with pytest.raises(InputError, match="user_id must not be empty"):
         store.delete_user("")
     with pytest.raises(InputError, match="user_id must have at most 512 characters"):
-        store.find_deleted_at("u" * 513)
+        store.delete_user("u" * 513)

@@ -120,5 +120,5 @@ def test_threads_count_revisions_once(store: LiveStore) -> None:
     with ThreadPoolExecutor(8) as pool:
         revisions = [one for pair in pool.map(change, range(20)) for one in pair]
     assert sorted(revisions) == list(range(1, 41))
-    changes = store.read_catalogue_changes()
+    changes = store.read_changes()
     assert (len(changes.item_states), len(changes.new_items)) == (20, 20)

@@ -1,6 +1,6 @@
 """The guard: keys, limits, headers, logs and metrics of every request.
 
-It stands before the routes, so that a request without a key is refused before its body is read.
+It runs before the routes, so that a request without a key is rejected before its body is read.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ class Guard:
         """Check a request and let the application answer it.
 
         Raises:
-            ProblemError: if the request is refused.
+            ProblemError: if the request is rejected.
             StoreError: if the database fails.
         """
         if self._n_active > self._context.options.max_connections:

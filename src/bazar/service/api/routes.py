@@ -390,10 +390,10 @@ def _make_records(events: Sequence[Event], max_clock_error_seconds: float) -> li
                 f"{place}user_id",
             )  # fmt: skip
         timestamp = None if event.timestamp is None else to_milliseconds(event.timestamp)
-        if timestamp is not None and not 0 <= timestamp <= latest:
+        if timestamp is not None and timestamp > latest:
             raise ProblemError(
                 422,
-                f"{place}timestamp: must be from 1970 to now, found {event.timestamp}. Leave it "
+                f"{place}timestamp: must not be in the future, found {event.timestamp}. Leave it "
                 "out if the event happened now.",
                 f"{place}timestamp",
             )

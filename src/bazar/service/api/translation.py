@@ -130,6 +130,7 @@ def _make_common(
         ),
         "at": None if visitor.at is None else to_milliseconds(visitor.at),
         "cursor": getattr(fields, "cursor", None),
+        "is_explained": fields.explain,
     }
     if fields.placement is not None:
         common["placement"] = fields.placement

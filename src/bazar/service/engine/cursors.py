@@ -74,8 +74,8 @@ def decode_cursor(text: str, request: ListRequest, bundle_id: str, n_items: int)
 
     Args:
         text: result of :func:`encode_cursor`.
-        request: the request that the cursor belongs to. Its page size, its time, and the events
-            of its visitor may differ.
+        request: the request that the cursor belongs to. Its page size, its time, the events
+            of its visitor, and whether it is explained may differ.
         bundle_id: the bundle that answers.
         n_items: number of items + 1 of the bundle.
 
@@ -116,7 +116,7 @@ def decode_cursor(text: str, request: ListRequest, bundle_id: str, n_items: int)
 def _fingerprint(request: ListRequest) -> str:
     """Return a text that differs for requests whose pages do not belong together."""
     visitor = replace(request.visitor, events=())
-    same = replace(request, visitor=visitor, k=1, at=None, cursor=None)
+    same = replace(request, visitor=visitor, k=1, at=None, cursor=None, is_explained=True)
     return hashlib.blake2b(repr(same).encode(errors="replace"), digest_size=8).hexdigest()
 
 

@@ -1,7 +1,5 @@
 """Descriptions of a page: its products, the rules that changed it, and limits of diversity."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from bazar.data.windows import Windows
@@ -32,7 +30,7 @@ def explain_conflict(
 
 
 def describe_page(
-    state: State, ranking: Ranking, page: Page, row: Windows, offset: int
+    state: State, ranking: Ranking, page: Page, row: Windows | None, offset: int
 ) -> tuple[ListedProduct, ...]:
     """Describe the products of a page.
 
@@ -40,7 +38,7 @@ def describe_page(
         state: the catalogue.
         ranking: the ranking that the page is from.
         page: the page.
-        row: one row, the purchases of the visitor.
+        row: one row, the purchases of the visitor; None for no explanations.
         offset: number of products of earlier pages.
     """
     items = np.array(page.items, np.int64)
@@ -55,16 +53,17 @@ def describe_page(
         is_similar = np.zeros(state.n_items, bool)
     return tuple(
         ListedProduct(
-            recommendation=replace(recommendation, rank=offset + position),
+            recommendation=recommendation,
             source="similar" if is_similar[item] else ranking.candidates.source,
             attributes=state.products.attributes[item],
             price=None if np.isnan(live.prices[item]) else float(live.prices[item]),
             in_stock=bool(live.in_stock[item]),
             rules=(*([page.pins[item]] if item in page.pins else []), *boosted_by[item]),
         )
-        for position, (item, recommendation) in enumerate(
-            zip(page.items, describe_products(state.products, items, scores, row), strict=True),
-            start=1,
+        for item, recommendation in zip(
+            page.items,
+            describe_products(state.products, items, scores, row, offset + 1),
+            strict=True,
         )
     )
 
@@ -75,6 +74,8 @@ def list_effective_rules(ranking: Ranking, page: Page, k: int) -> tuple[str, ...
     These are the rules that pinned or boosted a listed product, and those that removed or moved
     down a product that would be before the last one.
     """
+    if not ranking.rules:
+        return ()
     names = dict.fromkeys(page.pins.values())
     natural = [item for item in page.items if item not in page.pins]
     is_full = bool(natural) and len(page.items) == k

@@ -354,7 +354,9 @@ class Engine:
         return Answer(
             bundle_id=self.bundle_id,
             source=ranking.candidates.source,
-            products=describe_page(state, ranking, page, history.purchases, offset),
+            products=describe_page(
+                state, ranking, page, history.purchases if request.is_explained else None, offset
+            ),
             at=history.at,
             cursor=self._make_cursor(state, request, page, cursor, history.at),
             rules=list_effective_rules(ranking, page, request.k),

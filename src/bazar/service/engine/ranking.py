@@ -96,7 +96,7 @@ def rank_products(
         candidates,
         restrictions,
         is_allowed,
-        np.where(is_allowed, boosted_keys, np.float32(-np.inf)).astype(np.float32),
+        np.where(is_allowed, boosted_keys, np.float32(-np.inf)).astype(np.float32, copy=False),
         natural_keys,
         boosted_keys,
         boosts,

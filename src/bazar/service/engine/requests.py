@@ -133,6 +133,7 @@ class ListRequest:
             event is replaced by the time of that event.
         cursor: the cursor of the page before this one; None for the first page.
         placement: name that business rules select.
+        is_explained: whether the answer has the past purchases that explain each product.
     """
 
     visitor: Visitor = Visitor()
@@ -143,6 +144,7 @@ class ListRequest:
     at: int | None = None
     cursor: str | None = None
     placement: str = "recommend"
+    is_explained: bool = True
 
     def check(self) -> None:
         """Raise InputError if a field is invalid, with its name, the value and what is expected."""

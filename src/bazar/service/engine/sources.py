@@ -146,7 +146,7 @@ class Sources:
             restrict_items(
                 "viewed",
                 "The visitor has just looked at the product and never bought it.",
-                np.setdiff1d(history.context, history.bought),
+                np.setdiff1d(history.context, history.bought) if len(history.context) else (),
                 state.n_items,
             ),
         ]
@@ -268,6 +268,8 @@ def _score_without_views(scorer: Scorer, history: VisitorHistory) -> np.ndarray:
     Products of the context that were bought before get the score without the context.
     """
     scores = scorer.score(history.with_context)[0]
+    if not len(history.context):
+        return scores
     rebought = np.intersect1d(history.context, history.bought)
     if len(rebought):
         scores[rebought] = scorer.score(history.purchases)[0][rebought]

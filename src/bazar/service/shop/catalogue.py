@@ -182,7 +182,7 @@ class LiveStates:
             StoreError: if the database fails.
         """
         with self._lock:
-            changes = self._store.read_catalogue_changes(self._revision)
+            changes = self._store.read_changes(self._revision)
             if changes.item_states:
                 self._states = self._states | changes.item_states
             self._revision = changes.revision

@@ -1,16 +1,18 @@
-"""Changes of the catalogue since the bundle was built: item states and new items."""
+"""Changes since the bundle was built: states of products, new products, and deleted users."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, select
 
 from bazar.errors import InputError
 from bazar.service.live import ItemState, NewItem
 from bazar.service.store.checks import check_count, check_id, check_number, check_text
-from bazar.service.store.tables import ITEM_STATES, NEW_ITEMS, PROPERTIES
+from bazar.service.store.deletions import Tombstone, list_tombstones
+from bazar.service.store.revisions import raise_revision, read_revision
+from bazar.service.store.tables import ITEM_STATES, NEW_ITEMS
 from bazar.service.store.upsert import make_upsert
 
 MAX_ITEMS = 10_000
@@ -37,18 +39,20 @@ class ItemChange:
 
 
 @dataclass(frozen=True)
-class CatalogueChanges:
+class Changes:
     """The changes after a revision.
 
     Attributes:
         revision: the newest revision. Pass it to the next reading.
         item_states: the complete state of each product whose state changed, by item id.
         new_items: items that were added or replaced, the earliest first.
+        tombstones: the users that were deleted.
     """
 
     revision: int
     item_states: dict[str, ItemState] = field(default_factory=dict)
     new_items: list[NewItem] = field(default_factory=list)
+    tombstones: list[Tombstone] = field(default_factory=list)
 
 
 def check_changes(changes: Sequence[ItemChange]) -> None:
@@ -79,7 +83,7 @@ def check_items(items: Sequence[NewItem]) -> None:
 
 def change_items(connection: Connection, changes: Sequence[ItemChange]) -> int:
     """Store changes of the states of products, the later ones last, and return the revision."""
-    revision = _raise_revision(connection)
+    revision = raise_revision(connection)
     insert = make_upsert(connection, ITEM_STATES)
     for change in changes:
         given = {
@@ -98,7 +102,7 @@ def change_items(connection: Connection, changes: Sequence[ItemChange]) -> int:
 
 def add_items(connection: Connection, items: Sequence[NewItem]) -> int:
     """Store new items, replace those with the same id, and return the revision."""
-    revision = _raise_revision(connection)
+    revision = raise_revision(connection)
     insert = make_upsert(connection, NEW_ITEMS)
     columns = [column.name for column in NEW_ITEMS.columns if column.name != "item_id"]
     upsert = insert.on_conflict_do_update(
@@ -120,14 +124,13 @@ def add_items(connection: Connection, items: Sequence[NewItem]) -> int:
     return revision
 
 
-def read_changes(connection: Connection, after_revision: int) -> CatalogueChanges:
+def read_changes(connection: Connection, after_revision: int) -> Changes:
     """Return the changes after a revision."""
-    query = select(PROPERTIES.c.value).where(PROPERTIES.c.name == "catalogue_revision")
     # It is read before the rows: a change that is committed in between is returned twice, never
     # left out.
-    newest: int = connection.scalar(query) or 0
+    newest = read_revision(connection)
     if newest == after_revision:
-        return CatalogueChanges(newest)
+        return Changes(newest)
     states = [
         ItemState(row.item_id, row.in_stock, row.price, row.is_hidden)
         for row in _select(connection, ITEM_STATES, after_revision)
@@ -136,18 +139,12 @@ def read_changes(connection: Connection, after_revision: int) -> CatalogueChange
         NewItem(row.item_id, row.title, row.attributes, row.variant_group, _to_vector(row.vector))
         for row in _select(connection, NEW_ITEMS, after_revision)
     ]
-    return CatalogueChanges(newest, {state.item_id: state for state in states}, new_items)
-
-
-def _raise_revision(connection: Connection) -> int:
-    """Return the next revision. All changes of one call have the same."""
-    query = (
-        update(PROPERTIES)
-        .where(PROPERTIES.c.name == "catalogue_revision")
-        .values(value=PROPERTIES.c.value + 1)
-        .returning(PROPERTIES.c.value)
+    return Changes(
+        newest,
+        {state.item_id: state for state in states},
+        new_items,
+        list_tombstones(connection, after_revision),
     )
-    return connection.execute(query).scalar_one()
 
 
 def _select(connection: Connection, table: Table, after_revision: int) -> Sequence[Any]:

@@ -240,7 +240,7 @@ def _prepare_schema(connection: Connection, shown_url: str) -> None:
             f"The database {shown_url} contains tables of another program. Name another file."
         )
     METADATA.create_all(connection, checkfirst=False)
-    initial = {"schema_version": SCHEMA_VERSION, "catalogue_revision": 0}
+    initial = {"schema_version": SCHEMA_VERSION, "revision": 0}
     connection.execute(
         insert(PROPERTIES), [{"name": name, "value": value} for name, value in initial.items()]
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select
 from sqlalchemy import func as sql
 
+from bazar.service.store.revisions import raise_revision
 from bazar.service.store.tables import DELETIONS, EVENTS, SESSIONS
 
 _DELETION_TIMES = (
@@ -63,21 +64,25 @@ def delete_user(connection: Connection, user_id: str, deleted_at: int) -> Receip
         connection.execute(delete(EVENTS).where(condition)).rowcount for condition in conditions
     )
     connection.execute(delete(SESSIONS).where(SESSIONS.c.user_id == user_id))
+    revision = raise_revision(connection)
     receipt = Receipt(str(uuid.uuid4()), deleted_at, n_events)
     row = {
         "receipt_id": receipt.receipt_id,
         "user_hash": hash_user_id(user_id),
         "deleted_at": deleted_at,
         "n_events": n_events,
+        "revision": revision,
     }
     connection.execute(insert(DELETIONS), row)
     return receipt
 
 
-def list_tombstones(connection: Connection) -> list[Tombstone]:
-    """Return the deleted users, by hash."""
-    query = select(DELETIONS.c.user_hash, sql.max(DELETIONS.c.deleted_at)).group_by(
-        DELETIONS.c.user_hash
+def list_tombstones(connection: Connection, after_revision: int = -1) -> list[Tombstone]:
+    """Return the users that were deleted after a revision, by hash."""
+    query = (
+        select(DELETIONS.c.user_hash, sql.max(DELETIONS.c.deleted_at))
+        .where(DELETIONS.c.revision > after_revision)
+        .group_by(DELETIONS.c.user_hash)
     )
     rows = connection.execute(query.order_by(DELETIONS.c.user_hash))
     return [Tombstone(*row) for row in rows]

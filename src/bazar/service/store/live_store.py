@@ -10,7 +10,7 @@ from sqlalchemy import select
 from bazar.errors import InputError
 from bazar.service.live import LiveEvent, NewItem
 from bazar.service.store import catalogue, deletions, events, keys, sequences
-from bazar.service.store.catalogue import CatalogueChanges, ItemChange
+from bazar.service.store.catalogue import Changes, ItemChange
 from bazar.service.store.checks import check_id
 from bazar.service.store.database import Database
 from bazar.service.store.deletions import Receipt, Tombstone
@@ -197,8 +197,8 @@ class LiveStore:
         with self._database.write() as connection:
             return catalogue.add_items(connection, items)
 
-    def read_catalogue_changes(self, after_revision: int = 0) -> CatalogueChanges:
-        """Return the changes of the catalogue after a revision.
+    def read_changes(self, after_revision: int = 0) -> Changes:
+        """Return the changes of the catalogue, and the deleted users, after a revision.
 
         If nothing changed, this is one query by primary key: a worker calls it before each answer.
 
@@ -233,16 +233,6 @@ class LiveStore:
         """Return all deleted users, by hash."""
         with self._database.read() as connection:
             return deletions.list_tombstones(connection)
-
-    def find_deleted_at(self, user_id: str) -> int | None:
-        """Return when a user was last deleted, UTC milliseconds, or None.
-
-        Raises:
-            InputError: if the id is invalid.
-        """
-        check_id("user_id", user_id)
-        with self._database.read() as connection:
-            return deletions.find_deletion_times(connection, [user_id]).get(user_id)
 
     # API keys
 

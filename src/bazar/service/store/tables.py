@@ -17,7 +17,7 @@ from sqlalchemy import (
     Table,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of these tables. It must increase when a table changes."""
 
 # Only an INTEGER primary key generates numbers in SQLite.
@@ -31,7 +31,8 @@ PROPERTIES = Table(
     Column("name", String, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""The version of the schema, and the newest revision of the catalogue's changes."""
+"""The version of the schema, and the newest revision: the number of the latest change of the
+catalogue or deletion of a user."""
 
 _USER_ID = Column("user_id", String)
 
@@ -101,6 +102,7 @@ DELETIONS = Table(
     Column("user_hash", String, nullable=False),
     Column("deleted_at", BigInteger, nullable=False),
     Column("n_events", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, index=True),
     Index("bazar_deletions_by_user", "user_hash", "deleted_at"),
 )
 """One row for each deletion of a user. ``user_hash`` is the SHA-256 of the user id."""
