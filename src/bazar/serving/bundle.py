@@ -267,7 +267,9 @@ def find_bundle(folder: str | Path) -> Path:
             return candidate
     current = folder / CURRENT
     if current.is_file():
-        bundle = find_saved_path(folder / current.read_text(encoding="utf-8", errors="replace").strip())
+        bundle = find_saved_path(
+            folder / current.read_text(encoding="utf-8", errors="replace").strip()
+        )
         if has_bundle(bundle):
             return bundle
         raise InputError(
