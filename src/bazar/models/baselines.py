@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import lapack
 
 from bazar.config.models import DecayedCooccurrenceOptions, EaseOptions, SessionKnnOptions
 from bazar.data.windows import Windows
@@ -224,6 +223,9 @@ def _solve_ease(sequences: sparse.csc_array, regularisation: float) -> np.ndarra
     Raises:
         InputError: if the matrix cannot be inverted because the regularisation is too small.
     """
+    # No other baseline needs it, and its import takes a tenth of a second.
+    from scipy.linalg import lapack
+
     n_items = sequences.shape[1]
     # LAPACK works in place if the matrix is in Fortran order.
     matrix = np.empty((n_items, n_items), np.float32, order="F")

@@ -13,6 +13,9 @@ from bazar.data.windows import Windows
 from bazar.models.scorer import Scorer, normalize_shares
 from bazar.models.top_k import fill_top_k
 
+# Number of rows that are compared at a time. It limits the memory.
+_CHUNK = 4_096
+
 
 class TitleIndex:
     """A search index of the title vectors of a catalogue. All models share it.
@@ -31,9 +34,10 @@ class TitleIndex:
         self._untitled = np.flatnonzero(~self.is_titled)
         # A matrix product may sum the same numbers in another order in another column. Therefore
         # equal vectors get the cosine of the first of them.
-        _, first, group = np.unique(item_vectors, axis=0, return_index=True, return_inverse=True)
-        is_copy = self.is_titled & (first[group] != np.arange(len(item_vectors)))
-        self._copies, self._originals = np.flatnonzero(is_copy), first[group[is_copy]]
+        self._copies, self._originals = _find_copies(item_vectors)
+        is_titled_copy = self.is_titled[self._copies]
+        self._copies = self._copies[is_titled_copy]
+        self._originals = self._originals[is_titled_copy]
 
     def compute_cosines(self, points: np.ndarray) -> np.ndarray:
         """Return the cosine similarity of each point and each item.
@@ -66,6 +70,30 @@ class TitleIndex:
             (rows, k), float32, padded with ``-inf``.
         """
         return fill_top_k(*self._index.search(points, min(k, len(self.item_vectors) - 1)), k)
+
+
+def _find_copies(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the rows that equal an earlier row.
+
+    Args:
+        vectors: shape (rows, dimension), float32.
+
+    Returns:
+        The numbers of these rows, and for each the number of the first equal row, int64.
+    """
+    # Sums of the bits with random factors, modulo 2^64, find rows that may be equal. It takes a
+    # fifth of the time of np.unique(axis=0), and no copy of the vectors.
+    factors = np.random.default_rng(0).integers(1, 2**63, vectors.shape[1], np.uint64)
+    codes = np.empty(len(vectors), np.uint64)
+    for start in range(0, len(vectors), _CHUNK):
+        # Adding 0 makes 0 of -0, which is equal but has other bits.
+        bits = (vectors[start : start + _CHUNK] + np.float32(0)).view(np.uint32)
+        codes[start : start + _CHUNK] = (bits * factors).sum(axis=1)
+    _, first, group = np.unique(codes, return_index=True, return_inverse=True)
+    copies = np.flatnonzero(first[group] != np.arange(len(vectors)))
+    originals = first[group[copies]]
+    is_equal = (vectors[copies] == vectors[originals]).all(axis=1)
+    return copies[is_equal], originals[is_equal]
 
 
 class TitleVectorScorer(Scorer):
