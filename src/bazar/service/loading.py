@@ -9,7 +9,6 @@ from pathlib import Path
 
 from bazar.config.rules import read_rules
 from bazar.errors import InputError
-from bazar.service.engine.requests import SearchRequest
 from bazar.service.gateway import Gateway
 from bazar.service.opening import (
     OpenedBundle,
@@ -154,7 +153,7 @@ class BundleLoader:
     def load_encoder(self) -> None:
         """Load the encoder of the current engine, so that the first search need not wait."""
         try:
-            self.gateway.engine.search(SearchRequest(query="a", mode="meaning", k=1))
+            self.gateway.engine.load_encoder()
         except InputError as error:
             logger.error("the encoder cannot be loaded: %s", error)
 
@@ -165,7 +164,7 @@ class BundleLoader:
         self._check_catalogue(bundle)
         rules = () if self._rules_path is None else read_rules(self._rules_path)
         engine = build_engine(bundle, rules)
-        engine.search(SearchRequest(query="a", mode="meaning", k=1))
+        engine.load_encoder()
         self.gateway.replace_engine(engine, bundle.options.live_sequence)
         self.bundle = bundle
         self._state = replace(

@@ -124,6 +124,15 @@ class Engine:
         # Most lists read few vectors.
         release_pages(self.products.vectors)
 
+    def load_encoder(self) -> None:
+        """Load the encoder of titles, so that the first search need not wait.
+
+        Raises:
+            InputError: if a file of it is damaged.
+        """
+        if self._encode is not None:
+            self._encode([""])
+
     # Live data
 
     def change_items(self, states: Iterable[ItemState]) -> None:
