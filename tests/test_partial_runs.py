@@ -158,6 +158,6 @@ def test_blend_and_report_need_no_reproduction(resumed: tuple[Path, str]) -> Non
     output = f"data/07_model_output/sample/{RUN}"
     for name in (
         *networks, f"{output}/blend_ranks.parquet", f"{output}/recommendations.parquet",
-        f"{MODELS}/bundle/products.parquet",
+        f"{MODELS}/bundle/products.arrow",
     ):  # fmt: skip
         assert before[name] == after[name], name

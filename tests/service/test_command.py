@@ -232,7 +232,7 @@ def remove_bundle(folder: Path) -> None:
 
 
 def remove_products(folder: Path) -> None:
-    (folder / "bundle" / "products.parquet").unlink()
+    (folder / "bundle" / "products.arrow").unlink()
 
 
 def empty_checksums(folder: Path) -> None:
@@ -251,7 +251,7 @@ def write_invalid_rules(folder: Path) -> None:
     ("spoil", "message"),
     [
         (remove_bundle, "There is no bundle in"),
-        (remove_products, "products.parquet: the bundle is incomplete"),
+        (remove_products, "products.arrow: the bundle is incomplete"),
         (empty_checksums, "checksums.sha256 does not list bundle.json"),
         (remove_checksums, "checksums.sha256: the bundle is incomplete"),
         (lambda folder: damage(folder / "bundle"), "bundle.json is damaged"),

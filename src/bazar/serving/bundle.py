@@ -3,7 +3,7 @@
 A bundle is complete. It can be copied to another machine as a folder::
 
     bundle.json         options: models, seed, blend weights, parameters of the baselines
-    products.parquet    item ids, titles, attributes and purchase counts, by item index
+    products.arrow      item ids, titles, attributes and purchase counts, by item index
     vectors.npy         title vectors, by item index
     customers.arrow     the history of every customer, and the purchases of guests
     encoder/            the sentence encoder in ONNX format; missing if it cannot be exported
@@ -22,7 +22,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from bazar.atomic import find_saved_path
@@ -39,7 +38,7 @@ from bazar.models.exported.network import ExportedNetwork
 from bazar.models.registry import get_network_path, name_components, select_weighted_components
 
 OPTIONS, PRODUCTS, VECTORS, CUSTOMERS, ENCODER, NETWORKS, CHECKSUMS = (
-    "bundle.json", "products.parquet", "vectors.npy", "customers.arrow", "encoder", "networks",
+    "bundle.json", "products.arrow", "vectors.npy", "customers.arrow", "encoder", "networks",
     "checksums.sha256",
 )  # fmt: skip
 """The files of a bundle, relative to its folder; ``ENCODER`` and ``NETWORKS`` are
@@ -175,12 +174,11 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
     _check_purchase_counts(bundle)
     paths = find_network_paths(bundle.options, bundle.networks)
     (folder / OPTIONS).write_text(bundle.options.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    pq.write_table(bundle.products.to_table(), folder / PRODUCTS)
+    _write_table(bundle.products.to_table(), folder / PRODUCTS, "lz4")
     with (folder / VECTORS).open("wb") as file:
         np.save(file, bundle.products.vectors, allow_pickle=False)
-    table = bundle.customers.to_arrow()
-    with pa.ipc.new_file(str(folder / CUSTOMERS), table.schema) as writer:
-        writer.write_table(table)
+    # Without compression, the customers can be mapped.
+    _write_table(bundle.customers.to_arrow(), folder / CUSTOMERS, None)
     for path in paths:
         file_path = folder / NETWORKS / f"{path}{SUFFIX}"
         file_path.parent.mkdir(parents=True, exist_ok=True)
@@ -215,9 +213,9 @@ def read_bundle(folder: Path) -> Bundle:
     with _named_in_errors(folder / VECTORS) as path:
         vectors = map_array(path)
     with _named_in_errors(folder / PRODUCTS) as path:
-        products = Products.from_table(pq.ParquetFile(path).read(), vectors)
-    with _named_in_errors(folder / CUSTOMERS) as path, pa.memory_map(str(path)) as source:
-        customers = Windows.from_arrow(pa.ipc.open_file(source).read_all())
+        products = Products.from_table(_read_table(path), vectors)
+    with _named_in_errors(folder / CUSTOMERS) as path:
+        customers = Windows.from_arrow(_read_table(path))
     networks = {
         str(PurePosixPath(name).relative_to(NETWORKS).with_suffix("")): NetworkFile(
             folder / name, checksum
@@ -305,6 +303,18 @@ def _check_purchase_counts(bundle: Bundle) -> None:
             "The products and the customers of the bundle come from different runs.\n"
             "Run the pipeline recommendation again."
         )
+
+
+def _write_table(table: pa.Table, path: Path, compression: str | None) -> None:
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_file(str(path), table.schema, options=options) as writer:
+        writer.write_table(table)
+
+
+def _read_table(path: Path) -> pa.Table:
+    """Read a table. What is not compressed is mapped, and not copied."""
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
 
 
 def _write_checksums(folder: Path) -> None:

@@ -22,6 +22,7 @@ from bazar.service.api.problems import MEDIA_TYPE, make_busy_error
 from bazar.service.api.reference import make_reference_router
 from bazar.service.api.routes import PROBLEMS, make_router
 from bazar.service.loading import BundleLoader
+from bazar.service.process import settle_process
 
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _DESCRIPTION = """
@@ -170,6 +171,7 @@ async def _watch(context: Context) -> AsyncIterator[None]:
             if not has_encoder:
                 # Not at once: it would delay the first answers.
                 await asyncio.to_thread(loader.load_encoder)
+                settle_process()
                 has_encoder = True
             wakes.clear()
             await asyncio.to_thread(loader.reload_if_changed)
