@@ -3,9 +3,11 @@
     .venv/bin/python benchmarks/latency.py
 
 The data is synthetic: catalogues of 12,000 and 112,000 products with random title vectors, and
-20,000 customers. Each request has another history of 1 to 20 purchases. For comparison, two ways to
-use the same networks in Keras are measured, without the selection of the best products: a call of
-a compiled function, and `predict` for a history in which each purchase is an order.
+20,000 customers. Each request has another history of 1 to 20 purchases. For comparison, the scores
+of all products are computed in four ways, without the selection of the best ones: by the exported
+network, as the Recommender does; by a compiled function of Keras, with tables of all products that
+are computed once; by a call of the Keras network; and by `predict`. The last two compute the
+vectors of all products again, and get a history in which each purchase is an order.
 """
 
 import os
@@ -28,6 +30,7 @@ from timing import describe_machine
 
 from bazar.models.network_inputs import N_SEEN_FEATURES, N_TIME_FEATURES, NetworkInput
 from bazar.models.networks.recurrent import RecurrentNetwork
+from bazar.models.scorer import Scorer
 from bazar.serving.bundle import read_bundle
 from bazar.serving.recommender import Recommender
 
@@ -75,15 +78,18 @@ def measure_catalogue(size: int, folder: Path) -> None:
         print_row(f"`recommend`, {model}", lambda number, call=recommend: call(histories[number]))  # type: ignore[misc]
     print_row("`similar`", lambda number: recommender.similar(histories[number][0]))
     customers = read_bundle(folder).customers
+
+    def score_customer(scorer: Scorer, number: int) -> object:
+        return scorer.score(customers.take(np.array([number])))
+
     for model, network in networks.items():
-        scorer = network.make_scorer(recommender.products.vectors)
-        print_row(
-            f"compiled Keras function, {model}",
-            lambda number, scorer=scorer: scorer.score(customers.take(np.array([number]))),  # type: ignore[misc]
-        )
-    for model, network in networks.items():
+        exported = recommender.get_scorer(model)
+        print_row(f"exported network, {model}", partial(score_customer, exported))
+        compiled = network.make_scorer(recommender.products.vectors)
+        print_row(f"compiled Keras function, {model}", partial(score_customer, compiled))
         with_titles = NetworkWithTitles(network, recommender.products.vectors)
-        print_row(f"`predict`, {model}", partial(predict, with_titles, size), N_ANSWERS // 10)
+        print_row(f"call of the Keras network, {model}", partial(call, with_titles, size), 50)
+        print_row(f"`predict`, {model}", partial(predict, with_titles, size), 50)
 
 
 class NetworkWithTitles(keras.Model):
@@ -108,13 +114,22 @@ class NetworkWithTitles(keras.Model):
             seen_items=no_pairs,
             seen_features=tf.zeros((0, N_SEEN_FEATURES)),
         )
-        return self.network(inputs, self._vectors)
+        return self.network.call(inputs, self._vectors)
+
+
+def call(model: NetworkWithTitles, size: int, seed: int) -> object:
+    """Return the output of the network for one random history, without a compiled function."""
+    return model(tf.constant(make_items(size, seed))).numpy()
 
 
 def predict(model: NetworkWithTitles, size: int, seed: int) -> object:
     """Return the output of Keras' `predict` for one random history."""
-    history = np.random.default_rng(seed).integers(1, size, (1, MAX_HISTORY)).astype(np.int32)
-    return model.predict(history, verbose=0)
+    return model.predict(make_items(size, seed), verbose=0)
+
+
+def make_items(size: int, seed: int) -> np.ndarray:
+    """Return a random history, shape (1, MAX_HISTORY), int32."""
+    return np.random.default_rng(seed).integers(1, size, (1, MAX_HISTORY)).astype(np.int32)
 
 
 def main() -> None:
