@@ -339,24 +339,6 @@ class ExportedNetwork:
         scores += gates[inputs.seen_states] + self.weights["repeats.offset"]
         return scores / np.float32(self.options.temperature)
 
-    def compute_title_directions(self, inputs: NetworkInput, vectors: np.ndarray) -> np.ndarray:
-        """Return the unit vector of the titles of each history.
-
-        Args:
-            inputs: the histories.
-            vectors: returned by :meth:`prepare_vectors`.
-
-        Returns:
-            Shape (rows, vector_dimension), float32.
-        """
-        assert self.options.history_decay is not None
-        packed = PackedSteps.from_input(inputs)
-        orders = packed.sum_entries(vectors[inputs.items], inputs)
-        directions = np.empty((len(packed.rows), vectors.shape[1]), np.float32)
-        sums = packed.sum_with_decay(orders, self.options.history_decay)
-        directions[packed.rows] = scale_to_unit(sums)
-        return directions
-
 
 def _take_items(
     values: np.ndarray, axis: int, positions: np.ndarray, new_value: float

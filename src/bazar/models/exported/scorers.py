@@ -6,6 +6,7 @@ from bazar.data.vector_search import normalize_rows
 from bazar.data.windows import Windows
 from bazar.models.exported.layers import scale_to_unit
 from bazar.models.exported.network import ExportedNetwork
+from bazar.models.exported.title_similarity import TitleSimilarity
 from bazar.models.nearest_titles import TitleIndex, TitleVectorScorer
 from bazar.models.network_inputs import NetworkInput, build_network_input
 from bazar.models.scorer import Scorer
@@ -35,9 +36,11 @@ class ExportedClassifier(Scorer):
             self._lengths = np.sqrt(np.maximum(squares, np.float32(1e-12)))
             embedded = embedded / self._lengths
         self._table = embedded
+        self._titles: TitleSimilarity | None = None
         # Without a weight, the title vectors are not needed after this.
         if network.title_weight > 0:
-            self._vectors = network.prepare_vectors(item_vectors)
+            centre, whitening = network.weights["centre"], network.weights["whitening"]
+            self._titles = TitleSimilarity(item_vectors, centre, whitening)
 
     def score(self, windows: Windows) -> np.ndarray:
         """Return probabilities; see :meth:`Scorer.score`.
@@ -71,11 +74,10 @@ class ExportedClassifier(Scorer):
             scores = network.score_seen_items(inputs, encoded, self._item_parts)
             # A row has an item once.
             logits[inputs.seen_states, inputs.seen_items] += scores
-        if network.title_weight > 0:
-            assert temperature is not None
-            directions = network.compute_title_directions(inputs, self._vectors)
-            directions *= np.float32(network.title_weight / temperature)
-            logits += directions @ self._vectors.T
+        if self._titles is not None:
+            decay = network.options.history_decay
+            assert temperature is not None and decay is not None
+            logits += self._titles.score(inputs, decay, network.title_weight / temperature)
         return logits
 
     def _take_vectors(self, items: np.ndarray) -> np.ndarray:
