@@ -1,12 +1,17 @@
 import gc
+import json
+import shutil
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bazar.data.encoder_cache import get_exported_encoder
+from bazar.data.onnx_encoder import OnnxEncoder
+from bazar.data.title_embeddings import PACKAGED_ENCODER, find_encoder
 from bazar.errors import InputError
 from bazar.service.engine.requests import RecommendRequest, Visitor
 from bazar.service.loading import BundleLoader
@@ -106,6 +111,39 @@ def test_a_request_in_flight_finishes_with_the_old_engine(
     assert engine.recommend(following).bundle_id == first.bundle_id
     with pytest.raises(InputError, match="Request the first page again"):
         loader.gateway.recommend(following)
+
+
+def test_bundles_with_equal_encoders_share_one(
+    dataset: Path, store: LiveStore, tmp_path: Path
+) -> None:
+    exported = get_exported_encoder(find_encoder(PACKAGED_ENCODER, None))
+    changed = Path(shutil.copytree(exported, tmp_path / "changed"))
+    description = changed / "encoder.json"
+    content = json.loads(description.read_text()) | {"max_length": 7}
+    description.write_text(json.dumps(content))
+    for seed, (name, folder) in enumerate({"c": exported, "d": exported, "e": changed}.items()):
+        bundle = replace(make_bundle(), encoder_folder=folder)
+        write_example(dataset / name, seed=10 + seed, bundle=bundle)
+    set_current(dataset, dataset / "c")
+    others = list_encoders()
+    loader = BundleLoader(dataset, store)
+    loader.load_encoder()
+    (first,) = list_encoders(others)
+    set_current(dataset, dataset / "d")
+    assert loader.reload()
+    assert list_encoders(others) == [first]
+    set_current(dataset, dataset / "e")
+    assert loader.reload()
+    del first
+    (second,) = list_encoders(others)
+    assert (second.max_length, second.is_loaded) == (7, True)
+
+
+def list_encoders(others: Sequence[OnnxEncoder] = ()) -> list[OnnxEncoder]:
+    """Return the encoders in the memory of this process, without those of other tests."""
+    gc.collect()
+    found = [found for found in gc.get_objects() if isinstance(found, OnnxEncoder)]
+    return [encoder for encoder in found if encoder not in others]
 
 
 def test_fifty_swaps_do_not_increase_memory(

@@ -125,6 +125,11 @@ class OnnxEncoder:
         return cls(folder, EncoderDescription.read(folder / DESCRIPTION), threads)
 
     @property
+    def is_loaded(self) -> bool:
+        """Whether a text was encoded. The files of the encoder are not needed after that."""
+        return self._model is not None
+
+    @property
     def identity(self) -> str:
         """Identifier of the encoder; vectors of the same identifier can be compared."""
         return self._description.identity

@@ -16,7 +16,9 @@ from bazar.service.opening import (
     identify_bundle,
     identify_file,
     open_bundle,
+    open_encoder,
 )
+from bazar.service.process import trim_memory
 from bazar.service.store import LiveStore, StoreError
 from bazar.serving.bundle import Bundle, find_bundle, read_bundle
 
@@ -78,7 +80,7 @@ class BundleLoader:
         self._lock = threading.Lock()
         opened = opened or open_bundle(folder, rules_path)
         self._seen, self._seen_rules = opened.identity, opened.rules_identity
-        self.bundle = opened.bundle
+        self.bundle, self._encoder = opened.bundle, opened.encoder
         self.gateway = Gateway(
             store, opened.engine, self.bundle.options.live_sequence, max_live_events
         )
@@ -163,10 +165,15 @@ class BundleLoader:
             return False
         self._check_catalogue(bundle)
         rules = () if self._rules_path is None else read_rules(self._rules_path)
-        engine = build_engine(bundle, rules)
+        encoder = self._encoder
+        # Most bundles of a shop have the same encoder, which takes 90 MB.
+        if encoder is None or not encoder.is_loaded or bundle.encoder_id != self.bundle.encoder_id:
+            encoder = open_encoder(bundle)
+        engine = build_engine(bundle, encoder, rules)
         engine.load_encoder()
         self.gateway.replace_engine(engine, bundle.options.live_sequence)
-        self.bundle = bundle
+        self.bundle, self._encoder = bundle, encoder
+        trim_memory()
         self._state = replace(
             self._state,
             loaded_at=_read_clock(),

@@ -22,12 +22,14 @@ class OpenedBundle:
     Attributes:
         bundle: the bundle, without what is added later.
         engine: its engine, with the rules.
+        encoder: its encoder; None if it has none.
         identity: result of :func:`identify_bundle` before the files were read.
         rules_identity: result of :func:`identify_file` before the rules were read.
     """
 
     bundle: Bundle
     engine: Engine
+    encoder: OnnxEncoder | None
     identity: tuple[str, int] | None
     rules_identity: int | None
 
@@ -45,26 +47,35 @@ def open_bundle(folder: Path, rules_path: Path | None = None) -> OpenedBundle:
     """
     identity, rules_identity = identify_bundle(folder), identify_file(rules_path)
     bundle = read_bundle(find_bundle(folder))
-    engine = build_engine(bundle)
+    encoder = open_encoder(bundle)
+    engine = build_engine(bundle, encoder)
     if rules_path is not None:
         engine.load_rules(rules_path)
-    return OpenedBundle(bundle, engine, identity, rules_identity)
+    return OpenedBundle(bundle, engine, encoder, identity, rules_identity)
 
 
-def build_engine(bundle: Bundle, rules: Sequence[Rule] = ()) -> Engine:
+def open_encoder(bundle: Bundle) -> OnnxEncoder | None:
+    """Return the encoder of a bundle; None if it has none. It is loaded when it is first used.
+
+    Raises:
+        InputError: if a file of it is missing.
+    """
+    folder = bundle.encoder_folder
+    return None if folder is None else OnnxEncoder.load(folder)
+
+
+def build_engine(bundle: Bundle, encoder: OnnxEncoder | None, rules: Sequence[Rule] = ()) -> Engine:
     """Build the engine of a bundle and warm it up.
 
     Args:
         bundle: a bundle that was read from files.
+        encoder: its encoder; None if it has none.
         rules: business rules. Products that are not in the catalogue match nothing.
 
     Raises:
-        InputError: if a file of a model or of the encoder is damaged.
+        InputError: if a file of a model is damaged.
     """
-    encode = None
-    if bundle.encoder_folder is not None:
-        encoder = OnnxEncoder.load(bundle.encoder_folder)
-        encode = encoder.encode
+    encode = None if encoder is None else encoder.encode
     engine = Engine(bundle, bundle.id, encode, rules)
     engine.warm_up()
     return engine

@@ -68,6 +68,8 @@ class Bundle:
         id: the first 16 digits of the SHA-256 of the checksums of all files; empty if the bundle
             was not read from files.
         folder: the folder that the bundle was read from; None if it was not read from files.
+        encoder_id: a text that differs for encoders with other files; empty if the bundle was not
+            read from files, or has no encoder.
     """
 
     options: BundleOptions
@@ -77,6 +79,7 @@ class Bundle:
     encoder_folder: Path | None = None
     id: str = ""
     folder: Path | None = None
+    encoder_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,10 +226,21 @@ def read_bundle(folder: Path) -> Bundle:
         for name, checksum in checksums.items()
         if PurePosixPath(name).suffix == SUFFIX
     }
-    has_encoder = any(PurePosixPath(name).parts[0] == ENCODER for name in checksums)
-    encoder_folder = folder / ENCODER if has_encoder else None
-    bundle_id = _compute_sha256(folder / CHECKSUMS)[:_ID_LENGTH]
-    return Bundle(options, products, customers, networks, encoder_folder, bundle_id, folder)
+    of_encoder = sorted(
+        f"{name} {checksum}"
+        for name, checksum in checksums.items()
+        if PurePosixPath(name).parts[0] == ENCODER
+    )
+    return Bundle(
+        options,
+        products,
+        customers,
+        networks,
+        encoder_folder=folder / ENCODER if of_encoder else None,
+        id=_compute_sha256(folder / CHECKSUMS)[:_ID_LENGTH],
+        folder=folder,
+        encoder_id=", ".join(of_encoder),
+    )
 
 
 def read_options(path: Path) -> BundleOptions:
