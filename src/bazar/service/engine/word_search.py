@@ -27,13 +27,16 @@ class WordIndex:
 
     Words are compared in lower case and without accents. A word of a query matches the same word,
     words that begin with it (while a visitor types), and, if there is no such word, words with
-    typing errors: one for 4 to 7 letters, two for more. Exchanged neighbouring letters are one
-    error.
+    typing errors: one for 4 to 7 letters, two for more, as in Algolia. Exchanged neighbouring
+    letters are one error. The first letter must be right, as with ``prefix_length: 1`` in
+    Elasticsearch, or exchanged with the second: few errors are in the first letter (Yannakoudakis
+    and Fawthrop 1983), and ``hand`` does not mean ``and``.
     """
 
     def __init__(self, products: Products) -> None:
         """Index the titles and attributes of a catalogue."""
         self._n_items = len(products.item_ids)
+        self._n_products = len(products)
         title_words, title_items = _split(pa.array(products.titles, pa.large_string()))
         words, items = _split(pa.array(products.attributes, pa.large_string()))
         codes = pa.concat_arrays([title_words, words]).dictionary_encode()
@@ -49,20 +52,14 @@ class WordIndex:
         self._weights = weights[first]
         counts = np.bincount(found, minlength=len(texts))
         self._starts = np.concatenate([[0], np.cumsum(counts)])
-        self._rarity = np.log1p(len(products) / np.maximum(counts, 1)).astype(np.float32)
         self._code = {text: code for code, text in enumerate(texts)}
         # Words in order of the alphabet, for prefixes.
         self._sorted_codes = np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)
         self._sorted_texts = np.array(texts, object)[self._sorted_codes]
-        # Words by their length, for typing errors.
-        lengths = np.array([len(text) for text in texts], np.int64)
-        self._codes_by_length = {
-            int(length): np.flatnonzero(lengths == length) for length in np.unique(lengths)
-        }
-        self._texts_by_length = {
-            length: [texts[code] for code in codes]
-            for length, codes in self._codes_by_length.items()
-        }
+        # Words by their length and their first letter, for typing errors.
+        self._groups: dict[tuple[int, str], list[str]] = {}
+        for text in texts:
+            self._groups.setdefault((len(text), text[0]), []).append(text)
         # The columns of words took several times the memory of the index.
         pa.default_memory_pool().release_unused()
 
@@ -70,7 +67,9 @@ class WordIndex:
         """Return how well the words of each product match a query.
 
         A product with more words of the query comes before one with fewer. Among equals, rare words
-        count more, and words of the title count more than those of the attributes.
+        count more, and words of the title count more than those of the attributes. The rarity of a
+        word of the query is that of all words that it may mean, so that a rare word that only
+        begins with it does not come before the word itself.
 
         Args:
             query: what the visitor typed.
@@ -87,9 +86,11 @@ class WordIndex:
             for code, quality in self._find_meant(word).items():
                 postings = slice(self._starts[code], self._starts[code + 1])
                 items = self._items[postings]
-                value = quality * self._rarity[code] * self._weights[postings]
-                best[items] = np.maximum(best[items], value)
-            n_matched += best > 0
+                best[items] = np.maximum(best[items], quality * self._weights[postings])
+            is_matched = best > 0
+            n_matched += is_matched
+            if count := np.count_nonzero(is_matched):
+                best *= np.float32(np.log1p(self._n_products / count))
             values += best
             highest += float(best.max())
         # The second part is below 1, the value of one more word.
@@ -115,18 +116,18 @@ class WordIndex:
         most = 0 if len(word) < 4 else 1 if len(word) < 8 else 2
         if most == 0:
             return {}
+        first, second = word[0], word[1]
         meant: dict[int, float] = {}
         for length in range(len(word) - most, len(word) + most + 1):
+            candidates = self._groups.get((length, first), [])
+            if second != first:
+                others = self._groups.get((length, second), [])
+                candidates = candidates + [text for text in others if text[1] == first]
             found = process.extract(
-                word,
-                self._texts_by_length.get(length, ()),
-                scorer=OSA.distance,
-                score_cutoff=most,
-                limit=_MAX_MEANT,
+                word, candidates, scorer=OSA.distance, score_cutoff=most, limit=_MAX_MEANT
             )
-            for _, distance, position in found:
-                code = int(self._codes_by_length[length][position])
-                meant[code] = _TYPING_ERROR_QUALITY / distance
+            for text, distance, _ in found:
+                meant[self._code[text]] = _TYPING_ERROR_QUALITY / distance
         return meant
 
 
