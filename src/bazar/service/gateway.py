@@ -25,6 +25,7 @@ from bazar.service.engine.requests import (
     check_price,
 )
 from bazar.service.live import ItemState, LiveEvent, NewItem
+from bazar.service.process import trim_memory
 from bazar.service.store import EventRecord, ItemChange, LiveStore, Outcome, Receipt, hash_user_id
 
 logger = logging.getLogger(__name__)
@@ -107,6 +108,8 @@ class LiveEngine:
             except InputError as error:
                 # One product must not keep the service from answering.
                 logger.error("new products cannot be added: %s", error)
+            # The tables of the old catalogue are free now.
+            trim_memory()
             with self._read_lock:
                 states, self._waiting_states = self._waiting_states, {}
                 self._apply_states(states)

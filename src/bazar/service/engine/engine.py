@@ -186,6 +186,8 @@ class Engine:
             with self._live_lock:
                 # Stock and prices may have changed while the models were adapted.
                 self._state = replace(new, live=old.live.extend(new.n_items))
+            # They were read to be copied.
+            release_pages(old.products.vectors)
 
     def load_rules(self, path: Path) -> None:
         """Replace the business rules by those of a file. The old rules stay if there is an error.
