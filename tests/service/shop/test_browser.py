@@ -208,6 +208,24 @@ def test_the_keyboard_alone_is_enough(chromium: Browser, address: str) -> None:
 def test_pages_fit_a_phone_and_can_be_read(chromium: Browser, address: str) -> None:
     with visit(chromium, f"{address}/product?id=bread", width=360) as page:
         page.get_by_role("button", name="Add to cart").click()
+        # The controls of the header have names, although they are small.
+        for control in (
+            page.get_by_label("You are"),
+            page.get_by_role("button", name="Search"),
+            page.get_by_role("link", name="Cart 1 product"),
+        ):
+            box = control.bounding_box()
+            assert box is not None
+            assert box["height"] >= 24
+            assert box["x"] + box["width"] <= 360
+        header = page.locator("header").bounding_box()
+        assert header is not None
+        assert header["y"] + header["height"] <= 200
+        # No category is cut.
+        assert page.evaluate(
+            "[...document.querySelectorAll('nav a')]"
+            ".every((link) => link.getBoundingClientRect().right <= 360)"
+        )
         for path in PAGES:
             page.goto(address + path)
             assert page.evaluate("document.documentElement.scrollWidth") == 360, path
@@ -222,7 +240,9 @@ def test_impressions_and_clicks_are_sent(chromium: Browser, address: str, gatewa
     with visit(chromium, address) as page:
         with page.expect_response("**/shop/events") as caught:
             page.evaluate("bazar.flush()")
-        events = caught.value.request.post_data_json["events"]
+        body = caught.value.request.post_data_json
+        assert body is not None
+        events = body["events"]
         shown = [event["item_id"] for event in events if event["event_type"] == "impression"]
         assert caught.value.ok
         assert gateway.store.newest_sequence() >= len(events)

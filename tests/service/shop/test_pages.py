@@ -13,10 +13,11 @@ from fastapi.testclient import TestClient
 
 from bazar.config.service import ServiceOptions
 from bazar.service.api.app import create_app
+from bazar.service.engine.requests import SearchMode, SearchRequest
 from bazar.service.gateway import Gateway
 from bazar.service.live import NewItem
 from bazar.service.loading import BundleLoader
-from bazar.service.shop.pages import N_FOR_YOU, Shop
+from bazar.service.shop.pages import N_COMPARED, N_FOR_YOU, Shop
 from bazar.service.shop.sessions import COOKIE, ShopSession, read_session
 from bazar.service.store import ItemChange, LiveStore
 from tests.service.engine.example_store import LAST_DAY, at_day
@@ -118,9 +119,35 @@ def test_search_shows_words_and_meaning_side_by_side(client: TestClient) -> None
     html = client.get("/search", params={"q": "flashlight"}).text
     assert read_list(html, "words") == []
     assert read_list(html, "meaning")[0] == "lamp"
-    assert "Only by meaning" in html
+    assert "Also found by" not in html
     html = client.get("/search", params={"q": "lavendar soap"}).text
     assert read_list(html, "words")[0] == "soap"
+
+
+def read_marked(html: str, heading_id: str, mark: str) -> list[str]:
+    """Return the ids of the products of a section that have a mark."""
+    section = html.partition(f'aria-labelledby="{heading_id}"')[2].partition("</section>")[0]
+    rows = section.split('data-bazar-item="')[1:]
+    return [row.partition('"')[0] for row in rows if mark in row]
+
+
+def test_search_marks_what_both_find(client: TestClient, gateway: Gateway) -> None:
+    def find(mode: SearchMode) -> list[str]:
+        request = SearchRequest(query="herbal thing soap", mode=mode, k=N_COMPARED)
+        return gateway.search(request).item_ids
+
+    words, meaning = find("words"), find("meaning")
+    html = client.get("/search", params={"q": "herbal thing soap"}).text
+    shown = read_list(html, "words")
+    # A product that the other list finds, but does not show, is marked, too.
+    assert read_marked(html, "words", "Also found by meaning") == [
+        item for item in shown if item in meaning
+    ]
+    assert set(shown) & set(meaning) - set(read_list(html, "meaning"))
+    shown = read_list(html, "meaning")
+    assert read_marked(html, "meaning", "Also found by words") == [
+        item for item in shown if item in words
+    ]
 
 
 def test_search_without_a_query_asks_for_one(client: TestClient) -> None:
@@ -135,7 +162,60 @@ def test_a_product_page_has_what_is_bought_together_and_similar(client: TestClie
     assert read_list(html, "bought_together")[0] == "butter"
     assert not set(read_list(html, "bought_together")) & set(read_list(html, "similar"))
     html = client.get("/product", params={"id": "shampoo"}).text
-    assert "Herbal Shampoo Rosemary 500 ml" in html
+    assert "Herbal Shampoo Rosemary 500\N{NO-BREAK SPACE}ml" in html
+
+
+def test_products_that_go_together_have_the_pair_as_their_reason(client: TestClient) -> None:
+    # The customer bought milk and coffee, but that is no reason for a list about coffee.
+    become(client, "alice")
+    html = client.get("/product", params={"id": "coffee"}).text
+    section = html.partition('aria-labelledby="bought_together"')[2].partition("</section>")[0]
+    assert "Bought together with Roasted Coffee Beans 500\N{NO-BREAK SPACE}g" in section
+    assert "times, about every" not in html
+    assert "Similar title" in section
+    client.post("/cart", data={"item_id": "bread", "action": "add"})
+    html = client.post("/cart", data={"item_id": "jam", "action": "add"}).text
+    assert "Bought together with products of your cart" in html
+
+
+def test_similar_products_are_not_the_variants_of_one(client: TestClient) -> None:
+    similar = read_list(client.get("/product", params={"id": "soap"}).text, "similar")
+    assert len({"shampoo", "shampoo-l", "shampoo-xl"} & set(similar)) == 1
+
+
+def test_a_product_page_has_the_facts_of_the_product(client: TestClient, gateway: Gateway) -> None:
+    gateway.add_items([NewItem("tea", "Green Tea 100 g", "Drinks, Kanto, Organic")])
+    facts = client.get("/product", params={"id": "tea"}).text.partition('class="facts"')[2]
+    facts = re.sub(r"<[^>]*>", " ", facts.partition("</dl>")[0])
+    assert re.search(r"Category\s+\w+", facts)
+    assert re.search(r"Attributes\s+\w+, \w+", facts)
+    assert re.search(r"Stock\s+In stock", facts)
+    assert re.search(r"For you\s+Rank \d+ of all products", facts)
+    facts = client.get("/product", params={"id": "tea"}).text.partition('class="facts"')[2]
+    assert "The visitor has just looked at the product" in facts
+    client.post("/stock", data={"item_id": "tea", "in_stock": "no"})
+    facts = client.get("/product", params={"id": "tea"}).text.partition('class="facts"')[2]
+    assert "The product is out of stock." in facts
+    become(client, "alice")
+    facts = client.get("/product", params={"id": "milk"}).text.partition('class="facts"')[2]
+    assert "Listed under “Buy again”" in facts
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("Powder, 9 g", "Powder, 9_g"),
+        ("Mask, 200 ml, 2 pieces", "Mask, 200_ml, 2 pieces"),
+        ("Sunscreen SPF 50, No. 4 Plum", "Sunscreen SPF 50, No. 4 Plum"),
+        ("Oil 8 fl oz", "Oil 8_fl oz"),
+    ],
+)
+def test_numbers_and_units_stay_on_one_line(
+    client: TestClient, gateway: Gateway, title: str, shown: str
+) -> None:
+    gateway.add_items([NewItem("new", title, "Misc")])
+    html = client.get("/product", params={"id": "new"}).text
+    assert f"<h1>{shown}</h1>".replace("_", "\N{NO-BREAK SPACE}") in html
 
 
 def test_a_product_without_title_has_a_page(client: TestClient) -> None:
@@ -214,7 +294,7 @@ def test_a_product_out_of_stock_cannot_be_ordered(client: TestClient, gateway: G
 def test_stock_finds_products_by_words_and_by_id(client: TestClient) -> None:
     for query in ("herbal", "shampoo-xl"):
         html = client.get("/stock", params={"q": query}).text
-        assert "Herbal Shampoo Rosemary 1000 ml" in html
+        assert "Herbal Shampoo Rosemary 1000\N{NO-BREAK SPACE}ml" in html
     assert "No product matches" in client.get("/stock", params={"q": "zzzzzz"}).text
 
 

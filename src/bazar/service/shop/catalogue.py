@@ -51,7 +51,7 @@ class Card:
         tile: the drawing.
         reason: why it is listed, in words; empty if nothing is known.
         is_new: whether it was not in the list at the last visit.
-        is_unique: whether the list beside this one does not have it.
+        is_shared: whether the search of the list beside this one finds it, too.
     """
 
     item_id: str
@@ -64,7 +64,7 @@ class Card:
     tile: Tile
     reason: str = ""
     is_new: bool = False
-    is_unique: bool = False
+    is_shared: bool = False
 
 
 class Assortment:

@@ -26,7 +26,7 @@ class DemoCustomer:
 
     Attributes:
         user_id: the customer.
-        label: what the switch shows, such as ``Customer A: 24 purchases, mostly Nails``.
+        label: what the switch shows, such as ``Customer A: Nails``.
     """
 
     user_id: str
@@ -53,25 +53,23 @@ def choose_customers(
         At most :data:`N_CUSTOMERS` customers. The same bundle always gives the same ones.
     """
     candidates = _list_candidates(customers)
-    chosen: dict[str, tuple[int, str, int]] = {}
-    others: list[tuple[int, str, int]] = []
+    chosen: dict[str, tuple[int, str]] = {}
+    others: list[tuple[int, str]] = []
     for row in candidates:
         items = _list_purchases(customers, row)
         counts = Counter(assortment.get_category(products.attributes[item]) for item in items)
         counts.pop("", None)
         favourite = counts.most_common(1)[0][0] if counts else ""
-        entry = (row, favourite, len(items))
+        entry = (row, favourite)
         if favourite in chosen:
             others.append(entry)
         else:
             chosen[favourite] = entry
     entries = [*chosen.values(), *others][:N_CUSTOMERS]
-    user_ids = pc.take(customers.user_ids, [row for row, _, _ in entries]).to_pylist()
+    user_ids = pc.take(customers.user_ids, [row for row, _ in entries]).to_pylist()
     return tuple(
-        DemoCustomer(user_id, _describe(position, favourite, n_purchases))
-        for position, (user_id, (_, favourite, n_purchases)) in enumerate(
-            zip(user_ids, entries, strict=True)
-        )
+        DemoCustomer(user_id, _describe(position, favourite))
+        for position, (user_id, (_, favourite)) in enumerate(zip(user_ids, entries, strict=True))
     )
 
 
@@ -98,7 +96,6 @@ def _list_purchases(customers: Windows, row: int) -> list[int]:
     return items
 
 
-def _describe(position: int, favourite: str, n_purchases: int) -> str:
-    purchases = "1 purchase" if n_purchases == 1 else f"{n_purchases} purchases"
-    taste = f", mostly {favourite}" if favourite else ""
-    return f"Customer {chr(ord('A') + position)}: {purchases}{taste}"
+def _describe(position: int, favourite: str) -> str:
+    name = f"Customer {chr(ord('A') + position)}"
+    return f"{name}: {favourite}" if favourite else name

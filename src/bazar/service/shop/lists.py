@@ -29,9 +29,11 @@ _SOURCES = {
 _MEANINGS = {
     "recent_popularity": "Nothing is known about this visitor yet, so these are the products that "
     "were bought most often lately.",
-    "similar": "Products whose titles are most similar to this one's, by their vectors.",
-    "bought_together": "Products that customers bought in the same order. If there are too few of "
-    "them, products with similar titles follow.",
+    "similar": "Products whose titles are most similar to this one's, by their vectors. The score "
+    "is the cosine. Of products that differ in little more than a shade, one is shown.",
+    "bought_together": "Products that customers bought in the same order. The score grows with "
+    "the share of their orders that contain both. If there are too few pairs, products with "
+    "similar titles follow, with their cosine.",
     "buy_again": "Products that this customer bought before and that are due: at least half of the "
     "usual time between two purchases has passed.",
     "search": "Products that match the query. What the visitor bought and looked at moves them by "
@@ -41,6 +43,8 @@ _PREDICTION = (
     "The model predicts what this visitor buys next, from the purchases before and from the "
     "products of this visit."
 )
+# Lists about other products: past purchases of the visitor do not explain them.
+_LISTS_ABOUT_PRODUCTS = {"similar", "bought_together"}
 # The most similar past purchase is a reason only if it is similar.
 _MIN_COSINE = 0.6
 
@@ -81,7 +85,8 @@ class Evidence:
         card: the product.
         source: what proposed it, in words.
         score: its score.
-        details: the past purchases, their rhythm, and the rules, in words.
+        details: the past purchases, their rhythm, or what the product has to do with those that the
+            list is about, and the rules, in words.
     """
 
     card: Card
@@ -158,9 +163,11 @@ class ListBuilder:
             InputError: as the gateway does.
         """
         answer = self._find_method(request)(request, self._session_id)
+        subject = self._describe_subject(request)
         cards = tuple(
             replace(
-                self._assortment.describe(product), reason=_describe_reason(product, answer.source)
+                self._assortment.describe(product),
+                reason=_describe_reason(product, answer.source, subject),
             )
             for product in answer.products
         )
@@ -173,7 +180,10 @@ class ListBuilder:
             heading=heading,
             answer=answer,
             cards=cards,
-            evidence=tuple(map(_describe_evidence, answer.products, cards)),
+            evidence=tuple(
+                _describe_evidence(product, card, answer.source)
+                for product, card in zip(answer.products, cards, strict=True)
+            ),
             source=describe_source(answer.source),
             meaning=_MEANINGS.get(answer.source, _PREDICTION),
             at=format_time(answer.at),
@@ -190,6 +200,14 @@ class ListBuilder:
             SearchRequest: self._gateway.search,
         }
         return methods[type(request)]
+
+    def _describe_subject(self, request: ListRequest) -> str:
+        """Return the products that a list is about, in words; empty if it is about none."""
+        if not isinstance(request, BoughtTogetherRequest):
+            return ""
+        if len(request.item_ids) > 1:
+            return "products of your cart"
+        return self._assortment.make_card(request.item_ids[0], None).title
 
     def _reply(self, text: str, request: ListRequest) -> Reply:
         """Find the product that is meant, and explain why it is not in the list."""
@@ -228,21 +246,30 @@ def format_time(time: int) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
 
 
-def _describe_reason(product: ListedProduct, source: str) -> str:
+def _describe_reason(product: ListedProduct, source: str, subject: str) -> str:
     """Return the reason of a card; empty if the heading of the list is reason enough."""
-    if source == "recent_popularity":
-        return ""
     listed = product.recommendation
+    if source == "bought_together":
+        if product.source == source:
+            return f"Bought together with {subject}"
+        # A product that a rule pinned may have neither.
+        return "Similar title" if listed.score > 0 else ""
+    if source in {"recent_popularity", "similar"}:
+        return ""
     is_similar = source not in _SOURCES and (listed.nearest_cosine or 0) >= _MIN_COSINE
     return _start_with_capital(listed.reason) if listed.n_orders or is_similar else ""
 
 
-def _describe_evidence(product: ListedProduct, card: Card) -> Evidence:
+def _describe_evidence(product: ListedProduct, card: Card, source: str) -> Evidence:
     listed = product.recommendation
+    is_personal = source not in _LISTS_ABOUT_PRODUCTS
     details = []
-    if listed.n_orders:
+    if not is_personal and card.reason:
+        details.append(f"{card.reason}.")
+    if is_personal and listed.n_orders:
         details.append(f"{_start_with_capital(listed.reason)}.")
-    if listed.nearest_title and listed.nearest_item_id != listed.item_id:
+    is_nearest_another = listed.nearest_item_id != listed.item_id
+    if is_personal and listed.nearest_title and is_nearest_another:
         details.append(
             f"Most similar past purchase: {listed.nearest_title} "
             f"(cosine {listed.nearest_cosine:.2f})."

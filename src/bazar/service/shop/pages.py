@@ -29,10 +29,14 @@ FOR_YOU = "for_you"
 """Name of the list of the home page that changes with every purchase."""
 N_FOR_YOU = 12
 """Number of products of "For you"."""
+N_COMPARED = 50
+"""Number of products of a search in which those of the list beside it are looked up."""
 _N_BUY_AGAIN, _N_VIEWED, _N_SEARCH, _N_CATEGORY, _N_STOCK = 4, 6, 8, 24, 12
 _N_TOGETHER, _N_SIMILAR, _N_VARIANTS = 4, 8, 12
 _N_EVENTS = 200
 _ONE_VARIANT = Diversity(max_per_variant_group=1)
+# Titles of the sample that differ only in a shade have cosines from 0.84, most of them above 0.87.
+_ONE_SHADE = Diversity(max_per_variant_group=1, max_title_cosine=0.87)
 
 
 class UnknownProductError(InputError):
@@ -162,23 +166,10 @@ class Shop:
         self, session: ShopSession, now: int, question: Question | None
     ) -> tuple[ProductList, ProductList, tuple[Card, ...]]:
         """Return the lists of the home page: "For you", "Buy again", and what was viewed lately."""
-        at = session.get_shop_time(now)
         builder = self._make_builder(session, question, {})
-        visitor = Visitor(user_id=session.user_id)
-        due = builder.build(
-            "buy_again", "Buy again", BuyAgainRequest(visitor=visitor, at=at, k=_N_BUY_AGAIN)
-        )
+        due = builder.build("buy_again", "Buy again", _request_buy_again(session, now))
         for_you = builder.build(
-            FOR_YOU,
-            "For you",
-            RecommendRequest(
-                visitor=visitor,
-                at=at,
-                k=N_FOR_YOU,
-                exclude=tuple(due.answer.item_ids),
-                diversity=_ONE_VARIANT,
-                placement="home",
-            ),
+            FOR_YOU, "For you", _request_for_you(session, now, due.answer.item_ids)
         )
         new = session.find_new_items(for_you.answer.item_ids)
         cards = tuple(replace(card, is_new=card.item_id in new) for card in for_you.cards)
@@ -224,9 +215,13 @@ class Shop:
             at=session.get_shop_time(now),
             k=_N_SEARCH,
         )
-        words = builder.build("words", "Matching words", replace(request, mode="words"))
-        meaning = builder.build("meaning", "Matching meaning", replace(request, mode="meaning"))
-        return _mark_unique(words, meaning), _mark_unique(meaning, words)
+        by_words, by_meaning = replace(request, mode="words"), replace(request, mode="meaning")
+        words = builder.build("words", "Matching words", by_words)
+        meaning = builder.build("meaning", "Matching meaning", by_meaning)
+        return (
+            self._mark_shared(words, by_meaning, session),
+            self._mark_shared(meaning, by_words, session),
+        )
 
     def get_product(self, item_id: str) -> Card:
         """Return a product.
@@ -239,6 +234,17 @@ class Shop:
         if item_id not in assortment.products.index or (state is not None and state.is_hidden):
             raise UnknownProductError(f"There is no product {item_id!r:.100}.")
         return assortment.make_card(item_id, state)
+
+    def explain_place(self, session: ShopSession, now: int, item_id: str) -> str:
+        """Return the place of a product among those for the visitor, in words."""
+        gateway, session_id = self._gateway, session.session_id
+        buy_again = replace(_request_buy_again(session, now), is_explained=False)
+        due = gateway.list_buy_again(buy_again, session_id).item_ids
+        if item_id in due:
+            return "Listed under “Buy again”"
+        for_you = _request_for_you(session, now, due)
+        absence = gateway.explain_absence(for_you, item_id, session_id)
+        return absence.text if absence.rank is None else f"Rank {absence.rank:,} of all products"
 
     def list_variants(self, item_id: str) -> tuple[Card, ...]:
         """Return the other variants of a product, such as sizes."""
@@ -269,7 +275,7 @@ class Shop:
                 at=at,
                 k=_N_SIMILAR,
                 exclude=tuple(item for shown in lists for item in shown.answer.item_ids),
-                diversity=_ONE_VARIANT,
+                diversity=_ONE_SHADE,
             )
             lists.append(builder.build("similar", "Similar products", request))
         return [shown for shown in lists if shown.cards]
@@ -390,6 +396,15 @@ class Shop:
             self._gateway, self.get_facts().assortment, session.session_id, question, parameters
         )
 
+    def _mark_shared(
+        self, products: ProductList, other: SearchRequest, session: ShopSession
+    ) -> ProductList:
+        """Mark the products that are among the first ones of another search."""
+        request = replace(other, k=N_COMPARED, is_explained=False)
+        found = set(self._gateway.search(request, session.session_id).item_ids)
+        cards = tuple(replace(card, is_shared=card.item_id in found) for card in products.cards)
+        return replace(products, cards=cards)
+
     def _make_cards(self, item_ids: Iterable[str]) -> tuple[Card, ...]:
         """Return products with their live states, without unknown and hidden ones."""
         cards = []
@@ -411,13 +426,23 @@ class Shop:
         return self._make_cards(viewed)[:_N_VIEWED]
 
 
+def _request_buy_again(session: ShopSession, now: int) -> BuyAgainRequest:
+    return BuyAgainRequest(
+        visitor=Visitor(user_id=session.user_id), at=session.get_shop_time(now), k=_N_BUY_AGAIN
+    )
+
+
+def _request_for_you(session: ShopSession, now: int, due: Sequence[str]) -> RecommendRequest:
+    return RecommendRequest(
+        visitor=Visitor(user_id=session.user_id),
+        at=session.get_shop_time(now),
+        k=N_FOR_YOU,
+        exclude=tuple(due),
+        diversity=_ONE_VARIANT,
+        placement="home",
+    )
+
+
 def _is_visit(event: LiveEvent, session: ShopSession) -> bool:
     """Return whether an event shows that the visitor looked at a product in this session."""
     return event.event_type in {"view", "click"} and event.timestamp >= session.began_at_shop
-
-
-def _mark_unique(products: ProductList, other: ProductList) -> ProductList:
-    """Mark the products that the other list does not have."""
-    others = set(other.answer.item_ids)
-    cards = tuple(replace(card, is_unique=card.item_id not in others) for card in products.cards)
-    return replace(products, cards=cards)

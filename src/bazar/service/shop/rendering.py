@@ -1,5 +1,6 @@
 """Responses with pages."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,8 @@ HEADERS = {
 }
 """Headers of every response. Pages contain neither scripts nor styles, and load only those of the
 shop."""
+# The space between a number and a unit, such as that of "150 ml".
+_SPACE_BEFORE_UNIT = re.compile(r"(?<=\d) (?=[^\W\d_]{1,2}\b)")
 
 
 def render_page(name: str, context: dict[str, Any]) -> Response:
@@ -51,6 +54,11 @@ def _format_price(price: float) -> str:
     return f"{price:,.2f}"
 
 
+def _keep_units(text: str) -> str:
+    """Return a text that is not broken between a number and a unit of one or two letters."""
+    return _SPACE_BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)
+
+
 _TEMPLATES = Environment(
     loader=PackageLoader("bazar.service.shop"),
     autoescape=True,
@@ -59,3 +67,4 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters["price"] = _format_price
+_TEMPLATES.filters["keep_units"] = _keep_units

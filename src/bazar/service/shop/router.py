@@ -18,7 +18,7 @@ from bazar.errors import InputError
 from bazar.service.gateway import Gateway
 from bazar.service.shop.forms import ShopEvent, read_events, read_form
 from bazar.service.shop.lists import Question
-from bazar.service.shop.pages import N_FOR_YOU, Shop, UnknownProductError
+from bazar.service.shop.pages import N_COMPARED, N_FOR_YOU, Shop, UnknownProductError
 from bazar.service.shop.rendering import HEADERS, redirect, render_error, render_page
 from bazar.service.shop.sessions import COOKIE, MAX_QUANTITY, ShopSession
 from bazar.service.store import StoreError
@@ -134,7 +134,8 @@ class _Pages:
         query = q.strip()
         question = _read_question(why, item)
         lists = self._shop.search(session, now, query, question) if query else ()
-        return self._render(request, "search", session, {"query": query, "lists": lists})
+        context = {"query": query, "lists": lists, "n_compared": N_COMPARED}
+        return self._render(request, "search", session, context)
 
     def show_product(self, request: Request, id: Text, why: Text = "", item: Text = "") -> Response:
         session, now = self._open(request)
@@ -142,6 +143,7 @@ class _Pages:
         question = _read_question(why, item)
         context = {
             "product": product,
+            "place": self._shop.explain_place(session, now, id),
             "variants": self._shop.list_variants(id),
             "lists": self._shop.list_related(session, now, id, question),
             "n_in_cart": session.cart.get(id, 0),
