@@ -68,7 +68,8 @@ class Recommendation:
     def reason(self) -> str:
         """The past purchases that explain the recommendation, in words; empty if there are none.
 
-        For example ``bought 3 times, about every 40 days, last 38 days ago``.
+        For example ``bought 3 times, about every 40 days, last 38 days ago``, or
+        ``bought once, 38 days ago``.
         """
         if self.n_orders:
             return self._describe_orders()
@@ -87,7 +88,8 @@ class Recommendation:
             parts.append(f"about every {_format_days(self.days_between_orders)}")
         if self.days_since_last_order is not None:
             days = _format_days(self.days_since_last_order)
-            parts.append("last today" if days == "0 days" else f"last {days} ago")
+            when = "today" if days == "0 days" else f"{days} ago"
+            parts.append(when if self.n_orders == 1 else f"last {when}")
         elif self.orders_since == 0:
             parts.append("in the last order" if self.n_orders == 1 else "also in the last order")
         elif self.orders_since is not None:
