@@ -2,12 +2,16 @@
 
 import logging
 import os
+import resource
 import signal
 import socket
+import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
 
 import uvicorn
@@ -19,6 +23,7 @@ from bazar.config.service import ServiceOptions
 from bazar.errors import InputError
 from bazar.service.api.app import create_app
 from bazar.service.api.logs import configure_logging
+from bazar.service.api.protocol import BoundedProtocol
 from bazar.service.loading import BundleLoader
 from bazar.service.opening import OpenedBundle
 from bazar.service.process import settle_process
@@ -28,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 # A worker that does not answer its supervisor for so long is replaced.
 _HANG_SECONDS = 60
+# Files of the bundle, of the database and of the metrics.
+_N_FILES = 250
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,10 @@ def run_server(settings: ServerSettings, loader: BundleLoader, listener: socket.
         listener: the bound socket.
     """
     configure_logging()
+    _allow_connections(settings.options)
+    # The web server passes the signal on after it has ended, when this ends the process without
+    # a failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     app = create_app(loader, settings.options, settings.uses_keys, settings.has_shop)
     settle_process()
     uvicorn.Server(_configure(app, settings.options)).run([listener])
@@ -133,6 +144,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _open_in_worker(settings: ServerSettings) -> FastAPI:
     configure_logging()
+    _allow_connections(settings.options)
+    threading.Thread(target=_stop_with_supervisor, daemon=True).start()
     try:
         loader = open_loader(settings, LiveStore(settings.database_url))
     except (InputError, StoreError) as error:
@@ -145,11 +158,37 @@ def _open_in_worker(settings: ServerSettings) -> FastAPI:
     return app
 
 
+def _stop_with_supervisor() -> None:
+    """Stop this worker when its supervisor is dead. Otherwise it would keep the port."""
+    supervisor = parent_process()
+    assert supervisor is not None
+    supervisor.join()
+    logger.error("the main process is dead: this process stops, too")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _allow_connections(options: ServiceOptions) -> None:
+    """Raise the limit of open files, which is 1,024 on many hosts, if connections need more."""
+    limit, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * options.max_connections + _N_FILES
+    if resource.RLIM_INFINITY not in {limit, maximum}:
+        needed = min(needed, maximum)
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, maximum))
+
+
 def _configure(
     app: FastAPI | Callable[[], FastAPI], options: ServiceOptions, n_workers: int = 1
 ) -> uvicorn.Config:
+    protocol = partial(
+        BoundedProtocol,
+        # The guard answers those above the half of it.
+        max_connections=2 * options.max_connections,
+        timeout_seconds=options.body_timeout_seconds,
+    )
     return uvicorn.Config(
         app,
+        http=protocol,  # type: ignore[arg-type]
         factory=not isinstance(app, FastAPI),
         workers=n_workers,
         log_config=None,
