@@ -204,6 +204,18 @@ def test_a_request_of_the_far_past_or_future_is_answered(client: TestClient) -> 
             assert client.get(path, params=params).status_code == 200
 
 
+def test_a_line_break_belongs_to_the_id(connect: Connect) -> None:
+    client = connect()
+    for number, user in enumerate(["bob", "bob\n", "a\r\nb"]):
+        send(client, str(number), "cart", "bread", user_id=user)
+    for path in ("bob%0A", "a%0D%0Ab"):
+        assert client.delete(f"/v1/users/{path}").json()["n_events"] == 1
+    assert client.delete("/v1/users/bob").json()["n_events"] == 1
+    change = {"in_stock": False}
+    check_problem(client.patch("/v1/items/soap%0A", json=change), 404, "'soap\\n'")
+    check_problem(client.get("/v1/items/soap%0Ax/similar"), 404, field="item_id")
+
+
 def test_errors_do_not_repeat_long_values(client: TestClient) -> None:
     response = client.get("/v1/recommendations", params={"model": "x" * 500, "k": "y" * 50_000})
     assert len(response.content) < 1_000

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request
 from pydantic_core import to_json
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.responses import Response
 
 from bazar.errors import InputError
@@ -69,6 +70,18 @@ ItemId = Annotated[str, Path(description="The product.", examples=["P-17"], max_
 UserId = Annotated[str, Path(description="The customer.", examples=["C-1042"], max_length=512)]
 
 
+class _IdConvertor(PathConvertor):
+    """An id in a path, with its line breaks.
+
+    A usual one ends before a line break, so that the user ``bob`` is deleted instead of another.
+    """
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("id", _IdConvertor())
+
+
 def make_router(context: Context) -> APIRouter:
     """Return the routes under ``/v1``.
 
@@ -116,7 +129,7 @@ def _add_recommendations(router: APIRouter, context: Context) -> None:
 
 def _add_product_lists(router: APIRouter, context: Context) -> None:
     @router.get(
-        "/items/{item_id:path}/similar",
+        "/items/{item_id:id}/similar",
         tags=["Lists"],
         summary="List products with similar titles",
         response_model=ListAnswer,
@@ -213,7 +226,7 @@ def _add_catalogue(router: APIRouter, context: Context) -> None:
     options, gateway = context.options, context.gateway
 
     @router.patch(
-        "/items/{item_id:path}",
+        "/items/{item_id:id}",
         tags=["Live data"],
         summary="Change stock, price or visibility of a product",
         response_model=RevisionAnswer,
@@ -252,7 +265,7 @@ def _add_deletion(router: APIRouter, context: Context) -> None:
     gateway = context.gateway
 
     @router.delete(
-        "/users/{user_id:path}",
+        "/users/{user_id:id}",
         tags=["Live data"],
         summary="Delete a customer",
         response_model=ReceiptAnswer,
