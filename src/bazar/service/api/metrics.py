@@ -1,6 +1,7 @@
 """Metrics for Prometheus. No label names a user, an item or an address."""
 
 import os
+from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -12,10 +13,14 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from bazar.errors import InputError
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5, 1, 2.5, 5)
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+# As the library chooses. All labels need less.
+_FILE_BYTES = 1 << 20
 
 
 class Metrics:
@@ -26,7 +31,13 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        """Start at zero."""
+        """Start at zero.
+
+        Raises:
+            InputError: if there is no space for the files of several processes.
+        """
+        if _FOLDER in os.environ:
+            _reserve_space(Path(os.environ[_FOLDER]))
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "bazar_requests", "Answered requests.", ["route", "method", "status"],
@@ -78,3 +89,26 @@ class Metrics:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         return generate_latest(registry)
+
+
+def _reserve_space(folder: Path) -> None:
+    """Create the files of this process in their full size.
+
+    They are mapped into memory. Without space on the disk, the system would kill the process when
+    it writes to a new part of them.
+
+    Raises:
+        InputError: if the disk is full.
+    """
+    for kind in ("counter", "histogram"):
+        path = folder / f"{kind}_{os.getpid()}.db"
+        # An earlier process may have had this number.
+        if not path.exists():
+            try:
+                path.write_bytes(bytes(_FILE_BYTES))
+            except OSError as error:
+                path.unlink(missing_ok=True)
+                raise InputError(
+                    f"{folder} has no space for the metrics: {error}. Free space, or name another "
+                    "folder for temporary files in the environment variable TMPDIR."
+                ) from error

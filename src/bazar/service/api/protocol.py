@@ -65,10 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection."""
         super().connection_lost(exc)
-        # The web server tells only the latest of several requests of a connection.
-        if self._answered is not None:
-            self._answered.disconnected = True
-            self._answered.message_event.set()
+        self._stop_answering()
         self._stop_waiting()
         self.resume_writing()
 
@@ -83,7 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._overhead <= MAX_OVERHEAD_BYTES:
             self._wait()
         elif is_answering:
-            self.transport.abort()
+            self._give_up()
         else:
             self._reject(
                 ProblemError(
@@ -123,7 +120,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Give a client that reads slowly a limited time."""
         super().pause_writing()
-        self._sending = self.loop.call_later(self._timeout, self.transport.abort)
+        self._sending = self.loop.call_later(self._timeout, self._give_up)
 
     def resume_writing(self) -> None:
         """Go on with a client that has read."""
@@ -142,12 +139,26 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._receiving is None:
             # The guard answers a slow body with the status 408 before this ends.
             seconds = 2 * self._timeout if self._has_headers else self._timeout
-            self._receiving = self.loop.call_later(seconds, self.transport.abort)
+            self._receiving = self.loop.call_later(seconds, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._receiving is not None:
             self._receiving.cancel()
             self._receiving = None
+
+    def _give_up(self) -> None:
+        """Close the connection without an answer."""
+        self._stop_answering()
+        self.transport.abort()
+
+    def _stop_answering(self) -> None:
+        """Drop what the application still sends.
+
+        The web server does so only for the latest of several requests of a connection.
+        """
+        if self._answered is not None:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
 
     def _reject(self, error: ProblemError) -> None:
         """Answer without the application, and close the connection."""

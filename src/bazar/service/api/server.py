@@ -148,12 +148,12 @@ def _open_in_worker(settings: ServerSettings) -> FastAPI:
     threading.Thread(target=_stop_with_supervisor, daemon=True).start()
     try:
         loader = open_loader(settings, LiveStore(settings.database_url))
+        app = create_app(loader, settings.options, settings.uses_keys, settings.has_shop)
     except (InputError, StoreError) as error:
         logger.error("the process cannot start: %s", error)
         # The supervisor starts another one. With uvicorn's own status for a failed start, it would
         # stop all others, too.
         raise SystemExit(1) from None
-    app = create_app(loader, settings.options, settings.uses_keys, settings.has_shop)
     settle_process()
     return app
 
