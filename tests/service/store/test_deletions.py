@@ -1,11 +1,14 @@
 import hashlib
+import threading
+import time
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from bazar.errors import InputError
-from bazar.service.store import LiveStore, Tombstone, hash_user_id
+from bazar.service.store import LiveStore, Receipt, Tombstone, hash_user_id
+from bazar.service.store.events import insert_events
 from tests.service.store.records import make_record
 
 USER = "jane@example.com"
@@ -113,3 +116,18 @@ def test_invalid_user_id_is_an_input_error(store: LiveStore) -> None:
         store.delete_user("")
     with pytest.raises(InputError, match="user_id must have at most 512 characters"):
         store.delete_user("u" * 513)
+
+
+def test_events_before_the_turn_of_a_deletion_do_not_come_back(store: LiveStore) -> None:
+    receipts: list[Receipt] = []
+    thread = threading.Thread(target=lambda: receipts.append(store.delete_user(USER)))
+    with store._database.write() as connection:
+        thread.start()
+        # The deletion waits for this transaction.
+        time.sleep(0.02)
+        record = make_record("a", time.time_ns() // 1_000_000, user_id=USER)
+        assert insert_events(connection, [record]) == ["new"]
+    thread.join()
+    assert receipts[0].n_events == 1
+    assert store.insert_events([record]) == ["duplicate"]
+    assert store.read_events(USER) == []

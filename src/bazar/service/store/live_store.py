@@ -225,8 +225,10 @@ class LiveStore:
             InputError: if the id is invalid.
         """
         check_id("user_id", user_id)
-        time_ms = _read_clock() if deleted_at is None else deleted_at
         with self._database.write() as connection:
+            # Not earlier: a deleted event would come back if it is sent again and happened between
+            # the request and its turn to write.
+            time_ms = _read_clock() if deleted_at is None else deleted_at
             return deletions.delete_user(connection, user_id, time_ms)
 
     def list_tombstones(self) -> list[Tombstone]:
@@ -271,8 +273,9 @@ class LiveStore:
     # State
 
     def is_ready(self) -> bool:
-        """Return whether the database answers a query."""
+        """Return whether the database answers a query, and its file is at its path."""
         try:
+            self._database.check_file()
             with self._database.read() as connection:
                 connection.execute(select(PROPERTIES.c.value).limit(1))
         except StoreError:
