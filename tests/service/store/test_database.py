@@ -1,5 +1,6 @@
 import re
 import resource
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -269,6 +270,37 @@ def test_sqlite_waits_five_seconds_for_a_lock_and_uses_wal(tmp_path: Path) -> No
     event.remove(Pool, "checkout", read_settings)
     assert settings == {"busy_timeout": 5_000, "journal_mode": "wal", "synchronous": 1}
     store.close()
+
+
+@pytest.mark.parametrize("replacement", ["nothing", "folder", "copy"])
+def test_file_that_is_replaced_is_reported_and_nothing_is_acknowledged(
+    tmp_path: Path, replacement: str
+) -> None:
+    path = tmp_path / "live.db"
+    store = LiveStore(f"sqlite:///{path}")
+    store.insert_events([make_record("a")])
+    original = path.rename(tmp_path / "original.db")
+    if replacement == "folder":
+        path.mkdir()
+    elif replacement == "copy":
+        shutil.copy(original, path)
+    with pytest.raises(StoreError, match="was removed or replaced") as caught:
+        store.insert_events([make_record("b")])
+    assert caught.value.is_retryable
+    assert not store.is_ready()
+    # An open connection reads on. Nobody creates a file.
+    assert len(store.read_events("u")) == 1
+    assert path.exists() == (replacement != "nothing")
+    store.close()
+    with pytest.raises(StoreError, match="was removed or replaced"):
+        store.read_events("u")
+    if replacement == "folder":
+        path.rmdir()
+    original.rename(path)
+    assert store.insert_events([make_record("b")]) == ["new"]
+    assert store.is_ready()
+    store.close()
+    assert len(LiveStore(f"sqlite:///{path}").read_events("u")) == 2
 
 
 def test_damaged_file_is_reported_as_not_retryable(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The connection to SQLite or PostgreSQL: its options, its transactions and the schema."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,12 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from bazar.errors import InputError
-from bazar.service.store.failures import explain_unusable_database, show_url, translate_failures
+from bazar.service.store.failures import (
+    StoreError,
+    explain_unusable_database,
+    show_url,
+    translate_failures,
+)
 from bazar.service.store.tables import METADATA, PROPERTIES, SCHEMA_VERSION
 
 _DRIVERS = {
@@ -56,7 +62,13 @@ class Database:
         self.shown_url = show_url(parsed)
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
         self._lock = threading.Lock()
+        # Of an SQLite file.
+        self._path: str | None = None
+        self._identity: tuple[int, int] | None = None
         self._writing, self._reading = _create_engines(parsed, self._is_sqlite)
+        if self._is_sqlite:
+            # All connections are to one file. SQLite would create a missing one.
+            event.listen(self._reading, "do_connect", lambda *_: self.check_file())
         with explain_unusable_database():
             try:
                 self._prepare()
@@ -90,6 +102,7 @@ class Database:
             translate_failures(self.shown_url),
             self._writing.begin() as connection,
         ):
+            self.check_file()
             if not self._is_sqlite:
                 # PostgreSQL draws the numbers of a sequence before the commit. Of two concurrent
                 # transactions, the one with the higher numbers could commit first, and a reader
@@ -98,6 +111,22 @@ class Database:
                 # BEGIN IMMEDIATE does the same in SQLite.
                 connection.execute(select(func.pg_advisory_xact_lock(_WRITER_LOCK)))
             yield connection
+
+    def check_file(self) -> None:
+        """Check that an SQLite file is still at its path.
+
+        A process keeps a file open that another program removed or replaced. What it writes then
+        is lost when it ends.
+
+        Raises:
+            StoreError: if the file is not there.
+        """
+        if self._path is not None and _identify(self._path) != self._identity:
+            raise StoreError(
+                f"The database {self.shown_url} was removed or replaced. Put the file back, or "
+                "start the service again.",
+                True,
+            )
 
     def close(self) -> None:
         """Close all connections that no thread is using."""
@@ -109,10 +138,21 @@ class Database:
             # The file keeps this mode, in which readers and the writer do not block each other.
             with self.read() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                self._path = connection.exec_driver_sql("PRAGMA database_list").one().file
+                self._identity = _identify(self._path)
         with self.write() as connection:
             if not self._is_sqlite:
                 _check_encoding(connection, self.shown_url)
             _prepare_schema(connection, self.shown_url)
+
+
+def _identify(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from all others; None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _parse_url(text: str) -> URL:
