@@ -154,6 +154,22 @@ def test_a_call_that_is_too_slow_keeps_its_place_until_it_ends() -> None:
     pool.close()
 
 
+def test_a_pool_that_is_closed_does_not_wait_for_ever() -> None:
+    pool = BoundedPool("test", threads=1, max_waiting=2, timeout_seconds=0.05)
+    end = threading.Event()
+
+    async def use() -> None:
+        calls = [asyncio.create_task(pool.run(end.wait)) for _ in range(3)]
+        await asyncio.wait(calls)
+
+    asyncio.run(use())
+    assert not pool.close()
+    end.set()
+    idle = BoundedPool("test", threads=1, max_waiting=0, timeout_seconds=60)
+    asyncio.run(idle.run(int))
+    assert idle.close()
+
+
 @given(
     st.lists(st.floats(0, 5), min_size=1, max_size=60),
     st.floats(0.1, 20),

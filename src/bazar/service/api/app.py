@@ -1,6 +1,8 @@
 """The application: all routes behind the guard."""
 
 import asyncio
+import logging
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -23,6 +25,8 @@ from bazar.service.api.reference import make_reference_router
 from bazar.service.api.routes import PROBLEMS, make_router
 from bazar.service.loading import BundleLoader
 from bazar.service.process import settle_process
+
+logger = logging.getLogger(__name__)
 
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _DESCRIPTION = """
@@ -79,8 +83,11 @@ def create_app(
     async def live(_: FastAPI) -> AsyncIterator[None]:
         async with _watch(context):
             yield
-        context.answering.close()
-        context.writing.close()
+        # Both are closed in any case.
+        if not all([context.answering.close(), context.writing.close()]):
+            logger.error("the process stops although its database does not answer")
+            # Python would wait for ever for the threads that wait for the database.
+            os._exit(0)
 
     app = _Application(
         title="Bazar",

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -24,7 +25,8 @@ class BoundedPool:
             timeout_seconds: how long a call waits for its result.
         """
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._slots = threading.Semaphore(threads + max_waiting)
+        self._n_slots = threads + max_waiting
+        self._slots = threading.Semaphore(self._n_slots)
         self._timeout = timeout_seconds
 
     async def run(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
@@ -48,6 +50,15 @@ class BoundedPool:
                 "The service found no answer in time. Try again in a second."
             ) from None
 
-    def close(self) -> None:
-        """Wait for the calls that have begun, and drop the others."""
-        self._executor.shutdown(cancel_futures=True)
+    def close(self) -> bool:
+        """Drop the calls that wait, and wait for those that have begun, but not for ever.
+
+        Returns:
+            Whether all have ended.
+        """
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        ends_at = time.monotonic() + self._timeout
+        return all(
+            self._slots.acquire(timeout=max(0, ends_at - time.monotonic()))
+            for _ in range(self._n_slots)
+        )

@@ -1,10 +1,10 @@
 """The connection to SQLite or PostgreSQL: its options, its transactions and the schema."""
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -38,6 +38,15 @@ _DRIVERS = {
 }
 _EXAMPLES = "sqlite:///folder/live.db or postgresql://user:password@host:5432/database"
 _WAIT_MS = 5_000
+# Of libpq. A server whose host or network is gone closes no connection. Without these limits, the
+# system notices it after a quarter of an hour, and the process answers no request until then.
+_NETWORK_LIMITS = {
+    "connect_timeout": _WAIT_MS // 1000,
+    "tcp_user_timeout": 2 * _WAIT_MS,
+    "keepalives_idle": _WAIT_MS // 1000,
+    "keepalives_interval": 1,
+    "keepalives_count": _WAIT_MS // 1000,
+}
 # Any number, as long as all processes of Bazar use the same.
 _WRITER_LOCK = 0x62617A6172
 
@@ -149,7 +158,7 @@ class Database:
 def _identify(path: str) -> tuple[int, int] | None:
     """Return what tells a file from all others; None if there is none."""
     try:
-        status = os.stat(path)
+        status = Path(path).stat()
     except OSError:
         return None
     return status.st_dev, status.st_ino
@@ -200,8 +209,9 @@ def _create_engines(url: URL, is_sqlite: bool) -> tuple[Engine, Engine]:
         # A connection that a restart of the server closed is replaced before it is used.
         options["pool_pre_ping"] = True
         options["connect_args"] = {"client_encoding": "utf8"}
-        if "connect_timeout" not in url.query:
-            options["connect_args"]["connect_timeout"] = _WAIT_MS // 1000
+        for name, value in _NETWORK_LIMITS.items():
+            if name not in url.query:
+                options["connect_args"][name] = value
     try:
         engine = create_engine(
             url.set(drivername=_DRIVERS[url.drivername]), hide_parameters=True, **options
