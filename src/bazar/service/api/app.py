@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -76,18 +75,21 @@ def create_app(
             answers only requests to localhost.
         has_shop: whether the demo shop is at ``/``. Its pages need no key, and anybody can act as
             any customer there.
+
+    Returns:
+        The application. When it has ended, ``state.is_stuck`` says whether some of its threads
+        still wait for the database.
     """
     context = make_context(loader, options, uses_keys)
 
     @asynccontextmanager
-    async def live(_: FastAPI) -> AsyncIterator[None]:
+    async def live(app: FastAPI) -> AsyncIterator[None]:
         async with _watch(context):
             yield
         # Both are closed in any case.
-        if not all([context.answering.close(), context.writing.close()]):
+        app.state.is_stuck = not all([context.answering.close(), context.writing.close()])
+        if app.state.is_stuck:
             logger.error("the process stops although its database does not answer")
-            # Python would wait for ever for the threads that wait for the database.
-            os._exit(0)
 
     app = _Application(
         title="Bazar",

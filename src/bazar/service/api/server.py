@@ -96,10 +96,16 @@ def run_server(settings: ServerSettings, loader: BundleLoader, listener: socket.
     """
     configure_logging()
     _allow_connections(settings.options)
-    # The web server passes the signal on after it has ended, when this ends the process without
-    # a failure.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     app = create_app(loader, settings.options, settings.uses_keys, settings.has_shop)
+
+    def end(*_: object) -> None:
+        if getattr(app.state, "is_stuck", False):
+            # Python would wait for ever for the threads that wait for the database.
+            os._exit(0)
+        sys.exit(0)
+
+    # The web server passes the signal on after it has ended. It is no failure.
+    signal.signal(signal.SIGTERM, end)
     settle_process()
     uvicorn.Server(_configure(app, settings.options)).run([listener])
 
