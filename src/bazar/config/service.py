@@ -59,11 +59,13 @@ class ServiceOptions(Options):
     """Requests that wait for a thread. Further ones are answered with the status 503."""
     max_connections: int = Field(default=1_000, ge=1)
     """Requests in progress, in each worker process, including those that are still being sent.
-    Further ones are answered with the status 503."""
+    Further ones are answered with the status 503. Connections beyond twice this number are closed
+    with the status 503."""
     timeout_seconds: float = Field(default=5, gt=0)
     """How long a request waits for its answer before the status 503."""
     body_timeout_seconds: float = Field(default=10, gt=0)
-    """How long a client may take to send the body of a request."""
+    """How long a client may take to send the headers of a request, then to send its body, and then
+    to read the answer."""
     shutdown_seconds: int = Field(default=10, ge=1)
     """How long requests in progress may take after SIGTERM."""
 
