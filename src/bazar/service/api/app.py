@@ -4,8 +4,8 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -82,15 +82,6 @@ def create_app(
     """
     context = make_context(loader, options, uses_keys)
 
-    @asynccontextmanager
-    async def live(app: FastAPI) -> AsyncIterator[None]:
-        async with _watch(context):
-            yield
-        # Both are closed in any case.
-        app.state.is_stuck = not all([context.answering.close(), context.writing.close()])
-        if app.state.is_stuck:
-            logger.error("the process stops although its database does not answer")
-
     app = _Application(
         title="Bazar",
         version=bazar.__version__,
@@ -99,7 +90,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=live,
+        lifespan=_make_lifespan(context),
         swagger_ui_oauth2_redirect_url=None,
     )
     add_error_handlers(app)
@@ -123,6 +114,19 @@ def create_app(
             max_age=3600,
         )
     return app
+
+
+def _make_lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def live(app: FastAPI) -> AsyncIterator[None]:
+        async with _watch(context):
+            yield
+        # Both are closed in any case.
+        app.state.is_stuck = not all([context.answering.close(), context.writing.close()])
+        if app.state.is_stuck:
+            logger.error("the process stops although its database does not answer")
+
+    return live
 
 
 def _make_health_router(context: Context) -> APIRouter:

@@ -21,7 +21,6 @@ import pyarrow as pa
 from bazar.config.rules import Rule, read_rules
 from bazar.data.catalogue import ADDED_PRODUCTS_SCHEMA, Products
 from bazar.data.mapped_arrays import release_pages
-from bazar.data.vector_search import normalize_rows
 from bazar.errors import InputError
 from bazar.service.engine.answers import Absence, Answer
 from bazar.service.engine.cursors import Cursor, decode_cursor, encode_cursor
@@ -33,6 +32,7 @@ from bazar.service.engine.descriptions import (
 )
 from bazar.service.engine.histories import VisitorHistory, build_history
 from bazar.service.engine.live_items import LiveItems
+from bazar.service.engine.new_items import collect_vectors
 from bazar.service.engine.ranking import Ranking, rank_products
 from bazar.service.engine.requests import (
     MAX_LISTED,
@@ -175,7 +175,10 @@ class Engine:
                 },
                 schema=ADDED_PRODUCTS_SCHEMA,
             )
-            products = old.products.add(added, self._collect_vectors(items))
+            vectors = collect_vectors(
+                items, old.products.vectors.shape[1], self._encode, self._embeds_attributes
+            )
+            products = old.products.add(added, vectors)
             groups = products.variant_groups.copy()
             for item in items:
                 groups[products.index[item.item_id]] = item.variant_group
@@ -425,34 +428,3 @@ class Engine:
             tuple(state.products.item_ids[item] for item in shown if item >= self._n_bundle_items),
         )
         return encode_cursor(following, request, self.bundle_id)
-
-    def _collect_vectors(self, items: Sequence[NewItem]) -> np.ndarray:
-        """Return the title vectors of new products, shape (items, dimension), float32."""
-        dimension = self.products.vectors.shape[1]
-        vectors = np.zeros((len(items), dimension), np.float32)
-        ids = [item.item_id for item in items]
-        without_vector: list[int] = []
-        for position, item in enumerate(items):
-            if not item.item_id:
-                raise InputError("item_id must not be empty.")
-            if ids.count(item.item_id) > 1:
-                raise InputError(f"item_id must be unique, found {item.item_id!r} twice.")
-            if item.vector is None:
-                if item.title:
-                    without_vector.append(position)
-            elif item.vector.shape != (dimension,) or not np.isfinite(item.vector).all():
-                raise InputError(
-                    f"vector of {item.item_id!r} must have {dimension} finite numbers, got the "
-                    f"shape {item.vector.shape}."
-                )
-            else:
-                vectors[position] = item.vector
-        if without_vector and self._encode is not None:
-            texts = [self._get_text(items[position]) for position in without_vector]
-            vectors[without_vector] = self._encode(texts)
-        return normalize_rows(vectors)
-
-    def _get_text(self, item: NewItem) -> str:
-        """Return the text of a product that is encoded, as the bundle's products were."""
-        parts = [item.title, item.attributes if self._embeds_attributes else None]
-        return ". ".join(filter(None, parts))
