@@ -52,9 +52,10 @@ class ServiceOptions(Options):
     limit."""
     burst: int = Field(default=2_000, ge=1)
     """Requests of one key that a worker process answers at once after a pause."""
-    threads: int = Field(default=2, ge=1, le=64)
-    """Threads that compute answers, in each worker process. Further threads, as many, write to the
-    store."""
+    threads: int = Field(default=1, ge=1, le=64)
+    """Threads that compute lists, in each worker process. Further threads, as many each, look keys
+    up, search, and write to the store. More are slower, because Python runs one at a time, unless
+    they often wait for the database."""
     max_waiting: int = Field(default=64, ge=0)
     """Requests that wait for a thread. Further ones are answered with the status 503."""
     max_connections: int = Field(default=1_000, ge=1)

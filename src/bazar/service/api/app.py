@@ -121,8 +121,9 @@ def _make_lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContext
     async def live(app: FastAPI) -> AsyncIterator[None]:
         async with _watch(context):
             yield
-        # Both are closed in any case.
-        app.state.is_stuck = not all([context.answering.close(), context.writing.close()])
+        # All are closed in any case.
+        are_closed = [pool.close() for pool in context.pools]
+        app.state.is_stuck = not all(are_closed)
         if app.state.is_stuck:
             logger.error("the process stops although its database does not answer")
 
@@ -145,7 +146,7 @@ def _make_health_router(context: Context) -> APIRouter:
     )
     async def show_readiness() -> ReadinessAnswer:
         """Use it to send requests only to processes that can answer."""
-        if not await context.answering.run(context.gateway.is_ready):
+        if not await context.checking.run(context.gateway.is_ready):
             raise make_busy_error("The database of the service does not answer.")
         state = context.loader.state
         problems = [problem for problem in (state.problem, state.rules_problem) if problem]

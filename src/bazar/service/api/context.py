@@ -19,7 +19,9 @@ class Context:
         options: limits and defaults.
         uses_keys: whether requests need a key.
         metrics: the metrics.
-        answering: threads that compute answers.
+        checking: threads that look keys up.
+        answering: threads that compute lists.
+        searching: threads that search. A search takes longer than a list, and lists do not wait.
         writing: threads that write to the store.
         rate: limit of the requests of a key; None for no limit.
     """
@@ -28,9 +30,16 @@ class Context:
     options: ServiceOptions
     uses_keys: bool
     metrics: Metrics
+    checking: BoundedPool
     answering: BoundedPool
+    searching: BoundedPool
     writing: BoundedPool
     rate: RateLimit | None
+
+    @property
+    def pools(self) -> tuple[BoundedPool, ...]:
+        """All threads."""
+        return self.checking, self.answering, self.searching, self.writing
 
     @property
     def gateway(self) -> Gateway:
@@ -60,7 +69,9 @@ def make_context(loader: BundleLoader, options: ServiceOptions, uses_keys: bool)
         options=options,
         uses_keys=uses_keys,
         metrics=Metrics(),
+        checking=BoundedPool("checking", *limits),
         answering=BoundedPool("answering", *limits),
+        searching=BoundedPool("searching", *limits),
         writing=BoundedPool("writing", *limits),
         rate=rate,
     )

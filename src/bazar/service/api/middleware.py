@@ -130,7 +130,7 @@ class Guard:
                 headers=challenge,
             )
         context = self._context
-        kind = await context.answering.run(context.gateway.store.find_key_kind, secret)
+        kind = await context.checking.run(context.gateway.store.find_key_kind, secret)
         if kind is None:
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,

@@ -44,7 +44,12 @@ from bazar.service.api.schemas import (
     SearchQuery,
 )
 from bazar.service.api.translation import check_maximum, make_placements, make_request
-from bazar.service.engine.requests import ListRequest, Placement, SimilarRequest
+from bazar.service.engine.requests import (
+    ListRequest,
+    Placement,
+    SearchRequest,
+    SimilarRequest,
+)
 from bazar.service.gateway import UnknownItemError
 from bazar.service.live import NewItem
 from bazar.service.store import EventRecord, ItemChange, Outcome
@@ -346,7 +351,8 @@ async def _answer(
     context: Context, fields: PagedFields, item_id: str | None = None, is_buy_again: bool = False
 ) -> Response:
     request = make_request(fields, context.options, fields, item_id, is_buy_again)
-    return await context.answering.run(_answer_list, context, request, fields)
+    pool = context.searching if isinstance(request, SearchRequest) else context.answering
+    return await pool.run(_answer_list, context, request, fields)
 
 
 def _answer_list(context: Context, request: ListRequest, fields: PagedFields) -> Response:
