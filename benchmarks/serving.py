@@ -341,6 +341,8 @@ def _write_until_killed(service: Service, rng: random.Random, size: int) -> list
                 acknowledged.append(purchase)
 
     async def kill() -> None:
+        while not acknowledged:
+            await asyncio.sleep(0.01)
         await asyncio.sleep(kill_after)
         os.killpg(service.process.pid, signal.SIGKILL)
 
@@ -387,8 +389,7 @@ def measure_swaps(arguments: argparse.Namespace) -> None:
             seconds = []
             with start_load(service, arguments.rate, 30 * arguments.times, size) as load:
                 for number in range(1, arguments.times + 1):
-                    _set_current(folder, names[number % 2])
-                    seconds.append(_swap(service))
+                    seconds.append(_swap(service, folder, names[number % 2]))
                     memory.append(service.memory)
                 if load.poll() is not None:
                     raise SystemExit("The load ended before the last swap.")
@@ -413,9 +414,11 @@ def _set_current(folder: Path, bundle: str) -> None:
     written.replace(folder / "current")
 
 
-def _swap(service: Service) -> float:
-    """Let the service load the new bundle, check that it answers, and return the seconds."""
+def _swap(service: Service, folder: Path, bundle: str) -> float:
+    """Let the service load another bundle, check that it answers, and return the seconds."""
+    # The service may find the bundle before it is asked to load it.
     before = _read_bundle_id(service)
+    _set_current(folder, bundle)
     started = time.perf_counter()
     httpx.post(f"{service.url}/v1/bundle/reload", timeout=60).raise_for_status()
     seconds = time.perf_counter() - started
