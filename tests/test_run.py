@@ -424,7 +424,7 @@ def test_wrong_model_keeps_the_exported_table(ran: FinishedRun, tmp_path: Path) 
 def test_added_product_is_recommended_at_once(ran: FinishedRun, tmp_path: Path) -> None:
     project = Path(shutil.copytree(ran.project, tmp_path, dirs_exist_ok=True))
     bundle = get_folder(project, "06_models") / "bundle"
-    products = pd.read_parquet(bundle / "products.parquet")
+    products = pd.read_feather(bundle / "products.arrow")
     like = products[products["title"].notna()].sort_values("purchases").iloc[-1]
     lines = [
         {"parent_asin": "NEW1", "title": f"{like['title']}, new edition", "store": "Novum"},
@@ -444,7 +444,7 @@ def test_added_product_is_recommended_at_once(ran: FinishedRun, tmp_path: Path) 
     assert "`kedro similar --env quick NEW1`" in added.stdout
     changed = {path for path, content in snapshot(project).items() if before.get(path) != content}
     assert {Path(path).name for path in changed} == {
-        "added_products.parquet", "title_vectors.parquet", "products.parquet", "vectors.npy",
+        "added_products.parquet", "title_vectors.parquet", "products.arrow", "vectors.npy",
         "checksums.sha256",
     }  # fmt: skip
 
@@ -484,7 +484,7 @@ def test_added_product_is_recommended_at_once(ran: FinishedRun, tmp_path: Path) 
     new.write_text("".join(json.dumps(line) + "\n" for line in lines))
     added = kedro_here(project, "add-products", str(new), "--env", "quick")
     assert "1 were added before and are updated: NEW1" in added.stdout
-    titles = pd.read_parquet(bundle / "products.parquet").set_index("item_id")["title"]
+    titles = pd.read_feather(bundle / "products.arrow").set_index("item_id")["title"]
     assert titles["NEW1"] == lines[0]["title"]
     assert titles[like["item_id"]] == like["title"]
     (near,) = Recommender.load(bundle).similar("NEW1", k=1)
@@ -503,7 +503,7 @@ def test_nightly_run_continues_training_with_new_purchases(
         yaml.safe_dump({name: settings[name] for name in ("interactions", "products")})
     )
     raw = project / "data/01_raw/sample"
-    products = pd.read_parquet(ran.get_folder("06_models") / "bundle" / "products.parquet")
+    products = pd.read_feather(ran.get_folder("06_models") / "bundle" / "products.arrow")
     bought, first_time = [*products["item_id"].iloc[:3], "A_NEW"], 1_700_000_000_000
     purchases = [
         {
