@@ -156,7 +156,7 @@ class Database:
 
 
 def _identify(path: str) -> tuple[int, int] | None:
-    """Return what tells a file from all others; None if there is none."""
+    """Return the device and the inode of a file, which identify it; None if there is no file."""
     try:
         status = Path(path).stat()
     except OSError:
