@@ -58,7 +58,7 @@ def test_every_request_is_counted_once(url: str) -> None:
     requests = get("good", "busy", "broken", "last", "good") * 4
     measured = send_requests(url, requests, rate=500)
     assert measured.statuses == {"200": 12, "503": 4, ERROR: 4}
-    # A refused request is answered quickly. It must not improve the latencies.
+    # A rejected request is answered quickly. It must not improve the latencies.
     assert {kind: len(found) for kind, found in measured.milliseconds.items()} == {
         "good": 8,
         "last": 4,

@@ -22,10 +22,7 @@ def test_load(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(serving, "N_STARTS", 1)
     output = run(capsys, "load", "--seconds", "1", "--rate", "40", "--model", "recent_popularity")
     rows = dict(re.findall(r"^\| 60 \| (.+) \| (.+) \|$", output, re.MULTILINE))
-    # On a busy machine, some answers are 503.
-    counts = re.findall(r"(\d+): (\d+)", rows["requests by status"])
-    assert sum(int(count) for _, count in counts) == 40
-    assert {status for status, _ in counts} - {"503"} == {"200"}
+    assert rows["requests by status"] == "200: 40"
     assert float(rows["successful answers a second"]) > 0
     for name in (
         "after the first answer, without encoder",
@@ -42,8 +39,8 @@ def test_kills(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_swaps(capsys: pytest.CaptureFixture[str]) -> None:
-    output = run(capsys, "swaps", "--times", "2", "--rate", "5")
-    assert re.search(r"requests by status, at 5 a second: 200: [1-9]\d*$", output, re.MULTILINE)
+    output = run(capsys, "swaps", "--times", "2")
+    assert re.search(r"requests by status, at 50 a second: 200: [1-9]\d*$", output, re.MULTILINE)
 
 
 def write_report(path: Path, *answers: dict[str, Any] | None) -> Path:
@@ -54,7 +51,7 @@ def write_report(path: Path, *answers: dict[str, Any] | None) -> Path:
     return path
 
 
-def test_random_requests_may_be_refused_but_must_not_fail(tmp_path: Path) -> None:
+def test_rejected_requests_are_no_faults(tmp_path: Path) -> None:
     report = write_report(
         tmp_path / "report.ndjson",
         {"status_code": 200, "headers": {}},

@@ -16,19 +16,13 @@ from bazar.data.onnx_encoder import DESCRIPTION, FILES, MODEL, OnnxEncoder
 from bazar.data.onnx_export import export_encoder
 from bazar.data.title_embeddings import Encoder
 from bazar.errors import InputError
-from tests.data.tiny_encoder import build_tiny_model
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
-    return build_tiny_model(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def exported(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(tiny: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exported encoder, outside the cache."""
     folder = tmp_path_factory.mktemp("exported")
-    export_encoder(encoder, folder)
+    export_encoder(tiny, folder)
     return folder
 
 
@@ -60,22 +54,20 @@ def list_folders(cache: Path) -> set[str]:
 
 
 def test_the_first_call_exports_and_later_ones_find_the_files(
-    encoder: Encoder, exported: Path, cache: Path
+    tiny: Encoder, exported: Path, cache: Path
 ) -> None:
-    folder = get_exported_encoder(encoder)
+    folder = get_exported_encoder(tiny)
     assert list_folders(cache) == {"tiny@1"}
     assert {path.name for path in folder.iterdir()} == set(FILES)
     vectors = OnnxEncoder.load(folder).encode(["rose toner"])
     np.testing.assert_allclose(vectors, OnnxEncoder.load(exported).encode(["rose toner"]))
     # A second export would need the model.
-    assert get_exported_encoder(replace(encoder, source="/missing")) == folder
+    assert get_exported_encoder(replace(tiny, source="/missing")) == folder
 
 
-def test_encoders_have_folders_of_their_own(
-    encoder: Encoder, cache: Path, exports: list[str]
-) -> None:
+def test_encoders_have_folders_of_their_own(tiny: Encoder, cache: Path, exports: list[str]) -> None:
     identities = ["tiny@1", "tiny@2", "./models/tiny@1"]
-    encoders = [replace(encoder, identity=identity) for identity in identities]
+    encoders = [replace(tiny, identity=identity) for identity in identities]
     folders = [get_exported_encoder(one) for one in encoders]
     assert len(set(folders)) == 3
     assert {folder.parent for folder in folders} == {cache}
@@ -85,17 +77,17 @@ def test_encoders_have_folders_of_their_own(
 
 
 def test_encoders_whose_names_give_the_same_folder_are_not_confused(
-    encoder: Encoder, exports: list[str]
+    tiny: Encoder, exports: list[str]
 ) -> None:
     for identity in ("models/tiny@1", "models_tiny@1"):
-        folder = get_exported_encoder(replace(encoder, identity=identity))
+        folder = get_exported_encoder(replace(tiny, identity=identity))
         assert OnnxEncoder.load(folder).identity == identity
     assert exports == ["models/tiny@1", "models_tiny@1"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), InputError("differs"), OSError("broken")])
 def test_an_interrupted_export_leaves_nothing(
-    encoder: Encoder,
+    tiny: Encoder,
     exported: Path,
     cache: Path,
     error: BaseException,
@@ -109,7 +101,7 @@ def test_an_interrupted_export_leaves_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(onnx_export, "export_encoder", interrupt)
         with pytest.raises(type(error)):
-            get_exported_encoder(encoder)
+            get_exported_encoder(tiny)
     assert list_folders(cache) == set()
 
 
@@ -124,27 +116,27 @@ def truncate(path: Path) -> None:
 @pytest.mark.parametrize("damage", [remove, truncate])
 @pytest.mark.parametrize("name", FILES)
 def test_damaged_files_are_exported_again(
-    encoder: Encoder, name: str, damage: Callable[[Path], None], cache: Path, exports: list[str]
+    tiny: Encoder, name: str, damage: Callable[[Path], None], cache: Path, exports: list[str]
 ) -> None:
-    folder = get_exported_encoder(encoder)
+    folder = get_exported_encoder(tiny)
     damage(folder / name)
-    assert get_exported_encoder(encoder) == folder
+    assert get_exported_encoder(tiny) == folder
     assert exports == ["tiny@1"] * 2
     assert OnnxEncoder.load(folder).encode(["rose"]).shape == (1, 12)
     assert list_folders(cache) == {"tiny@1"}
 
 
-def test_simultaneous_runs_export_once(encoder: Encoder, exports: list[str]) -> None:
+def test_simultaneous_runs_export_once(tiny: Encoder, exports: list[str]) -> None:
     with ThreadPoolExecutor(4) as pool:
-        folders = set(pool.map(get_exported_encoder, [encoder] * 4))
+        folders = set(pool.map(get_exported_encoder, [tiny] * 4))
     assert len(folders) == 1
     assert exports == ["tiny@1"]
 
 
 def test_a_cache_that_cannot_be_created_is_an_input_error(
-    encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(InputError, match=r"cannot be created.*\nSet XDG_CACHE_HOME to a folder"):
-        get_exported_encoder(encoder)
+        get_exported_encoder(tiny)

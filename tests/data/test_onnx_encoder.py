@@ -28,7 +28,6 @@ from bazar.data.title_embeddings import (
     get_vectors,
 )
 from bazar.errors import InputError
-from tests.data.tiny_encoder import build_tiny_model
 
 TEXTS = [
     "Rose Hydrating Toner 200 ml",
@@ -58,11 +57,6 @@ def packaged_folder(packaged: Encoder, tmp_path_factory: pytest.TempPathFactory)
         export_encoder(packaged, folder)
     assert printed.getvalue() == ""
     return folder
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
-    return build_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Arrays that are mapped from a file. Processes share their memory, and parts can be given back."""
+"""Arrays that are mapped from a file. Processes share their memory, which can be released."""
 
 import mmap
 from pathlib import Path
@@ -23,7 +23,7 @@ def map_array(path: Path) -> np.ndarray:
 
 
 def release_pages(array: np.ndarray) -> None:
-    """Give the memory of a mapped array back. What is read again comes from the file.
+    """Release the memory of a mapped array. Later reads load its pages from the file again.
 
     An array that is not mapped does not change.
 

@@ -33,7 +33,7 @@ def prepare_process() -> None:
 
 
 def settle_process() -> None:
-    """Collect garbage at the end of the start, and give free memory back.
+    """Collect garbage at the end of the start, and release unused memory.
 
     Later collections leave out what the start created: a million objects that stay.
     """
@@ -44,7 +44,7 @@ def settle_process() -> None:
 
 
 def trim_memory() -> None:
-    """Give freed memory back, which the C library keeps otherwise: 30 MB after a start."""
+    """Release unused memory, which the C library keeps otherwise: 30 MB after a start."""
     with _use_gnu_library() as library:
         library.malloc_trim(0)
 

@@ -122,7 +122,7 @@ class ExportedNetwork:
             item_ids: shape (items + 1,), external ids by item index.
         """
         if np.array_equal(self.item_ids, item_ids):
-            # The catalogue keeps its own texts of the ids in any case.
+            # Otherwise, the ids would be in memory twice.
             return replace(self, item_ids=item_ids)
         index = {item_id: item for item, item_id in enumerate(self.item_ids)}
         positions = np.array([index.get(item_id, -1) for item_id in item_ids])
@@ -217,19 +217,6 @@ class ExportedNetwork:
             typical_gap=float(self.weights.get("typical_gap", 1)),
         )
 
-    def prepare_vectors(self, item_vectors: np.ndarray) -> np.ndarray:
-        """Return title vectors that are centred, whitened and scaled, if the network adapts titles.
-
-        Args:
-            item_vectors: as in :meth:`check_vectors`.
-
-        Returns:
-            The same shape, float32.
-        """
-        if not self.options.adapts_titles:
-            return item_vectors
-        return whiten_vectors(item_vectors, self.weights["centre"], self.weights["whitening"])
-
     def embed_catalogue(self, item_vectors: np.ndarray) -> np.ndarray:
         """Return the vectors of all items.
 
@@ -249,7 +236,11 @@ class ExportedNetwork:
             embedded = self.weights["item_embedding"] * in_training
         if self.options.adapts_titles:
             for start in range(0, len(embedded), _CHUNK):
-                chunk = self.prepare_vectors(item_vectors[start : start + _CHUNK])
+                chunk = whiten_vectors(
+                    item_vectors[start : start + _CHUNK],
+                    self.weights["centre"],
+                    self.weights["whitening"],
+                )
                 embedded[start : start + _CHUNK] += chunk @ self.weights["title_adapter.kernel"]
         return embedded
 

@@ -51,7 +51,7 @@ class BoundedPool:
             ) from None
 
     def close(self) -> bool:
-        """Drop the calls that wait, and wait for those that have begun, but not for ever.
+        """Drop the calls that wait, and wait for those that have begun, up to a time limit.
 
         Returns:
             Whether all have ended.

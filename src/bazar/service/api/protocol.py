@@ -1,8 +1,8 @@
-"""HTTP connections whose clients can neither fill the memory nor stay for ever.
+"""HTTP connections with limits of size and time.
 
-The web server limits neither the size of the headers nor the time in which they are sent, and waits
-for ever for a client that does not read its answer. No key is needed for any of this, because
-requests are checked only when their headers are complete.
+The web server limits neither the size of the headers nor the time in which they are sent, and has
+no timeout for a client that does not read its answer. Such a client needs no key, because requests
+are checked only when their headers are complete.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection."""
+        """Stop the timers of a connection that has ended."""
         super().connection_lost(exc)
         self._stop_answering()
         self._stop_waiting()

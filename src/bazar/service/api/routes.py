@@ -76,9 +76,10 @@ UserId = Annotated[str, Path(description="The customer.", examples=["C-1042"], m
 
 
 class _IdConvertor(PathConvertor):
-    """An id in a path, with its line breaks.
+    """An id in a path, which can contain line breaks.
 
-    A usual one ends before a line break, so that the user ``bob`` is deleted instead of another.
+    The convertor ``path`` of Starlette leaves out a line break at the end. Then a request to delete
+    the user ``bob`` with a line break would delete the user ``bob``.
     """
 
     regex = r"[\s\S]*"

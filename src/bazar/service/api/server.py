@@ -100,7 +100,7 @@ def run_server(settings: ServerSettings, loader: BundleLoader, listener: socket.
 
     def end(*_: object) -> None:
         if getattr(app.state, "is_stuck", False):
-            # Python would wait for ever for the threads that wait for the database.
+            # Python would wait without a timeout for the threads that wait for the database.
             os._exit(0)
         sys.exit(0)
 
@@ -165,11 +165,11 @@ def _open_in_worker(settings: ServerSettings) -> FastAPI:
 
 
 def _stop_with_supervisor() -> None:
-    """Stop this worker when its supervisor is dead. Otherwise it would keep the port."""
+    """Stop this worker when its supervisor has ended. Otherwise it would keep the port."""
     supervisor = parent_process()
     assert supervisor is not None
     supervisor.join()
-    logger.error("the main process is dead: this process stops, too")
+    logger.error("the main process has ended: this process stops, too")
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,6 +1,6 @@
 """The revision: a number that every change of the catalogue and every deletion of a user raises.
 
-A worker that reads it knows whether it has to read anything else.
+A worker reads it before each answer, and reads the changes only if it is higher than before.
 """
 
 from sqlalchemy import Connection, select, update

@@ -26,7 +26,7 @@ def raise_sequence(connection: Connection, minimum: int) -> None:
     """Make the next event get a sequence above a minimum.
 
     Args:
-        connection: a transaction of the only writer. No other can draw a sequence in between.
+        connection: a transaction of the only writer: no other can use a sequence in between.
         minimum: above :func:`read_last_sequence`.
     """
     if connection.dialect.name != "sqlite":
