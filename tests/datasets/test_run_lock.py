@@ -12,6 +12,7 @@ import pytest
 
 from bazar.datasets.run_lock import lock_data_set
 from bazar.errors import InputError
+from tests.project import limit_file_size
 
 LOCK = """
 import sys
@@ -78,5 +79,19 @@ def test_lock_ends_with_a_killed_process(tmp_path: Path) -> None:
 def test_lock_is_released_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), lock_data_set(tmp_path, "shop"):
         raise ZeroDivisionError
+    with lock_data_set(tmp_path, "shop"):
+        pass
+
+
+def test_lock_is_released_when_its_file_cannot_be_written(tmp_path: Path) -> None:
+    with (
+        limit_file_size(0),
+        pytest.raises(InputError, match="too large") as kept,
+        lock_data_set(tmp_path, "shop"),
+    ):
+        pass
+    assert list_names(tmp_path / "data" / ".locks") == []
+    # The error still holds the frame in which the lock was acquired.
+    assert kept.value.__traceback__ is not None
     with lock_data_set(tmp_path, "shop"):
         pass

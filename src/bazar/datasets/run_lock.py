@@ -41,8 +41,9 @@ def lock_data_set(project_path: Path, dataset: str) -> Iterator[None]:
                 f"The data set {dataset!r} is in use by {_read_owner(path)}.\n"
                 "Wait until this process has ended, then run again."
             ) from None
-        path.write_text(f"process {os.getpid()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
     try:
+        with explain_disk_faults(path):
+            path.write_text(f"process {os.getpid()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
         yield
     finally:
         # A process that already waits for this file opens the new one after it.
