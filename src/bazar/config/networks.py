@@ -71,6 +71,10 @@ class NetworkOptions(Options):
     item_dimension: int | None = Field(default=None, ge=1)
     """Size of the item representation. Title vectors are centred, whitened and projected to this
     size by a trainable layer. null, only with ``item: title``: title vectors are not changed."""
+    words: Literal["title", "title_and_attributes"] | None = None
+    """Whether a learned vector of each word of an item is added to the item representation.
+    ``title``: the words of the title. ``title_and_attributes``: also each brand, category and other
+    attribute, as one word. Needs an ``item_dimension``. null: no vectors of words."""
     layers: tuple[Layer, ...]
     """Layers that encode the history, in order."""
     head: Literal["softmax", "tied_softmax", "vector"]
@@ -112,6 +116,8 @@ class NetworkOptions(Options):
     def _check_consistency(self) -> Self:
         if self.item != "title" and self.item_dimension is None:
             raise ValueError(f"item: {self.item} needs an item_dimension, found null")
+        if self.words is not None and self.item_dimension is None:
+            raise ValueError(f"words: {self.words} needs an item_dimension, found null")
         if not any(isinstance(layer, RecurrentLayer | ResidualLayer) for layer in self.layers):
             found = ", ".join(layer.type for layer in self.layers) or "no layer"
             raise ValueError(

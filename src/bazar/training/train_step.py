@@ -155,7 +155,7 @@ class _LossFunction:
     ) -> tf.Tensor:
         """Return the sum of the cross-entropies over all items of the training part."""
         network = self._network
-        table = network.embed_items(self._table_items, self._prepared)
+        table = tf.gather(network.embed_catalogue(self._prepared), self._table_items)
         entries = tf.gather(table, tf.gather(self._table_rows, inputs.items))
         orders = network.embed_orders(entries, inputs)
         output = network.encode_histories(orders, inputs.positions, inputs.times, training=True)

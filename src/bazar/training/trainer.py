@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bazar.config.networks import NetworkBlock
+from bazar.data.item_words import ItemTexts
 from bazar.data.splits import check_row_numbers
 from bazar.data.vector_search import has_title
 from bazar.data.windows import Windows
@@ -62,6 +63,7 @@ def train_network(
     after_epoch: AfterEpoch | None = None,
     warm_start: WarmStart | None = None,
     filter_seen: bool = True,
+    texts: ItemTexts | None = None,
 ) -> TrainedNetwork:
     """Build a network and train it. The same arguments give the same weights.
 
@@ -81,6 +83,7 @@ def train_network(
             ends the training.
         warm_start: a network with the same options and catalogue; None for random weights.
         filter_seen: whether validation NDCG@10 leaves out items that the user bought before.
+        texts: titles and attributes of the items; networks with ``words`` need them.
 
     Raises:
         InputError: if there are no training rows or no validation rows; if ``warm_start`` holds
@@ -95,13 +98,15 @@ def train_network(
         _check_warm_start(warm_start, block, item_vectors)
     started = time.perf_counter()
     loop = TrainingLoop(
-        train, validation, block, n_items, seed, item_vectors, warm_start, filter_seen
+        train, validation, block, n_items, seed, item_vectors, warm_start, filter_seen, texts
     )
     logger.info("The network:\n%s", loop.network.describe())
     mark = ""
     if checkpoint is not None:
         arrays = list_training_arrays(train, validation, item_vectors)
         arrays += [np.array([n_items, filter_seen]), *_list_warm_start_arrays(warm_start)]
+        if (words := loop.network.item_words) is not None:
+            arrays += [words.numbers, words.starts]
         mark = fingerprint(block, seed, arrays)
     _run_epochs(loop, checkpoint, mark, after_epoch)
     loop.restore_best_weights()
