@@ -104,9 +104,7 @@ def train_network(
     mark = ""
     if checkpoint is not None:
         arrays = list_training_arrays(train, validation, item_vectors)
-        arrays += [np.array([n_items, filter_seen]), *_list_warm_start_arrays(warm_start)]
-        if (words := loop.network.item_words) is not None:
-            arrays += [words.numbers, words.starts]
+        arrays += [np.array([n_items, filter_seen]), *_list_start_arrays(loop.network, warm_start)]
         mark = fingerprint(block, seed, arrays)
     _run_epochs(loop, checkpoint, mark, after_epoch)
     loop.restore_best_weights()
@@ -126,11 +124,14 @@ def list_training_arrays(
     return arrays if item_vectors is None else [*arrays, item_vectors]
 
 
-def _list_warm_start_arrays(warm_start: WarmStart | None) -> list[np.ndarray]:
+def _list_start_arrays(network: RecurrentNetwork, warm_start: WarmStart | None) -> list[np.ndarray]:
+    """List the words of the items, and the weights that the training starts from."""
+    words = network.item_words
+    word_arrays = [] if words is None else [words.numbers, words.starts]
     if warm_start is None:
-        return []
+        return word_arrays
     weights = [weight.numpy() for weight in warm_start.network.weights]
-    return [*weights, *(warm_start.optimizer_variables or [])]
+    return [*word_arrays, *weights, *(warm_start.optimizer_variables or [])]
 
 
 def _check_warm_start(
