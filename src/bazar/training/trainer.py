@@ -101,11 +101,9 @@ def train_network(
         train, validation, block, n_items, seed, item_vectors, warm_start, filter_seen, texts
     )
     logger.info("The network:\n%s", loop.network.describe())
-    mark = ""
-    if checkpoint is not None:
-        arrays = list_training_arrays(train, validation, item_vectors)
-        arrays += [np.array([n_items, filter_seen]), *_list_start_arrays(loop.network, warm_start)]
-        mark = fingerprint(block, seed, arrays)
+    arrays = list_training_arrays(train, validation, item_vectors)
+    arrays += [np.array([n_items, filter_seen]), *_list_start_arrays(loop.network, warm_start)]
+    mark = "" if checkpoint is None else fingerprint(block, seed, arrays)
     _run_epochs(loop, checkpoint, mark, after_epoch)
     loop.restore_best_weights()
     facts = _describe_training(loop, len(train)) | {"warm_start": warm_start is not None}
