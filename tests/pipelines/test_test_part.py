@@ -62,22 +62,27 @@ def item_index() -> ibis.Table:
     return ibis.memtable({name: list(values) for name, values in INDEX.items()})
 
 
+@pytest.fixture
+def products(item_index: ibis.Table) -> ibis.Table:
+    return item_index.select("item_id", title=ibis.null(str), attributes=ibis.null(str))
+
+
 def test_training_does_not_read_the_test_part(
-    splits: SplitsWithoutTest, item_index: ibis.Table, tmp_path: Path
+    splits: SplitsWithoutTest, item_index: ibis.Table, products: ibis.Table, tmp_path: Path
 ) -> None:
     train = make_training_function("classifier")
     state, training = train(
-        splits, item_index, VECTORS, OPTIONS, 42, False, PreviousTraining(tmp_path)
+        splits, item_index, VECTORS, products, OPTIONS, 42, False, PreviousTraining(tmp_path)
     )
     assert state.network.n_items == N_ITEMS
     assert len(training["log"]) == BAD.training.epochs
 
 
 def test_tuning_does_not_read_the_test_part(
-    splits: SplitsWithoutTest, item_index: ibis.Table, tmp_path: Path
+    splits: SplitsWithoutTest, products: ibis.Table, tmp_path: Path
 ) -> None:
     _, trials, _ = tune(
-        splits, item_index, VECTORS, OPTIONS, OPTIONS, options_of(trials=2), 42,
+        splits, products, VECTORS, OPTIONS, OPTIONS, options_of(trials=2), 42,
         PreviousTraining(tmp_path),
     )  # fmt: skip
     assert len(trials) == 2

@@ -167,12 +167,13 @@ def test_nightly_training_continues_with_its_optimizer(
     index = ibis.memtable(
         {"item_id": [str(item) for item in range(N_ITEMS)], "item_index": range(1, N_ITEMS + 1)}
     )
+    products = index.select("item_id", title=ibis.null(str), attributes=ibis.null(str))
     dataset = NetworkDataset(filepath=str(tmp_path / "classifier.keras"))
     previous = PreviousTraining(tmp_path)
     train_classifier = make_training_function("classifier")
 
     def run_night(*, warm: bool) -> RecurrentNetwork:
-        state, _ = train_classifier(split, index, vectors(), options, 1, warm, previous)
+        state, _ = train_classifier(split, index, vectors(), products, options, 1, warm, previous)
         assert previous.get_checkpoint("classifier")._path.is_file()
         dataset.save(state)
         assert not previous.get_checkpoint("classifier")._path.is_file()

@@ -71,6 +71,10 @@ class NetworkOptions(Options):
     item_dimension: int | None = Field(default=None, ge=1)
     """Size of the item representation. Title vectors are centred, whitened and projected to this
     size by a trainable layer. null, only with ``item: title``: title vectors are not changed."""
+    words: Literal["title", "title_and_attributes"] | None = None
+    """Whether a learned vector of each word of an item is added to the item representation.
+    ``title``: the words of the title. ``title_and_attributes``: also each brand, category and other
+    attribute, as one word. Needs an ``item_dimension``. null: no vectors of words."""
     layers: tuple[Layer, ...]
     """Layers that encode the history, in order."""
     head: Literal["softmax", "tied_softmax", "vector"]
@@ -112,6 +116,8 @@ class NetworkOptions(Options):
     def _check_consistency(self) -> Self:
         if self.item != "title" and self.item_dimension is None:
             raise ValueError(f"item: {self.item} needs an item_dimension, found null")
+        if self.words is not None and self.item_dimension is None:
+            raise ValueError(f"words: {self.words} needs an item_dimension, found null")
         if not any(isinstance(layer, RecurrentLayer | ResidualLayer) for layer in self.layers):
             found = ", ".join(layer.type for layer in self.layers) or "no layer"
             raise ValueError(
@@ -166,6 +172,10 @@ class TrainingOptions(Options):
     softmax."""
     negatives: int = Field(default=8_192, ge=1)
     """Number of negative items that a sampled softmax draws in each step."""
+    id_dropout: float = Field(default=0, ge=0, lt=1)
+    """Share of the items whose learned vector is left out in each step, in histories and as
+    targets, so that the network learns to recommend items by their titles and words alone. Needs
+    ``item: id+title`` or ``words``."""
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"]
     learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "cosine"] = "constant"
@@ -210,12 +220,19 @@ class NetworkBlock(NetworkOptions):
         return self.model_copy(update={"training": training})
 
     @model_validator(mode="after")
-    def _check_loss(self) -> Self:
+    def _check_training(self) -> Self:
         if (self.training.loss == "cross_entropy") != (self.head != "vector"):
             raise ValueError(
                 "training.loss must be cross_entropy for head softmax or tied_softmax, and mse, "
                 "mae, huber or cosine for head vector, found "
                 f"loss: {self.training.loss} with head: {self.head}"
+            )
+        if self.training.id_dropout and (
+            self.item == "title" or (self.item == "id" and self.words is None)
+        ):
+            raise ValueError(
+                f"training.id_dropout: {self.training.id_dropout} needs item: id+title, or item: "
+                f"id with words, found item: {self.item}. Set id_dropout to 0"
             )
         return self
 

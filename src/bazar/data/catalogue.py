@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
+from bazar.data.item_words import ItemTexts
 from bazar.errors import InputError
 
 ADDED_PRODUCTS_SCHEMA = pa.schema(
@@ -44,6 +45,11 @@ class Products:
 
     def __len__(self) -> int:
         return len(self.item_ids) - 1
+
+    @property
+    def texts(self) -> ItemTexts:
+        """The titles and attributes."""
+        return ItemTexts(self.titles, self.attributes)
 
     @cached_property
     def index(self) -> dict[str, int]:

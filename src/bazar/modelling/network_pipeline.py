@@ -20,6 +20,7 @@ def create_network_pipeline(model: str) -> Pipeline:
                     "splits",
                     "item_index",
                     "item_vectors",
+                    "products",
                     f"params:{model}",
                     "params:seed",
                     "params:warm_start",

@@ -11,6 +11,7 @@ import pandas as pd
 from bazar.config.evaluation import EvaluationOptions
 from bazar.config.networks import REPRODUCTION_NETWORKS, ModelOptions, NetworkBlock
 from bazar.data.item_index import check_catalogue_size, list_item_ids
+from bazar.data.item_words import ItemTexts, read_item_texts
 from bazar.data.splits import Splits
 from bazar.evaluation.evaluate import evaluate_scorer
 from bazar.evaluation.results import ModelResults
@@ -38,6 +39,7 @@ def train_model(
     seed: int,
     checkpoint: Checkpoint,
     warm_start: WarmStart | None = None,
+    texts: ItemTexts | None = None,
 ) -> tuple[NetworkState, Training]:
     """Train one network.
 
@@ -51,6 +53,7 @@ def train_model(
         seed: seed of the training.
         checkpoint: the training saves its state there after each epoch, and resumes from it.
         warm_start: initial weights. None: random weights.
+        texts: titles and attributes of the items; a network with ``words`` needs them.
 
     Returns:
         The network with the state of its optimizer, and the facts and the log of the training.
@@ -65,6 +68,7 @@ def train_model(
         checkpoint,
         warm_start=warm_start,
         filter_seen=splits.filter_seen,
+        texts=texts,
     )
     trained.network.item_ids = item_ids
     if block.needs_vectors:
@@ -75,7 +79,11 @@ def train_model(
 
 
 def load_warm_start(
-    model: str, previous_training: PreviousTraining, item_ids: np.ndarray, optimizer: str
+    model: str,
+    previous_training: PreviousTraining,
+    item_ids: np.ndarray,
+    texts: ItemTexts,
+    optimizer: str,
 ) -> WarmStart | None:
     """Return the weights of the last training, or None if the model was never trained.
 
@@ -83,6 +91,7 @@ def load_warm_start(
         model: name of the model.
         previous_training: networks and checkpoints of earlier runs.
         item_ids: shape (items + 1,), external ids by item index of the current catalogue.
+        texts: the texts of these items.
         optimizer: name of the optimizer of the new training.
     """
     state = previous_training.load_network(model)
@@ -90,7 +99,7 @@ def load_warm_start(
         logger.warning("warm start: %s was never trained. Training starts from scratch.", model)
         return None
     logger.info("warm start: training continues from the last weights of %s", model)
-    return make_warm_start(state, item_ids, optimizer)
+    return make_warm_start(state, item_ids, optimizer, texts)
 
 
 def make_training_function(model: str) -> Callable[..., tuple[NetworkState, Training]]:
@@ -104,6 +113,7 @@ def make_training_function(model: str) -> Callable[..., tuple[NetworkState, Trai
         splits: Splits,
         item_index: ir.Table,
         item_vectors: np.ndarray,
+        products: ir.Table,
         options: ModelOptions,
         seed: int,
         warm_start: bool,
@@ -111,10 +121,11 @@ def make_training_function(model: str) -> Callable[..., tuple[NetworkState, Trai
     ) -> tuple[NetworkState, Training]:
         """Train the selected network; see :func:`train_model`."""
         check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
-        item_ids = list_item_ids(item_index)
+        item_ids, texts = list_item_ids(item_index), read_item_texts(products, item_index)
         start, block = None, options.block
         if warm_start:
-            start = load_warm_start(model, previous_training, item_ids, block.training.optimizer)
+            optimizer = block.training.optimizer
+            start = load_warm_start(model, previous_training, item_ids, texts, optimizer)
         return train_model(
             model,
             options.network,
@@ -125,6 +136,7 @@ def make_training_function(model: str) -> Callable[..., tuple[NetworkState, Trai
             seed,
             previous_training.get_checkpoint(model),
             start,
+            texts,
         )
 
     return train

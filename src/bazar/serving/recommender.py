@@ -429,4 +429,5 @@ def _read_network(bundle: Bundle, model: str, seed: int) -> ExportedNetwork:
         raise InputError(
             f"The bundle has no network {path}. Run the pipeline recommendation again."
         )
-    return bundle.networks[path]().change_catalogue(bundle.products.item_ids)
+    products = bundle.products
+    return bundle.networks[path]().change_catalogue(products.item_ids, products.texts)

@@ -126,6 +126,7 @@ def compute_sampled_cross_entropy(
     targets: tf.Tensor,
     drawn: DrawnItems,
     prepared: tf.Tensor | None,
+    known: tf.Tensor,
     has_seen_items: bool,
 ) -> tf.Tensor:
     """Compute the cross-entropy against drawn items, corrected for their probabilities.
@@ -143,15 +144,17 @@ def compute_sampled_cross_entropy(
         targets: shape (targets,), int32.
         drawn: the drawn items, as tensors.
         prepared: title vectors as prepared by the network, or None.
+        known: the items whose learned vectors are used; see
+            :meth:`~bazar.models.networks.recurrent.RecurrentNetwork.embed_items`.
         has_seen_items: whether the scores of items that were bought before are added.
 
     Returns:
         Shape (targets,), float32.
     """
     positive = network.compute_pair_logits(
-        tf.gather(output, target_states), network.embed_items(targets, prepared)
+        tf.gather(output, target_states), network.embed_items(targets, prepared, known)
     )
-    table = network.build_item_table(network.embed_items(drawn.items, prepared))
+    table = network.build_item_table(network.embed_items(drawn.items, prepared, known))
     negative = network.compute_logits(output, table) - drawn.correction
     if not has_seen_items:
         return _compute_total(negative, target_states, targets, drawn, [positive]) - positive
@@ -159,7 +162,7 @@ def compute_sampled_cross_entropy(
     is_pair = drawn.seen[:, 0] >= 0
     hidden = tf.where(is_pair, _NEVER, -_NEVER)
     negative = tf.tensor_scatter_nd_min(negative, tf.maximum(drawn.seen, 0), hidden)
-    seen = network.embed_items(inputs.seen_items, prepared)
+    seen = network.embed_items(inputs.seen_items, prepared, known)
     logits = network.compute_pair_logits(tf.gather(output, inputs.seen_states), seen)
     item_parts = network.repeat_layer.embed_items(seen)
     logits += network.compute_repeat_scores(output, inputs, item_parts, training=True)

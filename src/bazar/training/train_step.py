@@ -79,7 +79,7 @@ def make_train_steps(
         A function of batches of the same shape and one learning rate per batch. It returns the mean
         loss over the targets of each batch before the update, shape (batches,), float32.
     """
-    compute_loss = _LossFunction(network, block, item_vectors, counts, batches)
+    compute_loss = _LossFunction(network, block, item_vectors, counts, batches, seed)
     run_steps = _make_step_function(network, optimizer, compute_loss)
     sampler = NegativeSampler(
         counts, block.training.negatives if compute_loss.is_sampled else 0, seed
@@ -102,12 +102,14 @@ class _LossFunction:
         item_vectors: np.ndarray | None,
         counts: np.ndarray,
         batches: Batches,
+        seed: int,
     ) -> None:
         """Prepare the items that are scored.
 
         The arguments are those of :func:`make_train_steps`.
         """
         self._network, self._block, self._batches = network, block, batches
+        self._seed = seed
         self._prepared = network.prepare_vectors(item_vectors)
         candidates = np.flatnonzero(counts > 0)
         is_large = len(candidates) > block.training.sample_above
@@ -126,6 +128,7 @@ class _LossFunction:
         targets: tf.Tensor,
         weights: tf.Tensor,
         drawn: DrawnItems,
+        step: tf.Tensor,
     ) -> tf.Tensor:
         """Return the loss.
 
@@ -135,16 +138,31 @@ class _LossFunction:
             targets: shape (targets,), int32.
             weights: shape (targets,), float32.
             drawn: the drawn items; empty unless the softmax is sampled.
+            step: number of the training step, a scalar.
 
         Returns:
             A scalar, float32.
         """
+        known = self._draw_known_items(step)
         if self._block.head == "tied_softmax" and not self.is_sampled:
-            total = self._add_full_losses(inputs, target_states, targets, weights)
+            total = self._add_full_losses(inputs, target_states, targets, weights, known)
         else:
-            losses = self._compute_target_losses(inputs, target_states, targets, drawn)
+            losses = self._compute_target_losses(inputs, target_states, targets, drawn, known)
             total = tf.reduce_sum(losses * weights)
         return total / tf.maximum(tf.reduce_sum(weights), 1)
+
+    def _draw_known_items(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the items whose learned vectors are used in a step, as in ``embed_items``.
+
+        The draws depend on the seed and the number of the step alone: a training that resumes
+        draws the same.
+        """
+        in_training = tf.convert_to_tensor(self._network.in_training)
+        if (share := self._block.training.id_dropout) == 0:
+            return in_training
+        seed = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64)])
+        draws = tf.random.stateless_uniform(tf.shape(in_training), seed)
+        return in_training * tf.cast(draws >= share, tf.float32)
 
     def _add_full_losses(
         self,
@@ -152,10 +170,11 @@ class _LossFunction:
         target_states: tf.Tensor,
         targets: tf.Tensor,
         weights: tf.Tensor,
+        known: tf.Tensor,
     ) -> tf.Tensor:
         """Return the sum of the cross-entropies over all items of the training part."""
         network = self._network
-        table = network.embed_items(self._table_items, self._prepared)
+        table = tf.gather(network.embed_catalogue(self._prepared, known), self._table_items)
         entries = tf.gather(table, tf.gather(self._table_rows, inputs.items))
         orders = network.embed_orders(entries, inputs)
         output = network.encode_histories(orders, inputs.positions, inputs.times, training=True)
@@ -185,9 +204,10 @@ class _LossFunction:
         target_states: tf.Tensor,
         targets: tf.Tensor,
         drawn: DrawnItems,
+        known: tf.Tensor,
     ) -> tf.Tensor:
         """Return the loss of each target from the state that predicts it."""
-        output = self._network.encode_inputs(inputs, self._prepared, training=True)
+        output = self._network.encode_inputs(inputs, self._prepared, training=True, known=known)
         if self.is_sampled:
             return compute_sampled_cross_entropy(
                 self._network,
@@ -197,6 +217,7 @@ class _LossFunction:
                 targets,
                 drawn,
                 self._prepared,
+                known,
                 self._batches.has_seen_items,
             )
         read = tf.gather(output, target_states)
@@ -218,7 +239,9 @@ def _make_step_function(
         inputs, (target_states, targets, weights, *drawn) = split_stacked(tuple(rest))
         optimizer.learning_rate.assign(rate)
         with tf.GradientTape() as tape:
-            loss = compute_loss(inputs, target_states, targets, weights, DrawnItems(*drawn))
+            loss = compute_loss(
+                inputs, target_states, targets, weights, DrawnItems(*drawn), optimizer.iterations
+            )
         variables = network.trainable_variables
         # A layer that is not used in training has no gradients.
         gradients = [

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bazar.config.networks import NetworkBlock
+from bazar.data.item_words import ItemTexts
 from bazar.data.splits import check_row_numbers
 from bazar.data.vector_search import has_title
 from bazar.data.windows import Windows
@@ -62,6 +63,7 @@ def train_network(
     after_epoch: AfterEpoch | None = None,
     warm_start: WarmStart | None = None,
     filter_seen: bool = True,
+    texts: ItemTexts | None = None,
 ) -> TrainedNetwork:
     """Build a network and train it. The same arguments give the same weights.
 
@@ -81,6 +83,7 @@ def train_network(
             ends the training.
         warm_start: a network with the same options and catalogue; None for random weights.
         filter_seen: whether validation NDCG@10 leaves out items that the user bought before.
+        texts: titles and attributes of the items; networks with ``words`` need them.
 
     Raises:
         InputError: if there are no training rows or no validation rows; if ``warm_start`` holds
@@ -95,14 +98,12 @@ def train_network(
         _check_warm_start(warm_start, block, item_vectors)
     started = time.perf_counter()
     loop = TrainingLoop(
-        train, validation, block, n_items, seed, item_vectors, warm_start, filter_seen
+        train, validation, block, n_items, seed, item_vectors, warm_start, filter_seen, texts
     )
     logger.info("The network:\n%s", loop.network.describe())
-    mark = ""
-    if checkpoint is not None:
-        arrays = list_training_arrays(train, validation, item_vectors)
-        arrays += [np.array([n_items, filter_seen]), *_list_warm_start_arrays(warm_start)]
-        mark = fingerprint(block, seed, arrays)
+    arrays = list_training_arrays(train, validation, item_vectors)
+    arrays += [np.array([n_items, filter_seen]), *_list_start_arrays(loop.network, warm_start)]
+    mark = "" if checkpoint is None else fingerprint(block, seed, arrays)
     _run_epochs(loop, checkpoint, mark, after_epoch)
     loop.restore_best_weights()
     facts = _describe_training(loop, len(train)) | {"warm_start": warm_start is not None}
@@ -121,11 +122,14 @@ def list_training_arrays(
     return arrays if item_vectors is None else [*arrays, item_vectors]
 
 
-def _list_warm_start_arrays(warm_start: WarmStart | None) -> list[np.ndarray]:
+def _list_start_arrays(network: RecurrentNetwork, warm_start: WarmStart | None) -> list[np.ndarray]:
+    """List the words of the items, and the weights that the training starts from."""
+    words = network.item_words
+    word_arrays = [] if words is None else [words.numbers, words.starts]
     if warm_start is None:
-        return []
+        return word_arrays
     weights = [weight.numpy() for weight in warm_start.network.weights]
-    return [*weights, *(warm_start.optimizer_variables or [])]
+    return [*word_arrays, *weights, *(warm_start.optimizer_variables or [])]
 
 
 def _check_warm_start(

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from bazar.config.networks import NetworkBlock, TrainingOptions
+from bazar.data.item_words import ItemTexts, choose_vocabulary
 from bazar.data.vector_search import has_title
 from bazar.data.windows import Windows
 from bazar.errors import DivergenceError
@@ -56,6 +57,7 @@ class TrainingLoop:
         item_vectors: np.ndarray | None,
         warm_start: WarmStart | None,
         filter_seen: bool,
+        texts: ItemTexts | None = None,
     ) -> None:
         """Build the network, its optimizer and the training function.
 
@@ -71,7 +73,7 @@ class TrainingLoop:
 
         keras.utils.set_random_seed(seed)
         counts = _count_items(train, n_items)
-        self.network = _initialise_network(block, train, counts, item_vectors, warm_start)
+        self.network = _initialise_network(block, train, counts, item_vectors, warm_start, texts)
         self._optimizer = _initialise_optimizer(block.training.optimizer, self.network, warm_start)
         self._mean: MeanWeights | None = None
         if self._options.average_weights:
@@ -240,11 +242,16 @@ def _initialise_network(
     counts: np.ndarray,
     item_vectors: np.ndarray | None,
     warm_start: WarmStart | None,
+    texts: ItemTexts | None,
 ) -> RecurrentNetwork:
     dimension = None if item_vectors is None else item_vectors.shape[1]
     in_training = (counts > 0).astype(np.float32)
+    vocabulary = _get_vocabulary(block, warm_start, texts)
+    n_words = None if vocabulary is None else len(vocabulary)
     # A new network even for a warm start: the dropout of a loaded network has random seeds.
-    network = build_network(block.network, len(counts) - 1, dimension)
+    network = build_network(block.network, len(counts) - 1, dimension, n_words)
+    if vocabulary is not None:
+        network.set_texts(vocabulary, texts)
     if warm_start is None:
         network.in_training.assign(in_training)
         _describe_orders(network, train)
@@ -271,6 +278,19 @@ def _initialise_network(
         network.repeat_layer.open()
     network.in_training.assign(np.maximum(warm_start.network.in_training.numpy(), in_training))
     return network
+
+
+def _get_vocabulary(
+    block: NetworkBlock, warm_start: WarmStart | None, texts: ItemTexts | None
+) -> np.ndarray | None:
+    """Return the words with a learned vector: those of the earlier training if there was one."""
+    if block.words is None:
+        return None
+    if warm_start is not None:
+        return warm_start.network.vocabulary
+    if texts is None:
+        raise ValueError("texts are required: the network has learned vectors of words.")
+    return choose_vocabulary(texts, block.words)
 
 
 def _make_batches(

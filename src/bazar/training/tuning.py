@@ -26,6 +26,7 @@ from tqdm import tqdm
 from bazar.config.base import Options
 from bazar.config.networks import NetworkBlock
 from bazar.config.tuning import Choices, NumberRange, PrunerOptions, TuningOptions
+from bazar.data.item_words import ItemTexts
 from bazar.data.windows import Windows
 from bazar.errors import DivergenceError, InputError
 from bazar.training.checkpoints import fingerprint
@@ -87,6 +88,7 @@ def tune_network(
     item_vectors: np.ndarray,
     storage: Path,
     filter_seen: bool = True,
+    texts: ItemTexts | None = None,
 ) -> TuningResult:
     """Search the values of a block with the highest validation NDCG@10.
 
@@ -104,6 +106,7 @@ def tune_network(
         storage: SQLite file with the trials, which does not have to exist. Trials in it with other
             data, blocks or ranges are not used.
         filter_seen: as in :func:`~bazar.training.trainer.train_network`.
+        texts: as in :func:`~bazar.training.trainer.train_network`.
 
     Raises:
         InputError: if the block does not have a key or rejects a value; if the file is not a
@@ -113,6 +116,8 @@ def tune_network(
     task = _Task(block=block, ranges=options.active_ranges)
     arrays = list_training_arrays(train, validation, item_vectors)
     arrays += [np.array(n_items), np.array(filter_seen)]
+    if texts is not None:
+        arrays.append(texts.to_bytes())
 
     def run_training(changed: NetworkBlock, trial: Trial) -> float:
         trained = train_network(
@@ -124,6 +129,7 @@ def tune_network(
             item_vectors,
             after_epoch=lambda metrics: _report_epoch(trial, metrics),
             filter_seen=filter_seen,
+            texts=texts,
         )
         return float(trained.training_log[_METRIC].iloc[int(trained.facts["best_epoch"]) - 1])
 

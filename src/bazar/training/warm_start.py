@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from bazar.data.item_words import ItemTexts
 from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.models.networks.vocabulary import (
     average_training_items,
@@ -51,7 +52,12 @@ class WarmStart:
     optimizer_variables: list[np.ndarray] | None = None
 
 
-def make_warm_start(state: NetworkState, item_ids: np.ndarray, optimizer_name: str) -> WarmStart:
+def make_warm_start(
+    state: NetworkState,
+    item_ids: np.ndarray,
+    optimizer_name: str,
+    texts: ItemTexts | None = None,
+) -> WarmStart:
     """Make a warm start for a catalogue whose items may have changed.
 
     The optimizer variables of a new item are the means over the items that occur in training. Zeros
@@ -62,11 +68,12 @@ def make_warm_start(state: NetworkState, item_ids: np.ndarray, optimizer_name: s
         item_ids: shape (items + 1,), external ids by item index.
         optimizer_name: optimizer of the training that starts. The state of another optimizer is not
             used: a warning is logged.
+        texts: the texts of these items; required if the network has ``words``.
 
     Returns:
         The network and the optimizer variables for the given catalogue.
     """
-    network = remap_network(state.network, item_ids)
+    network = remap_network(state.network, item_ids, texts)
     variables = _select_variables(state.optimizer, optimizer_name)
     if variables is None or network is state.network:
         return WarmStart(network, variables)

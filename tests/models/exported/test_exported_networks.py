@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from bazar.config.networks import NetworkOptions
 from bazar.data.catalogue import Products
+from bazar.data.item_words import ItemTexts
 from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.models.exported.files import read_exported_network, write_exported_network
@@ -25,6 +26,7 @@ from tests.models.order_rows import make_requests
 
 N_ITEMS, DIMENSION = 20, 6
 UNTRAINED, UNTITLED = 17, [0, 5, 17]
+VOCABULARY = np.array(["=brand p0", "=brand p1", "=care", "1", "2", "7", "soap"], object)
 GRU = {"type": "gru", "units": 5}
 LAYERS: dict[str, list[dict[str, Any]]] = {
     cell: [{"type": cell, "units": 5}] for cell in ("simple_rnn", "lstm", "gru")
@@ -48,6 +50,7 @@ LAYERS["several"] = [
 CHOICES: dict[str, list[Any]] = {
     "item": ["id", "title", "id+title"],
     "item_dimension": [None, 4],
+    "words": [None, "title_and_attributes"],
     "head": ["softmax", "tied_softmax", "vector"],
     "temperature": [None, 0.1],
     "history_decay": [None, 0.6],
@@ -59,7 +62,8 @@ CHOICES: dict[str, list[Any]] = {
 
 EVERYTHING = NetworkOptions.model_validate(
     {
-        "item": "id+title", "item_dimension": 4, "head": "tied_softmax", "temperature": 0.1,
+        "item": "id+title", "item_dimension": 4, "words": "title_and_attributes",
+        "head": "tied_softmax", "temperature": 0.1,
         "history_decay": 0.6, "add_title_similarity": True, "time": True,
         "repeats": {"units": 3, "dropout": 0}, "layers": LAYERS["several"],
     }
@@ -88,7 +92,9 @@ def describe(options: NetworkOptions) -> str:
 def build(options: NetworkOptions, vectors: np.ndarray) -> RecurrentNetwork:
     """Build a network whose weights are all random, with an item that was not trained."""
     keras.utils.set_random_seed(5)
-    network = build_network(options, N_ITEMS, DIMENSION)
+    network = build_network(options, N_ITEMS, DIMENSION, len(VOCABULARY))
+    if options.words:
+        network.set_texts(VOCABULARY, make_texts(CATALOGUE))
     rng = np.random.default_rng(6)
     for weight in network.trainable_weights:
         weight.assign(rng.normal(scale=0.8, size=weight.shape))
@@ -105,6 +111,14 @@ def build(options: NetworkOptions, vectors: np.ndarray) -> RecurrentNetwork:
     network.in_training.assign(in_training)
     network.item_ids = CATALOGUE
     return network
+
+
+def make_texts(item_ids: np.ndarray) -> ItemTexts:
+    """Make texts from the ids: products share words, one has a new word, and one has no title."""
+    titles = [f"Soap {item_id[-1]} {item_id}" if item_id else None for item_id in item_ids]
+    titles[5] = None
+    attributes = [f"Brand {item_id[:2]}, Care" for item_id in item_ids]
+    return ItemTexts(np.array(titles, object), np.array(attributes, object))
 
 
 def make_vectors() -> np.ndarray:
@@ -127,9 +141,9 @@ def make_rows(has_clock: bool = True) -> Windows:
 
 
 def make_products(vectors: np.ndarray, item_ids: np.ndarray = CATALOGUE) -> Products:
-    nothing = np.full(len(item_ids), None, object)
+    nothing, texts = np.full(len(item_ids), None, object), make_texts(item_ids)
     counts = np.ones(len(item_ids), np.int64)
-    return Products(item_ids, nothing, nothing, counts, counts, vectors, nothing)
+    return Products(item_ids, texts.titles, texts.attributes, counts, counts, vectors, nothing)
 
 
 def score_in_keras(network: RecurrentNetwork, vectors: np.ndarray, rows: Windows) -> np.ndarray:
@@ -213,10 +227,19 @@ def test_a_changed_catalogue_is_scored_like_keras(head: str) -> None:
     grown[0] = 0
     n_items = len(OTHER) - 1
     rows = make_requests([[[1, 2], [n_items]], [[n_items - 1]]], [[0, 3], [5]], 9)
-    expected = remap_network(network, OTHER).make_scorer(grown).score(rows)
-    found = exported.change_catalogue(OTHER).make_scorer(grown).score(rows)
+    texts = make_texts(OTHER)
+    changed = exported.change_catalogue(OTHER, texts)
+    expected = remap_network(network, OTHER, texts).make_scorer(grown).score(rows)
+    found = changed.make_scorer(grown).score(rows)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert exported.change_catalogue(CATALOGUE.copy()).weights is exported.weights
+    same = exported.change_catalogue(CATALOGUE.copy(), make_texts(CATALOGUE))
+    assert same.weights is exported.weights
+    # A new title of a product changes its words, and with them the scores.
+    texts.titles[1] = "Soap 7"
+    other = exported.change_catalogue(OTHER, texts).make_scorer(grown).score(rows)
+    assert not np.array_equal(other, found)
+    with pytest.raises(ValueError, match="texts are required"):
+        exported.change_catalogue(OTHER)
 
 
 def test_a_file_gives_the_same_network(tmp_path: Path) -> None:
@@ -226,7 +249,7 @@ def test_a_file_gives_the_same_network(tmp_path: Path) -> None:
     exported = export_network(network)
     path = tmp_path / "network.safetensors"
     write_exported_network(exported, path)
-    again = read_exported_network(path)
+    again = read_exported_network(path).change_catalogue(CATALOGUE, make_texts(CATALOGUE))
     assert again.options == exported.options
     assert again.item_ids.tolist() == CATALOGUE.tolist()
     assert again.vector_samples == exported.vector_samples

@@ -30,6 +30,7 @@ def write_exported_network(network: ExportedNetwork, path: Path) -> None:
         "item_ids": network.item_ids.tolist(),
         "vector_dimension": network.vector_dimension,
         "vector_samples": network.vector_samples,
+        "vocabulary": None if network.vocabulary is None else network.vocabulary.tolist(),
     }
     weights = {name: np.asarray(array, order="C") for name, array in network.weights.items()}
     # The order of several texts in a header is random, and equal networks get equal files.
@@ -45,6 +46,7 @@ def read_exported_network(path: Path) -> ExportedNetwork:
     try:
         with safe_open(path, framework="numpy") as file:
             description = json.loads((file.metadata() or {})[_DESCRIPTION])
+            vocabulary = description["vocabulary"]
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return ExportedNetwork(
             options=NetworkOptions.model_validate(description["options"]),
@@ -52,6 +54,7 @@ def read_exported_network(path: Path) -> ExportedNetwork:
             vector_dimension=description["vector_dimension"],
             vector_samples=description["vector_samples"],
             weights=weights,
+            vocabulary=None if vocabulary is None else np.array(vocabulary, dtype=object),
         )
     except (SafetensorError, OSError, KeyError, ValueError, ValidationError) as error:
         raise InputError(

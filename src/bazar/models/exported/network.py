@@ -16,6 +16,7 @@ from bazar.config.networks import (
     RecurrentLayer,
     ResidualLayer,
 )
+from bazar.data.item_words import ItemTexts, ItemWords, find_words
 from bazar.data.vector_search import has_title
 from bazar.errors import InputError
 from bazar.models.exported.layers import (
@@ -33,6 +34,8 @@ from bazar.models.whitening import whiten_vectors
 
 # Number of items whose title vectors are whitened at a time. It limits the memory.
 _CHUNK = 8_192
+# Number of items whose words are added up at a time.
+_WORD_CHUNK = 1_024
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class ExportedNetwork:
         weights: the weights by name, float32. Weights of a layer have the name of the layer, a
             point, and the name of the weight in Keras, such as ``head.kernel``. The layers of the
             options are ``layers.0``, ``layers.1``, and so on.
+        vocabulary: shape (words,), the words that have a learned vector. None without ``words``.
+        item_words: the words of the items. None without ``words``, and in a network that was read
+            from a file, until :meth:`change_catalogue` is called.
     """
 
     options: NetworkOptions
@@ -55,6 +61,8 @@ class ExportedNetwork:
     vector_dimension: int | None
     vector_samples: VectorSamples | None
     weights: dict[str, np.ndarray]
+    vocabulary: np.ndarray | None = None
+    item_words: ItemWords | None = None
 
     @property
     def n_items(self) -> int:
@@ -111,19 +119,28 @@ class ExportedNetwork:
             return ExportedRegressor(self, item_vectors, index)
         return ExportedClassifier(self, item_vectors)
 
-    def change_catalogue(self, item_ids: np.ndarray) -> Self:
+    def change_catalogue(self, item_ids: np.ndarray, texts: ItemTexts | None = None) -> Self:
         """Return the network for another catalogue.
 
         Items are matched by id. A new item is treated like an item that does not occur in training:
-        its title is used, and its learned vector is 0. With the head ``softmax``, a new item gets
-        the lowest bias of all items.
+        its title is used, and those of its words that have a learned vector, and its own learned
+        vector is 0. With the head ``softmax``, a new item gets the lowest bias of all items.
 
         Args:
             item_ids: shape (items + 1,), external ids by item index.
+            texts: the texts of these items; required if the network has ``words``.
+
+        Raises:
+            ValueError: if the texts are required and missing.
         """
+        words = None
+        if self.options.words is not None and self.vocabulary is not None:
+            if texts is None:
+                raise ValueError("texts are required: the network has learned vectors of words.")
+            words = find_words(texts, self.vocabulary, self.options.words)
         if np.array_equal(self.item_ids, item_ids):
             # Otherwise, the ids would be in memory twice.
-            return replace(self, item_ids=item_ids)
+            return replace(self, item_ids=item_ids, item_words=words)
         index = {item_id: item for item, item_id in enumerate(self.item_ids)}
         positions = np.array([index.get(item_id, -1) for item_id in item_ids])
         weights = dict(self.weights)
@@ -131,7 +148,7 @@ class ExportedNetwork:
             # A learned bias of 0 would rank a new item before most others.
             new_value = weights[name].min() if name == "head.bias" else 0
             weights[name] = _take_items(weights[name], axis, positions, new_value)
-        return replace(self, item_ids=item_ids, weights=weights)
+        return replace(self, item_ids=item_ids, weights=weights, item_words=words)
 
     def _list_item_axes(self) -> dict[str, int]:
         """Return the weights that have an entry for each item, with the axis of the items."""
@@ -143,12 +160,13 @@ class ExportedNetwork:
         return axes
 
     def drop_item_embedding(self) -> Self:
-        """Return the network without the learned vectors of the items.
+        """Return the network without the learned vectors of items and words.
 
         A scorer that has computed the vectors of all items needs them no more.
         """
-        weights = {name: array for name, array in self.weights.items() if name != "item_embedding"}
-        return replace(self, weights=weights)
+        dropped = {"item_embedding", "word_embedding"}
+        weights = {name: array for name, array in self.weights.items() if name not in dropped}
+        return replace(self, weights=weights, vocabulary=None, item_words=None)
 
     def get_layer(self, name: str) -> dict[str, np.ndarray]:
         """Return the weights of a layer by their names in Keras.
@@ -242,7 +260,22 @@ class ExportedNetwork:
                     self.weights["whitening"],
                 )
                 embedded[start : start + _CHUNK] += chunk @ self.weights["title_adapter.kernel"]
+        if self.options.words is not None:
+            self._add_words(embedded)
         return embedded
+
+    def _add_words(self, embedded: np.ndarray) -> None:
+        """Add the vectors of their words to the vectors of all items, in place."""
+        words, vectors = self.item_words, self.weights["word_embedding"]
+        assert words is not None
+        has_words = words.counts > 0
+        items = np.flatnonzero(has_words)
+        for first in range(0, len(items), _WORD_CHUNK):
+            chunk = items[first : first + _WORD_CHUNK]
+            start, stop = words.starts[chunk[0]], words.starts[chunk[-1] + 1]
+            # Items without words have the start of the item after them.
+            sums = np.add.reduceat(vectors[words.numbers[start:stop]], words.starts[chunk] - start)
+            embedded[chunk] += sums / np.sqrt(words.counts[chunk], dtype=np.float32)[:, None]
 
     def encode(self, inputs: NetworkInput, entries: np.ndarray) -> np.ndarray:
         """Return the output of the head after each history.

@@ -9,15 +9,19 @@ import keras
 import numpy as np
 
 from bazar.config.networks import NetworkOptions
+from bazar.data.item_words import ItemTexts, ItemWords, find_words
 from bazar.errors import InputError
 from bazar.models.network_inputs import N_SEEN_FEATURES, N_TIME_FEATURES
 from bazar.models.networks.layers import build_layers
 from bazar.models.networks.repeats import RepeatLayer, TimeLayer
+from bazar.models.networks.words import WordEmbedding
 from bazar.models.vector_samples import VectorSamples, match_samples, sample_vectors
 from bazar.models.whitening import compute_whitening
 
-# File with the item ids and vector samples, within a .keras file.
+# Files within a .keras file: the item ids, the vector samples and the vocabulary; the words of the
+# items.
 _ASSETS = "catalogue.json"
+_WORD_NUMBERS, _WORD_STARTS = "word_numbers.npy", "word_starts.npy"
 
 
 class NetworkBase(keras.Model):
@@ -36,13 +40,22 @@ class NetworkBase(keras.Model):
             training and saved with the network. None before.
         vector_samples: samples of the title vectors that the network was trained with; see
             :meth:`record_vector_samples`. None until they are recorded.
+        vocabulary: shape (words,), the words that have a learned vector. None without ``words``.
+        item_words: the words of the items; see :meth:`set_texts`. None without ``words``.
     """
 
     item_ids: np.ndarray | None
     vector_samples: VectorSamples | None
+    vocabulary: np.ndarray | None
+    item_words: ItemWords | None
 
     def __init__(
-        self, options: dict[str, Any], n_items: int, vector_dimension: int | None, **kwargs: Any
+        self,
+        options: dict[str, Any],
+        n_items: int,
+        vector_dimension: int | None,
+        n_words: int | None = None,
+        **kwargs: Any,
     ) -> None:
         """Create the network and its weights.
 
@@ -50,20 +63,24 @@ class NetworkBase(keras.Model):
             options: :class:`~bazar.config.networks.NetworkOptions` as plain values.
             n_items: number of items of the catalogue.
             vector_dimension: size of a title vector; None if the network uses no titles.
+            n_words: number of words with a learned vector; None if the network has no ``words``.
             **kwargs: arguments of a Keras model.
 
         Raises:
-            ValueError: if ``vector_dimension`` is required and missing.
+            ValueError: if ``vector_dimension`` or ``n_words`` is required and missing.
         """
         super().__init__(**kwargs)
         self.options = NetworkOptions.model_validate(options)
         self.n_items = n_items
         self.vector_dimension = vector_dimension
-        self.item_ids = self.vector_samples = None
+        self.n_words = n_words
+        self.item_ids = self.vector_samples = self.vocabulary = self.item_words = None
         if vector_dimension is None and self.options.needs_vectors:
             raise ValueError(
                 "vector_dimension is required: the network reads titles or has head: vector."
             )
+        if n_words is None and self.options.words is not None:
+            raise ValueError("n_words is required: the network has learned vectors of words.")
         size = self.options.item_dimension or vector_dimension
         assert size is not None
         # The initial random values of the weights depend on the order of their creation.
@@ -98,6 +115,10 @@ class NetworkBase(keras.Model):
             )  # fmt: skip
             self.title_adapter = keras.layers.Dense(size, use_bias=False, name="title_adapter")
             self.title_adapter.build((None, dimension))
+        self.word_embedding: WordEmbedding | None = None
+        if options.words is not None and self.n_words is not None:
+            self.word_embedding = WordEmbedding(self.n_words, size, name="word_embedding")
+            self.word_embedding.build((None,))
         if options.add_title_similarity:
             self.title_weight = self.add_weight(
                 shape=(), initializer="zeros", trainable=False, name="title_weight"
@@ -159,6 +180,26 @@ class NetworkBase(keras.Model):
         kernel = self.title_adapter.kernel
         kernel.assign(np.eye(*kernel.shape) * math.sqrt(max(kernel.shape[0] / kernel.shape[1], 1)))
 
+    def set_texts(self, vocabulary: np.ndarray, texts: ItemTexts | None) -> None:
+        """Set the vocabulary of a network with ``words``, and find the words of all items.
+
+        Args:
+            vocabulary: shape (n_words,), strings.
+            texts: the texts of the items.
+
+        Raises:
+            ValueError: if there are no texts.
+        """
+        assert self.options.words is not None
+        if texts is None:
+            raise ValueError("texts are required: the network has learned vectors of words.")
+        self._set_words(vocabulary, find_words(texts, vocabulary, self.options.words))
+
+    def _set_words(self, vocabulary: np.ndarray, words: ItemWords) -> None:
+        assert self.word_embedding is not None
+        self.vocabulary, self.item_words = vocabulary, words
+        self.word_embedding.set_words(words)
+
     def describe(self) -> str:
         """Return a text table of the layers for the log."""
         rows = [("layer", "output", "parameters")]
@@ -213,6 +254,7 @@ class NetworkBase(keras.Model):
             "options": self.options.model_dump(mode="json"),
             "n_items": self.n_items,
             "vector_dimension": self.vector_dimension,
+            "n_words": self.n_words,
         }
 
     @classmethod
@@ -224,9 +266,13 @@ class NetworkBase(keras.Model):
         """Do nothing: the constructor creates the weights."""
 
     def save_assets(self, dir_path: str) -> None:
-        """Write item ids and vector samples into the .keras file. Keras calls this method."""
+        """Write item ids, vector samples and words into the .keras file. Keras calls this."""
         item_ids = None if self.item_ids is None else self.item_ids.tolist()
         assets = {"item_ids": item_ids, "vector_samples": self.vector_samples}
+        if self.vocabulary is not None and self.item_words is not None:
+            assets["vocabulary"] = self.vocabulary.tolist()
+            np.save(Path(dir_path, _WORD_NUMBERS), self.item_words.numbers)
+            np.save(Path(dir_path, _WORD_STARTS), self.item_words.starts)
         Path(dir_path, _ASSETS).write_text(json.dumps(assets), encoding="utf-8")
 
     def load_assets(self, dir_path: str) -> None:
@@ -235,3 +281,6 @@ class NetworkBase(keras.Model):
         item_ids = assets["item_ids"]
         self.item_ids = None if item_ids is None else np.array(item_ids, dtype=object)
         self.vector_samples = assets["vector_samples"]
+        if "vocabulary" in assets:
+            words = [np.load(Path(dir_path, name)) for name in (_WORD_NUMBERS, _WORD_STARTS)]
+            self._set_words(np.array(assets["vocabulary"], dtype=object), ItemWords(*words))

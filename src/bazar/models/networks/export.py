@@ -33,12 +33,7 @@ def export_network(network: RecurrentNetwork) -> ExportedNetwork:
     for name in ("in_training", "title_weight", "typical_gap"):
         if (variable := getattr(network, name)) is not None:
             weights[name] = _copy(variable)
-    if network.item_embedding is not None:
-        weights["item_embedding"] = _copy(network.item_embedding.embeddings)
-    if network.title_adapter is not None:
-        weights["centre"] = _copy(network.centre)
-        weights["whitening"] = _copy(network.whitening)
-        add("title_adapter", *network.title_adapter.weights)
+    weights |= _copy_item_weights(network)
     layers = [*network.sequence_layers, *network.position_layers]
     for number, (layer, options) in enumerate(zip(layers, network.options.layers, strict=True)):
         match options:
@@ -65,7 +60,23 @@ def export_network(network: RecurrentNetwork) -> ExportedNetwork:
         vector_dimension=network.vector_dimension,
         vector_samples=network.vector_samples,
         weights=weights,
+        vocabulary=network.vocabulary,
+        item_words=network.item_words,
     )
+
+
+def _copy_item_weights(network: RecurrentNetwork) -> dict[str, np.ndarray]:
+    """Return the weights that turn an item into a vector, by name."""
+    weights = {}
+    if network.item_embedding is not None:
+        weights["item_embedding"] = _copy(network.item_embedding.embeddings)
+    if network.word_embedding is not None:
+        weights["word_embedding"] = _copy(network.word_embedding.embeddings)
+    if network.title_adapter is not None:
+        weights["centre"] = _copy(network.centre)
+        weights["whitening"] = _copy(network.whitening)
+        weights["title_adapter.kernel"] = _copy(network.title_adapter.kernel)
+    return weights
 
 
 def _copy(variable: keras.Variable) -> np.ndarray:
@@ -97,10 +108,9 @@ def check_export(
         return
     sampled = np.unique(np.linspace(0, len(customers) - 1, _N_CHECKED_ROWS).astype(np.int64))
     rows = customers.take(sampled)
-    scores = [
-        remap_network(network, catalogue.item_ids).make_scorer(catalogue.vectors).score(rows),
-        exported.change_catalogue(catalogue.item_ids).make_scorer(catalogue.vectors).score(rows),
-    ]
+    remapped = remap_network(network, catalogue.item_ids, catalogue.texts)
+    changed = exported.change_catalogue(catalogue.item_ids, catalogue.texts)
+    scores = [other.make_scorer(catalogue.vectors).score(rows) for other in (remapped, changed)]
     is_scored, is_exported_scored = np.isfinite(scores)
     if network.options.head != "vector":
         # Probabilities are small: their logarithms are compared.

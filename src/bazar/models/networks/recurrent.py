@@ -37,7 +37,10 @@ from bazar.models.whitening import whiten_vectors
 
 
 def build_network(
-    options: NetworkOptions, n_items: int, vector_dimension: int | None = None
+    options: NetworkOptions,
+    n_items: int,
+    vector_dimension: int | None = None,
+    n_words: int | None = None,
 ) -> "RecurrentNetwork":
     """Build a network.
 
@@ -46,14 +49,16 @@ def build_network(
         n_items: number of items of the catalogue.
         vector_dimension: size of a title vector; required if the network reads titles or has
             ``head: vector``.
+        n_words: number of words with a learned vector; required if the network has ``words``. Call
+            :meth:`~RecurrentNetwork.set_texts` before the network is used.
 
     Returns:
         The network. Its initial weights depend on Keras' global seed.
 
     Raises:
-        ValueError: if ``vector_dimension`` is required and missing.
+        ValueError: if ``vector_dimension`` or ``n_words`` is required and missing.
     """
-    return RecurrentNetwork(options.model_dump(mode="json"), n_items, vector_dimension)
+    return RecurrentNetwork(options.model_dump(mode="json"), n_items, vector_dimension, n_words)
 
 
 @keras.saving.register_keras_serializable("bazar")
@@ -136,19 +141,40 @@ class RecurrentNetwork(NetworkBase):
         is_informative[0] = False
         return is_informative
 
-    def embed_items(self, items: Any, vectors: Any) -> Any:
+    def embed_items(self, items: Any, vectors: Any, known: Any = None) -> Any:
         """Return the vectors of items. A tied head also uses them as its output weights.
 
         Args:
             items: item indices of any shape, int32.
             vectors: returned by :meth:`prepare_vectors`.
+            known: shape (n_items + 1,), float32: 1 if the learned vector of an item is used, else
+                0. None uses those of the items that occur in training.
 
         Returns:
             Shape of ``items`` plus one axis with the size of an item vector, float32.
         """
+        embedded = self._embed_ids_and_titles(items, vectors, known)
+        if self.word_embedding is None:
+            return embedded
+        return embedded + self.word_embedding(items)
+
+    def embed_catalogue(self, vectors: Any, known: Any = None) -> Any:
+        """Return the vectors of all items, shape (n_items + 1, size of an item vector), float32.
+
+        Args:
+            vectors: returned by :meth:`prepare_vectors`.
+            known: as for :meth:`embed_items`.
+        """
+        embedded = self._embed_ids_and_titles(ops.arange(self.n_items + 1), vectors, known)
+        if self.word_embedding is None:
+            return embedded
+        return embedded + self.word_embedding.embed_catalogue()
+
+    def _embed_ids_and_titles(self, items: Any, vectors: Any, known: Any) -> Any:
+        """Return the vectors of items without their words; see :meth:`embed_items`."""
         parts = []
         if self.item_embedding is not None:
-            is_known = ops.take(self.in_training, items)
+            is_known = ops.take(self.in_training if known is None else known, items)
             parts.append(self.item_embedding(items) * is_known[..., None])
         if self.title_adapter is not None:
             parts.append(self.title_adapter(ops.take(vectors, items, axis=0)))
@@ -328,7 +354,7 @@ class RecurrentNetwork(NetworkBase):
         encoded = self.encode_inputs(inputs, vectors, training)
         if self.options.head != "tied_softmax":
             return encoded
-        catalogue = self.embed_items(ops.arange(self.n_items + 1), vectors)
+        catalogue = self.embed_catalogue(vectors)
         parts = None if self.repeat_layer is None else self.repeat_layer.embed_items(catalogue)
         logits = self.score_items(encoded, inputs, self.build_item_table(catalogue), parts)
         if self.title_weight is None:
@@ -337,15 +363,17 @@ class RecurrentNetwork(NetworkBase):
             inputs, vectors, ops.transpose(vectors)
         )
 
-    def encode_inputs(self, inputs: NetworkInput, vectors: Any, training: bool = False) -> Any:
+    def encode_inputs(
+        self, inputs: NetworkInput, vectors: Any, training: bool = False, known: Any = None
+    ) -> Any:
         """Return the output of the head for each state of the input.
 
-        The arguments are those of :meth:`call`.
+        The arguments are those of :meth:`call` and :meth:`embed_items`.
 
         Returns:
             Shape (states, head size), float32.
         """
-        orders = self.embed_orders(self.embed_items(inputs.items, vectors), inputs)
+        orders = self.embed_orders(self.embed_items(inputs.items, vectors, known), inputs)
         return self.encode_histories(orders, inputs.positions, inputs.times, training)
 
     def score_items(self, encoded: Any, inputs: NetworkInput, table: Any, item_parts: Any) -> Any:

@@ -127,7 +127,7 @@ class NetworkClassifier(NetworkScorer):
         """Build the item table from the current weights of the network."""
         network, self._table, self._item_parts = self._network, tf.zeros((0, 0)), tf.zeros((0, 0))
         if network.options.head == "tied_softmax":
-            catalogue = network.embed_items(tf.range(network.n_items + 1), self._vectors)
+            catalogue = network.embed_catalogue(self._vectors)
             self._table = network.build_item_table(catalogue)
             if network.repeat_layer is not None:
                 self._item_parts = network.repeat_layer.embed_items(catalogue)

@@ -5,32 +5,48 @@ from typing import Any
 import keras
 import numpy as np
 
+from bazar.data.item_words import ItemTexts
 from bazar.errors import InputError
 from bazar.models.networks.recurrent import RecurrentNetwork
 
 
-def remap_network(network: RecurrentNetwork, item_ids: np.ndarray) -> RecurrentNetwork:
+def remap_network(
+    network: RecurrentNetwork, item_ids: np.ndarray, texts: ItemTexts | None = None
+) -> RecurrentNetwork:
     """Return a network for another catalogue, with the learned weights of the given network.
 
     Items can be added, removed or renumbered. An item keeps its learned weights, because items are
     matched by id. A new item is treated like an item that does not occur in training. Its title is
-    used. Its learned vector starts as the mean of the other vectors, and is not used until the item
-    is trained. With the head ``softmax``, a new item gets the lowest bias of all items.
+    used, and those of its words that have a learned vector. Its own learned vector starts as the
+    mean of the other vectors, and is not used until the item is trained. With the head
+    ``softmax``, a new item gets the lowest bias of all items.
 
     Args:
         network: a trained network with ``item_ids``.
         item_ids: shape (items + 1,), external ids by item index.
+        texts: the texts of these items; required if the network has ``words``.
 
     Returns:
-        The given network if the catalogue is the same, else a new network.
+        The given network if the catalogue is the same, with the words of the texts; else a new
+        network.
+
+    Raises:
+        ValueError: if the texts are required and missing.
     """
     assert network.item_ids is not None
     if np.array_equal(network.item_ids, item_ids):
+        if network.vocabulary is not None:
+            network.set_texts(network.vocabulary, texts)
         return network
     positions = find_item_positions(network, item_ids)
     remapped = RecurrentNetwork(
-        network.options.model_dump(mode="json"), len(item_ids) - 1, network.vector_dimension
+        network.options.model_dump(mode="json"),
+        len(item_ids) - 1,
+        network.vector_dimension,
+        network.n_words,
     )
+    if network.vocabulary is not None:
+        remapped.set_texts(network.vocabulary, texts)
     remapped.item_ids, remapped.vector_samples = item_ids, network.vector_samples
     for old, new in zip(network.weights, remapped.weights, strict=True):
         values, axis = old.numpy(), find_item_axis(remapped, new)

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from bazar.config.networks import ModelOptions
 from bazar.config.tuning import TuningOptions
 from bazar.data.item_index import check_catalogue_size, count_items
+from bazar.data.item_words import read_item_texts
+from bazar.data.ordering import index_items
 from bazar.data.splits import Splits
 from bazar.reporting.figures import plot_tuning
 from bazar.training.previous_training import PreviousTraining
@@ -17,7 +19,7 @@ from bazar.training.tuning import format_best_network, tune_network
 
 def tune(
     splits: Splits,
-    item_index: ir.Table,
+    products: ir.Table,
     item_vectors: np.ndarray,
     classifier: ModelOptions,
     regressor: ModelOptions,
@@ -30,6 +32,7 @@ def tune(
     Returns:
         The best parameters as YAML, the table of trials, and the importance of each parameter.
     """
+    item_index = index_items(products)
     check_catalogue_size(len(item_vectors) - 1, item_index, "item_vectors", "embedding")
     models = {"classifier": classifier, "regressor": regressor}
     network = get_tuned_network(options, models)
@@ -43,6 +46,7 @@ def tune(
         item_vectors,
         previous_training.get_study_path(),
         splits.filter_seen,
+        read_item_texts(products, item_index),
     )
     return format_best_network(result, options.model, network), result.trials, result.importances
 

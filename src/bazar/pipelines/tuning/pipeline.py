@@ -13,7 +13,7 @@ def create_pipeline() -> Pipeline:
                 tune,
                 [
                     "splits",
-                    "item_index",
+                    "products",
                     "item_vectors",
                     "params:classifier",
                     "params:regressor",
