@@ -9,7 +9,9 @@ environment of the runs. `params` are additional values of `--params`. `pairs` a
 second table, such as `classifier/ease, blend/classifier`. If the folder has no comparison.json, the
 section is not changed and the script prints the missing file. The lines
 `<!-- networks: FOLDER; env: ENVIRONMENT -->` and `<!-- /networks -->` enclose the table of the
-fourteen networks of the original study.
+fourteen networks of the original study. The lines `<!-- stores: FOLDER, FOLDER; models: MODEL,
+MODEL -->` and `<!-- /stores -->` enclose a table of the same models on several data sets with the
+same purchases. Its commands are in the text above it.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from typing import Any
 from timing import describe_machine
 
 from bazar.config.base import DEFAULT_SEED
-from bazar.labels import FILTER_LABELS
+from bazar.labels import FILTER_LABELS, get_metric_label, get_model_label
 from bazar.reporting.comparison_page import (
     TEST_EXPLANATION,
     build_models_table,
@@ -32,12 +34,13 @@ from bazar.reporting.comparison_page import (
     describe_data,
     list_filter_modes,
 )
+from bazar.reporting.tables import ResultTable, format_estimate
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "explanation" / "results.md"
 REPORTING = ROOT / "data" / "08_reporting"
 _SECTION = re.compile(
-    r"(<!-- (?P<kind>results|networks): (?P<header>[^>]+?) -->\n).*?(<!-- /(?P=kind) -->)",
+    r"(<!-- (?P<kind>results|networks|stores): (?P<header>[^>]+?) -->\n).*?(<!-- /(?P=kind) -->)",
     re.DOTALL,
 )
 # Pipelines of the models with a training seed.
@@ -48,6 +51,8 @@ _PIPELINES = {
     "model_ii": "modelling_reproduction",
     "blend": "modelling_blend",
 }
+
+_STORE_METRICS = ("ndcg@10", "hr@10")
 
 Comparison = dict[str, Any]
 
@@ -67,6 +72,14 @@ def write_sections(page: str, reporting: Path, device: str) -> tuple[str, list[s
 
     def write(match: re.Match[str]) -> str:
         folder, keys = _parse_header(match["header"])
+        if match["kind"] == "stores":
+            files = [reporting / name.strip() / "comparison.json" for name in folder.split(",")]
+            absent = [str(file) for file in files if not file.is_file()]
+            missing.extend(absent)
+            if absent:
+                return match[0]
+            comparisons = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+            return match[1] + write_stores(comparisons, keys, device) + match[4]
         is_comparison = match["kind"] == "results"
         file = "comparison.json" if is_comparison else f"seed_{DEFAULT_SEED}/reproduction.md"
         path = reporting / folder / file
@@ -127,6 +140,41 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
     return "\n" + "\n\n".join(parts) + "\n"
 
 
+def write_stores(comparisons: list[Comparison], keys: dict[str, str], device: str) -> str:
+    """Return the text of a section that compares data sets: the data, and one table per part.
+
+    Args:
+        comparisons: the content of ``comparison.json`` of each data set.
+        keys: the keys of the section's first line. ``models`` are the rows of the tables.
+        device: description of the machine that trained.
+    """
+    models = [name.strip() for name in keys["models"].split(",")]
+    first = comparisons[0]
+    seeds = first["models"][models[-1]]["seeds"]
+    trained_with = f"Seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    parts = [f"{describe_data(first)} {trained_with}. {device}."]
+    columns = [(mode, metric) for mode in list_filter_modes(first) for metric in _STORE_METRICS]
+    headings = [f"{get_metric_label(metric)}, {mode}" for mode, metric in columns]
+
+    def build_table(heading: str, part: str | None) -> str:
+        rows = []
+        for model in models:
+            for comparison in comparisons:
+                results = comparison["models"][model]
+                of_part = results if part is None else results[part]
+                cells = [format_estimate(of_part[mode][metric]) for mode, metric in columns]
+                rows.append([get_model_label(model), comparison["dataset"], *cells])
+        return ResultTable([heading, "data set", *headings], rows).to_markdown()
+
+    parts.append(build_table("all rows", None))
+    if first["cold_rows"]:
+        parts += [
+            "Results on test rows with a cold target:",
+            build_table(f"{first['cold_rows']:,} cold rows", "cold"),
+        ]
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
 def list_commands(comparison: Comparison, keys: dict[str, str]) -> list[str]:
     """Return the commands that reproduce a comparison, in order.
 
@@ -175,10 +223,10 @@ def write_reproduction(table: str, folder: str, keys: dict[str, str], device: st
 def _parse_header(text: str) -> tuple[str, dict[str, str]]:
     folder, *rest = (part.strip() for part in text.split(";"))
     keys = dict(part.split(": ", 1) for part in rest)
-    if unknown := set(keys) - {"env", "params", "pairs"}:
+    if unknown := set(keys) - {"env", "params", "pairs", "models"}:
         sys.exit(
             f"{PAGE}: section {folder} has unknown keys: {', '.join(sorted(unknown))}. "
-            "Valid keys: env, params, pairs."
+            "Valid keys: env, params, pairs, models."
         )
     return folder, keys
 

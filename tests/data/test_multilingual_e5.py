@@ -136,6 +136,25 @@ def test_unknown_letters_are_unreadable(encoder: Encoder) -> None:
     assert found.unreadable == ["Крем"]
 
 
+def test_the_command_reads_the_installed_package(
+    source: TinyE5,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    package = tmp_path / multilingual_e5.PACKAGE
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemExit('this code must not run')")
+    (package / "e5-small-q4.bin").write_bytes(source.path.read_bytes())
+    checksum = hashlib.sha256(source.path.read_bytes()).hexdigest()
+    monkeypatch.setattr(multilingual_e5, "_SHA256", checksum)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["multilingual_e5", "--output-dir", str(tmp_path / "model")])
+    multilingual_e5.main()
+    assert f"Set embedding.encoder to {tmp_path / 'model'}," in capsys.readouterr().out
+    assert find_encoder(str(tmp_path / "model"), None).source == str(tmp_path / "model")
+
+
 # Faults
 
 

@@ -309,7 +309,7 @@ def main() -> None:
     parser.add_argument("--output-dir", type=Path, required=True)
     folder = parser.parse_args().output_dir
     write_model(find_weights(), folder)
-    print(f"Written to {folder}. Set embedding.encoder to it, and embedding.sha256 to null.")  # noqa: T201
+    print(f"Set embedding.encoder to {folder}, and embedding.sha256 to null.")  # noqa: T201
 
 
 if __name__ == "__main__":
