@@ -141,7 +141,9 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
 
 
 def write_stores(comparisons: list[Comparison], keys: dict[str, str], device: str) -> str:
-    """Return the text of a section that compares data sets: the data, and one table per part.
+    """Return the text of a section that compares data sets: the data, and a table of the models.
+
+    With the protocol ``cold_items``, a second table has the rows with a cold target.
 
     Args:
         comparisons: the content of ``comparison.json`` of each data set.
@@ -150,7 +152,8 @@ def write_stores(comparisons: list[Comparison], keys: dict[str, str], device: st
     """
     models = [name.strip() for name in keys["models"].split(",")]
     first = comparisons[0]
-    seeds = first["models"][models[-1]]["seeds"]
+    shown = [comparison["models"][model] for comparison in comparisons for model in models]
+    seeds = sorted({seed for results in shown for seed in results["seeds"]})
     trained_with = f"Seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     parts = [f"{describe_data(first)} {trained_with}. {device}."]
     columns = [(mode, metric) for mode in list_filter_modes(first) for metric in _STORE_METRICS]
@@ -167,9 +170,9 @@ def write_stores(comparisons: list[Comparison], keys: dict[str, str], device: st
         return ResultTable([heading, "data set", *headings], rows).to_markdown()
 
     parts.append(build_table("all rows", None))
-    if first["cold_rows"]:
+    if first["protocol"] == "cold_items":
         parts += [
-            "Results on test rows with a cold target:",
+            "Results on test rows with a cold target. The full catalogue is ranked:",
             build_table(f"{first['cold_rows']:,} cold rows", "cold"),
         ]
     return "\n" + "\n\n".join(parts) + "\n"
