@@ -10,8 +10,8 @@ second table, such as `classifier/ease, blend/classifier`. If the folder has no 
 section is not changed and the script prints the missing file. The lines
 `<!-- networks: FOLDER; env: ENVIRONMENT -->` and `<!-- /networks -->` enclose the table of the
 fourteen networks of the original study. The lines `<!-- stores: FOLDER, FOLDER; models: MODEL,
-MODEL -->` and `<!-- /stores -->` enclose a table of the same models on several data sets with the
-same purchases. Its commands are in the text above it.
+MODEL; pairs: DATASET/DATASET -->` and `<!-- /stores -->` enclose tables of the same models on
+several data sets with the same purchases. Their commands are in the text above.
 """
 
 import argparse
@@ -22,10 +22,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stores import write_stores
 from timing import describe_machine
 
 from bazar.config.base import DEFAULT_SEED
-from bazar.labels import FILTER_LABELS, get_metric_label, get_model_label
+from bazar.labels import FILTER_LABELS
 from bazar.reporting.comparison_page import (
     TEST_EXPLANATION,
     build_models_table,
@@ -34,7 +35,6 @@ from bazar.reporting.comparison_page import (
     describe_data,
     list_filter_modes,
 )
-from bazar.reporting.tables import ResultTable, format_estimate
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "explanation" / "results.md"
@@ -51,8 +51,6 @@ _PIPELINES = {
     "model_ii": "modelling_reproduction",
     "blend": "modelling_blend",
 }
-
-_STORE_METRICS = ("ndcg@10", "hr@10")
 
 Comparison = dict[str, Any]
 
@@ -73,13 +71,20 @@ def write_sections(page: str, reporting: Path, device: str) -> tuple[str, list[s
     def write(match: re.Match[str]) -> str:
         folder, keys = _parse_header(match["header"])
         if match["kind"] == "stores":
-            files = [reporting / name.strip() / "comparison.json" for name in folder.split(",")]
+            folders = split_names(folder)
+            files = [reporting / name / "comparison.json" for name in folders]
             absent = [str(file) for file in files if not file.is_file()]
             missing.extend(absent)
             if absent:
                 return match[0]
-            comparisons = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-            return match[1] + write_stores(comparisons, keys, device) + match[4]
+            models = split_names(keys["models"])
+            return (
+                match[1]
+                + write_stores(
+                    reporting.parent, folders, split_pairs(keys["pairs"]), models, device
+                )
+                + match[4]
+            )
         is_comparison = match["kind"] == "results"
         file = "comparison.json" if is_comparison else f"seed_{DEFAULT_SEED}/reproduction.md"
         path = reporting / folder / file
@@ -106,7 +111,7 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
     names = ", ".join(map(str, seeds))
     trained_with = f"Seed{'s' * (len(seeds) > 1)} {names}. " if seeds else ""
     models = set(comparison["models"])
-    pairs = [tuple(pair.strip().split("/")) for pair in keys.get("pairs", "").split(",") if pair]
+    pairs = split_pairs(keys.get("pairs", ""))
     compared = [(first, second) for first, second in pairs if {first, second} <= models]
     first_mode, second_mode = list_filter_modes(comparison)
     other = build_models_table(comparison, second_mode).to_markdown()
@@ -136,44 +141,6 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
         parts += [
             build_pairs_table(comparison, compared, filter_mode).to_markdown()
             for filter_mode in (first_mode, second_mode)
-        ]
-    return "\n" + "\n\n".join(parts) + "\n"
-
-
-def write_stores(comparisons: list[Comparison], keys: dict[str, str], device: str) -> str:
-    """Return the text of a section that compares data sets: the data, and a table of the models.
-
-    With the protocol ``cold_items``, a second table has the rows with a cold target.
-
-    Args:
-        comparisons: the content of ``comparison.json`` of each data set.
-        keys: the keys of the section's first line. ``models`` are the rows of the tables.
-        device: description of the machine that trained.
-    """
-    models = [name.strip() for name in keys["models"].split(",")]
-    first = comparisons[0]
-    shown = [comparison["models"][model] for comparison in comparisons for model in models]
-    seeds = sorted({seed for results in shown for seed in results["seeds"]})
-    trained_with = f"Seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-    parts = [f"{describe_data(first)} {trained_with}. {device}."]
-    columns = [(mode, metric) for mode in list_filter_modes(first) for metric in _STORE_METRICS]
-    headings = [f"{get_metric_label(metric)}, {mode}" for mode, metric in columns]
-
-    def build_table(heading: str, part: str | None) -> str:
-        rows = []
-        for model in models:
-            for comparison in comparisons:
-                results = comparison["models"][model]
-                of_part = results if part is None else results[part]
-                cells = [format_estimate(of_part[mode][metric]) for mode, metric in columns]
-                rows.append([get_model_label(model), comparison["dataset"], *cells])
-        return ResultTable([heading, "data set", *headings], rows).to_markdown()
-
-    parts.append(build_table("all rows", None))
-    if first["protocol"] == "cold_items":
-        parts += [
-            "Results on test rows with a cold target. The full catalogue is ranked:",
-            build_table(f"{first['cold_rows']:,} cold rows", "cold"),
         ]
     return "\n" + "\n\n".join(parts) + "\n"
 
@@ -221,6 +188,17 @@ def write_reproduction(table: str, folder: str, keys: dict[str, str], device: st
     pipelines = ("ingestion,joining,sequencing,embedding", "reproduction")
     commands = "\n".join(f"{run} --pipelines {names}" for names in pipelines)
     return f"\n{commands}\n\n{table.strip()}\n\n{device}.\n"
+
+
+def split_names(text: str) -> list[str]:
+    """Return the names of a list with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def split_pairs(text: str) -> list[tuple[str, str]]:
+    """Return the pairs of names of a list such as ``a/b, c/d``."""
+    pairs = [name.split("/") for name in split_names(text)]
+    return [(first, second) for first, second in pairs]
 
 
 def _parse_header(text: str) -> tuple[str, dict[str, str]]:
