@@ -9,7 +9,9 @@ environment of the runs. `params` are additional values of `--params`. `pairs` a
 second table, such as `classifier/ease, blend/classifier`. If the folder has no comparison.json, the
 section is not changed and the script prints the missing file. The lines
 `<!-- networks: FOLDER; env: ENVIRONMENT -->` and `<!-- /networks -->` enclose the table of the
-fourteen networks of the original study.
+fourteen networks of the original study. The lines `<!-- stores: FOLDER, FOLDER; models: MODEL,
+MODEL; pairs: DATASET/DATASET -->` and `<!-- /stores -->` enclose tables of the same models on
+several data sets with the same purchases. Their commands are in the text above.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stores import write_stores
 from timing import describe_machine
 
 from bazar.config.base import DEFAULT_SEED
@@ -37,7 +40,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "explanation" / "results.md"
 REPORTING = ROOT / "data" / "08_reporting"
 _SECTION = re.compile(
-    r"(<!-- (?P<kind>results|networks): (?P<header>[^>]+?) -->\n).*?(<!-- /(?P=kind) -->)",
+    r"(<!-- (?P<kind>results|networks|stores): (?P<header>[^>]+?) -->\n).*?(<!-- /(?P=kind) -->)",
     re.DOTALL,
 )
 # Pipelines of the models with a training seed.
@@ -67,6 +70,21 @@ def write_sections(page: str, reporting: Path, device: str) -> tuple[str, list[s
 
     def write(match: re.Match[str]) -> str:
         folder, keys = _parse_header(match["header"])
+        if match["kind"] == "stores":
+            folders = split_names(folder)
+            files = [reporting / name / "comparison.json" for name in folders]
+            absent = [str(file) for file in files if not file.is_file()]
+            missing.extend(absent)
+            if absent:
+                return match[0]
+            models = split_names(keys["models"])
+            return (
+                match[1]
+                + write_stores(
+                    reporting.parent, folders, split_pairs(keys["pairs"]), models, device
+                )
+                + match[4]
+            )
         is_comparison = match["kind"] == "results"
         file = "comparison.json" if is_comparison else f"seed_{DEFAULT_SEED}/reproduction.md"
         path = reporting / folder / file
@@ -93,7 +111,7 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
     names = ", ".join(map(str, seeds))
     trained_with = f"Seed{'s' * (len(seeds) > 1)} {names}. " if seeds else ""
     models = set(comparison["models"])
-    pairs = [tuple(pair.strip().split("/")) for pair in keys.get("pairs", "").split(",") if pair]
+    pairs = split_pairs(keys.get("pairs", ""))
     compared = [(first, second) for first, second in pairs if {first, second} <= models]
     first_mode, second_mode = list_filter_modes(comparison)
     other = build_models_table(comparison, second_mode).to_markdown()
@@ -172,13 +190,24 @@ def write_reproduction(table: str, folder: str, keys: dict[str, str], device: st
     return f"\n{commands}\n\n{table.strip()}\n\n{device}.\n"
 
 
+def split_names(text: str) -> list[str]:
+    """Return the names of a list with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def split_pairs(text: str) -> list[tuple[str, str]]:
+    """Return the pairs of names of a list such as ``a/b, c/d``."""
+    pairs = [name.split("/") for name in split_names(text)]
+    return [(first, second) for first, second in pairs]
+
+
 def _parse_header(text: str) -> tuple[str, dict[str, str]]:
     folder, *rest = (part.strip() for part in text.split(";"))
     keys = dict(part.split(": ", 1) for part in rest)
-    if unknown := set(keys) - {"env", "params", "pairs"}:
+    if unknown := set(keys) - {"env", "params", "pairs", "models"}:
         sys.exit(
             f"{PAGE}: section {folder} has unknown keys: {', '.join(sorted(unknown))}. "
-            "Valid keys: env, params, pairs."
+            "Valid keys: env, params, pairs, models."
         )
     return folder, keys
 

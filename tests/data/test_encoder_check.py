@@ -4,12 +4,14 @@ import shutil
 from pathlib import Path
 
 import ibis
+import numpy as np
 import pytest
 
 from bazar.config.data import EmbeddingOptions
 from bazar.data.encoder_check import check_texts, check_titles
 from bazar.data.title_embeddings import EMPTY_TITLE_VECTORS, Encoder, find_encoder
 from bazar.pipelines.embedding.nodes import embed_titles
+from bazar.synthetic.catalogue import Catalogue
 
 ENGLISH = ["Rose Toner 200 ml", "Nail Clippers", "Café-style Mug ★", "Piñata ❤"]
 READABLE = {
@@ -43,6 +45,12 @@ def test_no_warning_where_words_are_known_or_split_into_parts(
     found = check_texts([*ENGLISH, *READABLE[language]], encoder)
     assert found.unreadable == []
     assert found.warning is None
+
+
+def test_no_warning_for_a_store_with_spanish_titles(encoder: Encoder) -> None:
+    titles = Catalogue(800, np.random.default_rng(0), language="es").titles
+    assert sum(not title.isascii() for title in titles) > 200
+    assert check_texts(titles, encoder).unreadable == []
 
 
 @pytest.mark.parametrize("language", UNREADABLE)

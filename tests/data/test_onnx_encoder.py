@@ -212,7 +212,7 @@ def test_an_encoder_of_another_kind_raises(tmp_path: Path) -> None:
     tokenizer = Tokenizer(WordPiece({"[UNK]": 0, "rose": 1}, unk_token="[UNK]"))
     static = StaticEmbedding(tokenizer, embedding_weights=np.eye(2, dtype=np.float32))
     SentenceTransformer(modules=[static], device="cpu").save(str(tmp_path / "static"))
-    with pytest.raises(InputError, match="static cannot be exported to ONNX: it has no fast"):
+    with pytest.raises(InputError, match=r"static cannot be exported .* no fast.*Static"):
         export_encoder(Encoder(str(tmp_path / "static"), "static"), tmp_path / "encoder")
 
 

@@ -89,7 +89,11 @@ def _export_model(encoder: Encoder, model: "SentenceTransformer", path: Path) ->
     import torch
 
     if getattr(model.tokenizer, "backend_tokenizer", None) is None:
-        raise _make_error(encoder, f"it has no fast tokenizer, but a {type(model.tokenizer)}.")
+        raise _make_error(
+            encoder,
+            f"it has no fast tokenizer of transformers, but a {type(model.tokenizer).__name__}. "
+            "Static embeddings, such as those of Model2Vec, cannot be exported.",
+        )
     # This also sets the truncation and the padding of the tokenizer.
     features = model.preprocess(_EXAMPLES)
     tensors = {name: value for name, value in features.items() if isinstance(value, torch.Tensor)}

@@ -6,53 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bazar.synthetic.product_names import BRANDS, NAMES, SYLLABLES, Language
+
 N_DAYS = 3 * 365
 """Number of days of the simulation."""
 _RELEASE_DAYS = 180
 """New products are released in this number of days before the end of the simulation."""
 _RELEASE_SHARE = 0.06
 """Share of new families."""
-
-# fmt: off
-_BRANDS = [
-    "Velmora", "Ombravelle", "Nuvessa", "Tirelune", "Caldrise", "Fennavie", "Ruvaline",
-    "Solmere", "Brunelis", "Ashkari", "Petravelle", "Lumisette", "Orvanna", "Quillaya",
-    "Zephyrine", "Marivolt", "Dewkind", "Halvetia", "Isolanthe", "Kervaille", "Tasmirel",
-    "Oriveda",
-]
-_SYLLABLES = [
-    "bel", "cor", "dan", "fel", "gri", "hol", "jun", "kel", "lor", "mir", "nav", "ost",
-    "pel", "quin", "rav", "sol", "tam", "vel", "win", "zar",
-]
-_SKIN = [
-    "Rose Petal", "Green Tea", "Oat Milk", "Sea Mineral", "Honey Calendula",
-    "Vitamin C Glow", "Cucumber", "Birch Sap", "Rice Water", "Blue Algae", "Apricot Seed",
-    "White Clay",
-]
-_HAIR = [
-    "Argan", "Coconut", "Nettle", "Biotin", "Macadamia", "Chamomile", "Keratin",
-    "Black Seed",
-]
-_MAKEUP = [
-    "Silk Veil", "Soft Matte", "Second Skin", "Satin Light", "Airbrush", "Mineral Touch",
-]
-_NAILS = [
-    "Gloss Lab", "Quick Dry", "Gel Effect", "Crystal",
-]
-_BODY = [
-    "Fig Leaf", "White Musk", "Orange Blossom", "Cedar and Sage", "Vanilla Bean",
-    "Lavender Field",
-]
-_SKIN_TYPES = [
-    "Dry Skin", "Oily Skin", "Sensitive Skin", "Normal Skin", "Mature Skin",
-]
-_SHADES = [
-    "01 Porcelain", "02 Ivory", "03 Warm Sand", "04 Honey", "05 Caramel", "06 Espresso",
-]
-_POLISHES = [
-    "Cherry Red", "Dusty Pink", "Midnight Blue", "Nude Beige", "Plum",
-]
-# fmt: on
 
 # Steps of each routine, in the order of purchase: name and size of the product, and the days until
 # an average customer has used it up. Gift sets and travel kits are not used up: 0 days.
@@ -95,14 +56,6 @@ SUNSCREEN_NEED = list(USE_DAYS).index("Sunscreen SPF 50")
 """Number of the need for sunscreen."""
 NO_NEED = -1
 """Need of the products that are not used up."""
-_CATEGORIES = {
-    "skin": "Skin Care",
-    "hair": "Hair Care",
-    "makeup": "Makeup",
-    "nails": "Nails",
-    "body": "Bath & Body",
-    "gift": "Gift Sets",
-}
 _ROUTINES_PER_BRAND = ("skin", "hair", "makeup", "skin", "body", "nails", "skin", "gift")
 _N_SHADES = {"makeup": 4, "nails": 2}
 
@@ -120,9 +73,17 @@ class Catalogue:
         rng: the random generator.
         first_brand: number of the first brand. Different numbers give catalogues with different
             brands.
+        language: language of the titles and the categories. It changes nothing else.
     """
 
-    def __init__(self, products: int, rng: np.random.Generator, first_brand: int = 0) -> None:
+    def __init__(
+        self,
+        products: int,
+        rng: np.random.Generator,
+        first_brand: int = 0,
+        language: Language = "en",
+    ) -> None:
+        self._names = NAMES[language]
         self.n_unsold = max(10, products // 100)
         self.titles: list[str] = []
         self.brands: list[str] = []
@@ -174,7 +135,7 @@ class Catalogue:
                     if step == "Gift Set":
                         gift = len(self.titles)
                     variant = self._choose_variant(kind, step, brand + used[kind] - 1, shade)
-                    self._add_product(name, f"{line} {step}", variant, size, kind)
+                    self._add_product(name, line, step, variant, size, kind)
                     needs.append(need_numbers.get(step, NO_NEED))
             gifts.append(gift)
             sunscreens.append(sunscreen)
@@ -189,8 +150,10 @@ class Catalogue:
     def _add_unsold_products(self) -> None:
         for number in range(self.n_unsold):
             name = self.brands[number * 37 % self.n_sold]
-            line = _BODY[number % len(_BODY)]
-            self._add_product(name, f"{line} Bath Salts", f"New No. {number + 1}", "500 g", "body")
+            lines = self._names.lines["body"]
+            variant = self._names.novelty.format(number=number + 1)
+            line = lines[number % len(lines)]
+            self._add_product(name, line, "Bath Salts", variant, "500 g", "body")
 
     def _draw_popularity(self, rng: np.random.Generator) -> None:
         """Draw the popularity and the release day of each family."""
@@ -203,30 +166,29 @@ class Catalogue:
         release_day = N_DAYS - rng.integers(5, _RELEASE_DAYS, n_families)
         self.release_day = np.where(is_new, release_day, 0)
 
-    @staticmethod
-    def _choose_line(kind: str, brand: int, use: int) -> str:
-        names = {
-            "skin": _SKIN, "hair": _HAIR, "makeup": _MAKEUP, "nails": _NAILS, "body": _BODY,
-            "gift": _BODY,
-        }[kind]  # fmt: skip
+    def _choose_line(self, kind: str, brand: int, use: int) -> str:
+        names = self._names.lines[kind]
         return names[(brand * 5 + use * 7) % len(names)]
 
-    @staticmethod
-    def _choose_variant(kind: str, step: str, number: int, shade: int) -> str:
+    def _choose_variant(self, kind: str, step: str, number: int, shade: int) -> str:
+        names = self._names
         if step == "Travel Kit":
-            return f"Edition {shade + 1}"
+            return names.edition.format(number=shade + 1)
         if kind == "makeup":
-            return _SHADES[shade]
+            return names.shades[shade]
         if kind == "nails":
-            return _POLISHES[(number + shade) % len(_POLISHES)]
-        return _SKIN_TYPES[number % len(_SKIN_TYPES)] if kind == "skin" else ""
+            return names.polishes[(number + shade) % len(names.polishes)]
+        return names.skin_types[number % len(names.skin_types)] if kind == "skin" else ""
 
-    def _add_product(self, brand: str, product: str, variant: str, size: str, kind: str) -> None:
-        self.titles.append(
-            ", ".join(part for part in (f"{brand} {product}", variant, size) if part)
-        )
+    def _add_product(
+        self, brand: str, line: str, step: str, variant: str, size: str, kind: str
+    ) -> None:
+        names = self._names
+        product = names.title.format(brand=brand, line=line, product=names.products[step])
+        parts = (product, variant, names.sizes.get(size, size))
+        self.titles.append(", ".join(part for part in parts if part))
         self.brands.append(brand)
-        self.categories.append(_CATEGORIES[kind])
+        self.categories.append(names.categories[kind])
 
 
 def make_item_ids(count: int, rng: np.random.Generator) -> np.ndarray:
@@ -251,7 +213,7 @@ def make_item_ids(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _generate_brand_names() -> Iterator[str]:
-    yield from _BRANDS
+    yield from BRANDS
     for length in itertools.count(2):
-        for syllables in itertools.product(_SYLLABLES, repeat=length):
+        for syllables in itertools.product(SYLLABLES, repeat=length):
             yield "".join(syllables).capitalize()

@@ -5,7 +5,7 @@ import gzip
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Literal, cast, get_args, get_origin
 
 import numpy as np
 import pyarrow as pa
@@ -96,6 +96,8 @@ def _compress(path: Path, file: IO[bytes], level: int, opened: ExitStack) -> IO[
 def add_arguments(parser: argparse.ArgumentParser, defaults: BaseModel) -> None:
     """Add an argument for each field of the options. A field ``name: bool`` adds ``--no-name`` too.
 
+    A field of the type ``Literal`` accepts only its values.
+
     Args:
         parser: the parser of the command.
         defaults: options with the default values.
@@ -105,4 +107,6 @@ def add_arguments(parser: argparse.ArgumentParser, defaults: BaseModel) -> None:
         if isinstance(value, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=value)
         else:
-            parser.add_argument(flag, type=type(value), default=value)
+            annotation = type(defaults).model_fields[name].annotation
+            choices = get_args(annotation) if get_origin(annotation) is Literal else None
+            parser.add_argument(flag, type=type(value), default=value, choices=choices)

@@ -29,6 +29,7 @@ from bazar.synthetic.files import (
     write_lines,
 )
 from bazar.synthetic.oracle import compute_oracle
+from bazar.synthetic.product_names import Language
 from bazar.synthetic.simulator import (
     CUSTOMERS_PER_GROUP,
     Purchases,
@@ -59,7 +60,7 @@ _WORDS = [
 
 
 class StoreOptions(BaseModel):
-    """Size of the store, and the share of malformed lines in its files."""
+    """Size and language of the store, and the share of malformed lines in its files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,6 +72,8 @@ class StoreOptions(BaseModel):
     """Number of purchases, at least ``customers``."""
     seed: int = Field(default=7, ge=0)
     """Seed of all random draws."""
+    language: Language = "en"
+    """Language of the titles and the categories, ``en`` or ``es``. The purchases are the same."""
     malformed_share: float = Field(default=0.005, ge=0, le=0.5)
     """Number of malformed or duplicate lines in each file, as a share of the valid lines."""
     evenness: float = Field(default=1.2, gt=0)
@@ -127,7 +130,7 @@ def generate_store(output_dir: Path, options: StoreOptions) -> StoreSummary:
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([options.seed, 0])
-    catalogue = Catalogue(options.products, rng)
+    catalogue = Catalogue(options.products, rng, language=options.language)
     lengths = draw_lengths(options.customers, options.interactions, options.evenness, rng)
     level = 6 if options.interactions <= 100_000 else 1
     # An oracle of an earlier store does not match the new files.
