@@ -160,9 +160,9 @@ class Progress:
         Args:
             recommend: recommends with the weights of the best epoch.
         """
-        tables = {mode: recommend("test", mode) for mode in ("filtered", "unfiltered")}
+        filtered, unfiltered = recommend("test", "filtered"), recommend("test", "unfiltered")
         with atomic_path(self.folder / TEST_FILE) as path:
-            np.savez(path, **tables)
+            np.savez(path, filtered=filtered, unfiltered=unfiltered)
 
     def _write(self) -> None:
         document = {"facts": self.facts, "seconds": round(self.seconds, 2), "curve": self.curve}

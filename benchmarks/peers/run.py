@@ -246,14 +246,18 @@ def load_own_run(folder: Path) -> Run | None:
         folder: ``data/07_model_output/<dataset>/<split>/seed_<n>``.
     """
     found = ResultsDataset(filepath=str(folder), models=["classifier"]).load()
-    if not found or found["classifier"].training_log is None:
+    results = found.get("classifier")
+    log = results.training_log if results else None
+    if results is None or log is None:
         return None
-    results = found["classifier"]
-    log = results.training_log.assign(seconds=results.training_log["seconds"].cumsum())
+    curve = [
+        {"epoch": float(epoch), "seconds": float(seconds), "val_ndcg@10": float(ndcg)}
+        for epoch, seconds, ndcg in zip(
+            log["epoch"], log["seconds"].cumsum(), log["val_ndcg@10"], strict=True
+        )
+    ]
     test = {mode: results.metrics[mode] for mode in ("filtered", "unfiltered")}
-    return Run(
-        "Bazar classifier", log[["epoch", "seconds", "val_ndcg@10"]].to_dict("records"), test
-    )
+    return Run("Bazar classifier", curve, test)
 
 
 def train_peers(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from bazar.errors import InputError
 
@@ -31,7 +32,7 @@ COLUMNS = [
     "validation NDCG@10",
     "best epoch",
     "minutes to the best epoch",
-    "minutes in all",
+    "minutes of training",
 ]
 
 
@@ -132,7 +133,9 @@ def draw_curves(runs: list[Run]) -> Figure:
             markersize=13,
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(bottom=0)
     axes.set_xlabel("minutes of training (log scale)", fontsize=11)
     axes.set_ylabel("NDCG@10 on validation rows", fontsize=11)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -22,13 +23,22 @@ from peers.exchange import (
     select_top,
 )
 from peers.progress import PROGRESS_FILE, Limits, Progress
-from peers.run import ENVIRONMENTS, PEERS, find_dataset, make_split_arrays, measure_peer
+from peers.run import (
+    ENVIRONMENTS,
+    PEERS,
+    find_dataset,
+    load_own_run,
+    make_split_arrays,
+    measure_peer,
+)
 from peers.tables import PAGE, STYLES, Run, draw_curves, format_table, replace_section
 
 from bazar.data.sequences import Sequences
 from bazar.data.splits import split_leave_one_out, split_shuffled_windows
+from bazar.datasets.results import ResultsDataset
 from bazar.errors import InputError
 from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
+from bazar.evaluation.results import ModelResults
 from tests.project import ROOT
 
 # Five customers with 5, 4, 3, 2 and 1 purchases, from a catalogue of 9 products.
@@ -331,6 +341,19 @@ def test_environment_selects_the_data_set(env: str | None, dataset: str) -> None
     assert find_dataset(env) == dataset
 
 
+def test_own_curve_has_the_time_since_the_start_of_the_training(tmp_path: Path) -> None:
+    assert load_own_run(tmp_path) is None
+    metrics = {"filtered": {"hr@10": 0.2}, "unfiltered": {"hr@10": 0.1}}
+    log = pd.DataFrame({"epoch": [1, 2], "seconds": [20.0, 15.0], "val_ndcg@10": [0.3, 0.4]})
+    results = ModelResults(metrics, pd.DataFrame(), pd.DataFrame(), {}, log)
+    ResultsDataset(filepath=str(tmp_path)).save({"classifier": results})
+    curve = [
+        {"epoch": 1, "seconds": 20, "val_ndcg@10": 0.3},
+        {"epoch": 2, "seconds": 35, "val_ndcg@10": 0.4},
+    ]
+    assert load_own_run(tmp_path) == Run("Bazar classifier", curve, metrics)
+
+
 # A training of RecTools
 
 
@@ -345,22 +368,29 @@ def make_cyclic_split(n_users: int) -> SplitArrays:
 
 
 RECTOOLS = ENVIRONMENTS / "rectools" / "bin" / "python"
+# The training of the benchmark with a network that learns the circle in seconds.
+SMALL_TRAINING = """
+from peers import rectools_models
+small = {"n_blocks": 1, "n_heads": 1, "n_factors": 16, "session_max_len": 6, "lr": 0.02}
+rectools_models.SETTINGS["sasrec"] |= small
+rectools_models.main()
+"""
 
 
 @pytest.mark.skipif(not RECTOOLS.is_file(), reason="the environment of RecTools is not installed")
 def test_killed_training_has_the_result_of_an_uninterrupted_one(tmp_path: Path) -> None:
-    make_cyclic_split(60).save(tmp_path / "split.npz")
+    make_cyclic_split(384).save(tmp_path / "split.npz")
 
     def start(name: str) -> subprocess.Popen[bytes]:
         (tmp_path / name).mkdir(exist_ok=True)
-        command = [RECTOOLS, "-m", "peers.rectools_models", "esasrec"]
+        command = [RECTOOLS, "-c", SMALL_TRAINING, "sasrec"]
         command += ["--split", tmp_path / "split.npz", "--folder", tmp_path / name]
         command += ["--max-minutes", "inf", "--patience", "2", "--seed", "1"]
         paths = f"{ROOT / 'src'}{os.pathsep}{ROOT / 'benchmarks'}"
         return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths})
 
     def load(name: str) -> Progress:
-        progress = Progress(make_cyclic_split(60), tmp_path / name, Limits(patience=2), {})
+        progress = Progress(make_cyclic_split(384), tmp_path / name, Limits(patience=2), {})
         progress.load()
         return progress
 
@@ -372,7 +402,8 @@ def test_killed_training_has_the_result_of_an_uninterrupted_one(tmp_path: Path) 
     before = load("killed")
     assert before.epoch
     assert not before.is_finished
-    assert start("killed").wait() == start("uninterrupted").wait() == 0
+    both = [start("killed"), start("uninterrupted")]
+    assert [process.wait() for process in both] == [0, 0]
     killed, uninterrupted = load("killed"), load("uninterrupted")
     assert killed.is_finished
     assert killed.curve[: before.epoch] == before.curve
