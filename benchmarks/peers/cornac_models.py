@@ -1,5 +1,11 @@
-"""Train GRU4Rec and SASRec of Cornac. run.py starts this module in the environment of Cornac."""
+"""Train GRU4Rec and SASRec of Cornac. run.py starts this module in the environment of Cornac.
 
+Cornac trains a model in one call, which creates the weights and the optimizer. It has no
+checkpoints, so a training that was stopped starts again with the first epoch.
+"""
+
+import contextlib
+import copy
 import sys
 from typing import Any
 
@@ -10,38 +16,17 @@ from cornac.models import GRU4Rec, SASRec
 from cornac.models.gru4rec import recom_gru4rec
 from cornac.models.sasrec import recom_sasrec
 
-from peers.exchange import TOP_K, Part, SplitArrays, select_top_unseen
+from peers.exchange import TOP_K, FilterMode, Part, SplitArrays, select_top
 from peers.progress import Progress, parse_command_line
 
 BATCH_SIZE = 512
 
-GRU4REC: dict[str, dict[str, Any]] = {
-    # From the Cornac example of next-item models (transformer_rec_diginetica.py).
-    "example": {
-        "layers": [100],
-        "loss": "cross-entropy",
-        "dropout_p_hidden": 0.3,
-        "sample_alpha": 0.75,
-        "n_sample": 512,
-        "batch_size": 64,
-        "learning_rate": 0.1,
-    },
-    # The best setting of the authors of GRU4Rec for a shop (RetailRocket).
-    "retailrocket": {
-        "layers": [224],
-        "loss": "bpr-max",
-        "elu_param": 0.5,
-        "bpreg": 1.95,
-        "dropout_p_embed": 0.5,
-        "dropout_p_hidden": 0.05,
-        "sample_alpha": 0.4,
-        "n_sample": 2048,
-        "batch_size": 80,
-        "learning_rate": 0.05,
-        "momentum": 0.4,
-    },
-    # Their best setting with cross-entropy for a shop (REES46).
-    "rees46": {
+# The limits of the training stop it, not its maximum number of epochs.
+COMMON: dict[str, Any] = {"n_epochs": 100_000, "model_selection": "best", "val_eval_every": 1}
+SETTINGS: dict[str, dict[str, Any]] = {
+    # The best setting with cross-entropy for a shop (REES46) of the authors of GRU4Rec.
+    "gru4rec": COMMON
+    | {
         "layers": [512],
         "loss": "cross-entropy",
         "logq": 1.0,
@@ -52,21 +37,9 @@ GRU4REC: dict[str, dict[str, Any]] = {
         "batch_size": 240,
         "learning_rate": 0.065,
     },
-}
-SASREC: dict[str, dict[str, Any]] = {
-    # From the same example.
-    "example": {
-        "embedding_dim": 64,
-        "loss": "cross-entropy",
-        "n_sample": 512,
-        "batch_size": 128,
-        "max_len": 20,
-        "num_blocks": 2,
-        "num_heads": 2,
-        "learning_rate": 0.01,
-    },
     # The defaults of the library, with the latest 20 purchases instead of 50.
-    "short": {
+    "sasrec": COMMON
+    | {
         "embedding_dim": 100,
         "loss": "ce",
         "n_sample": 2048,
@@ -79,7 +52,7 @@ SASREC: dict[str, dict[str, Any]] = {
 }
 
 
-class TrainingFinished(Exception):  # noqa: N818
+class TrainingStopped(Exception):  # noqa: N818
     """Stops the training of Cornac, which has no option for early stopping."""
 
 
@@ -129,8 +102,10 @@ def score_sasrec(model: SASRec, histories: list[np.ndarray]) -> np.ndarray:
     return scores.numpy()
 
 
-def recommend(model: GRU4Rec | SASRec, split: SplitArrays, part: Part) -> np.ndarray:
-    """Return the best unseen items for the rows of a part, shape (rows, 20), int32."""
+def recommend(
+    model: GRU4Rec | SASRec, split: SplitArrays, part: Part, filter_mode: FilterMode
+) -> np.ndarray:
+    """Return the best items for the rows of a part, shape (rows, 20), int32."""
     score = score_gru4rec if isinstance(model, GRU4Rec) else score_sasrec
     cornac_index = np.full(int(split.n_items) + 1, -1)
     cornac_index[list(model.iid_map)] = list(model.iid_map.values())
@@ -146,40 +121,46 @@ def recommend(model: GRU4Rec | SASRec, split: SplitArrays, part: Part) -> np.nda
         scores = np.full((len(rows), int(split.n_items) + 1), -np.inf, np.float32)
         known_scores = score(model, [known[row] for row in by_length])
         scores[np.ix_(by_length, list(model.iid_map))] = known_scores
-        top[rows] = select_top_unseen(scores, [histories[row] for row in rows])
+        seen = [histories[row] for row in rows] if filter_mode == "filtered" else None
+        top[rows] = select_top(scores, seen)
     return top
 
 
 def train(model: GRU4Rec | SASRec, progress: Progress) -> None:
-    """Train a model and evaluate it between epochs."""
+    """Train a model until the progress stops it, and recommend for the test rows if it converged.
+
+    Cornac calls the function ``val_score`` of its modules after each epoch, and has no other
+    callback. It is replaced, because it scores one row at a time and cannot stop the training.
+    """
     dataset = build_dataset(progress.split)
+    best_weights: dict[str, torch.Tensor] = {}
 
-    def after_epoch(trained: GRU4Rec | SASRec, *_: Any, **__: Any) -> None:
-        if progress.finish_epoch(lambda part: recommend(trained, progress.split, part)):
-            raise TrainingFinished
+    def recommend_for(part: Part, filter_mode: FilterMode) -> np.ndarray:
+        return recommend(model, progress.split, part, filter_mode)
 
-    # Cornac calls this function after each epoch. Its own function scores one row at a time.
+    def finish_epoch(*_: Any, **__: Any) -> None:
+        progress.finish_epoch(recommend_for)
+        if progress.best_epoch == progress.epoch:
+            best_weights.update(copy.deepcopy(model.model.state_dict()))
+        if progress.is_stopped:
+            raise TrainingStopped
+
     for module in (recom_gru4rec, recom_sasrec):
-        module.val_score = after_epoch
+        module.val_score = finish_epoch
     progress.start()
-    try:
+    with contextlib.suppress(TrainingStopped):
         model.fit(dataset, dataset)
-    except TrainingFinished:
-        return
+    if progress.has_converged:
+        model.model.load_state_dict(best_weights)
+        progress.write_test_tables(recommend_for)
 
 
 def main() -> None:
     """Train the model of the first command-line argument."""
     kind = sys.argv.pop(1)
-    settings = GRU4REC if kind == "gru4rec" else SASREC
-    progress, seed = parse_command_line("cornac", settings)
-    torch.manual_seed(seed)
-    arguments = progress.facts["settings"] | {
-        "n_epochs": progress.limits.epochs,
-        "model_selection": "best",
-        "val_eval_every": 1,
-        "seed": seed,
-    }
+    progress = parse_command_line("cornac", SETTINGS[kind])
+    arguments = SETTINGS[kind] | {"seed": progress.facts["seed"]}
+    torch.manual_seed(progress.facts["seed"])
     train(GRU4Rec(**arguments) if kind == "gru4rec" else SASRec(**arguments), progress)
 
 

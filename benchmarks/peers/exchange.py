@@ -3,6 +3,7 @@
 This module needs only NumPy, pandas and SciPy, so that the environment of a peer can import it.
 """
 
+import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, Self
@@ -13,6 +14,7 @@ from bazar.evaluation.metrics import compute_row_metrics
 
 TOP_K = 20
 Part = Literal["validation", "test"]
+FilterMode = Literal["filtered", "unfiltered"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ class SplitArrays:
         """Return the arrays of a file that :meth:`save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+
+    def compute_fingerprint(self) -> str:
+        """Return a hash of all arrays, 16 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for field in fields(self):
+            array = getattr(self, field.name)
+            digest.update(f"{field.name} {array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
 
     def get_training_interactions(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the user and the item of each purchase of the training part, in order."""
@@ -100,23 +111,24 @@ def compute_mean_metrics(top: np.ndarray, targets: np.ndarray) -> dict[str, floa
     return {name: float(values.mean()) for name, values in metrics.items()}
 
 
-def select_top_unseen(
-    scores: np.ndarray, histories: list[np.ndarray], k: int = TOP_K
+def select_top(
+    scores: np.ndarray, excluded: list[np.ndarray] | None = None, k: int = TOP_K
 ) -> np.ndarray:
-    """Return the best items that are not in the history.
+    """Return the best items of each row.
 
     Args:
         scores: shape (rows, items + 1), float. Higher is better. Column 0 (padding) and items with
             ``-inf`` are never selected. The array is changed in place.
-        histories: item indices of the earlier purchases, one array per row.
+        excluded: item indices that are not selected either, one array per row, such as the history
+            of the row. None: no others.
         k: number of items per row.
 
     Returns:
         Shape (rows, k), int32, item indices in order, padded with 0.
     """
     scores[:, 0] = -np.inf
-    for row, history in enumerate(histories):
-        scores[row, history] = -np.inf
+    for row, items in enumerate(excluded or []):
+        scores[row, items] = -np.inf
     k_here = min(k, scores.shape[1])
     best = np.argpartition(-scores, k_here - 1, axis=1)[:, :k_here]
     values = np.take_along_axis(scores, best, axis=1)

@@ -1,4 +1,4 @@
-"""Progress of the training of a peer: timer, evaluation and early stopping."""
+"""Progress of the training of a peer: timer, validation, early stopping, and files to resume it."""
 
 import argparse
 import importlib.metadata
@@ -13,42 +13,48 @@ from typing import Any
 
 import numpy as np
 
-from peers.exchange import Part, SplitArrays, compute_mean_metrics
+from bazar.atomic import atomic_path
+from bazar.errors import InputError
+from peers.exchange import FilterMode, Part, SplitArrays, compute_mean_metrics
 
-Recommend = Callable[[Part], np.ndarray]
+PROGRESS_FILE, TEST_FILE = "progress.json", "test.npz"
+# A function that returns the best items for the rows of a part, shape (rows, 20).
+Recommend = Callable[[Part, FilterMode], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a training.
+    """When a training stops.
 
     Attributes:
-        minutes: maximum training time, without evaluations. Training stops before an epoch that
-            would exceed it.
-        epochs: maximum number of epochs.
-        evaluate_every: number of epochs between evaluations.
-        patience: number of evaluations without improvement after which training stops.
+        patience: number of epochs without a better validation NDCG@10 after which the training has
+            converged.
+        minutes: maximum training time, without evaluations. The training stops before an epoch that
+            would exceed it, and is not finished. It continues with a higher limit.
     """
 
-    minutes: float
-    epochs: int
-    evaluate_every: int
     patience: int
+    minutes: float = math.inf
 
 
 @dataclass
 class Progress:
-    """Measures and evaluates a training. The time of evaluations is not included.
+    """Measures and evaluates a training, and writes all that is needed to resume it.
 
-    Every few epochs, the model is evaluated on the validation part. If its validation NDCG@10 is
-    the best so far, the recommendations for the test rows are saved. There is no other use of the
-    test part.
+    The model is evaluated on the validation rows after each epoch. The time of evaluations is not
+    counted. The test rows are used once: when the training has converged, with the best weights.
+
+    If the library has checkpoints, one is saved after each epoch. ``progress.json`` is written
+    after the checkpoint, so that a killed training resumes at its last complete epoch. Only the
+    checkpoints of the latest and of the best epoch are kept.
 
     Attributes:
         split: the data.
-        folder: output folder of ``curve.json`` and ``top.npy``. They are written after evaluations.
-        limits: limits of the training.
+        folder: folder of the files.
+        limits: when the training stops.
         facts: metadata of the training, saved with the curve.
+        seconds: training time.
+        curve: a point per epoch: ``epoch`` (from 1), ``seconds``, ``val_ndcg@10``, ``val_hr@10``.
     """
 
     split: SplitArrays
@@ -56,108 +62,138 @@ class Progress:
     limits: Limits
     facts: dict[str, Any]
     seconds: float = 0.0
-    stopped: str = ""
-    epoch: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
     _resumed: float = 0.0
+
+    def load(self) -> None:
+        """Continue with the epochs that ``progress.json`` lists, if it exists.
+
+        Raises:
+            InputError: if it was written with other settings, another seed, version or split.
+        """
+        path = self.folder / PROGRESS_FILE
+        if not path.is_file():
+            return
+        written = json.loads(path.read_text(encoding="utf-8"))
+        for name, value in self.facts.items():
+            if written["facts"].get(name) != value:
+                raise InputError(
+                    f"{self.folder} has a training with another {name}: "
+                    f"{written['facts'].get(name)!r} instead of {value!r}. Delete the folder, or "
+                    "select another one with --folder."
+                )
+        self.seconds, self.curve = written["seconds"], written["curve"]
+
+    @property
+    def epoch(self) -> int:
+        """Number of complete epochs."""
+        return len(self.curve)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the best validation NDCG@10, from 1. 0 before the first epoch."""
+        values = [point["val_ndcg@10"] for point in self.curve]
+        return values.index(max(values)) + 1 if values else 0
+
+    @property
+    def has_converged(self) -> bool:
+        """Whether the latest epochs brought no improvement."""
+        return self.epoch - self.best_epoch >= self.limits.patience
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether another epoch would exceed the time limit."""
+        return self.seconds * (self.epoch + 1) / max(self.epoch, 1) > self.limits.minutes * 60
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no further epoch is trained."""
+        return self.has_converged or self.is_out_of_time
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training has converged and the recommendations for the test rows exist."""
+        return self.has_converged and (self.folder / TEST_FILE).is_file()
+
+    def get_checkpoint_path(self, epoch: int) -> Path:
+        """Return the path of the checkpoint of an epoch."""
+        return self.folder / f"epoch_{epoch}.ckpt"
 
     def start(self) -> None:
         """Start the timer."""
         self._resumed = time.perf_counter()
 
-    def finish_epoch(self, recommend: Recommend) -> bool:
-        """Record an epoch, evaluate the model if needed, and return whether training stops.
+    def finish_epoch(
+        self, recommend: Recommend, save_checkpoint: Callable[[Path], None] | None = None
+    ) -> None:
+        """Record an epoch, evaluate the model on the validation rows, and write the files.
 
         Args:
-            recommend: function that returns the best items for the rows of a part, shape
-                (rows, 20), with seen items filtered.
+            recommend: recommends with the weights after this epoch.
+            save_checkpoint: writes the state of the training to a path. None: the library has no
+                checkpoints.
         """
         self.seconds += time.perf_counter() - self._resumed
-        self.epoch += 1
-        self.stopped = self._find_stop_reason()
-        if self.stopped or self.epoch % self.limits.evaluate_every == 0:
-            self._evaluate(recommend)
-            n_worse = sum(point["epoch"] > self.best_epoch for point in self.curve)
-            if not self.stopped and n_worse >= self.limits.patience:
-                self.stopped = f"{n_worse} evaluations without improvement"
-            self._write()
-        self._resumed = time.perf_counter()
-        return bool(self.stopped)
-
-    def _find_stop_reason(self) -> str:
-        if self.epoch >= self.limits.epochs:
-            return f"{self.epoch} epochs"
-        if self.seconds * (self.epoch + 1) / self.epoch > self.limits.minutes * 60:
-            return f"{self.limits.minutes:g} minutes"
-        return ""
-
-    def _evaluate(self, recommend: Recommend) -> None:
-        metrics = compute_mean_metrics(
-            recommend("validation"), self.split.get_targets("validation")
-        )
-        best = max((point["val_ndcg@10"] for point in self.curve), default=-math.inf)
+        top = recommend("validation", "filtered")
+        metrics = compute_mean_metrics(top, self.split.get_targets("validation"))
         self.curve.append(
             {
-                "epoch": self.epoch,
+                "epoch": self.epoch + 1,
                 "seconds": round(self.seconds, 2),
                 "val_ndcg@10": metrics["ndcg@10"],
                 "val_hr@10": metrics["hr@10"],
             }
         )
         print(
-            f"epoch {self.epoch}, {self.seconds:.0f} s of training: "
-            f"validation NDCG@10 {metrics['ndcg@10']:.4f}, HR@10 {metrics['hr@10']:.4f}",
+            f"epoch {self.epoch}, {self.seconds / 60:.1f} min of training: "
+            f"validation NDCG@10 {metrics['ndcg@10']:.4f}, best epoch {self.best_epoch}",
             flush=True,
         )
-        if metrics["ndcg@10"] > best:
-            self.best_epoch = self.epoch
-            np.save(self.folder / "top.npy", recommend("test"), allow_pickle=False)
+        if save_checkpoint is not None:
+            save_checkpoint(self.get_checkpoint_path(self.epoch))
+        self._write()
+        self.start()
+
+    def write_test_tables(self, recommend: Recommend) -> None:
+        """Write the recommendations for the test rows.
+
+        Args:
+            recommend: recommends with the weights of the best epoch.
+        """
+        filtered, unfiltered = recommend("test", "filtered"), recommend("test", "unfiltered")
+        with atomic_path(self.folder / TEST_FILE) as path:
+            np.savez(path, filtered=filtered, unfiltered=unfiltered)
 
     def _write(self) -> None:
-        document = self.facts | {
-            "epochs": self.epoch,
-            "seconds": round(self.seconds, 2),
-            "best_epoch": self.best_epoch,
-            "stopped": self.stopped,
-            "curve": self.curve,
-        }
-        temporary = self.folder / ".curve.json"
-        temporary.write_text(json.dumps(document, indent=2), encoding="utf-8")
-        temporary.replace(self.folder / "curve.json")
+        document = {"facts": self.facts, "seconds": round(self.seconds, 2), "curve": self.curve}
+        with atomic_path(self.folder / PROGRESS_FILE) as path:
+            path.write_text(json.dumps(document, indent=2), encoding="utf-8")
+        kept = {self.get_checkpoint_path(epoch) for epoch in (self.epoch, self.best_epoch)}
+        for checkpoint in set(self.folder.glob("epoch_*.ckpt")) - kept:
+            checkpoint.unlink()
 
 
-def parse_command_line(library: str, settings: dict[str, dict[str, Any]]) -> tuple[Progress, int]:
-    """Return the progress and the seed from the command line of a peer.
+def parse_command_line(library: str, settings: dict[str, Any]) -> Progress:
+    """Return the progress of the training that the command line of a peer describes.
 
     Args:
         library: name of the library's distribution.
-        settings: arguments of the model by the name of the setting.
-
-    Returns:
-        The progress and the seed. ``progress.facts["settings"]`` holds the arguments of the model.
+        settings: arguments of the model, written to ``progress.json``.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--split", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--setting", choices=list(settings), required=True)
-    parser.add_argument("--minutes", type=float, required=True)
-    parser.add_argument("--epochs", type=int, required=True)
-    parser.add_argument("--evaluate-every", type=int, required=True)
+    parser.add_argument("--max-minutes", type=float, required=True)
     parser.add_argument("--patience", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     arguments = parser.parse_args()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
+    split = SplitArrays.load(arguments.split)
     facts = {
         "library": f"{library} {importlib.metadata.version(library)}",
-        "setting": arguments.setting,
-        "settings": settings[arguments.setting],
+        "settings": settings,
         "seed": arguments.seed,
+        "split": split.compute_fingerprint(),
         "threads": os.cpu_count(),
     }
-    limits = Limits(
-        arguments.minutes, arguments.epochs, arguments.evaluate_every, arguments.patience
-    )
-    return Progress(
-        SplitArrays.load(arguments.split), arguments.folder, limits, facts
-    ), arguments.seed
+    limits = Limits(arguments.patience, arguments.max_minutes)
+    return Progress(split, arguments.folder, limits, facts)
