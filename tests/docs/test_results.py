@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from results import write_sections
+from results import PAGES, write_sections
 
 from tests.project import ROOT
 
@@ -42,16 +42,19 @@ def test_table_of_the_variants_follows_its_commands(tmp_path: Path) -> None:
 
 def test_sections_of_the_page_have_valid_headers() -> None:
     """Without results, every section is reported as missing and the page is not changed."""
-    page = (ROOT / "docs" / "explanation" / "results.md").read_text()
-    text, missing = write_sections(page, ROOT / "no such folder", "2 cores")
-    assert text == page
-    assert len(missing) == page.count("<!-- /results -->") + page.count("<!-- /networks -->") >= 6
+    for path in PAGES:
+        page = path.read_text()
+        text, missing = write_sections(page, ROOT / "no such folder", "2 cores")
+        assert text == page
+        n_files = {"results": 1, "networks": 1, "shuffles": 6}
+        expected = sum(page.count(f"<!-- /{kind} -->") * n for kind, n in n_files.items())
+        assert len(missing) == expected >= 6
 
 
 def test_missing_figures_are_not_published() -> None:
     """Every section of the page has its table and its commands."""
-    page = (ROOT / "docs" / "explanation" / "results.md").read_text()
-    sections = re.findall(r"<!-- (?:results|networks): .*?<!-- /\w+ -->", page, re.DOTALL)
-    assert len(sections) >= 6
+    pages = "\n".join(path.read_text() for path in PAGES)
+    sections = re.findall(r"<!-- (?:results|networks|shuffles): .*?<!-- /\w+ -->", pages, re.DOTALL)
+    assert len(sections) >= 8
     assert all("    .venv/bin/kedro run" in section for section in sections)
     assert all("\n| " in section for section in sections)
