@@ -161,45 +161,57 @@ def read_sequences(
     user_ids = users.column("user_id").cast(pa.large_string()).combine_chunks()
     lengths = users.column("length").to_numpy()
     starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    concatenated = np.empty(starts[-1], np.int32)
-    order_numbers = np.empty(starts[-1], np.int32)
-    tie_numbers = np.empty(starts[-1], np.int32)
-    timestamps = np.empty(starts[-1], np.int64)
-    has_time = np.empty(starts[-1], bool)
-    filled = 0
-    for batch in items:
-        if filled + len(batch) > len(concatenated):
-            raise ValueError(f"There are more items than the {starts[-1]} that the users have.")
-        positions = slice(filled, filled + len(batch))
-        concatenated[positions] = batch.column("item_index").to_numpy()
-        order_numbers[positions] = batch.column("order_number").to_numpy()
-        tie_numbers[positions] = batch.column("tie_number").to_numpy()
-        times = batch.column("timestamp")
-        has_time[positions] = times.is_valid().to_numpy(zero_copy_only=False)
-        timestamps[positions] = times.fill_null(0).to_numpy()
-        filled += len(batch)
-    if filled < len(concatenated):
-        raise ValueError(f"There are {filled} items, but the users have {starts[-1]}.")
+    read = _read_items(items, int(starts[-1]))
+    timestamps, has_time = read["timestamp"], read["has_time"]
     guests = np.flatnonzero(users.column("is_guest").to_numpy())
-    groups = np.cumsum(_mark_changes(tie_numbers, starts))
+    groups = np.cumsum(_mark_changes(read["tie_number"], starts))
     if shuffle_equal_days:
         timestamps -= timestamps % DAY_MS
         groups = _group_days(groups, timestamps, has_time, starts)
     shuffled = _shuffle_groups(groups, seed)
     has_time = has_time[shuffled]
-    is_first = _mark_changes(order_numbers, starts)
+    is_first = _mark_changes(read["order_number"], starts)
     for guest in guests:
         is_first[starts[guest] : starts[guest + 1]] = True
     orders = (np.cumsum(is_first, dtype=np.int64) - 1).astype(np.int32)
     return Sequences(
         user_ids,
-        concatenated[shuffled],
+        read["item_index"][shuffled],
         starts,
         guests,
         orders,
         _fill_times(timestamps[shuffled], has_time, starts) if has_time.any() else None,
         np.flatnonzero(~has_time) if has_time.any() else np.empty(0, np.int64),
     )
+
+
+def _read_items(batches: Iterable[pa.RecordBatch], n_items: int) -> dict[str, np.ndarray]:
+    """Return the columns of :func:`read_sequences` as arrays, and ``has_time``, bool.
+
+    Unknown timestamps are 0.
+
+    Raises:
+        ValueError: if the number of items differs from ``n_items``.
+    """
+    types = {
+        "item_index": np.int32, "order_number": np.int32, "tie_number": np.int32,
+        "timestamp": np.int64, "has_time": bool,
+    }  # fmt: skip
+    arrays = {name: np.empty(n_items, dtype) for name, dtype in types.items()}
+    filled = 0
+    for batch in batches:
+        if filled + len(batch) > n_items:
+            raise ValueError(f"There are more items than the {n_items} that the users have.")
+        positions = slice(filled, filled + len(batch))
+        for name in ("item_index", "order_number", "tie_number"):
+            arrays[name][positions] = batch.column(name).to_numpy()
+        times = batch.column("timestamp")
+        arrays["has_time"][positions] = times.is_valid().to_numpy(zero_copy_only=False)
+        arrays["timestamp"][positions] = times.fill_null(0).to_numpy()
+        filled += len(batch)
+    if filled < n_items:
+        raise ValueError(f"There are {filled} items, but the users have {n_items}.")
+    return arrays
 
 
 def _mark_changes(numbers: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -151,8 +151,7 @@ def compare_results(
         by_model.setdefault(result.model, []).append(result)
     n_tested = len(by_model.keys() - {ORACLE})
     _check_resamples(resamples, n_tested * (n_tested - 1) // 2)
-    targets = next(iter(by_model.values()))[0].ranks
-    every = np.ones(len(targets), bool)
+    every = np.ones(len(results[0].ranks), bool)
     per_row, samples = _resample_users(by_model, every, ROW_METRICS, resamples, seed)
     models = {model: _summarise_model(model, seeds, samples) for model, seeds in by_model.items()}
 
@@ -162,16 +161,11 @@ def compare_results(
     order = sorted(models, key=get_order)
     tested = [model for model in order if model != ORACLE]
     parts, counts = _measure_parts(by_model, resamples, seed)
-    new_day_differences: list[dict[str, Any]] = []
-    if counts["new_day_rows"]:
-        is_new_day = find_new_day_targets(targets)
-        columns = _resample_users(by_model, is_new_day, COMPARED_METRICS, resamples, seed)
-        new_day_differences = _compare_pairs(tested, *columns)
     return {
         "filter_mode": filter_mode,
         "models": {model: models[model] | parts[model] for model in order},
         "differences": _compare_pairs(tested, per_row, samples),
-        "new_day_differences": new_day_differences,
+        "new_day_differences": _compare_on_new_days(by_model, tested, resamples, seed),
         **counts,
     }
 
@@ -293,6 +287,17 @@ def _average_training_value(seeds: list[SeedResults], name: str) -> float | None
     trainings = [result.results.training for result in seeds]
     values = [training[name] for training in trainings if training is not None]
     return float(np.mean(values)) if values else None
+
+
+def _compare_on_new_days(
+    by_model: Mapping[str, list[SeedResults]], models: list[str], resamples: int, seed: int
+) -> list[dict[str, Any]]:
+    """Return the differences of all pairs of models on the rows of the part ``new_day``."""
+    is_new_day = find_new_day_targets(next(iter(by_model.values()))[0].ranks)
+    if not is_new_day.any():
+        return []
+    columns = _resample_users(by_model, is_new_day, COMPARED_METRICS, resamples, seed)
+    return _compare_pairs(models, *columns)
 
 
 def _compare_pairs(models: list[str], per_row: _Columns, samples: _Columns) -> list[dict[str, Any]]:
