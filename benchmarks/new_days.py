@@ -46,11 +46,11 @@ class ShuffledResults:
 
     Attributes:
         source: the content of ``comparison.json`` in the order of the source.
-        shuffles: the content of ``comparison.json`` of each shuffle.
+        shuffles: the content of ``comparison.json`` of each finished shuffle, by its seed.
     """
 
     source: Comparison
-    shuffles: list[Comparison]
+    shuffles: dict[int, Comparison]
 
     def get_source_mean(self, model: str, mode: str, metric: str, part: str | None) -> float:
         """Return the mean over training seeds in the order of the source."""
@@ -60,7 +60,7 @@ class ShuffledResults:
         """Return the mean over training seeds of each shuffle that has the model."""
         return [
             _get_mean(comparison, model, mode, metric, part)
-            for comparison in self.shuffles
+            for comparison in self.shuffles.values()
             if model in comparison["models"]
         ]
 
@@ -82,10 +82,24 @@ def list_comparison_files(reporting: Path, folder: str) -> list[Path]:
     return [reporting / name / split / "comparison.json" for name in names]
 
 
-def read_shuffled_results(paths: list[Path]) -> ShuffledResults:
-    """Read the comparisons of :func:`list_comparison_files`."""
-    source, *shuffles = (json.loads(path.read_text(encoding="utf-8")) for path in paths)
-    return ShuffledResults(source, shuffles)
+def read_shuffled_results(paths: list[Path]) -> ShuffledResults | None:
+    """Read the comparisons that exist.
+
+    Args:
+        paths: output of :func:`list_comparison_files`.
+
+    Returns:
+        The results; None without the order of the source, or without any shuffle.
+    """
+    source, *shuffles = (
+        json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None for path in paths
+    )
+    finished = {
+        seed: shuffle
+        for seed, shuffle in zip(SHUFFLE_SEEDS, shuffles, strict=True)
+        if shuffle is not None
+    }
+    return ShuffledResults(source, finished) if source is not None and finished else None
 
 
 def build_shuffle_table(results: ShuffledResults, filter_mode: str) -> ResultTable:
@@ -186,9 +200,10 @@ def main() -> None:
     """Draw the figure."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     paths = list_comparison_files(REPORTING, FOLDER)
-    if missing := [str(path) for path in paths if not path.is_file()]:
-        sys.exit("These files do not exist. Run benchmarks/shuffle_days.py.\n" + "\n".join(missing))
-    draw_new_days(read_shuffled_results(paths)).savefig(FIGURE, dpi=150)
+    results = read_shuffled_results(paths)
+    if results is None:
+        sys.exit(f"There are no results of {FOLDER} and its shuffles. Run shuffle_days.py.")
+    draw_new_days(results).savefig(FIGURE, dpi=150)
 
 
 if __name__ == "__main__":

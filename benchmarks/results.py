@@ -25,7 +25,6 @@ from typing import Any
 from new_days import (
     REPORTING,
     ROOT,
-    SHUFFLE_SEEDS,
     ShuffledResults,
     build_shuffle_table,
     list_comparison_files,
@@ -71,7 +70,8 @@ def write_sections(page: str, reporting: Path, device: str) -> tuple[str, list[s
         device: description of the machine of the training.
 
     Returns:
-        The new text, and the missing files. Sections with missing files are unchanged.
+        The new text, and the missing files. Sections with missing files are unchanged. A section of
+        shuffles needs the order of the source and at least one shuffle.
     """
     missing = []
 
@@ -82,11 +82,15 @@ def write_sections(page: str, reporting: Path, device: str) -> tuple[str, list[s
             "networks": [reporting / folder / f"seed_{DEFAULT_SEED}/reproduction.md"],
             "shuffles": list_comparison_files(reporting, folder),
         }[match["kind"]]
-        if absent := [str(path) for path in paths if not path.is_file()]:
-            missing.extend(absent)
-            return match[0]
+        absent = [str(path) for path in paths if not path.is_file()]
+        missing.extend(absent)
         if match["kind"] == "shuffles":
-            text = write_shuffles(read_shuffled_results(paths), keys, device)
+            results = read_shuffled_results(paths)
+            if results is None:
+                return match[0]
+            text = write_shuffles(results, keys, device)
+        elif absent:
+            return match[0]
         elif match["kind"] == "results":
             text = write_comparison(json.loads(paths[0].read_text("utf-8")), keys, device)
         else:
@@ -155,13 +159,13 @@ def write_shuffles(results: ShuffledResults, keys: dict[str, str], device: str) 
         keys: the keys of the section's first line.
         device: description of the machine that trained.
     """
-    models = set.intersection(*(set(shuffle["models"]) for shuffle in results.shuffles))
+    models = set.union(*(set(shuffle["models"]) for shuffle in results.shuffles.values()))
     networks = list(dict.fromkeys(_PIPELINES[name] for name in _PIPELINES if name in models))
     command = f".venv/bin/python benchmarks/shuffle_days.py --env {keys['env']}"
     if networks:
         command += f" --pipelines {','.join(['modelling_baselines', *networks])}"
     first_mode, second_mode = list_filter_modes(results.source)
-    seeds = ", ".join(map(str, SHUFFLE_SEEDS))
+    seeds = ", ".join(map(str, results.shuffles))
     parts = [
         f"    .venv/bin/kedro run --env {keys['env']}\n    {command}",
         f"{describe_data(results.source)} Seeds of the shuffles: {seeds}. {device}. Each value is "
@@ -241,7 +245,7 @@ def main() -> None:
         text, missing = write_sections(page.read_text(encoding="utf-8"), REPORTING, device)
         page.write_text(text, encoding="utf-8")
         for path in missing:
-            print(f"{path} does not exist. Its section of {page.name} was not changed.")
+            print(f"{path} does not exist. {page.name} was not updated from it.")
 
 
 if __name__ == "__main__":

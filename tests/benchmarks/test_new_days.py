@@ -42,7 +42,9 @@ def make_comparison(**values: float) -> dict[str, Any]:
 
 @pytest.fixture
 def results() -> ShuffledResults:
-    shuffles = [make_comparison(ease=0.08 + step / 100) for step in (-2, -1, 0, 1, 2)]
+    shuffles = {
+        seed: make_comparison(ease=0.08 + (seed - 3) / 100) for seed in SHUFFLE_SEEDS
+    }  # fmt: skip
     return ShuffledResults(make_comparison(ease=0.1, popularity=0.0), shuffles)
 
 
@@ -65,7 +67,8 @@ def test_section_lists_the_commands_and_the_tables(
 ) -> None:
     paths = list_comparison_files(tmp_path, "shop/leave_one_out")
     assert write_sections(PAGE, tmp_path, "2 cores") == (PAGE, [str(path) for path in paths])
-    for path, comparison in zip(paths, [results.source, *results.shuffles], strict=True):
+    comparisons = [results.source, *results.shuffles.values()]
+    for path, comparison in zip(paths, comparisons, strict=True):
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(comparison))
     assert [path.parts[-3] for path in paths] == [
@@ -79,6 +82,23 @@ def test_section_lists_the_commands_and_the_tables(
     for mode in ("filtered", "unfiltered"):
         assert build_shuffle_table(results, mode).to_markdown() in text
     assert write_sections(text, tmp_path, "2 cores")[0] == text
+
+
+def test_shuffles_that_are_not_finished_are_left_out(
+    results: ShuffledResults, tmp_path: Path
+) -> None:
+    paths = list_comparison_files(tmp_path, "shop/leave_one_out")
+    for number in (2, 4):
+        paths[number].parent.mkdir(parents=True)
+        paths[number].write_text(json.dumps(results.shuffles[number]))
+    assert read_shuffled_results(paths) is None
+    paths[0].parent.mkdir(parents=True)
+    paths[0].write_text(json.dumps(results.source))
+    text, missing = write_sections(PAGE, tmp_path, "2 cores")
+    assert missing == [str(paths[number]) for number in (1, 3, 5)]
+    assert "Seeds of the shuffles: 2, 4." in text
+    # The mean of 0.07 and 0.09, and their standard deviation.
+    assert "| EASE | 2 | 0.1000 | 0.0800 ± 0.0141 | -20.0% |" in text
 
 
 def test_figure_shows_both_orders_and_the_new_days(results: ShuffledResults) -> None:
