@@ -20,9 +20,9 @@ from bazar.labels import FILTER_LABELS, get_metric_label, get_model_label
 from bazar.reporting.comparison_page import list_filter_modes
 from bazar.reporting.figure_style import (
     BASELINE,
+    TEXT_COLOUR,
     TRAINING,
     VALIDATION,
-    add_legend_below,
     apply_text_colour,
     create_axes,
 )
@@ -137,7 +137,7 @@ def draw_new_days(results: ShuffledResults) -> Figure:
     mode = list_filter_modes(results.source)[0]
     models = list(results.source["models"])[:N_DRAWN]
     places = np.arange(len(models))[::-1]
-    figure, axes = create_axes(height=1.4 + 0.42 * len(models))
+    figure, axes = create_axes(height=1.6 + 0.42 * len(models))
 
     def draw(ranges: list[tuple[float, float, float]], above: float, **style: Any) -> None:
         values, low, high = np.array(ranges).T
@@ -169,7 +169,7 @@ def draw_new_days(results: ShuffledResults) -> Figure:
     axes.set_xlim(left=0)
     axes.grid(axis="x", alpha=0.2)
     axes.set_title(f"NDCG@10, {FILTER_LABELS[mode]}", loc="left")
-    add_legend_below(figure, axes)
+    figure.legend(loc="outside lower left", frameon=False, labelcolor=TEXT_COLOUR)
     return apply_text_colour(figure, axes)
 
 
