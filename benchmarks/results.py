@@ -1,4 +1,4 @@
-"""Write the tables of docs/explanation/results.md from the results of finished runs.
+"""Write the tables of the pages of results from the results of finished runs.
 
     .venv/bin/python benchmarks/results.py
 
@@ -12,6 +12,9 @@ section is not changed and the script prints the missing file. The lines
 fourteen networks of the original study. The lines `<!-- stores: FOLDER, FOLDER; models: MODEL,
 MODEL; pairs: DATASET/DATASET -->` and `<!-- /stores -->` enclose tables of the same models on
 several data sets with the same purchases. Their commands are in the text above.
+`<!-- shuffles: FOLDER; env: ENVIRONMENT -->` and `<!-- /shuffles -->` enclose the results of FOLDER
+beside those of shuffles of equal days, which `benchmarks/shuffle_days.py` measures. The pages are
+docs/explanation/results.md and new-days.md.
 """
 
 import argparse
@@ -22,12 +25,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from new_days import (
+    REPORTING,
+    ROOT,
+    ShuffledResults,
+    build_shuffle_table,
+    list_comparison_files,
+    read_shuffled_results,
+)
 from stores import write_stores
 from timing import describe_machine
 
 from bazar.config.base import DEFAULT_SEED
 from bazar.labels import FILTER_LABELS
 from bazar.reporting.comparison_page import (
+    NEW_DAY_EXPLANATION,
     TEST_EXPLANATION,
     build_models_table,
     build_pairs_table,
@@ -36,11 +48,10 @@ from bazar.reporting.comparison_page import (
     list_filter_modes,
 )
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "explanation" / "results.md"
-REPORTING = ROOT / "data" / "08_reporting"
+PAGES = [ROOT / "docs" / "explanation" / name for name in ("results.md", "new-days.md")]
 _SECTION = re.compile(
-    r"(<!-- (?P<kind>results|networks|stores): (?P<header>[^>]+?) -->\n).*?(<!-- /(?P=kind) -->)",
+    r"(<!-- (?P<kind>results|networks|stores|shuffles): (?P<header>[^>]+?) -->\n).*?"
+    r"(<!-- /(?P=kind) -->)",
     re.DOTALL,
 )
 # Pipelines of the models with a training seed.
@@ -64,37 +75,37 @@ def write_sections(page: str, reporting: Path, device: str) -> tuple[str, list[s
         device: description of the machine of the training.
 
     Returns:
-        The new text, and the missing files. Sections with missing files are unchanged.
+        The new text, and the missing files. Sections with missing files are unchanged. A section of
+        shuffles needs the order of the source and at least one shuffle.
     """
     missing = []
 
     def write(match: re.Match[str]) -> str:
         folder, keys = _parse_header(match["header"])
-        if match["kind"] == "stores":
-            folders = split_names(folder)
-            files = [reporting / name / "comparison.json" for name in folders]
-            absent = [str(file) for file in files if not file.is_file()]
-            missing.extend(absent)
-            if absent:
+        folders = split_names(folder)
+        paths = {
+            "results": [reporting / folder / "comparison.json"],
+            "networks": [reporting / folder / f"seed_{DEFAULT_SEED}/reproduction.md"],
+            "stores": [reporting / name / "comparison.json" for name in folders],
+            "shuffles": list_comparison_files(reporting, folder),
+        }[match["kind"]]
+        absent = [str(path) for path in paths if not path.is_file()]
+        missing.extend(absent)
+        if match["kind"] == "shuffles":
+            results = read_shuffled_results(paths)
+            if results is None:
                 return match[0]
-            models = split_names(keys["models"])
-            return (
-                match[1]
-                + write_stores(
-                    reporting.parent, folders, split_pairs(keys["pairs"]), models, device
-                )
-                + match[4]
-            )
-        is_comparison = match["kind"] == "results"
-        file = "comparison.json" if is_comparison else f"seed_{DEFAULT_SEED}/reproduction.md"
-        path = reporting / folder / file
-        if not path.is_file():
-            missing.append(str(path))
+            text = write_shuffles(results, keys, device)
+        elif absent:
             return match[0]
-        content = path.read_text(encoding="utf-8")
-        if is_comparison:
-            return match[1] + write_comparison(json.loads(content), keys, device) + match[4]
-        return match[1] + write_reproduction(content, folder, keys, device) + match[4]
+        elif match["kind"] == "results":
+            text = write_comparison(json.loads(paths[0].read_text("utf-8")), keys, device)
+        elif match["kind"] == "stores":
+            models, pairs = split_names(keys["models"]), split_pairs(keys["pairs"])
+            text = write_stores(reporting.parent, folders, pairs, models, device)
+        else:
+            text = write_reproduction(paths[0].read_text("utf-8"), folder, keys, device)
+        return match[1] + text + match[4]
 
     return _SECTION.sub(write, page), missing
 
@@ -134,6 +145,8 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
             "Results on test rows with a cold target. The full catalogue is ranked:",
             build_part_table(comparison, "cold").to_markdown(),
         ]
+    if comparison["new_day_rows"]:
+        parts += [NEW_DAY_EXPLANATION, build_part_table(comparison, "new_day").to_markdown()]
     if compared:
         n_pairs = len(comparison["differences"])
         resamples = f"{comparison['bootstrap_resamples']:,} resamples"
@@ -142,6 +155,36 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
             build_pairs_table(comparison, compared, filter_mode).to_markdown()
             for filter_mode in (first_mode, second_mode)
         ]
+    if compared and comparison["new_day_rows"]:
+        table = build_pairs_table(comparison, compared, first_mode, "new_day_differences")
+        parts += ["The same pairs on the rows with a target on a new day:", table.to_markdown()]
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
+def write_shuffles(results: ShuffledResults, keys: dict[str, str], device: str) -> str:
+    """Return the text of a section of shuffles: the commands and the tables.
+
+    Args:
+        results: the results in the order of the source and of the shuffles.
+        keys: the keys of the section's first line.
+        device: description of the machine that trained.
+    """
+    models = set.union(*(set(shuffle["models"]) for shuffle in results.shuffles.values()))
+    networks = list(dict.fromkeys(_PIPELINES[name] for name in _PIPELINES if name in models))
+    command = f".venv/bin/python benchmarks/shuffle_days.py --env {keys['env']}"
+    if networks:
+        command += f" --pipelines {','.join(['modelling_baselines', *networks])}"
+    first_mode, second_mode = list_filter_modes(results.source)
+    seeds = ", ".join(map(str, results.shuffles))
+    parts = [
+        f"    .venv/bin/kedro run --env {keys['env']}\n    {command}",
+        f"{describe_data(results.source)} Seeds of the shuffles: {seeds}. {device}. Each value is "
+        "a mean over training seeds, and ± is the standard deviation over shuffles. *change* is "
+        "the mean of the shuffles compared with the order of the source.",
+        build_shuffle_table(results, first_mode).to_markdown(),
+        f'<details markdown="1"><summary>{FILTER_LABELS[second_mode].capitalize()}</summary>\n\n'
+        f"{build_shuffle_table(results, second_mode).to_markdown()}\n\n</details>",
+    ]
     return "\n" + "\n\n".join(parts) + "\n"
 
 
@@ -206,23 +249,24 @@ def _parse_header(text: str) -> tuple[str, dict[str, str]]:
     keys = dict(part.split(": ", 1) for part in rest)
     if unknown := set(keys) - {"env", "params", "pairs", "models"}:
         sys.exit(
-            f"{PAGE}: section {folder} has unknown keys: {', '.join(sorted(unknown))}. "
+            f"The section {folder} has unknown keys: {', '.join(sorted(unknown))}. "
             "Valid keys: env, params, pairs, models."
         )
     return folder, keys
 
 
 def main() -> None:
-    """Update the page."""
+    """Update the pages."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--machine", default=describe_machine(), help="description of the machine of the training"
     )
     device = parser.parse_args().machine
-    text, missing = write_sections(PAGE.read_text(encoding="utf-8"), REPORTING, device)
-    PAGE.write_text(text, encoding="utf-8")
-    for path in missing:
-        print(f"{path} does not exist. Its section was not changed.")
+    for page in PAGES:
+        text, missing = write_sections(page.read_text(encoding="utf-8"), REPORTING, device)
+        page.write_text(text, encoding="utf-8")
+        for path in missing:
+            print(f"{path} does not exist. {page.name} was not updated from it.")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bazar.data.splits import Splits
 from bazar.datasets.splits import SplitsDataset
 from bazar.synthetic.sample_store import StoreOptions, generate_store
 from bazar.synthetic.set_b import MISSING, URL, SetBOptions, generate_set_b
@@ -92,6 +93,54 @@ def test_amazon_2014_in_both_forms(tmp_path: Path, env: str, write: Callable[[Pa
         "0205616461": "Rosalind, Makeup, Nails", "B01": "Hands & Nails", "B02": None,
         "B03": "Rosalind",
     }  # fmt: skip
+
+
+DAYS: dict[str, list[int | None]] = {"A1": [17000, None, 17000], "A2": [16000, 17000, 17000, 17000]}
+
+
+def test_days_keep_the_positions_of_the_source(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    for name in ("amazon_beauty_2014", "amazon_beauty_2014_days"):
+        (project / f"data/01_raw/{name}").mkdir()
+        write_processed_copy(project / f"data/01_raw/{name}")
+    lines = ["UserId,ProductId,Position,Timestamp"]
+    for user, items in USERS.items():
+        for number, (item, day) in enumerate(zip(items, DAYS[user], strict=True)):
+            lines.append(f"{user},{item},{number + 1},{'' if day is None else day * 86_400}")
+    write_compressed(
+        project / "data/01_raw/amazon_beauty_2014_days/interactions.csv.gz",
+        [lines[0], *lines[:0:-1]],
+    )
+
+    def prepare(env: str, *params: str) -> Splits:
+        run = kedro_here(project, "run", "--env", env, "--pipelines", PREPARE, *params)
+        assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+        folder = project / f"data/05_model_input/{env}/leave_one_out"
+        return SplitsDataset(filepath=str(folder)).load()
+
+    positions, days = prepare("amazon_beauty_2014"), prepare("amazon_beauty_2014_days")
+    for part in ("train", "validation", "test"):
+        bare, timed = getattr(positions, part), getattr(days, part)
+        assert timed.sequences.items.tolist() == bare.sequences.items.tolist()
+        assert timed.target_positions.tolist() == bare.target_positions.tolist()
+        assert timed.user_ids.equals(bare.user_ids)
+        assert timed.history_length == bare.history_length
+    assert days.test.sequences.untimed.tolist() == [1]
+    assert "new_day_test_rows" not in positions.summary
+    # The day of the item before the target of A1 is unknown.
+    assert (days.summary["new_day_test_rows"], days.summary["same_day_test_rows"]) == (0, 1)
+    orders = [
+        prepare(
+            "amazon_beauty_2014_days",
+            f"--params=sequencing.shuffle_equal_days=true,sequencing.seed={seed}",
+        ).test.sequences.items.tolist()
+        for seed in (1, 2)
+    ]  # fmt: skip
+    for order in orders:
+        source = days.test.sequences.items.tolist()
+        assert (order[1], order[3]) == (source[1], source[3])
+        assert sorted(order[4:]) == sorted(source[4:])
+    assert len({str(order) for order in [days.test.sequences.items.tolist(), *orders]}) > 1
 
 
 def test_both_forms_at_once_are_an_error(tmp_path: Path) -> None:

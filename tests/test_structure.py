@@ -20,7 +20,7 @@ from tests.project import ROOT
 
 SOURCE = ROOT / "src" / "bazar"
 ENVIRONMENTS = ["base", "amazon_beauty_2014", "amazon_all_beauty_2023", "amazon_toys_2014"]
-ENVIRONMENTS += ["online_retail_2010", "set_a", "set_b"]
+ENVIRONMENTS += ["amazon_beauty_2014_days", "online_retail_2010", "set_a", "set_b"]
 DEFAULT = [
     "ingestion",
     "joining",

@@ -108,6 +108,52 @@ def test_sequences_are_complete_and_in_time_order(rows: list[tuple[str, str, int
         assert [row["item_id"] for row in own] == [item for _, item, _ in expected]
 
 
+def test_a_user_with_an_unknown_time_is_ordered_by_position() -> None:
+    ordered = order(
+        [
+            ("u", "c", None, 3, 0), ("u", "a", 90, 1, 1), ("u", "b", 90, 2, 2),
+            ("u", "d", 95, 4, 3), ("v", "late", 9, 1, 4), ("v", "early", 5, 2, 5),
+            ("w", "second", None, 2, 6), ("w", "first", None, 1, 7),
+        ]
+    )  # fmt: skip
+    assert [(row["user_id"], row["item_id"], row["timestamp"]) for row in ordered] == [
+        ("u", "a", 90), ("u", "b", 90), ("u", "c", None), ("u", "d", 95),
+        # All times of this user are known. They come before the positions.
+        ("v", "early", 5), ("v", "late", 9),
+        ("w", "first", None), ("w", "second", None),
+    ]  # fmt: skip
+
+
+def test_positions_that_not_all_rows_have_do_not_replace_times() -> None:
+    ordered = order([("u", "b", 50, None, 0), ("u", "a", 40, 9, 1), ("u", "untimed", None, 3, 2)])
+    assert [row["item_id"] for row in ordered] == ["untimed", "a", "b"]
+
+
+def test_an_order_has_the_earliest_known_time_of_its_lines() -> None:
+    ordered = order(
+        [
+            ("u", "a", 30, 1, 0, "f", "A"), ("u", "b", None, 2, 1, "f", "A"),
+            ("u", "c", 20, 3, 2, "f", "A"), ("u", "d", None, 4, 3, "f", "B"),
+        ]
+    )  # fmt: skip
+    assert [(row["item_id"], row["order_number"], row["timestamp"]) for row in ordered] == [
+        ("a", 1, 20), ("b", 1, 20), ("c", 1, 20), ("d", 2, None),
+    ]  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 9) | st.none(), min_size=1, max_size=12), st.randoms())
+def test_positions_of_a_user_with_unknown_times_are_kept(times: list[int | None], rng: Any) -> None:
+    rows = [("u", f"{number:02}", time, number, number) for number, time in enumerate(times)]
+    shuffled = list(rows)
+    rng.shuffle(shuffled)
+    found = [(row["item_id"], row["timestamp"]) for row in order(shuffled)]
+    expected = [(item, time) for _, item, time, *_ in rows]
+    if None not in times:
+        expected.sort(key=lambda row: row[1])
+    assert found == expected
+
+
 user_lists = st.dictionaries(
     st.text("aBé0 ~😀", min_size=1, max_size=3),
     st.lists(st.integers(1, 9), min_size=1, max_size=14),

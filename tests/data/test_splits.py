@@ -606,12 +606,12 @@ def test_times_are_read_with_the_items() -> None:
 
 
 @pytest.mark.parametrize("position", range(5))
-def test_one_unknown_time_means_no_timestamps(position: int) -> None:
+def test_one_unknown_time_makes_a_temporal_split_impossible(position: int) -> None:
     times: list[list[int | None]] = [[1, 2, 3, 4, 5]]
     times[0][position] = None
     sequences = read([[1, 2, 3, 4, 5]], times)
     assert sequences.items.tolist() == [1, 2, 3, 4, 5]
-    assert sequences.timestamps is None
+    assert sequences.untimed.tolist() == [position]
     with pytest.raises(InputError, match=r"split=temporal needs(.|\n)*columns.timestamp"):
         require_timestamps(sequences)
 

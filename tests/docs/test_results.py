@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from results import write_sections
+from results import PAGES, write_sections
 from stores import build_differences_table
 
 from tests.project import ROOT
@@ -170,21 +170,22 @@ def test_stores_with_other_rows_are_not_compared(tmp_path: Path) -> None:
 
 def test_sections_of_the_page_have_valid_headers() -> None:
     """Without results, every section is reported as missing and the page is not changed."""
-    page = (ROOT / "docs" / "explanation" / "results.md").read_text()
-    text, missing = write_sections(page, ROOT / "no such folder", "2 cores")
-    assert text == page
-    folders = [
-        folder
-        for header in re.findall(r"<!-- (?:results|networks|stores): ([^;>]+)", page)
-        for folder in header.split(",")
-    ]
-    assert len(missing) == len(folders) > page.count("<!-- /results -->") >= 6
+    for path in PAGES:
+        page = path.read_text()
+        text, missing = write_sections(page, ROOT / "no such folder", "2 cores")
+        assert text == page
+        n_files = {"results": 1, "networks": 1, "shuffles": 6}
+        expected = sum(page.count(f"<!-- /{kind} -->") * n for kind, n in n_files.items())
+        expected += sum(
+            len(folders.split(",")) for folders in re.findall(r"<!-- stores: ([^;>]+)", page)
+        )
+        assert len(missing) == expected >= 6
 
 
 def test_missing_figures_are_not_published() -> None:
     """Every section of the page has its table and its commands."""
-    page = (ROOT / "docs" / "explanation" / "results.md").read_text()
-    sections = re.findall(r"<!-- (?:results|networks): .*?<!-- /\w+ -->", page, re.DOTALL)
-    assert len(sections) >= 6
+    pages = "\n".join(path.read_text() for path in PAGES)
+    sections = re.findall(r"<!-- (?:results|networks|shuffles): .*?<!-- /\w+ -->", pages, re.DOTALL)
+    assert len(sections) >= 8
     assert all("    .venv/bin/kedro run" in section for section in sections)
     assert all("\n| " in section for section in sections)

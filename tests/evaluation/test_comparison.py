@@ -49,11 +49,12 @@ def make_results(
     unfiltered: np.ndarray | None = None,
     rows: np.ndarray | None = None,
     is_repeat: np.ndarray | None = None,
+    is_new_day: list[bool | None] | None = None,
 ) -> SeedResults:
     """Make the results of a model with these ranks, seen items filtered and not.
 
-    By default, each row has one target, no target is a repeat, and both filter modes have the same
-    ranks.
+    By default, each row has one target, no target is a repeat, days are unknown, and both filter
+    modes have the same ranks.
     """
     rows = np.arange(len(ranks)) if rows is None else rows
     by_mode = {"filtered": ranks, "unfiltered": ranks if unfiltered is None else unfiltered}
@@ -74,6 +75,8 @@ def make_results(
             "is_repeat": False if is_repeat is None else is_repeat,
         }
     )  # fmt: skip
+    if is_new_day is not None:
+        table["is_new_day"] = pd.array(is_new_day, "boolean")
     metrics = figures | {"measured_on": {"test_rows": len(ranks), "items": 1000}}
     training = {"seconds_training": 60.0 + seed, "n_parameters": 1234} if trained else None
     return SeedResults(model, seed, ModelResults(metrics, table, pd.DataFrame(), training))
@@ -149,6 +152,83 @@ def test_rows_with_cold_targets_are_measured_separately(comparison: dict) -> Non
     assert {line.split(" | ")[0] for line in table[2:4]} == {"| Classifier", "| Regressor"}
     assert f"{figures['mean']:.4f} ± {figures['sd']:.4f}" in "\n".join(table)
     assert "## Cold items" in write_page(comparison)
+
+
+NEW_DAYS = [(True, False, None)[row % 3] for row in range(ROWS)]
+
+
+def compare_on_days(is_new_day: list[bool | None] | None) -> dict:
+    """Compare two models that differ only on the rows whose number is a multiple of 3."""
+    worse = ranks_with(0.30, 1)
+    better = np.where(np.arange(ROWS) % 3 == 0, 1.0, worse)
+    results = [
+        make_results("classifier", better, is_new_day=is_new_day),
+        make_results("ease", worse, trained=False, is_new_day=is_new_day),
+        make_results("popularity", worse, trained=False, is_new_day=is_new_day),
+        make_results(ORACLE, better, trained=False, is_new_day=is_new_day),
+    ]
+    sizes = {"dataset": "shop", "protocol": "leave_one_out", "n_users": ROWS, "n_items": 1000,
+             "n_interactions": 9999, "n_test_rows": ROWS, "bootstrap_resamples": 1000}  # fmt: skip
+    return sizes | compare_results(results, "filtered", 1000, seed=0)
+
+
+@pytest.fixture(scope="module")
+def on_days() -> dict:
+    return compare_on_days(NEW_DAYS)
+
+
+def test_targets_on_a_new_day_are_measured_separately(on_days: dict) -> None:
+    assert on_days["new_day_rows"] == 667
+    figures = {
+        model: on_days["models"][model]["new_day"]["filtered"]["ndcg@10"]["mean"]
+        for model in ("classifier", "ease")
+    }
+    rows = np.arange(ROWS) % 3 == 0
+    expected = measure(ranks_with(0.30, 1)[rows])["ndcg@10"].mean()
+    assert figures == {"classifier": 1.0, "ease": pytest.approx(expected)}
+    table = build_part_table(on_days, "new_day")
+    assert table.headings[0] == "667 new-day rows"
+    assert table.rows[1][:2] == ["Classifier", "1.0000 [1.0000, 1.0000]"]
+    page = write_page(on_days)
+    assert page.count("## Targets on a new day") == 1
+    assert table.to_markdown() in page
+
+
+def test_differences_on_a_new_day_are_tested_on_these_rows(on_days: dict) -> None:
+    tests = {
+        tuple(pair["models"]): pair["filtered"]["ndcg@10"]
+        for pair in on_days["new_day_differences"]
+    }
+    assert set(tests) == {
+        ("classifier", "ease"), ("classifier", "popularity"), ("ease", "popularity"),
+    }  # fmt: skip
+    means = [
+        on_days["models"][model]["new_day"]["filtered"]["ndcg@10"]["mean"]
+        for model in ("classifier", "ease")
+    ]
+    better, equal = tests["classifier", "ease"], tests["ease", "popularity"]
+    assert better["difference"] == pytest.approx(means[0] - means[1])
+    # The models differ on these rows only.
+    assert better["difference"] == pytest.approx(
+        find_pair(on_days, "classifier", "ease")["difference"] * ROWS / 667
+    )
+    assert (better["significant"], equal["significant"], equal["p_holm"]) == (True, False, 1)
+    table = build_pairs_table(
+        on_days, [("ease", "classifier")], "filtered", "new_day_differences"
+    )  # fmt: skip
+    assert table.rows[0][4].startswith(f"{-better['difference']:+.4f} [")
+
+
+@pytest.mark.parametrize(
+    "is_new_day", [None, [None] * ROWS, [True] * ROWS, [None, True] * (ROWS // 2)]
+)
+def test_new_days_are_shown_only_if_some_targets_have_an_old_day(
+    is_new_day: list[bool | None] | None,
+) -> None:
+    found = compare_on_days(is_new_day)
+    assert (found["new_day_rows"], found["new_day_differences"]) == (0, [])
+    assert all(model["new_day"] is None for model in found["models"].values())
+    assert "new day" not in write_page(found)
 
 
 def test_a_model_is_compared_by_its_mean_over_seeds(comparison: dict) -> None:

@@ -18,6 +18,7 @@ from bazar.evaluation.metrics import (
     compute_row_metrics,
     compute_target_ranks,
     count_shared_items,
+    find_new_day_targets,
     label_slices,
     measure_part,
     measure_slices,
@@ -308,6 +309,36 @@ def test_repeats_and_other_targets_by_hand() -> None:
     assert measure_part(np.zeros(5, bool), ranks, targets, 100, 0) is None
 
 
+@pytest.mark.parametrize(
+    ("is_new_day", "expected"),
+    [
+        ([True, False, None, True], [True, False, False, True]),
+        ([False, False, None, None], [False] * 4),
+        ([True, True, None, True], [False] * 4),
+        ([None] * 4, [False] * 4),
+    ],
+)
+def test_new_days_are_a_part_if_some_targets_have_the_day_before_them(
+    is_new_day: list[bool | None], expected: list[bool]
+) -> None:
+    targets = make_targets([0, 1, 2, 3]).assign(is_new_day=pd.array(is_new_day, "boolean"))
+    assert find_new_day_targets(targets).tolist() == expected
+    assert not find_new_day_targets(targets.drop(columns="is_new_day")).any()
+
+
+def test_metrics_of_targets_on_a_new_day() -> None:
+    targets = make_targets([0, 1, 2, 3]).assign(
+        n_seen=1, target_count=1, is_repeat=False,
+        is_new_day=pd.array([True, False, None, True], "boolean"),
+    )  # fmt: skip
+    figures = compute_ranking_metrics(
+        np.array([1.0, 1.0, 1.0, 99.0]), targets, pd.DataFrame({"rank": [1], "item_id": ["a"]}),
+        pd.Series([1], index=["a"]), resamples=100, seed=0,
+    )  # fmt: skip
+    assert (figures["hr@10"], figures["new_day"]["hr@10"]) == (0.75, 0.5)
+    assert figures["new_day"]["rows"] == 2
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=60),
@@ -343,9 +374,10 @@ def test_ranking_metrics_have_every_key() -> None:
         "hr@1", "hr@5", "hr@10", "hr@20", "recall@5", "recall@10", "recall@20", "ndcg@5",
         "ndcg@10", "ndcg@20", "mrr@10", "mrr@20", "coverage@10", "novelty@10", "hr@10_ci95",
         "recall@10_ci95", "ndcg@10_ci95", "by_history_length", "by_target_popularity", "repeat",
-        "explore",
+        "explore", "new_day",
     }  # fmt: skip
     assert figures["repeat"] is None
+    assert figures["new_day"] is None
     for name in ("hr@10", "recall@10", "ndcg@10", "hr@10_ci95"):
         assert figures["explore"][name] == figures[name]
     low, high = figures["hr@10_ci95"]

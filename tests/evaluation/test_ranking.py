@@ -1,5 +1,6 @@
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bazar.data.sequences import Sequences
+from bazar.data.sequences import DAY_MS, Sequences
 from bazar.data.splits import split_leave_one_out
 from bazar.data.windows import Windows
 from bazar.evaluation.metrics import compute_target_ranks
@@ -276,6 +277,23 @@ def test_ranks_and_recommendations_become_tables() -> None:
     cold, known = figures["filtered"]["by_target_popularity"]
     assert (cold["label"], cold["rows"], cold["hr@10"]) == ("0 (cold)", 1, 1.0)
     assert (known["label"], known["rows"], known["ndcg@10"]) == ("1–4", 1, 1.0)
+
+
+def test_the_table_of_ranks_knows_the_targets_on_a_new_day() -> None:
+    windows = make_windows([[1, 2], [4], [1]], [3, 3, 2])
+    rankings = rank_catalogue(FixedScores([0.9, 0.8, 0.7, 0.6]), windows, k=20, batch_size=10)
+    times = np.array([0, 5, DAY_MS, 7, 9, 3, DAY_MS])
+    timed = replace(
+        windows, sequences=replace(windows.sequences, timestamps=times, untimed=np.array([5]))
+    )
+    arguments = (np.array(["", *"abcd"], object), np.array([0, 5, 4, 3, 0]))
+    ranks = build_ranks_table(rankings, timed, *arguments, has_new_days=True)
+    assert ranks["is_new_day"].dtype == "boolean"
+    assert ranks["is_new_day"].isna().tolist() == [False, False, True]
+    assert ranks["is_new_day"][:2].tolist() == [True, False]
+    for rows, has_new_days in ((timed, False), (windows, True)):
+        table = build_ranks_table(rankings, rows, *arguments, has_new_days=has_new_days)
+        pd.testing.assert_frame_equal(table, ranks.drop(columns="is_new_day"))
 
 
 def test_the_table_of_ranks_has_a_line_per_target() -> None:

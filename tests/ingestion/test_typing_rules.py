@@ -106,6 +106,19 @@ def test_position_replaces_the_timestamp() -> None:
     ]  # fmt: skip
 
 
+def test_a_row_with_a_position_needs_no_time() -> None:
+    rows = [
+        {"place": "1", "time": None}, {"place": "2", "time": " "}, {"place": "3"},
+        {"place": "4", "time": "yesterday"}, {"place": "5", "time": "0"}, {"place": None},
+    ]  # fmt: skip
+    found = typed(*rows, of=source(COLUMNS | {"position": "place"}))
+    assert [(row["position"], row["reason"]) for row in found] == [
+        (1, None), (2, None), (3, None), (4, "timestamp is not a time"),
+        (5, "impossible timestamp"), (None, "missing position"),
+    ]  # fmt: skip
+    assert [row["timestamp"] is None for row in found[:4]] == [True, True, False, True]
+
+
 def test_rows_that_fail_a_condition_are_excluded() -> None:
     shop = source(
         where={"status": {"in": ["paid"]}, "Cancelled at": {"missing": True}},

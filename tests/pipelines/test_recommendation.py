@@ -30,7 +30,7 @@ PURCHASES = {"b": "CD", "c": "CD", "guest 1": "AB", "z": "CD"}
 ITEMS = "ABCD"
 OTHERS = {
     "cold_share": 0.1, "window_length": 3, "test_share": 0.1, "validation_share": 0.1, "seed": 1,
-    "temporal": {"validation_from": 0.8, "test_from": 0.9},
+    "shuffle_equal_days": False, "temporal": {"validation_from": 0.8, "test_from": 0.9},
 }  # fmt: skip
 SUMMARY = {"protocol": "leave_one_out", "filter_mode": "filtered", "n_interactions": 8}
 SEQUENCING = SequencingOptions.model_validate({"history_length": 5, "recent_share": 1, **OTHERS})

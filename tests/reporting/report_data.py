@@ -40,6 +40,7 @@ def make_results(rate: float, trained: bool) -> dict[str, Any]:
             "recall@10_ci95": [rate / 3 - 0.01, rate / 3 + 0.01],
             "repeat": None,
             "explore": make_part(rate),
+            "new_day": None,
             "ndcg@10_ci95": [rate / 2 - 0.01, rate / 2 + 0.01],
             "by_history_length": [make_slice("1–2", 700, rate), make_slice("21+", 400, rate / 4)],
             "by_target_popularity": [
@@ -72,7 +73,7 @@ def make_metrics(
     return {
         "dataset": "shop", "protocol": protocol, "n_users": 1200, "n_items": 345,
         "n_interactions": 6789, "n_test_rows": 1100, "n_test_targets": 1100, "repeat_share": 0.01,
-        "repeats": None, "filter_mode": "filtered",
+        "repeats": None, "filter_mode": "filtered", "n_new_day_rows": 0,
         "split_description": "each customer's last purchase is test",
         "sequences_description": "history_length 20", "embedding_description": "some-encoder",
         "bootstrap_resamples": 1000, "outdated_models": [], "filter_seen": True,

@@ -16,6 +16,7 @@ from tests.reporting.report_data import (
     make_examples,
     make_metrics,
     make_order_examples,
+    make_part,
     make_repeat_metrics,
     make_reproduction,
     make_results,
@@ -198,6 +199,21 @@ def test_recall_and_parts_are_columns_of_data_with_orders() -> None:
     plain = ParsedPage(render_plain_page())
     heading = next(row for row in plain.rows if row[:2] == ["model", "validation NDCG@10"])
     assert not any("Recall" in cell or "bought" in cell for cell in heading)
+
+
+def test_new_days_are_a_column_of_data_with_equal_days() -> None:
+    metrics = make_metrics(changes={"n_new_day_rows": 640})
+    for results in metrics["models"].values():
+        results["filtered"]["new_day"] = make_part(results["filtered"]["hr@10"] / 2)
+    page = ParsedPage(render_page(metrics=metrics))
+    heading = next(row for row in page.rows if row[:2] == ["model", "validation NDCG@10"])
+    assert heading[2:5] == ["HR@10", "NDCG@10", "NDCG@10, on a new day"]
+    (classifier, *_) = [
+        row for row in page.rows if row[0].startswith("Classifier") and len(row) == len(heading)
+    ]
+    assert classifier[4] == "0.0750 0.0650 – 0.0850"
+    assert "only the 640 test rows count" in " ".join(page.text.split())
+    assert "new day" not in ParsedPage(render_plain_page()).text
 
 
 def test_the_oracle_has_no_mark_of_the_best_model() -> None:

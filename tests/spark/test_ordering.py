@@ -21,8 +21,11 @@ INTERACTIONS = pa.schema(
 )  # fmt: skip
 
 
-def make_interactions(has_times: bool) -> pa.Table:
-    """Return random lines with ties, with and without order ids, of customers and guests."""
+def make_interactions(has_times: bool, untimed_user: str = "") -> pa.Table:
+    """Return random lines with ties, with and without order ids, of customers and guests.
+
+    All lines of the untimed user have a position, and some of them have no time.
+    """
     chance = random.Random(7)
     rows = [
         {
@@ -37,15 +40,18 @@ def make_interactions(has_times: bool) -> pa.Table:
         }
         for number in range(400)
     ]
+    for row in (row for row in rows if row["user_id"] == untimed_user):
+        row["position"] = chance.randrange(25)
+        row["timestamp"] = chance.choice([row["timestamp"], None])
     return pa.Table.from_pylist(rows, schema=INTERACTIONS)
 
 
-@pytest.mark.parametrize("has_times", [True, False])
+@pytest.mark.parametrize(("has_times", "untimed_user"), [(True, ""), (True, "bob"), (False, "")])
 def test_rows_of_sequences_are_equal_on_both_engines(
-    session: Any, tmp_path: Path, has_times: bool
+    session: Any, tmp_path: Path, has_times: bool, untimed_user: str
 ) -> None:
     path = tmp_path / "lines.parquet"
-    pq.write_table(make_interactions(has_times), path)
+    pq.write_table(make_interactions(has_times, untimed_user), path)
     found = []
     for backend in (ibis.duckdb.connect(), ibis.pyspark.connect(session)):
         lines = backend.read_parquet(str(path))

@@ -101,9 +101,13 @@ class SequencingOptions(Options):
     """``shuffled_windows``: share of the windows that is test."""
     validation_share: float = Field(gt=0, lt=1)
     """``shuffled_windows``: share of the windows outside the test part that is validation."""
+    shuffle_equal_days: bool
+    """Whether the interactions of one user on one UTC day are shuffled with ``seed``. The positions
+    and times of the source are then ignored within a day. Interactions without a time keep their
+    place. Not possible with ``next_order``."""
     seed: int = Field(ge=0)
-    """Seed of the shuffle within orders, of the sample of ``cold_items`` and of the shuffles of
-    ``shuffled_windows``."""
+    """Seed of the shuffles within orders and days, of the sample of ``cold_items`` and of the
+    shuffles of ``shuffled_windows``."""
 
 
 class EmbeddingOptions(Options):

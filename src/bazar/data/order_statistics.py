@@ -210,7 +210,7 @@ def count_at_least(counts: Mapping[int, int], value: int) -> int:
 
 def _list_orders(lines: ir.Table) -> ir.Table:
     orders = lines.group_by("user_id", "is_guest", "order_number", "ordered_at").aggregate(
-        has_time=lines.timestamp.notnull().any(),
+        first_time=lines.timestamp.min(),
         duration=lines.timestamp.max() - lines.timestamp.min(),
         n_lines=lines.count(),
         n_repeats=lines.count(where=lines.is_repeat),
@@ -276,9 +276,9 @@ def _count_later_targets(lines: ir.Table) -> dict[str, int]:
 
 def _list_gaps(orders: ir.Table) -> ir.Table:
     """Return the full days between consecutive orders of each customer, where times are known."""
-    timed = orders.filter(orders.has_time)
-    previous = timed.ordered_at.lag().over(group_by="user_id", order_by="order_number")
-    gaps = timed.select(gap=timed.ordered_at - previous)
+    timed = orders.filter(orders.first_time.notnull())
+    previous = timed.first_time.lag().over(group_by="user_id", order_by="order_number")
+    gaps = timed.select(gap=timed.first_time - previous)
     return gaps.filter(gaps.gap.notnull()).select(days=(ibis._.gap / _DAY).floor().cast("int64"))
 
 

@@ -24,16 +24,27 @@ def number_orders(interactions: ir.Table) -> ir.Table:
     ``order_id`` are one order if they have the same timestamp; without times, if they have the same
     position.
 
+    If an interaction of a user has no timestamp, all interactions of the user are ordered by
+    position, provided that each of them has one. Otherwise, interactions without a timestamp come
+    before the others.
+
     Args:
         interactions: ``user_id, item_id, timestamp, position, order_id, is_guest``. Other columns
             are kept.
 
     Returns:
         The columns of ``interactions``; ``order_number`` (int64, from 1 within a user);
-        ``ordered_at`` (int64): the earliest time or position of the order; ``is_repeat``: whether
-        the user bought the item in an earlier order.
+        ``ordered_at`` (int64): the earliest time of the order, or its first position if the user
+        is ordered by position; ``is_repeat``: whether the user bought the item in an earlier order.
     """
-    lines = interactions.mutate(moment=ibis.coalesce(interactions.timestamp, interactions.position))
+    user = ibis.window(group_by="user_id")
+    lacks_time = interactions.timestamp.isnull().any().over(user)
+    lacks_position = interactions.position.isnull().any().over(user)
+    lines = interactions.mutate(
+        moment=(lacks_time & ~lacks_position).ifelse(
+            interactions.position, ibis.coalesce(interactions.timestamp, interactions.position)
+        )
+    )
     first_moment = lines.moment.min().over(group_by=["user_id", "order_id"])
     lines = lines.mutate(ordered_at=lines.order_id.isnull().ifelse(lines.moment, first_moment))
     number = ibis.dense_rank().over(group_by="user_id", order_by=["ordered_at", "order_id"])
@@ -57,13 +68,14 @@ def sort_interactions(interactions: ir.Table, item_index: ir.Table) -> ir.Table:
     Returns:
         ``user_id, position`` (int64, from 1 within a user), ``item_id, item_index`` (int32),
         ``timestamp`` (int64, UTC milliseconds, null if unknown; the lines of an order have the
-        earliest time of the order, so that times ascend), ``is_guest`` (bool), ``order_number``
-        and ``tie_number`` (int64, from 1 within a user). Interactions with the same ``tie_number``
-        have no order among themselves.
+        earliest known time of the order, so that times ascend), ``is_guest`` (bool),
+        ``order_number`` and ``tie_number`` (int64, from 1 within a user). Interactions with the
+        same ``tie_number`` have no order among themselves.
     """
     lines = number_orders(interactions)
     # One order_id may have several dates, such as those of partial deliveries.
-    timestamp = lines.timestamp.notnull().ifelse(lines.ordered_at, lines.timestamp)
+    first_time = lines.timestamp.min().over(group_by=["user_id", "order_id"])
+    timestamp = lines.order_id.isnull().ifelse(lines.timestamp, first_time)
     known = ["order_number", "position"]
     number = ibis.row_number().over(
         group_by="user_id", order_by=[*known, "source_file", "source_order"]

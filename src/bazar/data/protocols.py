@@ -8,6 +8,7 @@ from bazar.config.data import Protocol, Split
 from bazar.data.sequences import Sequences
 from bazar.data.splits import Splits
 from bazar.data.windows import Windows
+from bazar.errors import InputError
 
 FilterMode = Literal["filtered", "unfiltered"]
 
@@ -44,6 +45,28 @@ def choose_protocol(split: Split, sequences: Sequences) -> tuple[Protocol, str]:
     return "next_order", found
 
 
+def check_equal_days(protocol: Protocol, sequences: Sequences) -> None:
+    """Raise InputError if ``shuffle_equal_days`` is not possible.
+
+    Args:
+        protocol: the protocol of the split.
+        sequences: the chronological sequences.
+
+    Raises:
+        InputError: if the protocol predicts orders, or no time is known.
+    """
+    problem = ""
+    if protocol == "next_order":
+        problem = "the protocol is next_order, which has no order within an order"
+    elif sequences.timestamps is None:
+        problem = "no interaction has a timestamp"
+    if problem:
+        raise InputError(
+            f"sequencing.shuffle_equal_days is true, but {problem}.\n"
+            "Set sequencing.shuffle_equal_days to false."
+        )
+
+
 def count_targets(parts: Splits) -> dict[str, int]:
     """Count the test targets: all, those that are cold, and those that are repeats.
 
@@ -60,6 +83,25 @@ def count_targets(parts: Splits) -> dict[str, int]:
         "cold_test_targets": int(np.count_nonzero(is_cold)),
         "repeat_test_rows": len(np.unique(rows[is_repeat])),
         "repeat_test_targets": int(np.count_nonzero(is_repeat)),
+    }
+
+
+def count_new_days(test: Windows) -> dict[str, int]:
+    """Count the test rows by the day of the target and the day of the item before it, in UTC.
+
+    Args:
+        test: rows with one target each.
+
+    Returns:
+        ``new_day_test_rows`` (the target has a later day) and ``same_day_test_rows``. Rows in which
+        one of the days is unknown are in neither. Empty if the data has no timestamps.
+    """
+    if test.sequences.timestamps is None:
+        return {}
+    days = test.compute_days_since_last()
+    return {
+        "new_day_test_rows": int(np.count_nonzero(days > 0)),
+        "same_day_test_rows": int(np.count_nonzero(days == 0)),
     }
 
 

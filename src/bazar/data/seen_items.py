@@ -5,9 +5,9 @@ from typing import Self
 
 import numpy as np
 
+from bazar.data.sequences import DAY_MS
 from bazar.data.windows import Windows
 
-DAY_MS = 86_400_000
 MAX_INTERACTIONS = 2_000
 """Maximum number of interactions of a user that are read; the latest orders are kept. A last order
 with more interactions is read completely."""

@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 
 IntArray = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
 
+DAY_MS = 86_400_000
+
 
 @dataclass(frozen=True)
 class Sequences:
@@ -31,6 +33,8 @@ class Sequences:
             is an order of its own.
         timestamps: time of each interaction, shape (interactions,), int64, UTC milliseconds; None
             if the data has no timestamps.
+        untimed: positions of the interactions whose time is unknown in ``items``, shape (any,),
+            int64, ascending. Their ``timestamps`` are estimates. Empty if ``timestamps`` is None.
     """
 
     user_ids: pa.Array
@@ -39,6 +43,7 @@ class Sequences:
     guests: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     orders: IntArray | None = None
     timestamps: np.ndarray | None = None
+    untimed: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     def find_user(self, user_id: str) -> int:
         """Return the position of a user; -1 if there is none.
@@ -73,6 +78,13 @@ class Sequences:
         is_guest = np.zeros(len(self.starts) - 1, bool)
         is_guest[self.guests] = True
         return is_guest
+
+    @property
+    def has_time(self) -> np.ndarray:
+        """Whether the time of each interaction is known, shape (interactions,), bool."""
+        has_time = np.full(len(self.items), self.timestamps is not None)
+        has_time[self.untimed] = False
+        return has_time
 
     def number_orders(self, positions: np.ndarray) -> np.ndarray:
         """Return the number of the order at each position, int64, the shape of ``positions``."""
@@ -109,14 +121,24 @@ class Sequences:
             np.flatnonzero(self.is_guest[has_items]),
             None if self.orders is None else _renumber(self.orders[keep]),
             None if self.timestamps is None else self.timestamps[keep],
+            n_kept_before[self.untimed[keep[self.untimed]]],
         )
 
 
-def read_sequences(users: pa.Table, items: Iterable[pa.RecordBatch], seed: int) -> Sequences:
+def read_sequences(
+    users: pa.Table,
+    items: Iterable[pa.RecordBatch],
+    seed: int,
+    shuffle_equal_days: bool = False,
+) -> Sequences:
     """Read sequences, one batch of items at a time, and shuffle interactions without an order.
 
     A guest has only one order. Each of its interactions becomes an order of its own, so that the
     interactions before it are its history.
+
+    If some times are unknown, an interaction without a time takes the last known time before it of
+    its user, or else the first one after it. A user without any known time takes the median of all
+    known times.
 
     Args:
         users: columns ``user_id`` (string), each once, ``length`` (integer, number of items of the
@@ -126,10 +148,12 @@ def read_sequences(users: pa.Table, items: Iterable[pa.RecordBatch], seed: int) 
             of the users, then of time. Interactions of a user with the same ``tie_number`` have no
             order among themselves.
         seed: seed of the shuffle of the interactions with the same ``tie_number``.
+        shuffle_equal_days: whether the interactions of one user on one UTC day are shuffled as
+            well. Their times then become the start of the day. Interactions without a time keep
+            their place.
 
     Returns:
-        The sequences with the orders of each user. The timestamps are None if at least one time is
-        unknown.
+        The sequences with the orders of each user. The timestamps are None if no time is known.
 
     Raises:
         ValueError: if the number of items differs from the sum of the lengths.
@@ -137,40 +161,57 @@ def read_sequences(users: pa.Table, items: Iterable[pa.RecordBatch], seed: int) 
     user_ids = users.column("user_id").cast(pa.large_string()).combine_chunks()
     lengths = users.column("length").to_numpy()
     starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    concatenated = np.empty(starts[-1], np.int32)
-    order_numbers = np.empty(starts[-1], np.int32)
-    tie_numbers = np.empty(starts[-1], np.int32)
-    timestamps: np.ndarray | None = np.empty(starts[-1], np.int64)
-    filled = 0
-    for batch in items:
-        if filled + len(batch) > len(concatenated):
-            raise ValueError(f"There are more items than the {starts[-1]} that the users have.")
-        positions = slice(filled, filled + len(batch))
-        concatenated[positions] = batch.column("item_index").to_numpy()
-        order_numbers[positions] = batch.column("order_number").to_numpy()
-        tie_numbers[positions] = batch.column("tie_number").to_numpy()
-        times = batch.column("timestamp")
-        if times.null_count:
-            timestamps = None
-        if timestamps is not None:
-            timestamps[positions] = times.to_numpy()
-        filled += len(batch)
-    if filled < len(concatenated):
-        raise ValueError(f"There are {filled} items, but the users have {starts[-1]}.")
+    read = _read_items(items, int(starts[-1]))
+    timestamps, has_time = read["timestamp"], read["has_time"]
     guests = np.flatnonzero(users.column("is_guest").to_numpy())
-    shuffled = _shuffle_ties(_mark_changes(tie_numbers, starts), seed)
-    is_first = _mark_changes(order_numbers, starts)
+    groups = np.cumsum(_mark_changes(read["tie_number"], starts))
+    if shuffle_equal_days:
+        timestamps -= timestamps % DAY_MS
+        groups = _group_days(groups, timestamps, has_time, starts)
+    shuffled = _shuffle_groups(groups, seed)
+    has_time = has_time[shuffled]
+    is_first = _mark_changes(read["order_number"], starts)
     for guest in guests:
         is_first[starts[guest] : starts[guest + 1]] = True
     orders = (np.cumsum(is_first, dtype=np.int64) - 1).astype(np.int32)
     return Sequences(
         user_ids,
-        concatenated[shuffled],
+        read["item_index"][shuffled],
         starts,
         guests,
         orders,
-        None if timestamps is None else timestamps[shuffled],
+        _fill_times(timestamps[shuffled], has_time, starts) if has_time.any() else None,
+        np.flatnonzero(~has_time) if has_time.any() else np.empty(0, np.int64),
     )
+
+
+def _read_items(batches: Iterable[pa.RecordBatch], n_items: int) -> dict[str, np.ndarray]:
+    """Return the columns of :func:`read_sequences` as arrays, and ``has_time``, bool.
+
+    Unknown timestamps are 0.
+
+    Raises:
+        ValueError: if the number of items differs from ``n_items``.
+    """
+    types = {
+        "item_index": np.int32, "order_number": np.int32, "tie_number": np.int32,
+        "timestamp": np.int64, "has_time": bool,
+    }  # fmt: skip
+    arrays = {name: np.empty(n_items, dtype) for name, dtype in types.items()}
+    filled = 0
+    for batch in batches:
+        if filled + len(batch) > n_items:
+            raise ValueError(f"There are more items than the {n_items} that the users have.")
+        positions = slice(filled, filled + len(batch))
+        for name in ("item_index", "order_number", "tie_number"):
+            arrays[name][positions] = batch.column(name).to_numpy()
+        times = batch.column("timestamp")
+        arrays["has_time"][positions] = times.is_valid().to_numpy(zero_copy_only=False)
+        arrays["timestamp"][positions] = times.fill_null(0).to_numpy()
+        filled += len(batch)
+    if filled < n_items:
+        raise ValueError(f"There are {filled} items, but the users have {n_items}.")
+    return arrays
 
 
 def _mark_changes(numbers: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -185,18 +226,66 @@ def _mark_changes(numbers: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return is_first
 
 
-def _shuffle_ties(is_first: np.ndarray, seed: int) -> np.ndarray:
-    """Return an order of the interactions in which each group of ties is shuffled.
+def _group_days(
+    ties: np.ndarray, timestamps: np.ndarray, has_time: np.ndarray, starts: np.ndarray
+) -> np.ndarray:
+    """Return the number of the group of each interaction: one group for each user and UTC day.
 
     Args:
-        is_first: shape (interactions,), bool, whether an interaction is the first of its group.
+        ties: shape (interactions,), int64, number of the tie of each interaction over all users. It
+            is the group of the interactions without a time.
+        timestamps: shape (interactions,), int64, UTC milliseconds, the start of a day.
+        has_time: shape (interactions,), bool, whether the time of each interaction is known.
+        starts: shape (users + 1,), int64.
+
+    Returns:
+        Shape (interactions,), int64.
+    """
+    users = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    days = np.column_stack([users, timestamps // DAY_MS])
+    _, groups = np.unique(days, axis=0, return_inverse=True)
+    return np.where(has_time, groups, len(groups) + ties)
+
+
+def _shuffle_groups(groups: np.ndarray, seed: int) -> np.ndarray:
+    """Return an order of the interactions in which those of each group exchange their places.
+
+    Args:
+        groups: shape (interactions,), int64, the group of each interaction.
         seed: seed of the shuffle.
 
     Returns:
         Shape (interactions,), int64: positions.
     """
-    draws = np.random.default_rng(seed).random(len(is_first))
-    return np.lexsort((draws, np.cumsum(is_first)))
+    draws = np.random.default_rng(seed).random(len(groups))
+    shuffled = np.empty(len(groups), np.int64)
+    shuffled[np.argsort(groups, kind="stable")] = np.lexsort((draws, groups))
+    return shuffled
+
+
+def _fill_times(timestamps: np.ndarray, has_time: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the timestamps with an estimate for each unknown time; see :func:`read_sequences`.
+
+    Args:
+        timestamps: shape (interactions,), int64, UTC milliseconds; any value if unknown.
+        has_time: shape (interactions,), bool, whether the time of each interaction is known, at
+            least one.
+        starts: shape (users + 1,), int64.
+
+    Returns:
+        Shape (interactions,), int64, UTC milliseconds.
+    """
+    if has_time.all():
+        return timestamps
+    places, lengths = np.arange(len(timestamps)), np.diff(starts)
+    before = np.maximum.accumulate(np.where(has_time, places, -1))
+    after = np.minimum.accumulate(np.where(has_time, places, len(places))[::-1])[::-1]
+    has_before = before >= np.repeat(starts[:-1], lengths)
+    has_after = after < np.repeat(starts[1:], lengths)
+    filled = np.full(len(timestamps), int(np.median(timestamps[has_time])))
+    filled[has_after] = timestamps[after[has_after]]
+    filled[has_before] = timestamps[before[has_before]]
+    return filled
 
 
 def _renumber(orders: IntArray) -> IntArray:

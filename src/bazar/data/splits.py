@@ -121,8 +121,8 @@ def split_next_order(
 
 
 def require_timestamps(sequences: Sequences) -> np.ndarray:
-    """Return the timestamps of sequences, or raise InputError if they have none."""
-    if sequences.timestamps is None:
+    """Return the timestamps of sequences, or raise InputError if one of them is unknown."""
+    if sequences.timestamps is None or len(sequences.untimed):
         raise InputError(
             "split=temporal needs the time of every purchase, but some interactions have no "
             "timestamp.\n"

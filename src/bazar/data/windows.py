@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from bazar.data.sequences import IntArray, Sequences
+from bazar.data.sequences import DAY_MS, IntArray, Sequences
 from bazar.errors import InputError
 
 # Columns of a file of rows. The file has one record. Its arrays can be memory-mapped.
@@ -25,6 +25,7 @@ _STORED = pa.schema(
         "orders": pa.large_list(pa.int32()),
         "timestamps": pa.large_list(pa.int64()),
         "guests": pa.large_list(pa.int64()),
+        "untimed": pa.large_list(pa.int64()),
         "history_length": pa.int64(),
     }
 )
@@ -82,6 +83,22 @@ class Windows:
         """
         times = self.sequences.timestamps
         return None if times is None else times[self.target_positions]
+
+    def compute_days_since_last(self) -> np.ndarray:
+        """Compute the UTC days from the interaction before the targets of each row to the targets.
+
+        Returns:
+            Shape (rows,), float64: 0 on the same day; NaN if the day of one of them is unknown.
+        """
+        days = np.full(len(self), np.nan)
+        sequences, times = self.sequences, self.sequences.timestamps
+        if times is None:
+            return days
+        pairs = self.target_positions[:, None] - [1, 0]
+        is_known = sequences.has_time[pairs].all(axis=1) & (self.n_seen > 0)
+        before, after = (times[pairs[is_known]] // DAY_MS).T
+        days[is_known] = after - before
+        return days
 
     @property
     def n_seen(self) -> np.ndarray:
@@ -248,6 +265,7 @@ class Windows:
             np.zeros(int(user in sequences.guests), np.int64),
             None if orders is None else orders[start:stop] - orders[start],
             None if times is None else times[start:stop],
+            sequences.untimed[(sequences.untimed >= start) & (sequences.untimed < stop)] - start,
         )
         return Windows(own, self.target_positions - start, self.history_length)
 
@@ -267,6 +285,7 @@ class Windows:
             sequences.orders,
             sequences.timestamps,
             sequences.guests,
+            sequences.untimed,
         )
         columns = [
             pa.nulls(1, field.type)
@@ -353,6 +372,7 @@ def build_full_histories(
         sequences.guests,
         orders=orders,
         timestamps=timestamps,
+        untimed=sequences.untimed + np.searchsorted(ends, sequences.untimed, side="right"),
     )
     targets = open_ended.starts[1:][~sequences.is_guest] - 1
     return Windows(open_ended, targets, history_length)

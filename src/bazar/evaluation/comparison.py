@@ -17,7 +17,12 @@ import pandas as pd
 
 from bazar.config.base import DEFAULT_SEED
 from bazar.errors import InputError
-from bazar.evaluation.metrics import FILTER_MODES, compute_row_metrics, find_first_targets
+from bazar.evaluation.metrics import (
+    FILTER_MODES,
+    compute_row_metrics,
+    find_first_targets,
+    find_new_day_targets,
+)
 from bazar.evaluation.results import ModelResults
 from bazar.evaluation.significance import (
     apply_holm_correction,
@@ -32,8 +37,9 @@ COMPARED_METRICS = ("hr@10", "recall@10", "ndcg@10")
 ROW_METRICS = (*COMPARED_METRICS, "mrr@20")
 LIST_METRICS = ("coverage@10", "novelty@10")
 
-PARTS = ("cold", "repeat", "explore")
-"""Parts of the targets: cold items, items that the user bought before, and all others."""
+PARTS = ("cold", "repeat", "explore", "new_day")
+"""Parts of the targets: cold items; items that the user bought before, and all others; items that
+were bought on a later day than the item before them."""
 
 # Path of a model's results within the folder of the split.
 _RESULT_PATH = re.compile(r"seed_(?P<seed>\d+)/(?P<model>[^/.][^/]*)")
@@ -127,13 +133,15 @@ def compare_results(
         relevant and only rows with such a target count. It is None if there are no such rows.
 
         ``filter_mode``: the argument. ``n_test_targets``: number of targets. ``cold_rows``,
-        ``repeat_rows`` and ``explore_rows``: number of rows with a target of the part.
+        ``repeat_rows``, ``explore_rows`` and ``new_day_rows``: number of rows with a target of the
+        part. ``new_day_rows`` is 0 if no target is known to have the day of the item before it.
 
         ``differences``: one entry per pair of models, the better model first. For both filter
         modes and each of :data:`COMPARED_METRICS` it has the ``difference`` of the means, its
         ``ci95``, the two-sided bootstrap p-value ``p``, ``p_holm`` (corrected for the number of
         pairs), and ``significant``: whether the difference is significant (``p_holm`` is below
-        :data:`SIGNIFICANCE_LEVEL`).
+        :data:`SIGNIFICANCE_LEVEL`). ``new_day_differences``: the same on the rows of the part
+        ``new_day``; empty if there are none.
 
     Raises:
         InputError: if the number of bootstrap samples is too small for the number of pairs.
@@ -143,7 +151,8 @@ def compare_results(
         by_model.setdefault(result.model, []).append(result)
     n_tested = len(by_model.keys() - {ORACLE})
     _check_resamples(resamples, n_tested * (n_tested - 1) // 2)
-    per_row, samples = _resample_users(by_model, resamples, seed)
+    every = np.ones(len(results[0].ranks), bool)
+    per_row, samples = _resample_users(by_model, every, ROW_METRICS, resamples, seed)
     models = {model: _summarise_model(model, seeds, samples) for model, seeds in by_model.items()}
 
     def get_order(model: str) -> tuple[bool, float]:
@@ -151,23 +160,29 @@ def compare_results(
 
     order = sorted(models, key=get_order)
     tested = [model for model in order if model != ORACLE]
-    differences = [_compare_pair(*pair, per_row, samples) for pair in combinations(tested, 2)]
-    _correct_p_values(differences)
     parts, counts = _measure_parts(by_model, resamples, seed)
     return {
         "filter_mode": filter_mode,
         "models": {model: models[model] | parts[model] for model in order},
-        "differences": differences,
+        "differences": _compare_pairs(tested, per_row, samples),
+        "new_day_differences": _compare_on_new_days(by_model, tested, resamples, seed),
         **counts,
     }
 
 
 def _resample_users(
-    by_model: Mapping[str, list[SeedResults]], resamples: int, seed: int
+    by_model: Mapping[str, list[SeedResults]],
+    is_relevant: np.ndarray,
+    metrics: tuple[str, ...],
+    resamples: int,
+    seed: int,
 ) -> tuple[_Columns, _Columns]:
-    """Return :data:`ROW_METRICS` of each row and of each bootstrap sample, means over seeds."""
-    targets = next(iter(by_model.values()))[0].ranks
-    by_seed = _measure_seeds(by_model, np.ones(len(targets), bool), ROW_METRICS)
+    """Return metrics of each row and of each bootstrap sample, means over seeds.
+
+    Only the relevant targets count, shape (targets,), bool, and only rows with such a target.
+    """
+    targets = next(iter(by_model.values()))[0].ranks[is_relevant]
+    by_seed = _measure_seeds(by_model, is_relevant, metrics)
     per_row = {key: np.mean(list(seeds.values()), axis=0) for key, seeds in by_seed.items()}
     values = np.column_stack(list(per_row.values()))
     means = run_paired_bootstrap(values, _list_users(targets), resamples, seed)
@@ -180,7 +195,8 @@ def _measure_parts(
     """Return metrics for each of :data:`PARTS`, by model and part, and the counts of the result."""
     targets = next(iter(by_model.values()))[0].ranks
     is_repeat = targets["is_repeat"].to_numpy()
-    masks = dict(zip(PARTS, (targets["target_count"] == 0, is_repeat, ~is_repeat), strict=True))
+    is_cold, is_new_day = targets["target_count"] == 0, find_new_day_targets(targets)
+    masks = dict(zip(PARTS, (is_cold, is_repeat, ~is_repeat, is_new_day), strict=True))
     counts = {"n_test_targets": len(targets)}
     measured: dict[str, dict[str, Any]] = {model: {} for model in by_model}
     for part, mask in masks.items():
@@ -273,6 +289,24 @@ def _average_training_value(seeds: list[SeedResults], name: str) -> float | None
     return float(np.mean(values)) if values else None
 
 
+def _compare_on_new_days(
+    by_model: Mapping[str, list[SeedResults]], models: list[str], resamples: int, seed: int
+) -> list[dict[str, Any]]:
+    """Return the differences of all pairs of models on the rows of the part ``new_day``."""
+    is_new_day = find_new_day_targets(next(iter(by_model.values()))[0].ranks)
+    if not is_new_day.any():
+        return []
+    columns = _resample_users(by_model, is_new_day, COMPARED_METRICS, resamples, seed)
+    return _compare_pairs(models, *columns)
+
+
+def _compare_pairs(models: list[str], per_row: _Columns, samples: _Columns) -> list[dict[str, Any]]:
+    """Return the corrected differences of all pairs of models, the better model first."""
+    differences = [_compare_pair(*pair, per_row, samples) for pair in combinations(models, 2)]
+    _correct_p_values(differences)
+    return differences
+
+
 def _compare_pair(better: str, other: str, per_row: _Columns, samples: _Columns) -> dict[str, Any]:
     pair: dict[str, Any] = {"models": [better, other]}
     for filter_mode in FILTER_MODES:
@@ -314,15 +348,13 @@ def _measure_part(
     if not is_relevant.any():
         return {}
     by_seed = _measure_seeds(by_model, is_relevant, COMPARED_METRICS)
-    values = np.column_stack([np.mean(list(seeds.values()), axis=0) for seeds in by_seed.values()])
-    targets = next(iter(by_model.values()))[0].ranks[is_relevant]
-    samples = run_paired_bootstrap(values, _list_users(targets), resamples, seed)
+    _, samples = _resample_users(by_model, is_relevant, COMPARED_METRICS, resamples, seed)
     measured: dict[str, Any] = {
         model: {filter_mode: {} for filter_mode in FILTER_MODES} for model in by_model
     }
-    for column, ((model, filter_mode, metric), seeds) in enumerate(by_seed.items()):
+    for (model, filter_mode, metric), seeds in by_seed.items():
         means = {name: float(rows.mean()) for name, rows in seeds.items()}
         measured[model][filter_mode][metric] = _summarise_seeds(means) | {
-            "ci95": compute_interval(samples[:, column])
+            "ci95": compute_interval(samples[model, filter_mode, metric])
         }
     return measured

@@ -41,7 +41,10 @@ def evaluate_scorer(
         training_log: training log to store with the results.
     """
     rankings = rank_catalogue(scorer, splits.test, options.top_k, options.batch_size)
-    ranks = build_ranks_table(rankings, splits.test, item_ids, splits.training_counts)
+    is_leave_one_out = splits.summary.get("protocol") == "leave_one_out"
+    ranks = build_ranks_table(
+        rankings, splits.test, item_ids, splits.training_counts, has_new_days=is_leave_one_out
+    )
     recommendations = build_recommendations_table(rankings, splits.test, item_ids)
     counts = pd.Series(splits.training_counts[1:], index=item_ids[1:])
     metrics: dict[str, Any] = compute_model_metrics(

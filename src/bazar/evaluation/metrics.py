@@ -225,6 +225,22 @@ def measure_part(
     }
 
 
+def find_new_day_targets(targets: pd.DataFrame) -> np.ndarray:
+    """Return which targets were bought on a later day than the item before them.
+
+    Args:
+        targets: the column ``is_new_day`` (nullable boolean, null if a day is unknown), if the data
+            has days.
+
+    Returns:
+        Shape (targets,), bool. All values are False without the column. They are False as well if
+        no target is known to have the day of the item before it: there is then nothing to separate.
+    """
+    if "is_new_day" not in targets or targets["is_new_day"].all():
+        return np.zeros(len(targets), bool)
+    return targets["is_new_day"].fillna(False).to_numpy(bool)
+
+
 def find_first_targets(rows: np.ndarray) -> np.ndarray:
     """Return whether each target is the first one of its row.
 
@@ -314,8 +330,8 @@ def compute_ranking_metrics(
         ranks: shape (targets,), float, rank of each target.
         targets: one line per target, sorted by row, with the columns ``row``, ``user_id``,
             ``n_seen`` (interactions before the row's targets), ``target_count`` (number of times
-            the target occurs in the training part) and ``is_repeat`` (whether the user bought the
-            target before).
+            the target occurs in the training part), ``is_repeat`` (whether the user bought the
+            target before) and, optionally, ``is_new_day`` (see :func:`find_new_day_targets`).
         recommendations: the recommended items, columns ``rank`` (from 1) and ``item_id``.
         training_counts: number of times each item of the catalogue occurs in the training part,
             by ``item_id``.
@@ -326,7 +342,7 @@ def compute_ranking_metrics(
         The mean of each metric of :func:`compute_row_metrics`; ``coverage@10`` and ``novelty@10``;
         the 95% interval of each of :data:`INTERVAL_METRICS`, such as ``hr@10_ci95``;
         ``by_history_length`` and ``by_target_popularity``, each the result of
-        :func:`measure_slices`; ``repeat`` and ``explore``, each the result of
+        :func:`measure_slices`; ``repeat``, ``explore`` and ``new_day``, each the result of
         :func:`measure_part`.
     """
     per_row, users = _measure_rows(ranks, targets, np.ones(len(ranks), bool))
@@ -347,6 +363,9 @@ def compute_ranking_metrics(
     is_repeat = targets["is_repeat"].to_numpy()
     metrics["repeat"] = measure_part(is_repeat, ranks, targets, resamples, seed)
     metrics["explore"] = measure_part(~is_repeat, ranks, targets, resamples, seed)
+    metrics["new_day"] = measure_part(
+        find_new_day_targets(targets), ranks, targets, resamples, seed
+    )
     return metrics
 
 

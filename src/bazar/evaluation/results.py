@@ -59,6 +59,7 @@ def build_ranks_table(
     windows: Windows,
     item_ids: np.ndarray,
     training_counts: np.ndarray,
+    has_new_days: bool = False,
 ) -> pd.DataFrame:
     """Return the table of target ranks, one line per target, sorted by row.
 
@@ -68,18 +69,25 @@ def build_ranks_table(
         item_ids: shape (items + 1,), external ids by item index.
         training_counts: shape (items + 1,), int, number of times each item occurs in the training
             part.
+        has_new_days: whether the column ``is_new_day`` is added, if the rows have timestamps. Each
+            row must have one target.
 
     Returns:
         The columns of :func:`list_targets`, ``target_count`` (number of times the target occurs in
         the training part; 0 for a cold item), ``is_repeat`` (whether the user bought the target
-        before), ``rank_filtered, rank_unfiltered``.
+        before), ``is_new_day`` (nullable boolean: whether the target was bought on a later UTC day
+        than the item before it; null if one of the days is unknown), ``rank_filtered,
+        rank_unfiltered``.
     """
     _, items = windows.list_targets()
-    return list_targets(windows, item_ids).assign(
-        target_count=training_counts[items],
-        is_repeat=windows.find_repeats(),
-        rank_filtered=rankings["filtered"].ranks,
-        rank_unfiltered=rankings["unfiltered"].ranks,
+    ranks = list_targets(windows, item_ids).assign(
+        target_count=training_counts[items], is_repeat=windows.find_repeats()
+    )
+    if has_new_days and windows.sequences.timestamps is not None:
+        days = windows.compute_days_since_last()
+        ranks["is_new_day"] = pd.arrays.BooleanArray(days > 0, np.isnan(days))
+    return ranks.assign(
+        rank_filtered=rankings["filtered"].ranks, rank_unfiltered=rankings["unfiltered"].ranks
     )
 
 

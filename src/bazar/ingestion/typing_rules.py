@@ -39,13 +39,13 @@ def type_interactions(
             rejected.
 
     Returns:
-        ``user_id, item_id`` (string), ``timestamp`` (int64, UTC milliseconds), ``position``
-        (int64), ``rating`` (float64), ``order_id`` (string), ``quantity``, ``price`` (float64),
-        ``currency`` (string), ``event_type`` (string), ``is_guest`` (bool), ``source_file``,
-        ``source_order`` (int64, the row's number in the file), ``reason`` (string, null if the row
-        is accepted), ``is_excluded`` (bool, whether the reason is a rule of the source), ``raw``
-        (null if the row is accepted), and ``timestamp_number`` for
-        :func:`bazar.ingestion.times.convert_time_units`.
+        ``user_id, item_id`` (string), ``timestamp`` (int64, UTC milliseconds; null if a row with a
+        position has no time), ``position`` (int64), ``rating`` (float64), ``order_id`` (string),
+        ``quantity``, ``price`` (float64), ``currency`` (string), ``event_type`` (string),
+        ``is_guest`` (bool), ``source_file``, ``source_order`` (int64, the row's number in the
+        file), ``reason`` (string, null if the row is accepted), ``is_excluded`` (bool, whether the
+        reason is a rule of the source), ``raw`` (null if the row is accepted), and
+        ``timestamp_number`` for :func:`bazar.ingestion.times.convert_time_units`.
     """
     values = _parse_columns(_fill_within_orders(raw, source), source, time_format)
     checks = _list_checks(values, source, now_ms)
@@ -161,10 +161,11 @@ def _list_checks(values: ir.Table, source: InteractionSource, now_ms: int) -> li
     for name, kind in (("timestamp", "time"), ("position", "number")):
         if name in source.columns:
             text = values[f"{name}_text"]
-            checks += [
-                (text.isnull(), f"missing {name}", False),
-                (values[name].isnull(), f"{name} is not a {kind}", False),
-            ]
+            # The position orders a row without a time.
+            if name == "position" or "position" not in source.columns:
+                checks.append((text.isnull(), f"missing {name}", False))
+            is_unparsed = text.notnull() & values[name].isnull()
+            checks.append((is_unparsed, f"{name} is not a {kind}", False))
     for name in ("quantity", "price"):
         text = values[f"{name}_text"]
         is_missing = text.isnull() | text.re_search(parsing.MISSING_AMOUNT)

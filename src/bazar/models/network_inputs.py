@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from bazar.data.seen_items import DAY_MS, list_seen_items
-from bazar.data.sequences import Sequences
+from bazar.data.seen_items import list_seen_items
+from bazar.data.sequences import DAY_MS, Sequences
 from bazar.data.windows import Windows
 
 N_TIME_FEATURES = 6

@@ -25,6 +25,11 @@ from bazar.reporting.tables import (
 
 Comparison = dict[str, Any]
 
+NEW_DAY_EXPLANATION = (
+    "Only test rows count whose target was bought on a later day (UTC) than the item before it. "
+    "Rows in which one of the two has no day are left out."
+)
+
 METRIC_COLUMNS = ("ndcg@10", "hr@10", "recall@10", "mrr@20")
 TEST_EXPLANATION = (
     "Paired bootstrap over users. A difference is significant if its p-value, after Holm's "
@@ -114,7 +119,8 @@ def build_part_table(comparison: Comparison, part: str) -> ResultTable:
         for model in sorted(models, key=get_order)
     ]
     headings = [f"{get_metric_label(metric)}, {mode}" for mode, metric in columns]
-    return ResultTable([f"{comparison[f'{part}_rows']:,} {part} rows", *headings], rows)
+    name = part.replace("_", "-")
+    return ResultTable([f"{comparison[f'{part}_rows']:,} {name} rows", *headings], rows)
 
 
 def describe_baselines(comparison: Comparison) -> list[str]:
@@ -170,7 +176,10 @@ def build_differences_table(comparison: Comparison, filter_mode: str, metric: st
 
 
 def build_pairs_table(
-    comparison: Comparison, pairs: list[tuple[str, str]], filter_mode: str
+    comparison: Comparison,
+    pairs: list[tuple[str, str]],
+    filter_mode: str,
+    differences: str = "differences",
 ) -> ResultTable:
     """Return a table with one row per selected pair: differences, intervals and p-values.
 
@@ -178,11 +187,12 @@ def build_pairs_table(
         comparison: the content of ``comparison.json``.
         pairs: names of models. The difference is the first model minus the second.
         filter_mode: ``filtered`` or ``unfiltered``.
+        differences: key of the differences, ``differences`` or ``new_day_differences``.
 
     Raises:
         KeyError: if a pair was not compared.
     """
-    compared = {tuple(pair["models"]): pair[filter_mode] for pair in comparison["differences"]}
+    compared = {tuple(pair["models"]): pair[filter_mode] for pair in comparison[differences]}
     metrics = list_metrics(comparison)
     headings = [
         text for metric in metrics for text in (get_metric_label(metric), "p (Holm)", "significant")
@@ -190,10 +200,10 @@ def build_pairs_table(
     rows = []
     for first, second in pairs:
         is_reversed = (first, second) not in compared
-        differences = compared[(second, first) if is_reversed else (first, second)]
+        tests = compared[(second, first) if is_reversed else (first, second)]
         cells = [f"{get_model_label(first)} minus {get_model_label(second)}"]
         for metric in metrics:
-            test = differences[metric]
+            test = tests[metric]
             value, (low, high) = test["difference"], test["ci95"]
             if is_reversed:
                 value, low, high = -value, -high, -low
@@ -242,6 +252,12 @@ def write_page(comparison: Comparison) -> str:
         ]
     if comparison["cold_rows"]:
         parts += ["## Cold items", build_part_table(comparison, "cold").to_markdown()]
+    if comparison["new_day_rows"]:
+        parts += [
+            "## Targets on a new day",
+            NEW_DAY_EXPLANATION,
+            build_part_table(comparison, "new_day").to_markdown(),
+        ]
     if comparison["differences"]:
         parts += [
             "## Significant differences",

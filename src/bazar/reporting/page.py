@@ -34,10 +34,11 @@ from bazar.reporting.page_templates import create_environment, hash_script
 Json = dict[str, Any]
 
 COLUMNS = [
-    "hr@10", "recall@10", "ndcg@10", "repeat", "explore", "hr@1", "hr@5", "hr@20", "recall@5",
-    "recall@20", "ndcg@5", "ndcg@20", "mrr@20", "coverage@10", "novelty@10",
+    "hr@10", "recall@10", "ndcg@10", "new_day", "repeat", "explore", "hr@1", "hr@5", "hr@20",
+    "recall@5", "recall@20", "ndcg@5", "ndcg@20", "mrr@20", "coverage@10", "novelty@10",
 ]  # fmt: skip
 PARTS = {"repeat": "bought before", "explore": "not bought before"}
+COLUMN_PARTS = PARTS | {"new_day": "on a new day"}
 PART_METRICS = ["hr@10", "recall@10", "ndcg@10"]
 SLICES = {
     "by_history_length": "purchases before the target",
@@ -149,6 +150,7 @@ def _describe_columns(metrics: Json) -> Json:
     return {
         "columns": {mode: _list_columns(metrics, mode) for mode in FILTER_MODES},
         "parts": PARTS,
+        "column_parts": COLUMN_PARTS,
         "part_metrics": [name for name in PART_METRICS if _is_shown(metrics, name)],
         "get_value": _get_value,
         "get_interval": _get_interval,
@@ -158,24 +160,26 @@ def _describe_columns(metrics: Json) -> Json:
 def _list_columns(metrics: Json, filter_mode: str) -> list[str]:
     """Return the columns of the table of all models.
 
-    ``repeat`` and ``explore`` are NDCG@10 for these targets. They are shown if the data has
-    repeats; a filtered ranking never finds a repeat.
+    ``repeat``, ``explore`` and ``new_day`` are NDCG@10 for these targets. The first two are shown
+    if the data has repeats; a filtered ranking never finds a repeat. ``new_day`` is shown if some
+    targets have the day of the item before them.
     """
     hidden = set() if metrics["repeats"] else {"repeat", "explore"}
+    hidden |= set() if metrics["n_new_day_rows"] else {"new_day"}
     hidden |= {"repeat"} if filter_mode == "filtered" else set()
     return [name for name in COLUMNS if name not in hidden and _is_shown(metrics, name)]
 
 
 def _get_value(results: Json, column: str) -> float | None:
     """Return the value of a column of the table of all models."""
-    if column in PARTS:
+    if column in COLUMN_PARTS:
         return None if results[column] is None else float(results[column]["ndcg@10"])
     return float(results[column])
 
 
 def _get_interval(results: Json, column: str) -> list[float] | None:
     """Return the 95% interval of :func:`_get_value`, or None if it has none."""
-    source, name = (results[column], "ndcg@10") if column in PARTS else (results, column)
+    source, name = (results[column], "ndcg@10") if column in COLUMN_PARTS else (results, column)
     return None if source is None else source.get(f"{name}_ci95")
 
 

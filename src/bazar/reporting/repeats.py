@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bazar.data.seen_items import DAY_MS
-from bazar.data.sequences import Sequences
+from bazar.data.sequences import DAY_MS, Sequences
 from bazar.data.windows import Windows
 from bazar.evaluation.metrics import label_slices
 

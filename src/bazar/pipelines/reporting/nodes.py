@@ -99,6 +99,7 @@ def compile_metrics(
         "repeats": summarise_repeats(
             splits.test, list_item_ids(item_index), _read_categories(products, splits, item_index)
         ),
+        "n_new_day_rows": summary["new_day_test_rows"] if summary.get("same_day_test_rows") else 0,
         "split_description": describe_split(summary),
         "sequences_description": f"at most {summary['history_length']} {unit} of each history",
         "bootstrap_resamples": next(iter(results.values())).metrics["bootstrap_resamples"],

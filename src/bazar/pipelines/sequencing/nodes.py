@@ -15,7 +15,13 @@ from bazar.config.recommendation import RecommendationOptions
 from bazar.data import ordering, splits
 from bazar.data.item_index import count_dataset
 from bazar.data.order_statistics import count_catalogue, count_orders
-from bazar.data.protocols import choose_filter_mode, choose_protocol, count_targets
+from bazar.data.protocols import (
+    check_equal_days,
+    choose_filter_mode,
+    choose_protocol,
+    count_new_days,
+    count_targets,
+)
 from bazar.data.sequences import Sequences, read_sequences
 from bazar.data.splits import Splits
 from bazar.data.suspicious import (
@@ -66,8 +72,10 @@ def split_sequences(
     windows = ordering.count_windows(sequences).to_pyarrow().to_pylist()
     users = ordering.list_users(sequences).to_pyarrow()
     items = ordering.list_items(sequences).to_pyarrow_batches()
-    in_memory = read_sequences(users, items, options.seed)
+    in_memory = read_sequences(users, items, options.seed, options.shuffle_equal_days)
     protocol, reason = choose_protocol(split, in_memory)
+    if options.shuffle_equal_days:
+        check_equal_days(protocol, in_memory)
     if reason:
         logger.info("split=auto chooses %s: %s", protocol, reason)
     parts, facts = _split(protocol, options, in_memory, sizes["n_items"])
@@ -161,14 +169,15 @@ def _read_models(table: pa.Table, model: type[M]) -> list[M]:
 def _split(
     protocol: Protocol, options: SequencingOptions, sequences: Sequences, n_items: int
 ) -> tuple[Splits, dict[str, Any]]:
-    """Return the parts of a split, and its start times or its number of cold items."""
+    """Return the parts of a split, and its start times or its numbers of days or cold items."""
     length, recent = options.history_length, options.recent_share
     if protocol == "next_order":
         return splits.split_next_order(sequences, n_items, length, recent), {}
     # The other protocols predict one interaction at a time.
     sequences = replace(sequences, orders=None)
     if protocol == "leave_one_out":
-        return splits.split_leave_one_out(sequences, n_items, length, recent), {}
+        parts = splits.split_leave_one_out(sequences, n_items, length, recent)
+        return parts, count_new_days(parts.test)
     if protocol == "temporal":
         times = splits.require_timestamps(sequences)
         cuts = splits.find_cut_times(
