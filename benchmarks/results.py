@@ -82,13 +82,7 @@ def write_sections(page: str, reporting: Path, device: str) -> tuple[str, list[s
 
     def write(match: re.Match[str]) -> str:
         folder, keys = _parse_header(match["header"])
-        folders = split_names(folder)
-        paths = {
-            "results": [reporting / folder / "comparison.json"],
-            "networks": [reporting / folder / f"seed_{DEFAULT_SEED}/reproduction.md"],
-            "stores": [reporting / name / "comparison.json" for name in folders],
-            "shuffles": list_comparison_files(reporting, folder),
-        }[match["kind"]]
+        paths = _list_files(match["kind"], folder, reporting)
         absent = [str(path) for path in paths if not path.is_file()]
         missing.extend(absent)
         if match["kind"] == "shuffles":
@@ -102,12 +96,26 @@ def write_sections(page: str, reporting: Path, device: str) -> tuple[str, list[s
             text = write_comparison(json.loads(paths[0].read_text("utf-8")), keys, device)
         elif match["kind"] == "stores":
             models, pairs = split_names(keys["models"]), split_pairs(keys["pairs"])
+            folders = split_names(folder)
             text = write_stores(reporting.parent, folders, pairs, models, device)
         else:
             text = write_reproduction(paths[0].read_text("utf-8"), folder, keys, device)
         return match[1] + text + match[4]
 
     return _SECTION.sub(write, page), missing
+
+
+def _list_files(kind: str, folder: str, reporting: Path) -> list[Path]:
+    """List the files that a section needs."""
+    match kind:
+        case "results":
+            return [reporting / folder / "comparison.json"]
+        case "networks":
+            return [reporting / folder / f"seed_{DEFAULT_SEED}/reproduction.md"]
+        case "stores":
+            return [reporting / name / "comparison.json" for name in split_names(folder)]
+        case _:
+            return list_comparison_files(reporting, folder)
 
 
 def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) -> str:
