@@ -1,6 +1,5 @@
 """Words of products, and the vocabulary of those that are worth a vector."""
 
-import ibis
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +10,6 @@ from bazar.data.item_words import (
     ItemWords,
     choose_vocabulary,
     find_words,
-    read_item_texts,
 )
 
 
@@ -96,15 +94,3 @@ def test_each_word_of_an_item_is_found_once(titles: list[str | None]) -> None:
         assert words == (expected | {"=x"} if title is not None else set())
     for start, stop in zip(found.starts[:-1], found.starts[1:], strict=True):
         assert (np.diff(found.numbers[start:stop]) > 0).all()
-
-
-def test_texts_are_in_order_of_the_item_index() -> None:
-    products = ibis.memtable(
-        {"item_id": ["b", "a", "c"], "title": ["B", None, "C"], "attributes": ["x", "y", None]}
-    )
-    index = ibis.memtable({"item_id": ["c", "a", "b"], "item_index": [1, 2, 3]})
-    texts = read_item_texts(products, index)
-    assert texts.titles.tolist() == [None, "C", None, "B"]
-    assert texts.attributes.tolist() == [None, None, "y", "x"]
-    assert (texts.to_bytes() == texts.to_bytes()).all()
-    assert texts.to_bytes().tolist() != make_texts(("C", "x"), ("B", "y")).to_bytes().tolist()

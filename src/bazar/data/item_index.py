@@ -3,6 +3,7 @@
 import ibis.expr.types as ir
 import numpy as np
 
+from bazar.data.item_words import ItemTexts
 from bazar.errors import InputError
 
 
@@ -49,3 +50,18 @@ def list_item_ids(item_index: ir.Table) -> np.ndarray:
     """Return external ids by item index, shape (items + 1,), object; index 0 has an empty id."""
     ordered = item_index.order_by("item_index").to_pyarrow()["item_id"].to_pylist()
     return np.array(["", *ordered], dtype=object)
+
+
+def read_item_texts(products: ir.Table, item_index: ir.Table) -> ItemTexts:
+    """Return the texts of all items, by item index.
+
+    Args:
+        products: ``item_id, title, attributes``.
+        item_index: ``item_id, item_index``.
+    """
+    joined = item_index.left_join(products, "item_id").order_by("item_index")
+    table = joined.select("title", "attributes").to_pyarrow()
+    return ItemTexts(
+        np.array([None, *table["title"].to_pylist()], dtype=object),
+        np.array([None, *table["attributes"].to_pylist()], dtype=object),
+    )

@@ -6,7 +6,6 @@ online service splits the texts of all products when it starts.
 
 from dataclasses import dataclass
 
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -61,21 +60,6 @@ class ItemWords:
     def counts(self) -> np.ndarray:
         """Number of words of each item, shape (items + 1,), int64."""
         return np.diff(self.starts)
-
-
-def read_item_texts(products: ir.Table, item_index: ir.Table) -> ItemTexts:
-    """Return the texts of all items, by item index.
-
-    Args:
-        products: ``item_id, title, attributes``.
-        item_index: ``item_id, item_index``.
-    """
-    joined = item_index.left_join(products, "item_id").order_by("item_index")
-    table = joined.select("title", "attributes").to_pyarrow()
-    return ItemTexts(
-        np.array([None, *table["title"].to_pylist()], dtype=object),
-        np.array([None, *table["attributes"].to_pylist()], dtype=object),
-    )
 
 
 def choose_vocabulary(texts: ItemTexts, text: EmbeddedText) -> np.ndarray:

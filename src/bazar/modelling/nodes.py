@@ -10,8 +10,8 @@ import pandas as pd
 
 from bazar.config.evaluation import EvaluationOptions
 from bazar.config.networks import REPRODUCTION_NETWORKS, ModelOptions, NetworkBlock
-from bazar.data.item_index import check_catalogue_size, list_item_ids
-from bazar.data.item_words import ItemTexts, read_item_texts
+from bazar.data.item_index import check_catalogue_size, list_item_ids, read_item_texts
+from bazar.data.item_words import ItemTexts
 from bazar.data.splits import Splits
 from bazar.evaluation.evaluate import evaluate_scorer
 from bazar.evaluation.results import ModelResults

@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 
 from bazar.config.networks import ModelOptions
 from bazar.config.tuning import TuningOptions
-from bazar.data.item_index import check_catalogue_size, count_items
-from bazar.data.item_words import read_item_texts
+from bazar.data.item_index import check_catalogue_size, count_items, read_item_texts
 from bazar.data.ordering import index_items
 from bazar.data.splits import Splits
 from bazar.reporting.figures import plot_tuning

@@ -1,0 +1,276 @@
+r"""Compare one network under equal conditions: with other inputs, and with each of its steps.
+
+    .venv/bin/kedro run --env amazon_beauty_2014_days \
+        --pipelines ingestion,joining,sequencing,embedding
+    .venv/bin/python benchmarks/ablation.py --env amazon_beauty_2014_days --write
+
+Each variant is the network of the classifier in the environment, with the changes in `VARIANTS`.
+All of them are trained on the same rows, once for each seed. Choose between variants by the
+validation column alone. A training that is finished is not repeated: its metrics are in
+`data/08_reporting/<dataset>/<split>/ablation/`. `--variants` and `--seeds` train only some.
+`--write` writes the table between the comment marks `<!-- ablation: DATASET/SPLIT -->` and
+`<!-- /ablation -->` of docs/explanation/results.md.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.io import DatasetError
+from timing import describe_machine, log_to_stderr
+
+from bazar.atomic import atomic_path
+from bazar.config.data import EmbeddedText, EmbeddingOptions
+from bazar.config.evaluation import EvaluationOptions
+from bazar.config.networks import ModelOptions, NetworkBlock
+from bazar.data.item_index import list_item_ids, read_item_texts
+from bazar.data.item_words import ItemTexts
+from bazar.data.splits import Splits
+from bazar.evaluation.evaluate import evaluate_scorer
+from bazar.models.networks.scorers import make_scorer
+from bazar.pipelines.embedding.nodes import build_item_vectors, embed_titles
+from bazar.reporting.tables import MISSING, ResultTable
+from bazar.training.trainer import train_network
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "explanation" / "results.md"
+SEEDS = (42, 43, 44)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A change of the network of the classifier.
+
+    Attributes:
+        reads: what the network reads, in words.
+        text: the text of a product that is embedded.
+        changes: keys of the block that change.
+        training: keys of the training that change.
+    """
+
+    reads: str
+    text: EmbeddedText
+    changes: dict[str, Any]
+    training: dict[str, Any]
+
+
+_ALL_TEXTS: EmbeddedText = "title_and_attributes"
+# The published models read no times.
+_IDS, _TITLES, _BOTH = (
+    {"item": item, "words": None, "time": False} for item in ("id", "title", "id+title")
+)
+_WORDS = {"words": _ALL_TEXTS}
+VARIANTS = {
+    "ids": Variant("ids", "title", _IDS, {}),
+    "titles": Variant("titles", "title", _TITLES, {}),
+    "texts": Variant("titles, brands, categories", _ALL_TEXTS, _TITLES, {}),
+    "texts_words": Variant(
+        "titles, brands, categories; with words", _ALL_TEXTS, _TITLES | _WORDS, {}
+    ),
+    "ids_titles": Variant("ids, titles", "title", _BOTH, {}),
+    "ids_texts": Variant("ids, titles, brands, categories", _ALL_TEXTS, _BOTH, {}),
+    "ids_texts_words": Variant(
+        "ids, titles, brands, categories; with words", _ALL_TEXTS, _BOTH | _WORDS, {}
+    ),
+    "ids_texts_words_dropout": Variant(
+        "ids, titles, brands, categories; with words and an id_dropout of 0.1",
+        _ALL_TEXTS,
+        _BOTH | _WORDS,
+        {"id_dropout": 0.1},
+    ),
+    "ids_texts_words_time": Variant(
+        "ids, titles, brands, categories, times; with words",
+        _ALL_TEXTS,
+        _BOTH | _WORDS | {"time": True},
+        {},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What all variants are trained and measured with.
+
+    Attributes:
+        splits: the rows.
+        item_ids: shape (items + 1,), external ids by item index.
+        texts: titles and attributes of the items.
+        vectors: title vectors by embedded text, each of shape (items + 1, dimension), float32.
+        block: the network of the classifier.
+        evaluation: parameters of the evaluation.
+    """
+
+    splits: Splits
+    item_ids: np.ndarray
+    texts: ItemTexts
+    vectors: Mapping[EmbeddedText, np.ndarray]
+    block: NetworkBlock
+    evaluation: EvaluationOptions
+
+
+def load_inputs(env: str | None, split: str | None) -> tuple[Inputs, str]:
+    """Return the outputs of the earlier runs, and the folder of the results.
+
+    Args:
+        env: the environment.
+        split: the protocol; None for that of the environment.
+    """
+    params = {} if split is None else {"split": split}
+    with KedroSession.create(ROOT, env=env, runtime_params=params) as session:
+        context = session.load_context()  # type: ignore[attr-defined]
+        catalog, parameters = context.catalog, context.config_loader["parameters"]
+        try:
+            products, index = catalog.load("products"), catalog.load("item_index")
+            splits, known = catalog.load("splits"), catalog.load("title_vectors")
+        except DatasetError as error:
+            commands = (__doc__ or "").split("\n\n")[1]
+            sys.exit(f"{error}\nRun these commands first:\n{commands}")
+        vectors: dict[EmbeddedText, np.ndarray] = {}
+        for text in ("title", _ALL_TEXTS):
+            options = EmbeddingOptions.model_validate(parameters["embedding"] | {"text": text})
+            known = embed_titles(products, known, options)
+            vectors[text] = build_item_vectors(products, index, known, options)
+        inputs = Inputs(
+            splits,
+            list_item_ids(index),
+            read_item_texts(products, index),
+            vectors,
+            ModelOptions.model_validate(parameters["classifier"]).networks["bazar"],
+            EvaluationOptions.model_validate(parameters["evaluation"]),
+        )
+        return inputs, f"{parameters['dataset']}/{parameters['split']}"
+
+
+def change_block(block: NetworkBlock, variant: Variant) -> NetworkBlock:
+    """Return the block of a variant."""
+    values = block.model_dump()
+    values["training"] |= variant.training
+    return NetworkBlock.model_validate(values | variant.changes)
+
+
+def measure_variant(variant: Variant, inputs: Inputs, seed: int) -> dict[str, Any]:
+    """Train a variant and return its metrics.
+
+    Returns:
+        The metrics of :class:`~bazar.evaluation.results.ModelResults`; ``validation``, the best
+        NDCG@10 on all validation rows; ``n_parameters`` and ``minutes``.
+    """
+    block, vectors = change_block(inputs.block, variant), inputs.vectors[variant.text]
+    splits = inputs.splits
+    trained = train_network(
+        splits.train,
+        splits.validation,
+        block,
+        len(inputs.item_ids) - 1,
+        seed,
+        vectors,
+        filter_seen=splits.filter_seen,
+        texts=inputs.texts,
+    )
+    scorer = make_scorer(trained.network, vectors)
+    results = evaluate_scorer(scorer, splits, inputs.item_ids, inputs.evaluation)
+    best = trained.training_log["val_ndcg@10"].iloc[int(trained.facts["best_epoch"]) - 1]
+    return results.metrics | {
+        "validation": float(best),
+        "n_parameters": trained.facts["n_parameters"],
+        "minutes": trained.facts["seconds_training"] / 60,
+    }
+
+
+def measure_missing(inputs: Inputs, folder: Path, names: list[str], seeds: list[int]) -> None:
+    """Train the variants that have no metrics yet, and write their metrics.
+
+    Args:
+        inputs: what all variants are trained with.
+        folder: folder of the metrics.
+        names: names of the variants.
+        seeds: training seeds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        for name in names:
+            file = folder / f"{name}_{seed}.json"
+            if file.is_file():
+                continue
+            print(f"{name}, seed {seed}", file=sys.stderr)
+            metrics = measure_variant(VARIANTS[name], inputs, seed)
+            with atomic_path(file) as temporary:
+                temporary.write_text(json.dumps(metrics), encoding="utf-8")
+
+
+def build_table(folder: Path) -> ResultTable:
+    """Return the table of all variants that have metrics, in the order of :data:`VARIANTS`.
+
+    Args:
+        folder: folder of the metrics.
+    """
+    parts = [("filtered", None), ("unfiltered", None), ("filtered", "new_day")]
+    headings = ["the network reads", "seeds", "validation NDCG@10"]
+    for mode, part in parts:
+        suffix = ", on a new day" if part else f", {mode}"
+        headings += [f"HR@10{suffix}", f"NDCG@10{suffix}"]
+    rows = []
+    for name, variant in VARIANTS.items():
+        files = sorted(folder.glob(f"{name}_[0-9]*.json"))
+        if not files:
+            continue
+        metrics = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+        cells = [variant.reads, str(len(files)), _summarise([one["validation"] for one in metrics])]
+        for mode, part in parts:
+            measured = [one[mode] if part is None else one[mode].get(part) for one in metrics]
+            for metric in ("hr@10", "ndcg@10"):
+                known = [one[metric] for one in measured if one]
+                cells.append(_summarise(known) if known else MISSING)
+        minutes = float(np.mean([one["minutes"] for one in metrics]))
+        rows.append([*cells, f"{metrics[0]['n_parameters']:,}", f"{minutes:.1f}"])
+    return ResultTable([*headings, "parameters", "minutes"], rows)
+
+
+def _summarise(values: list[float]) -> str:
+    """Return the mean and, of several values, the standard deviation."""
+    mean = f"{np.mean(values):.4f}"
+    return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.4f}"
+
+
+def replace_table(page: str, folder: str, text: str) -> str:
+    """Return a page with a new text in the section of a data set."""
+    mark = re.escape(f"<!-- ablation: {folder} -->")
+    pattern = re.compile(rf"({mark}\n).*?(<!-- /ablation -->)", re.DOTALL)
+    if not pattern.search(page):
+        sys.exit(f"{PAGE} has no section <!-- ablation: {folder} --> ... <!-- /ablation -->.")
+    return pattern.sub(lambda section: f"{section[1]}\n{text}\n{section[2]}", page)
+
+
+def main() -> None:
+    """Train the missing variants, print the table, and write it with ``--write``."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--env", help="environment of the data set")
+    parser.add_argument("--split", help="protocol; by default that of the environment")
+    parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
+    parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE}")
+    arguments = parser.parse_args()
+    bootstrap_project(ROOT)
+    inputs, folder = load_inputs(arguments.env, arguments.split)
+    log_to_stderr()
+    metrics = ROOT / "data" / "08_reporting" / folder / "ablation"
+    measure_missing(inputs, metrics, arguments.variants, arguments.seeds)
+    text = f"{folder}, {describe_machine()}.\n\n{build_table(metrics).to_markdown()}\n"
+    print(text)
+    if arguments.write:
+        page = replace_table(PAGE.read_text(encoding="utf-8"), folder, text)
+        PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

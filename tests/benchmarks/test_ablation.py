@@ -1,0 +1,102 @@
+"""The benchmark that compares variants of one network."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ablation
+import numpy as np
+import pytest
+from ablation import VARIANTS, Inputs, build_table, change_block, measure_missing, replace_table
+
+from bazar.config.evaluation import EvaluationOptions
+from bazar.data.item_words import ItemTexts
+from tests.training.test_trainer import N_ITEMS, RESIDUAL, block, cycle_split, vectors
+
+
+@pytest.fixture
+def inputs() -> Inputs:
+    titles = [None, *(f"Soap {item % 3} {item % 4}" for item in range(N_ITEMS))]
+    described = block(
+        {"epochs": 1}, item="id+title", temperature=0.1, history_decay=0.6, layers=[RESIDUAL]
+    )
+    options = {
+        "top_k": 20, "batch_size": 64, "validation_rows": 50, "bootstrap_resamples": 100, "seed": 1,
+    }  # fmt: skip
+    return Inputs(
+        cycle_split(users=24),
+        np.array(["", *(f"p{item}" for item in range(N_ITEMS))], object),
+        ItemTexts(np.array(titles, object), np.full(N_ITEMS + 1, None, object)),
+        {"title": vectors(), "title_and_attributes": -vectors()},
+        described,
+        EvaluationOptions.model_validate(options),
+    )
+
+
+def test_variants_change_only_what_they_name(inputs: Inputs) -> None:
+    for variant in VARIANTS.values():
+        changed = change_block(inputs.block, variant).model_dump()
+        expected = inputs.block.model_dump() | variant.changes
+        expected["training"] = inputs.block.training.model_dump() | variant.training
+        assert changed == expected
+
+
+def test_a_finished_training_is_not_repeated(
+    inputs: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measure_missing(inputs, tmp_path, ["ids", "ids_texts_words"], [1])
+    assert capsys.readouterr().err.count("seed 1") == 2
+    ids = json.loads((tmp_path / "ids_1.json").read_text())
+    words = json.loads((tmp_path / "ids_texts_words_1.json").read_text())
+    assert 0 <= ids["validation"] <= 1
+    # The title adapter and the words have weights of their own.
+    assert words["n_parameters"] > ids["n_parameters"]
+    (tmp_path / "ids_1.json").write_text(json.dumps(ids | {"validation": 0.5}))
+    measure_missing(inputs, tmp_path, ["ids"], [1, 2])
+    assert capsys.readouterr().err.splitlines()[0] == "ids, seed 2"
+    assert json.loads((tmp_path / "ids_1.json").read_text())["validation"] == 0.5
+    assert [row[:2] for row in build_table(tmp_path).rows] == [
+        ["ids", "2"], ["ids, titles, brands, categories; with words", "1"],
+    ]  # fmt: skip
+
+
+def make_metrics(value: float, on_new_days: float | None) -> dict[str, Any]:
+    part = {"hr@10": value, "ndcg@10": value / 2}
+    new_day = None if on_new_days is None else {"hr@10": on_new_days, "ndcg@10": on_new_days / 2}
+    return {
+        "filtered": part | {"new_day": new_day}, "unfiltered": {"hr@10": 0.1, "ndcg@10": 0.05},
+        "validation": value / 4, "n_parameters": 1234, "minutes": 100 * value,
+    }  # fmt: skip
+
+
+def test_table_has_the_mean_and_the_deviation_of_the_seeds(tmp_path: Path) -> None:
+    for seed, value in ((42, 0.2), (43, 0.4)):
+        (tmp_path / f"titles_{seed}.json").write_text(json.dumps(make_metrics(value, 0.08)))
+    (tmp_path / "ids_titles_42.json").write_text(json.dumps(make_metrics(0.2, None)))
+    table = build_table(tmp_path)
+    assert table.headings[:5] == [
+        "the network reads", "seeds", "validation NDCG@10", "HR@10, filtered", "NDCG@10, filtered",
+    ]  # fmt: skip
+    # The standard deviation of two values is their difference divided by the root of 2.
+    assert table.rows == [
+        [
+            "titles", "2", "0.0750 ± 0.0354", "0.3000 ± 0.1414", "0.1500 ± 0.0707",
+            "0.1000 ± 0.0000", "0.0500 ± 0.0000", "0.0800 ± 0.0000", "0.0400 ± 0.0000", "1,234",
+            "30.0",
+        ],
+        [
+            "ids, titles", "1", "0.0500", "0.2000", "0.1000", "0.1000", "0.0500", "–", "–", "1,234",
+            "20.0",
+        ],
+    ]  # fmt: skip
+
+
+def test_only_the_section_of_the_data_set_is_replaced() -> None:
+    other = "<!-- ablation: toys/auto -->\nold\n<!-- /ablation -->\n"
+    page = f"text\n<!-- ablation: shop/auto -->\nold\n<!-- /ablation -->\n{other}"
+    assert replace_table(page, "shop/auto", "| new |\n") == (
+        f"text\n<!-- ablation: shop/auto -->\n\n| new |\n\n<!-- /ablation -->\n{other}"
+    )
+    with pytest.raises(SystemExit, match="has no section <!-- ablation: none/auto -->"):
+        replace_table(page, "none/auto", "new")
+    assert ablation.PAGE.is_file()
