@@ -220,7 +220,7 @@ def write_malformed_shop(folder: Path) -> None:
         for number, (user, item) in enumerate(itertools.product(("a", "old"), ("b", "00", "z")))
     ]
     (folder / "old.csv").write_text(
-        "\n".join(["user,item,time,url", *rows, ",b,1500000000,", "x,y", "u,i,0,"])
+        "\n".join(["user,item,time,url", *rows, ",b,1500000000,", "x,y", "u,i,0,", "u,i,,"])
     )
 
 
