@@ -38,7 +38,8 @@ from bazar.evaluation.evaluate import evaluate_scorer
 from bazar.models.networks.scorers import make_scorer
 from bazar.pipelines.embedding.nodes import build_item_vectors, embed_titles
 from bazar.reporting.tables import MISSING, ResultTable
-from bazar.training.trainer import train_network
+from bazar.training.checkpoints import fingerprint
+from bazar.training.trainer import list_training_arrays, train_network
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "explanation" / "results.md"
@@ -186,7 +187,7 @@ def measure_variant(variant: Variant, inputs: Inputs, seed: int) -> dict[str, An
 
 
 def measure_missing(inputs: Inputs, folder: Path, names: list[str], seeds: list[int]) -> None:
-    """Train the variants that have no metrics yet, and write their metrics.
+    """Train the variants that have no metrics of the same network and data, and write them.
 
     Args:
         inputs: what all variants are trained with.
@@ -198,12 +199,21 @@ def measure_missing(inputs: Inputs, folder: Path, names: list[str], seeds: list[
     for seed in seeds:
         for name in names:
             file = folder / f"{name}_{seed}.json"
-            if file.is_file():
+            mark = _fingerprint_variant(VARIANTS[name], inputs, seed)
+            if file.is_file() and json.loads(file.read_text("utf-8"))["fingerprint"] == mark:
                 continue
             print(f"{name}, seed {seed}", file=sys.stderr)
-            metrics = measure_variant(VARIANTS[name], inputs, seed)
+            metrics = measure_variant(VARIANTS[name], inputs, seed) | {"fingerprint": mark}
             with atomic_path(file) as temporary:
                 temporary.write_text(json.dumps(metrics), encoding="utf-8")
+
+
+def _fingerprint_variant(variant: Variant, inputs: Inputs, seed: int) -> str:
+    """Return a mark that differs if the network, its data or the test rows differ."""
+    splits, vectors = inputs.splits, inputs.vectors[variant.text]
+    arrays = list_training_arrays(splits.train, splits.validation, vectors)
+    arrays += [*splits.test.get_arrays(), inputs.texts.to_bytes()]
+    return fingerprint(change_block(inputs.block, variant), seed, arrays)
 
 
 def build_table(folder: Path) -> ResultTable:

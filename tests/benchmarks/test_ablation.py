@@ -1,6 +1,7 @@
 """The benchmark that compares variants of one network."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,14 @@ def test_a_finished_training_is_not_repeated(
     # The title adapter and the words have weights of their own.
     assert words["n_parameters"] > ids["n_parameters"]
     (tmp_path / "ids_1.json").write_text(json.dumps(ids | {"validation": 0.5}))
-    measure_missing(inputs, tmp_path, ["ids"], [1, 2])
-    assert capsys.readouterr().err.splitlines()[0] == "ids, seed 2"
+    measure_missing(inputs, tmp_path, ["ids"], [1])
     assert json.loads((tmp_path / "ids_1.json").read_text())["validation"] == 0.5
+    # Other purchases are other results.
+    measure_missing(replace(inputs, splits=cycle_split(users=36)), tmp_path, ["ids"], [1])
+    assert capsys.readouterr().err.count("ids, seed 1") == 1
+    assert json.loads((tmp_path / "ids_1.json").read_text())["validation"] != 0.5
     assert [row[:2] for row in build_table(tmp_path).rows] == [
-        ["ids", "2"], ["ids, titles, brands, categories; with words", "1"],
+        ["ids", "1"], ["ids, titles, brands, categories; with words", "1"],
     ]  # fmt: skip
 
 
