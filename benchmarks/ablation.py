@@ -14,7 +14,6 @@ validation column alone. A training that is finished is not repeated: its metric
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ import numpy as np
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
+from pages import write_section
 from timing import describe_machine, log_to_stderr
 
 from bazar.atomic import atomic_path
@@ -250,15 +250,6 @@ def _summarise(values: list[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.4f}"
 
 
-def replace_table(page: str, folder: str, text: str) -> str:
-    """Return a page with a new text in the section of a data set."""
-    mark = re.escape(f"<!-- ablation: {folder} -->")
-    pattern = re.compile(rf"({mark}\n).*?(<!-- /ablation -->)", re.DOTALL)
-    if not pattern.search(page):
-        sys.exit(f"{PAGE} has no section <!-- ablation: {folder} --> ... <!-- /ablation -->.")
-    return pattern.sub(lambda section: f"{section[1]}\n{text}\n{section[2]}", page)
-
-
 def main() -> None:
     """Train the missing variants, print the table, and write it with ``--write``."""
     parser = argparse.ArgumentParser(
@@ -275,11 +266,10 @@ def main() -> None:
     log_to_stderr()
     metrics = ROOT / "data" / "08_reporting" / folder / "ablation"
     measure_missing(inputs, metrics, arguments.variants, arguments.seeds)
-    text = f"{folder}, {describe_machine()}.\n\n{build_table(metrics).to_markdown()}\n"
+    text = f"{folder}, {describe_machine()}.\n\n{build_table(metrics).to_markdown()}"
     print(text)
     if arguments.write:
-        page = replace_table(PAGE.read_text(encoding="utf-8"), folder, text)
-        PAGE.write_text(page, encoding="utf-8")
+        write_section(PAGE, "ablation", text, folder)
 
 
 if __name__ == "__main__":

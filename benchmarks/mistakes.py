@@ -15,7 +15,6 @@ writes the table to docs/explanation/original-study.md.
 """
 
 import argparse
-import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
+from pages import write_section
 from timing import describe_machine
 
 from bazar.config.networks import REPRODUCTION_NETWORKS, ModelOptions, NetworkBlock
@@ -203,19 +203,6 @@ def describe_comparison(study_metrics: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def replace_table(page: str, table: str) -> str:
-    """Return a page with a new table in its section.
-
-    Args:
-        page: the text of the page.
-        table: the new content of the section.
-    """
-    pattern = re.compile(r"(<!-- mistakes -->\n).*?(<!-- /mistakes -->)", re.DOTALL)
-    if not pattern.search(page):
-        sys.exit(f"{PAGE} has no section <!-- mistakes --> ... <!-- /mistakes -->. Add it.")
-    return pattern.sub(lambda section: f"{section[1]}{table.strip()}\n{section[2]}", page)
-
-
 def main() -> None:
     """Run the benchmark, print the table, and write it with ``--write``."""
     parser = argparse.ArgumentParser(
@@ -264,7 +251,7 @@ def main() -> None:
     )
     print(table)
     if arguments.write:
-        PAGE.write_text(replace_table(PAGE.read_text(encoding="utf-8"), table), encoding="utf-8")
+        write_section(PAGE, "mistakes", table)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ablation
 import numpy as np
 import pytest
-from ablation import VARIANTS, Inputs, build_table, change_block, measure_missing, replace_table
+from ablation import VARIANTS, Inputs, build_table, change_block, measure_missing
+from pages import write_section
 
 from bazar.config.evaluation import EvaluationOptions
 from bazar.data.item_words import ItemTexts
@@ -95,12 +95,13 @@ def test_table_has_the_mean_and_the_deviation_of_the_seeds(tmp_path: Path) -> No
     ]  # fmt: skip
 
 
-def test_only_the_section_of_the_data_set_is_replaced() -> None:
+def test_only_the_section_of_the_data_set_is_replaced(tmp_path: Path) -> None:
     other = "<!-- ablation: toys/auto -->\nold\n<!-- /ablation -->\n"
-    page = f"text\n<!-- ablation: shop/auto -->\nold\n<!-- /ablation -->\n{other}"
-    assert replace_table(page, "shop/auto", "| new |\n") == (
-        f"text\n<!-- ablation: shop/auto -->\n\n| new |\n\n<!-- /ablation -->\n{other}"
-    )
+    page = tmp_path / "page.md"
+    page.write_text(f"text\n<!-- ablation: shop/auto -->\nold\n<!-- /ablation -->\n{other}")
+    write_section(page, "ablation", "| new |", "shop/auto")
+    expected = f"text\n<!-- ablation: shop/auto -->\n\n| new |\n\n<!-- /ablation -->\n{other}"
+    assert page.read_text() == expected
     with pytest.raises(SystemExit, match="has no section <!-- ablation: none/auto -->"):
-        replace_table(page, "none/auto", "new")
-    assert ablation.PAGE.is_file()
+        write_section(page, "ablation", "new", "none/auto")
+    assert page.read_text() == expected
