@@ -42,11 +42,12 @@ from bazar.settings import CONFIG_LOADER_ARGS, ConfigLoader
 # The following imports are modules of the parent folder.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from pages import write_section
 from timing import describe_machine
 
 from peers.exchange import SplitArrays, find_top_ranks
 from peers.progress import PROGRESS_FILE, TEST_FILE, Limits, Progress
-from peers.tables import FIGURE, PAGE, Run, draw_curves, format_table, replace_section
+from peers.tables import FIGURE, PAGE, Run, draw_curves, format_table
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -364,8 +365,7 @@ def run(arguments: argparse.Namespace) -> None:
     text = f"{describe_machine()}, seed {arguments.seed}, patience {limits.patience} epochs."
     print(f"\n{text}\n\n{table}")
     if arguments.write:
-        page = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(replace_section(page, dataset, f"{text}\n\n{table}"), encoding="utf-8")
+        write_section(PAGE, "peers", f"{text}\n\n{table}", dataset)
         draw_curves(runs).savefig(FIGURE, dpi=150)
 
 

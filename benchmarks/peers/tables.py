@@ -1,14 +1,11 @@
 """The table and the figure of the comparison with other libraries."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
-
-from bazar.errors import InputError
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "explanation" / "benchmarks.md"
@@ -82,28 +79,6 @@ def _format_row(cells: list[str]) -> str:
 def _format_interval(metrics: dict[str, Any], name: str) -> str:
     low, high = metrics[f"{name}_ci95"]
     return f"{metrics[name]:.4f} ({low:.4f}–{high:.4f})"
-
-
-def replace_section(page: str, dataset: str, text: str) -> str:
-    """Return a page with a new text between the marks of the section of a data set.
-
-    Args:
-        page: text of the page.
-        dataset: name of the data set.
-        text: the new text.
-
-    Raises:
-        InputError: if the page has no ``<!-- peers: dataset -->``.
-    """
-    section = re.compile(
-        rf"(<!-- peers: {re.escape(dataset)} -->\n).*?(<!-- /peers -->)", re.DOTALL
-    )
-    if not section.search(page):
-        raise InputError(
-            f"{PAGE} has no section of {dataset}. Add the lines <!-- peers: {dataset} --> and "
-            "<!-- /peers -->, or run without --write."
-        )
-    return section.sub(lambda match: f"{match[1]}\n{text}\n\n{match[2]}", page)
 
 
 def draw_curves(runs: list[Run]) -> Figure:

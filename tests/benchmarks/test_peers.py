@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pages import write_section
 from peers.exchange import (
     FilterMode,
     Part,
@@ -31,7 +32,7 @@ from peers.run import (
     make_split_arrays,
     measure_peer,
 )
-from peers.tables import PAGE, STYLES, Run, draw_curves, format_table, replace_section
+from peers.tables import PAGE, STYLES, Run, draw_curves, format_table
 
 from bazar.data.sequences import Sequences
 from bazar.data.splits import split_leave_one_out, split_shuffled_windows
@@ -324,13 +325,11 @@ def test_every_model_has_its_own_style() -> None:
     assert len(set(STYLES.values())) == len(STYLES)
 
 
-def test_section_of_the_data_set_is_replaced() -> None:
-    page = "a\n<!-- peers: b -->\nold\n<!-- /peers -->\n<!-- peers: c -->\nold\n<!-- /peers -->\n"
-    assert replace_section(page, "b", "new") == page.replace("old", "\nnew\n", 1)
-    with pytest.raises(InputError, match=r"no section of d\. Add the lines <!-- peers: d -->"):
-        replace_section(page, "d", "new")
-    documentation = PAGE.read_text(encoding="utf-8")
-    assert replace_section(documentation, "amazon_beauty_2014", "new") != documentation
+def test_page_has_a_section_for_the_table(tmp_path: Path) -> None:
+    page = tmp_path / PAGE.name
+    page.write_bytes(PAGE.read_bytes())
+    write_section(page, "peers", "| new |", "amazon_beauty_2014")
+    assert "| new |" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
