@@ -5,7 +5,8 @@ r"""Compare one network under equal conditions: with other inputs, and with each
     .venv/bin/python benchmarks/ablation.py --env amazon_beauty_2014_days --write
 
 Each variant is the network of the classifier in the environment, with the changes in `VARIANTS`.
-All of them are trained on the same rows, once for each seed. Choose between variants by the
+Those that read no ids have the training of the regressor: networks that read only titles need more
+epochs. All of them are trained on the same rows, once for each seed. Choose between variants by the
 validation column alone. A training that is finished is not repeated: its metrics are in
 `data/08_reporting/<dataset>/<split>/ablation/`. `--variants` and `--seeds` train only some.
 `--write` writes the table between the comment marks `<!-- ablation: DATASET/SPLIT -->` and
@@ -30,7 +31,7 @@ from timing import describe_machine, log_to_stderr
 from bazar.atomic import atomic_path
 from bazar.config.data import EmbeddedText, EmbeddingOptions
 from bazar.config.evaluation import EvaluationOptions
-from bazar.config.networks import ModelOptions, NetworkBlock
+from bazar.config.networks import ModelOptions, NetworkBlock, TrainingOptions
 from bazar.data.item_index import list_item_ids, read_item_texts
 from bazar.data.item_words import ItemTexts
 from bazar.data.splits import Splits
@@ -68,15 +69,17 @@ _ALL_TEXTS: EmbeddedText = "title_and_attributes"
 _IDS, _TITLES, _BOTH = (
     {"item": item, "words": None, "time": False} for item in ("id", "title", "id+title")
 )
-_WORDS = {"words": _ALL_TEXTS}
+_TITLE_WORDS, _WORDS = {"words": "title"}, {"words": _ALL_TEXTS}
 VARIANTS = {
     "ids": Variant("ids", "title", _IDS, {}),
     "titles": Variant("titles", "title", _TITLES, {}),
+    "titles_words": Variant("titles; with words", "title", _TITLES | _TITLE_WORDS, {}),
     "texts": Variant("titles, brands, categories", _ALL_TEXTS, _TITLES, {}),
     "texts_words": Variant(
         "titles, brands, categories; with words", _ALL_TEXTS, _TITLES | _WORDS, {}
     ),
     "ids_titles": Variant("ids, titles", "title", _BOTH, {}),
+    "ids_titles_words": Variant("ids, titles; with words", "title", _BOTH | _TITLE_WORDS, {}),
     "ids_texts": Variant("ids, titles, brands, categories", _ALL_TEXTS, _BOTH, {}),
     "ids_texts_words": Variant(
         "ids, titles, brands, categories; with words", _ALL_TEXTS, _BOTH | _WORDS, {}
@@ -106,6 +109,7 @@ class Inputs:
         texts: titles and attributes of the items.
         vectors: title vectors by embedded text, each of shape (items + 1, dimension), float32.
         block: the network of the classifier.
+        title_training: the training of the networks that read no ids.
         evaluation: parameters of the evaluation.
     """
 
@@ -114,6 +118,7 @@ class Inputs:
     texts: ItemTexts
     vectors: Mapping[EmbeddedText, np.ndarray]
     block: NetworkBlock
+    title_training: TrainingOptions
     evaluation: EvaluationOptions
 
 
@@ -139,22 +144,29 @@ def load_inputs(env: str | None, split: str | None) -> tuple[Inputs, str]:
             options = EmbeddingOptions.model_validate(parameters["embedding"] | {"text": text})
             known = embed_titles(products, known, options)
             vectors[text] = build_item_vectors(products, index, known, options)
+        blocks = {
+            model: ModelOptions.model_validate(parameters[model]).networks["bazar"]
+            for model in ("classifier", "regressor")
+        }
         inputs = Inputs(
             splits,
             list_item_ids(index),
             read_item_texts(products, index),
             vectors,
-            ModelOptions.model_validate(parameters["classifier"]).networks["bazar"],
+            blocks["classifier"],
+            blocks["regressor"].training,
             EvaluationOptions.model_validate(parameters["evaluation"]),
         )
         return inputs, f"{parameters['dataset']}/{parameters['split']}"
 
 
-def change_block(block: NetworkBlock, variant: Variant) -> NetworkBlock:
+def change_block(inputs: Inputs, variant: Variant) -> NetworkBlock:
     """Return the block of a variant."""
-    values = block.model_dump()
-    values["training"] |= variant.training
-    return NetworkBlock.model_validate(values | variant.changes)
+    training = (
+        inputs.title_training if variant.changes["item"] == "title" else inputs.block.training
+    )
+    changes = variant.changes | {"training": training.model_dump() | variant.training}
+    return NetworkBlock.model_validate(inputs.block.model_dump() | changes)
 
 
 def measure_variant(variant: Variant, inputs: Inputs, seed: int) -> dict[str, Any]:
@@ -164,7 +176,7 @@ def measure_variant(variant: Variant, inputs: Inputs, seed: int) -> dict[str, An
         The metrics of :class:`~bazar.evaluation.results.ModelResults`; ``validation``, the best
         NDCG@10 on all validation rows; ``n_parameters`` and ``minutes``.
     """
-    block, vectors = change_block(inputs.block, variant), inputs.vectors[variant.text]
+    block, vectors = change_block(inputs, variant), inputs.vectors[variant.text]
     splits = inputs.splits
     trained = train_network(
         splits.train,
@@ -213,7 +225,7 @@ def _fingerprint_variant(variant: Variant, inputs: Inputs, seed: int) -> str:
     splits, vectors = inputs.splits, inputs.vectors[variant.text]
     arrays = list_training_arrays(splits.train, splits.validation, vectors)
     arrays += [*splits.test.get_arrays(), inputs.texts.to_bytes()]
-    return fingerprint(change_block(inputs.block, variant), seed, arrays)
+    return fingerprint(change_block(inputs, variant), seed, arrays)
 
 
 def build_table(folder: Path) -> ResultTable:

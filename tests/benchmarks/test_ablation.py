@@ -30,16 +30,20 @@ def inputs() -> Inputs:
         ItemTexts(np.array(titles, object), np.full(N_ITEMS + 1, None, object)),
         {"title": vectors(), "title_and_attributes": -vectors()},
         described,
+        described.training.model_copy(update={"epochs": 2}),
         EvaluationOptions.model_validate(options),
     )
 
 
 def test_variants_change_only_what_they_name(inputs: Inputs) -> None:
     for variant in VARIANTS.values():
-        changed = change_block(inputs.block, variant).model_dump()
+        changed = change_block(inputs, variant).model_dump()
         expected = inputs.block.model_dump() | variant.changes
-        expected["training"] = inputs.block.training.model_dump() | variant.training
+        has_ids = expected["item"] != "title"
+        training = inputs.block.training if has_ids else inputs.title_training
+        expected["training"] = training.model_dump() | variant.training
         assert changed == expected
+    assert change_block(inputs, VARIANTS["titles"]).training.epochs == 2
 
 
 def test_a_finished_training_is_not_repeated(
