@@ -111,12 +111,19 @@ def test_figures_of_the_readme_are_those_of_the_results() -> None:
     (shown,) = re.findall(r"^## Results$(.*?)^##", readme, re.MULTILINE | re.DOTALL)
     results = (ROOT / "docs" / "explanation" / "results.md").read_text()
     section = results.partition("<!-- results: amazon_beauty_2014/leave_one_out; ")[2]
+    reproduced = results.partition("### Model I and Model II")[2]
+    filtered = [
+        section.partition("<details")[0],
+        reproduced.partition("| seen items not filtered")[0],
+    ]
     measured = {
         name: (hits.partition(" [")[0], ndcg.partition(" [")[0], seeds)
-        for name, seeds, ndcg, hits, *_ in read_rows(section.partition("<details")[0], 9)
+        for table in filtered
+        for name, seeds, ndcg, hits, *_ in read_rows(table, 9)
     }
-    (ids_only,) = [row for row in read_rows(results, 6) if row[0] == "Classifier, ids only"]
-    measured[ids_only[0]] = (ids_only[2], ids_only[3], ids_only[1])
+    variants = results.partition("<!-- ablation: amazon_beauty_2014_days/")[2]
+    (ids_only,) = [row for row in read_rows(variants, 11) if row[0] == "ids"]
+    measured["Classifier, ids only"] = (ids_only[3], ids_only[4], ids_only[1])
     rows = [row for row in read_rows(shown, 5) if row[0] in measured]
     assert len(rows) >= 7
     for name, _, hits, ndcg, runs in rows:
@@ -130,10 +137,10 @@ def test_published_figures_of_the_readme_are_those_of_the_results() -> None:
     )
     results = (ROOT / "docs" / "explanation" / "results.md").read_text()
     section = results.partition("### Published on the same data")[2].partition("## ")[0]
-    published = {(row[1], row[2]) for row in read_rows(section, 5)}
+    published = {(row[1], row[2], row[3]) for row in read_rows(section, 6)}
     rows = [row for row in read_rows(shown, 5) if row[0].startswith("*")]
     assert len(rows) >= 4
-    assert all((row[2], row[3]) in published for row in rows)
+    assert all((row[1], row[2], row[3]) in published for row in rows)
 
 
 def test_readme_is_short() -> None:
