@@ -223,7 +223,7 @@ def measure_missing(inputs: Inputs, folder: Path, names: list[str], seeds: list[
 def _fingerprint_variant(variant: Variant, inputs: Inputs, seed: int) -> str:
     """Return a mark that differs if the network, its data or the test rows differ."""
     block, splits = change_block(inputs, variant), inputs.splits
-    # Another number of threads rounds the vectors differently.
+    # Vectors that the network does not read must not change the mark.
     vectors = inputs.vectors[variant.text] if block.needs_vectors else None
     arrays = list_training_arrays(splits.train, splits.validation, vectors)
     arrays += [*splits.test.get_arrays(), inputs.texts.to_bytes()]
