@@ -144,6 +144,8 @@ def load_inputs(env: str | None, split: str | None) -> tuple[Inputs, str]:
             options = EmbeddingOptions.model_validate(parameters["embedding"] | {"text": text})
             known = embed_titles(products, known, options)
             vectors[text] = build_item_vectors(products, index, known, options)
+        # Encoded again with another number of threads, they would differ by rounding.
+        catalog.save("title_vectors", known)
         blocks = {
             model: ModelOptions.model_validate(parameters[model]).networks["bazar"]
             for model in ("classifier", "regressor")

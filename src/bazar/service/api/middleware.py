@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bazar.service.api.context import Context
@@ -58,10 +58,10 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("x-bundle-id", self._context.gateway.bundle_id)
+                bundle_id = self._context.gateway.bundle_id.encode("latin-1")
+                sent = {name for name, _ in message["headers"]}
+                added = (*SECURITY_HEADERS, (b"x-bundle-id", bundle_id))
+                message["headers"] += [header for header in added if header[0] not in sent]
             await send(message)
 
         self._n_active += 1

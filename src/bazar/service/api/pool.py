@@ -41,7 +41,9 @@ class BoundedPool:
         future = self._executor.submit(function, *arguments)
         future.add_done_callback(lambda _: self._slots.release())
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout)
+            # asyncio.wait_for would need a second future.
+            async with asyncio.timeout(self._timeout):
+                return await asyncio.wrap_future(future)
         except TimeoutError:
             if future.done() and not future.cancelled():
                 # The function itself raised it.

@@ -29,6 +29,7 @@ from bazar.service.api.answers import (
 from bazar.service.api.context import Context
 from bazar.service.api.middleware import KEY_KIND
 from bazar.service.api.problems import Problem, ProblemError
+from bazar.service.api.query_route import QueryRoute
 from bazar.service.api.schemas import (
     BoughtTogetherQuery,
     Event,
@@ -94,7 +95,7 @@ def make_router(context: Context) -> APIRouter:
     Args:
         context: what the requests share.
     """
-    router = APIRouter(prefix="/v1", responses=PROBLEMS)
+    router = APIRouter(prefix="/v1", responses=PROBLEMS, route_class=QueryRoute)
     _add_recommendations(router, context)
     _add_product_lists(router, context)
     _add_search(router, context)

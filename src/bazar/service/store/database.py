@@ -225,8 +225,10 @@ def _create_engines(url: URL, is_sqlite: bool) -> tuple[Engine, Engine]:
         event.listen(engine, "connect", _configure_postgresql)
         return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
     event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine.execution_options(is_writing=True), engine
+    # A listener for both would make each statement that reads slower.
+    writing = engine.execution_options()
+    event.listen(writing, "begin", _begin_sqlite)
+    return writing, engine
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _: Any) -> None:
@@ -241,8 +243,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that reads before it writes fails when another one wrote in between.
-    if connection.get_execution_options().get("is_writing"):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _configure_postgresql(connection: Any, _: Any) -> None:
