@@ -119,7 +119,8 @@ def test_times_and_seen_items_of_a_state_are_those_of_the_request(
     # The input that the trained network reads for the same rows.
     inputs = build_network_input(rows, READS_ALL)
     row_numbers, targets = rows.list_targets()
-    alone = Batch(inputs, row_numbers, targets, np.ones(len(targets), np.float32))
+    weights, nothing = np.ones(len(targets), np.float32), np.zeros((len(rows), 0), np.float32)
+    alone = Batch(inputs, row_numbers, targets, weights, nothing.astype(np.int32), nothing)
     assert found == list_states(alone)
 
 

@@ -17,6 +17,7 @@ from bazar.models.network_inputs import (
     build_steps,
     compute_time_features,
 )
+from bazar.training.distillation import SoftTargets
 
 # With several shapes, short histories are not padded to the longest one. With only a few shapes,
 # nearly all batches are full: only the last batch of each shape can be smaller.
@@ -35,12 +36,17 @@ class Batch:
         targets: shape (targets,), int32.
         weights: shape (targets,), float32: 1, or 0 for padding at the end of the batch, for
             targets without a readable item in their history, and for targets without a loss.
+        soft_items: shape (states, soft targets), int32, what a teacher expects after each state; 0
+            is padding. There are none without a teacher.
+        soft_shares: the same shape, float32, the share of each of them.
     """
 
     inputs: NetworkInput
     target_states: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
+    soft_items: np.ndarray
+    soft_shares: np.ndarray
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -69,6 +75,7 @@ class Batches:
         seed: int | None,
         options: InputOptions,
         usable_targets: np.ndarray | None = None,
+        soft_targets: SoftTargets | None = None,
     ) -> None:
         """Prepare the batches.
 
@@ -80,8 +87,10 @@ class Batches:
             seed: seed of the shuffles; None keeps the same order in all epochs.
             options: what the network reads.
             usable_targets: shape (items + 1,), bool: targets that have a loss. None: all targets.
+            soft_targets: what a teacher expects at the rows; None without a teacher.
         """
         self._options = options
+        self._soft_targets = soft_targets
         self._usable_targets = usable_targets
         self._batch_size = batch_size
         self._seed = seed
@@ -186,7 +195,15 @@ class Batches:
             _pad(target_states, size, np.int32),
             _pad(np.where(is_used, targets, 0), size, np.int32),
             _pad(is_used, size, np.float32),
+            *self._take_soft_targets(windows, n_states),
         )
+
+    def _take_soft_targets(self, windows: Windows, n_states: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return ``soft_items`` and ``soft_shares`` of a batch."""
+        if self._soft_targets is None:
+            return np.zeros((n_states, 0), np.int32), np.zeros((n_states, 0), np.float32)
+        items, shares = self._soft_targets.take(windows.target_positions)
+        return _pad(items, n_states, np.int32), _pad(shares, n_states, np.float32)
 
 
 def stack_batches(batches: Sequence[Batch]) -> tuple[np.ndarray, ...]:
@@ -195,14 +212,12 @@ def stack_batches(batches: Sequence[Batch]) -> tuple[np.ndarray, ...]:
     Entries and pairs are padded to the largest number in a batch.
 
     Returns:
-        The arrays of :class:`NetworkInput`, then ``target_states``, ``targets`` and ``weights``,
+        The arrays of :class:`NetworkInput`, then the other ones in the order of :class:`Batch`,
         each with one more axis at the front.
     """
+    names = [field.name for field in fields(Batch)][1:]
     return stack_arrays(
-        [
-            (*batch.inputs.to_tuple(), batch.target_states, batch.targets, batch.weights)
-            for batch in batches
-        ]
+        [(*batch.inputs.to_tuple(), *(getattr(batch, name) for name in names)) for batch in batches]
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from bazar.config.networks import NetworkBlock
+from bazar.errors import InputError
 from bazar.models.network_inputs import N_SEEN_FEATURES, N_TIME_FEATURES, NetworkInput
 from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.training.batches import Batch, Batches, split_stacked, stack_arrays, stack_batches
@@ -39,6 +40,8 @@ _STACKED = (
     _INDICES,
     _INDICES,
     _VALUES,
+    tf.TensorSpec((None, None, None), tf.int32),
+    tf.TensorSpec((None, None, None), tf.float32),
     *DrawnItems(
         items=_INDICES,
         correction=_VALUES,
@@ -56,6 +59,7 @@ def make_train_steps(
     counts: np.ndarray,
     seed: int,
     batches: Batches,
+    teacher_weight: float = 0,
 ) -> Callable[[Sequence[Batch], Sequence[float]], tf.Tensor]:
     """Make a function that trains a network on several batches, one after another.
 
@@ -74,12 +78,18 @@ def make_train_steps(
         seed: seed of the items that a sampled softmax draws.
         batches: the batches that the function will be called with. They state whether rows have one
             target each, and whether the batches contain the items that were bought before.
+        teacher_weight: weight of the soft targets of the batches in the loss, from 0 to 1.
+
+    Raises:
+        InputError: if a teacher has a weight, and the softmax does not cover all items.
 
     Returns:
         A function of batches of the same shape and one learning rate per batch. It returns the mean
         loss over the targets of each batch before the update, shape (batches,), float32.
     """
-    compute_loss = _LossFunction(network, block, item_vectors, counts, batches, seed)
+    compute_loss = _LossFunction(
+        network, block, item_vectors, counts, batches, seed, teacher_weight
+    )
     run_steps = _make_step_function(network, optimizer, compute_loss)
     sampler = NegativeSampler(
         counts, block.training.negatives if compute_loss.is_sampled else 0, seed
@@ -103,6 +113,7 @@ class _LossFunction:
         counts: np.ndarray,
         batches: Batches,
         seed: int,
+        teacher_weight: float,
     ) -> None:
         """Prepare the items that are scored.
 
@@ -114,6 +125,13 @@ class _LossFunction:
         candidates = np.flatnonzero(counts > 0)
         is_large = len(candidates) > block.training.sample_above
         self.is_sampled = block.head == "tied_softmax" and is_large
+        self._teacher_weight = teacher_weight
+        if teacher_weight and (block.head != "tied_softmax" or self.is_sampled):
+            raise InputError(
+                "A network learns from a teacher if it has head: tied_softmax and no more items "
+                f"than training.sample_above, found head: {block.head}, {len(candidates):,} items "
+                f"and sample_above: {block.training.sample_above:,}."
+            )
         # Row 0 of the table is padding: it is read, but never scored.
         self._table_items = tf.constant(np.concatenate([[0], candidates]).astype(np.int32))
         row_by_item = np.zeros(len(counts), np.int32)
@@ -127,6 +145,7 @@ class _LossFunction:
         target_states: tf.Tensor,
         targets: tf.Tensor,
         weights: tf.Tensor,
+        soft_targets: tuple[tf.Tensor, tf.Tensor],
         drawn: DrawnItems,
         step: tf.Tensor,
     ) -> tf.Tensor:
@@ -137,6 +156,7 @@ class _LossFunction:
             target_states: shape (targets,), int32.
             targets: shape (targets,), int32.
             weights: shape (targets,), float32.
+            soft_targets: ``soft_items`` and ``soft_shares`` of the batch.
             drawn: the drawn items; empty unless the softmax is sampled.
             step: number of the training step, a scalar.
 
@@ -145,7 +165,11 @@ class _LossFunction:
         """
         known = self._draw_known_items(step)
         if self._block.head == "tied_softmax" and not self.is_sampled:
-            total = self._add_full_losses(inputs, target_states, targets, weights, known)
+            logits = self._compute_full_logits(inputs, known)
+            total = self._add_full_losses(logits, target_states, targets, weights)
+            if self._teacher_weight:
+                soft = self._add_soft_losses(logits, target_states, weights, *soft_targets)
+                total += self._teacher_weight * (soft - total)
         else:
             losses = self._compute_target_losses(inputs, target_states, targets, drawn, known)
             total = tf.reduce_sum(losses * weights)
@@ -164,15 +188,8 @@ class _LossFunction:
         draws = tf.random.stateless_uniform(tf.shape(in_training), seed)
         return in_training * tf.cast(draws >= share, tf.float32)
 
-    def _add_full_losses(
-        self,
-        inputs: NetworkInput,
-        target_states: tf.Tensor,
-        targets: tf.Tensor,
-        weights: tf.Tensor,
-        known: tf.Tensor,
-    ) -> tf.Tensor:
-        """Return the sum of the cross-entropies over all items of the training part."""
+    def _compute_full_logits(self, inputs: NetworkInput, known: tf.Tensor) -> tf.Tensor:
+        """Return the logits of all items of the training part, shape (states, items)."""
         network = self._network
         table = tf.gather(network.embed_catalogue(self._prepared, known), self._table_items)
         entries = tf.gather(table, tf.gather(self._table_rows, inputs.items))
@@ -187,6 +204,12 @@ class _LossFunction:
             logits = network.add_repeat_scores(
                 logits, output, inputs, parts, tf.maximum(rows - 1, 0), training=True
             )
+        return logits
+
+    def _add_full_losses(
+        self, logits: tf.Tensor, target_states: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        """Return the sum of the cross-entropies of all targets."""
         # The padding of a batch has target 0; its weight is 0.
         labels = tf.maximum(tf.gather(self._table_rows, targets) - 1, 0)
         if self._batches.has_single_targets:
@@ -197,6 +220,25 @@ class _LossFunction:
         totals = tf.reduce_sum(shares, axis=1)
         shares /= tf.maximum(totals, 1)[:, None]
         return tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(shares, logits) * totals)
+
+    def _add_soft_losses(
+        self,
+        logits: tf.Tensor,
+        target_states: tf.Tensor,
+        weights: tf.Tensor,
+        soft_items: tf.Tensor,
+        soft_shares: tf.Tensor,
+    ) -> tf.Tensor:
+        """Return the sum of the cross-entropies with the teacher, once for each target."""
+        rows = tf.gather(self._table_rows, soft_items)
+        # Items that do not occur in the training part have no logit.
+        shares = tf.where(rows > 0, soft_shares, 0)
+        shares = tf.math.divide_no_nan(shares, tf.reduce_sum(shares, axis=1, keepdims=True))
+        found = tf.gather(logits, tf.maximum(rows - 1, 0), batch_dims=1)
+        losses = tf.reduce_sum(shares, axis=1) * tf.reduce_logsumexp(logits, axis=1)
+        losses -= tf.reduce_sum(shares * found, axis=1)
+        n_targets = tf.math.unsorted_segment_sum(weights, target_states, tf.shape(logits)[0])
+        return tf.reduce_sum(losses * n_targets)
 
     def _compute_target_losses(
         self,
@@ -236,11 +278,19 @@ def _make_step_function(
 
     def run_step(arrays: Tensors) -> tf.Tensor:
         rate, *rest = arrays
-        inputs, (target_states, targets, weights, *drawn) = split_stacked(tuple(rest))
+        inputs, (states, targets, weights, soft_items, soft_shares, *drawn) = split_stacked(
+            tuple(rest)
+        )
         optimizer.learning_rate.assign(rate)
         with tf.GradientTape() as tape:
             loss = compute_loss(
-                inputs, target_states, targets, weights, DrawnItems(*drawn), optimizer.iterations
+                inputs,
+                states,
+                targets,
+                weights,
+                (soft_items, soft_shares),
+                DrawnItems(*drawn),
+                optimizer.iterations,
             )
         variables = network.trainable_variables
         # A layer that is not used in training has no gradients.

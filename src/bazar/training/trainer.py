@@ -16,6 +16,7 @@ from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.training.checkpoints import Checkpoint, fingerprint
+from bazar.training.distillation import Distillation
 from bazar.training.optimizer_files import OptimizerState
 from bazar.training.title_weight import choose_title_weight
 from bazar.training.training_loop import TrainingLoop
@@ -64,6 +65,7 @@ def train_network(
     warm_start: WarmStart | None = None,
     filter_seen: bool = True,
     texts: ItemTexts | None = None,
+    distillation: Distillation | None = None,
 ) -> TrainedNetwork:
     """Build a network and train it. The same arguments give the same weights.
 
@@ -79,30 +81,30 @@ def train_network(
             vector are dropped from histories.
         checkpoint: saves the state after each epoch. A training with the same arguments resumes
             from it. Clear it when the result is saved.
-        after_epoch: called with the training log's row of each epoch. An exception that it raises
-            ends the training.
+        after_epoch: called with the training log's row of each epoch. Its exceptions end the run.
         warm_start: a network with the same options and catalogue; None for random weights.
         filter_seen: whether validation NDCG@10 leaves out items that the user bought before.
         texts: titles and attributes of the items; networks with ``words`` need them.
+        distillation: what a teacher expects at the training rows; None for no teacher.
 
     Raises:
         InputError: if there are no training rows or no validation rows; if ``warm_start`` holds
-            another network, or one trained with other vectors; or if the checkpoint cannot be read
-            or written.
+            another network, or one trained with other vectors; if the network cannot learn from a
+            teacher; or if the checkpoint cannot be read or written.
         DivergenceError: if the loss or a weight is not a finite number.
     """
-    if not block.needs_vectors:
-        item_vectors = None
+    item_vectors = item_vectors if block.needs_vectors else None
     train, validation = _select_usable_rows(train, validation, block, item_vectors)
-    if warm_start is not None:
-        _check_warm_start(warm_start, block, item_vectors)
+    _check_warm_start(warm_start, block, item_vectors)
     started = time.perf_counter()
     loop = TrainingLoop(
-        train, validation, block, n_items, seed, item_vectors, warm_start, filter_seen, texts
-    )
+        train, validation, block, n_items, seed, item_vectors, warm_start, filter_seen, texts,
+        distillation,
+    )  # fmt: skip
     logger.info("The network:\n%s", loop.network.describe())
     arrays = list_training_arrays(train, validation, item_vectors)
     arrays += [np.array([n_items, filter_seen]), *_list_start_arrays(loop.network, warm_start)]
+    arrays += distillation.list_arrays() if distillation is not None else []
     mark = "" if checkpoint is None else fingerprint(block, seed, arrays)
     _run_epochs(loop, checkpoint, mark, after_epoch)
     loop.restore_best_weights()
@@ -110,8 +112,7 @@ def train_network(
     if block.add_title_similarity and item_vectors is not None:
         facts |= choose_title_weight(loop.network, item_vectors, validation, filter_seen)
     facts["seconds_training"] = round(time.perf_counter() - started + loop.seconds_before, 2)
-    optimizer = OptimizerState(block.training.optimizer, loop.get_optimizer_variables())
-    return TrainedNetwork(loop.network, pd.DataFrame(loop.epochs), facts, optimizer)
+    return TrainedNetwork(loop.network, pd.DataFrame(loop.epochs), facts, loop.optimizer_state)
 
 
 def list_training_arrays(
@@ -133,9 +134,11 @@ def _list_start_arrays(network: RecurrentNetwork, warm_start: WarmStart | None) 
 
 
 def _check_warm_start(
-    warm_start: WarmStart, block: NetworkBlock, item_vectors: np.ndarray | None
+    warm_start: WarmStart | None, block: NetworkBlock, item_vectors: np.ndarray | None
 ) -> None:
     """Raise InputError if a warm start is of another network, or trained with other vectors."""
+    if warm_start is None:
+        return
     if warm_start.network.options != block.network:
         raise InputError(
             "warm_start: the parameters describe another network than the one that was trained "

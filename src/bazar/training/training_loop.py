@@ -23,7 +23,9 @@ from bazar.models.network_inputs import compute_typical_gap
 from bazar.models.networks.recurrent import RecurrentNetwork, build_network
 from bazar.models.networks.scorers import make_scorer
 from bazar.training.batches import Batches, group_batches
+from bazar.training.distillation import Distillation, SoftTargets
 from bazar.training.losses import compute_vector_loss
+from bazar.training.optimizer_files import OptimizerState
 from bazar.training.title_weight import VALIDATION_BATCH_ROWS
 from bazar.training.train_step import make_train_steps
 from bazar.training.warm_start import WarmStart
@@ -58,6 +60,7 @@ class TrainingLoop:
         warm_start: WarmStart | None,
         filter_seen: bool,
         texts: ItemTexts | None = None,
+        distillation: Distillation | None = None,
     ) -> None:
         """Build the network, its optimizer and the training function.
 
@@ -78,7 +81,10 @@ class TrainingLoop:
         self._mean: MeanWeights | None = None
         if self._options.average_weights:
             self._mean = MeanWeights(self.network.trainable_variables)
-        self._batches = _make_batches(train, block.training, seed, self.network, item_vectors)
+        soft_targets = None if distillation is None else distillation.soft_targets
+        self._batches = _make_batches(
+            train, block.training, seed, self.network, item_vectors, soft_targets
+        )
         steps_per_epoch = len(self._batches.assign_pieces(0))
         self.n_epochs = max(
             self._options.epochs, math.ceil(self._options.min_steps / steps_per_epoch)
@@ -86,7 +92,14 @@ class TrainingLoop:
         calls_per_limit = max(1, _MAX_TARGETS_PER_CALL // self._options.batch_size)
         self._steps_per_call = min(_MAX_STEPS_PER_CALL, calls_per_limit)
         self._train_steps = make_train_steps(
-            self.network, block, self._optimizer, item_vectors, counts, seed, self._batches
+            self.network,
+            block,
+            self._optimizer,
+            item_vectors,
+            counts,
+            seed,
+            self._batches,
+            0 if distillation is None else distillation.weight,
         )
         # One scorer for all epochs: its functions are traced, and its titles indexed, only once.
         self._scorer = make_scorer(self.network, item_vectors)
@@ -151,7 +164,7 @@ class TrainingLoop:
             "seconds": seconds,
             "steps": steps,
         }
-        arrays = [*self._copy_weights(), *self.get_optimizer_variables(), *mean]
+        arrays = [*self._copy_weights(), *self.optimizer_state.variables, *mean]
         return [*arrays, *self._best_weights], facts
 
     def restore_state(self, arrays: list[np.ndarray], facts: dict[str, Any]) -> None:
@@ -168,9 +181,11 @@ class TrainingLoop:
         self.epochs, self.best_epoch = facts["epochs"], facts["best_epoch"]
         self.seconds_before = facts["seconds"]
 
-    def get_optimizer_variables(self) -> list[np.ndarray]:
-        """Return the current variables of the optimizer, in Keras' order."""
-        return [variable.numpy() for variable in self._optimizer.variables]
+    @property
+    def optimizer_state(self) -> OptimizerState:
+        """The optimizer, with its current variables in Keras' order."""
+        variables = [variable.numpy() for variable in self._optimizer.variables]
+        return OptimizerState(self._options.optimizer, variables)
 
     def restore_best_weights(self) -> None:
         """Set the network to the weights of the best epoch."""
@@ -299,6 +314,7 @@ def _make_batches(
     seed: int,
     network: RecurrentNetwork,
     item_vectors: np.ndarray | None,
+    soft_targets: SoftTargets | None,
 ) -> Batches:
     options = network.get_input_options(item_vectors)
     if network.repeat_layer is not None and network.repeat_layer.is_closed:
@@ -310,7 +326,15 @@ def _make_batches(
     if network.options.head == "vector":
         assert item_vectors is not None
         usable_targets = has_title(item_vectors)
-    return Batches(train, training.batch_size, is_every_position, seed, options, usable_targets)
+    return Batches(
+        train,
+        training.batch_size,
+        is_every_position,
+        seed,
+        options,
+        usable_targets,
+        soft_targets,
+    )
 
 
 def _describe_orders(network: RecurrentNetwork, train: Windows) -> None:

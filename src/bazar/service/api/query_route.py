@@ -102,8 +102,7 @@ class _Reader:
 def _list_errors(error: ValidationError, *place: str) -> list[dict[str, Any]]:
     """Return validation errors with the part of the request where they are."""
     return [
-        {**details, "loc": (*place, *details["loc"])}
-        for details in error.errors(include_url=False)
+        {**details, "loc": (*place, *details["loc"])} for details in error.errors(include_url=False)
     ]
 
 
