@@ -106,6 +106,13 @@ def read_rows(text: str, n_columns: int) -> list[list[str]]:
     return [row for row in rows if len(row) == n_columns and not row[0].startswith("--")]
 
 
+def read_new_day_ndcg(results: str) -> dict[str, str]:
+    """Return the filtered NDCG@10 of the rows on a new day, by model."""
+    section = results.partition("<!-- results: amazon_beauty_2014_days/")[2]
+    table = section.partition(" new-day rows | ")[2].partition("\n\n")[0]
+    return {row[0]: row[2].partition(" [")[0] for row in read_rows(table, 5)}
+
+
 def test_figures_of_the_readme_are_those_of_the_results() -> None:
     readme = (ROOT / "README.md").read_text()
     (shown,) = re.findall(r"^## Results$(.*?)^##", readme, re.MULTILINE | re.DOTALL)
@@ -121,14 +128,19 @@ def test_figures_of_the_readme_are_those_of_the_results() -> None:
         for table in filtered
         for name, seeds, ndcg, hits, *_ in read_rows(table, 9)
     }
-    variants = results.partition("<!-- ablation: amazon_beauty_2014_days/")[2]
-    (ids_only,) = [row for row in read_rows(variants, 11) if row[0] == "ids"]
-    measured["Classifier, ids only"] = (ids_only[3], ids_only[4], ids_only[1])
-    rows = [row for row in read_rows(shown, 5) if row[0] in measured]
-    assert len(rows) >= 7
-    for name, _, hits, ndcg, runs in rows:
+    variants = read_rows(results.partition("<!-- ablation: amazon_beauty_2014_days/")[2], 11)
+    new_day = read_new_day_ndcg(results)
+    for name, reads in (("ids only", "ids"), ("titles only", "titles; with words")):
+        (row,) = [row for row in variants if row[0] == reads]
+        measured[f"Classifier, {name}"] = (row[3], row[4], row[1])
+        new_day[f"Classifier, {name}"] = row[8]
+    rows = [row for row in read_rows(shown, 6) if row[0] in measured]
+    assert len(rows) >= 8
+    for name, _, hits, ndcg, new_day_ndcg, runs in rows:
         assert (hits, ndcg) == measured[name][:2], name
+        assert new_day_ndcg in ("–", new_day.get(name)), name
         assert runs == "best baseline" or runs.split()[0] == measured[name][2], name
+    assert sum(row[4] != "–" for row in rows) >= 3
 
 
 def test_published_figures_of_the_readme_are_those_of_the_results() -> None:
@@ -138,8 +150,8 @@ def test_published_figures_of_the_readme_are_those_of_the_results() -> None:
     results = (ROOT / "docs" / "explanation" / "results.md").read_text()
     section = results.partition("### Published on the same data")[2].partition("## ")[0]
     published = {(row[1], row[2], row[3]) for row in read_rows(section, 6)}
-    rows = [row for row in read_rows(shown, 5) if row[0].startswith("*")]
-    assert len(rows) >= 4
+    rows = [row for row in read_rows(shown, 6) if row[0].startswith("*")]
+    assert len(rows) >= 5
     assert all((row[1], row[2], row[3]) in published for row in rows)
 
 
