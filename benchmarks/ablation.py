@@ -16,6 +16,7 @@ validation column alone. A training that is finished is not repeated: its metric
 import argparse
 import json
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +37,13 @@ from bazar.data.item_index import list_item_ids, read_item_texts
 from bazar.data.item_words import ItemTexts
 from bazar.data.splits import Splits
 from bazar.evaluation.evaluate import evaluate_scorer
+from bazar.models.blend import Blend, Component
 from bazar.models.networks.scorers import make_scorer
 from bazar.pipelines.embedding.nodes import build_item_vectors, embed_titles
 from bazar.reporting.tables import MISSING, ResultTable
 from bazar.training.checkpoints import fingerprint
-from bazar.training.trainer import list_training_arrays, train_network
+from bazar.training.distillation import Distillation, compute_soft_targets
+from bazar.training.trainer import TrainedNetwork, list_training_arrays, train_network
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "explanation" / "results.md"
@@ -56,12 +59,14 @@ class Variant:
         text: the text of a product that is embedded.
         changes: keys of the block that change.
         training: keys of the training that change.
+        teachers: names of the variants whose mean teaches this one. They are trained first.
     """
 
     reads: str
     text: EmbeddedText
     changes: dict[str, Any]
     training: dict[str, Any]
+    teachers: tuple[str, ...] = ()
 
 
 _ALL_TEXTS: EmbeddedText = "title_and_attributes"
@@ -96,7 +101,15 @@ VARIANTS = {
         _BOTH | _WORDS | {"time": True},
         {},
     ),
+    "ids_texts_words_taught": Variant(
+        "ids, titles, brands, categories; with words, taught by two networks, with and without ids",
+        _ALL_TEXTS,
+        _BOTH | _WORDS,
+        {},
+        ("ids_texts_words", "texts_words"),
+    ),
 }
+TEACHER_WEIGHT, N_SOFT_TARGETS = 0.5, 100
 
 
 @dataclass(frozen=True)
@@ -171,32 +184,49 @@ def change_block(inputs: Inputs, variant: Variant) -> NetworkBlock:
     return NetworkBlock.model_validate(inputs.block.model_dump() | changes)
 
 
+def train_variant(variant: Variant, inputs: Inputs, seed: int) -> TrainedNetwork:
+    """Train a variant, its teachers first."""
+    splits, distillation = inputs.splits, None
+    if variant.teachers:
+        components = {}
+        for name in variant.teachers:
+            teacher = VARIANTS[name]
+            network = train_variant(teacher, inputs, seed).network
+            components[name] = Component(make_scorer(network, inputs.vectors[teacher.text]))
+        mean = Blend(components, dict.fromkeys(components, 1 / len(components)))
+        soft_targets = compute_soft_targets(mean, splits.train, N_SOFT_TARGETS)
+        distillation = Distillation(soft_targets, TEACHER_WEIGHT)
+    return train_network(
+        splits.train,
+        splits.validation,
+        change_block(inputs, variant),
+        len(inputs.item_ids) - 1,
+        seed,
+        inputs.vectors[variant.text],
+        filter_seen=splits.filter_seen,
+        texts=inputs.texts,
+        distillation=distillation,
+    )
+
+
 def measure_variant(variant: Variant, inputs: Inputs, seed: int) -> dict[str, Any]:
     """Train a variant and return its metrics.
 
     Returns:
         The metrics of :class:`~bazar.evaluation.results.ModelResults`; ``validation``, the best
-        NDCG@10 on all validation rows; ``n_parameters`` and ``minutes``.
+        NDCG@10 on all validation rows; ``n_parameters``; and ``minutes`` of training, with that of
+        the teachers.
     """
-    block, vectors = change_block(inputs, variant), inputs.vectors[variant.text]
-    splits = inputs.splits
-    trained = train_network(
-        splits.train,
-        splits.validation,
-        block,
-        len(inputs.item_ids) - 1,
-        seed,
-        vectors,
-        filter_seen=splits.filter_seen,
-        texts=inputs.texts,
-    )
-    scorer = make_scorer(trained.network, vectors)
-    results = evaluate_scorer(scorer, splits, inputs.item_ids, inputs.evaluation)
+    started = time.perf_counter()
+    trained = train_variant(variant, inputs, seed)
+    minutes = (time.perf_counter() - started) / 60
+    scorer = make_scorer(trained.network, inputs.vectors[variant.text])
+    results = evaluate_scorer(scorer, inputs.splits, inputs.item_ids, inputs.evaluation)
     best = trained.training_log["val_ndcg@10"].iloc[int(trained.facts["best_epoch"]) - 1]
     return results.metrics | {
         "validation": float(best),
         "n_parameters": trained.facts["n_parameters"],
-        "minutes": trained.facts["seconds_training"] / 60,
+        "minutes": minutes,
     }
 
 
@@ -229,6 +259,11 @@ def _fingerprint_variant(variant: Variant, inputs: Inputs, seed: int) -> str:
     vectors = inputs.vectors[variant.text] if block.needs_vectors else None
     arrays = list_training_arrays(splits.train, splits.validation, vectors)
     arrays += [*splits.test.get_arrays(), inputs.texts.to_bytes()]
+    for name in variant.teachers:
+        teacher = _fingerprint_variant(VARIANTS[name], inputs, seed)
+        arrays.append(np.frombuffer(teacher.encode(), np.uint8))
+    if variant.teachers:
+        arrays.append(np.array([TEACHER_WEIGHT, N_SOFT_TARGETS]))
     return fingerprint(block, seed, arrays)
 
 

@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ablation import VARIANTS, Inputs, build_table, change_block, measure_missing
+from ablation import (
+    VARIANTS,
+    Inputs,
+    build_table,
+    change_block,
+    measure_missing,
+    train_variant,
+)
 from pages import write_section
 
 from bazar.config.evaluation import EvaluationOptions
@@ -66,6 +73,16 @@ def test_a_finished_training_is_not_repeated(
     assert [row[:2] for row in build_table(tmp_path).rows] == [
         ["ids", "1"], ["ids, titles, brands, categories; with words", "1"],
     ]  # fmt: skip
+
+
+def test_a_variant_with_teachers_learns_what_they_expect(inputs: Inputs) -> None:
+    alone, taught = (
+        train_variant(VARIANTS[name], inputs, 1)
+        for name in ("ids_texts_words", "ids_texts_words_taught")
+    )
+    assert taught.network.options == alone.network.options
+    # The loss contains the cross-entropy with the teachers.
+    assert abs(taught.training_log["loss"][0] - alone.training_log["loss"][0]) > 0.01
 
 
 def make_metrics(value: float, on_new_days: float | None) -> dict[str, Any]:
