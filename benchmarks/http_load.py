@@ -124,6 +124,7 @@ class _Connection:
         self._address = address
         self._socket: socket.socket | None = None
         self._is_complete = False
+        self._is_kept = True
 
     def open(self) -> socket.socket:
         """Open the connection if it is not open."""
@@ -150,9 +151,16 @@ class _Connection:
         self._parser.feed_data(received)
         if not self._is_complete:
             return None
-        if not self._parser.should_keep_alive():
+        if not self._is_kept:
             self.close()
         return str(self._parser.get_status_code())
+
+    def on_headers_complete(self) -> None:
+        """Note whether the service keeps the connection open. The parser calls it.
+
+        When the answer is complete, the parser knows it no more.
+        """
+        self._is_kept = self._parser.should_keep_alive()
 
     def on_message_complete(self) -> None:
         """Note that the answer is complete. The parser calls it."""

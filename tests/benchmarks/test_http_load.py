@@ -36,15 +36,29 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     request_queue_size = http_load.N_CONNECTIONS
+    n_connections = 0
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.n_connections += 1
+        super().process_request(request, client_address)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
+def server() -> Iterator[_Server]:
     server = _Server(("127.0.0.1", 0), _Handler)
     Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def url(server: _Server) -> str:
+    return server.url
 
 
 def get(*paths: str) -> list[LoadRequest]:
@@ -75,6 +89,17 @@ def test_latency_begins_when_a_request_is_due(url: str, monkeypatch: pytest.Monk
     # The second one waits for the first one, and is then answered at once.
     assert measured.milliseconds["good"][0] > 1_000 * SLOW_SECONDS - 100
     assert measured.lags[1] > 1_000 * SLOW_SECONDS - 100
+
+
+def test_connections_stay_open_until_the_service_closes_them(
+    server: _Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_load, "N_CONNECTIONS", 2)
+    before = server.n_connections
+    send_requests(server.url, get("good") * 20, rate=1_000)
+    assert server.n_connections == before + 2
+    send_requests(server.url, get("last") * 6, rate=50)
+    assert server.n_connections == before + 2 + 6
 
 
 def test_a_request_without_an_answer_is_an_error(url: str) -> None:

@@ -149,7 +149,7 @@ def run_service(
     with _open_store(url) as store:
         uses_keys = decide_key_use(store, host, options.require_keys)
         settings = ServerSettings(folder, url, options, uses_keys, shop)
-        with listen(host, port) as listener:
+        with listen(host, port, shares_port=workers > 1) as listener:
             address = _format_address(host, listener.getsockname()[1])
             _introduce(address, settings, bundle, workers)
             if workers == 1:

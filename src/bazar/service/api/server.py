@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -35,6 +36,9 @@ logger = logging.getLogger(__name__)
 _HANG_SECONDS = 60
 # Files of the bundle, of the database and of the metrics.
 _N_FILES = 250
+# Other systems have sockets that share a port, but give all connections to one of them.
+_SPREADS_CONNECTIONS = sys.platform == "linux"
+_SOCKETS_PER_WORKER = 4
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,39 @@ class ServerSettings:
     options: ServiceOptions
     uses_keys: bool
     has_shop: bool = False
+
+
+class _WorkerPort:
+    """The port of a listening socket. Sent to a worker, it becomes a socket of the worker alone.
+
+    All these sockets share the port, and Linux spreads new connections over them evenly. A single
+    socket is uneven: the worker that wakes first takes all connections that wait. A worker listens
+    when it can answer, and no more when it has died.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        """Keep the port.
+
+        Args:
+            listener: a socket that shares its port.
+        """
+        self._family, self._address = listener.family, listener.getsockname()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how a worker creates its socket, which does not listen yet."""
+        return _bind, (self._family, self._address)
+
+
+def _bind(family: int, address: tuple[Any, ...]) -> socket.socket:
+    """Return a socket that shares a port, and does not listen yet."""
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if family == socket.AF_INET6:
+        # As socket.create_server does.
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    bound.bind(address)
+    return bound
 
 
 class _Supervisor(Multiprocess):
@@ -115,7 +152,7 @@ def run_workers(settings: ServerSettings, listener: socket.socket, n_workers: in
 
     Args:
         settings: what each process needs.
-        listener: the bound socket, which the processes share.
+        listener: a socket of :func:`listen` that shares its port.
         n_workers: number of processes.
     """
     configure_logging()
@@ -123,15 +160,22 @@ def run_workers(settings: ServerSettings, listener: socket.socket, n_workers: in
         # The processes write their metrics there, so that each can answer with the sums.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         config = _configure(partial(_open_in_worker, settings), settings.options, n_workers)
-        _Supervisor(config, [listener]).run()
+        # The common socket keeps the connections that arrive before a worker can answer. With
+        # several sockets for each worker, it gets only a few of the later ones.
+        sockets: list[Any] = [listener]
+        if _SPREADS_CONNECTIONS:
+            sockets += [_WorkerPort(listener) for _ in range(_SOCKETS_PER_WORKER)]
+        _Supervisor(config, sockets).run()
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, shares_port: bool = False) -> socket.socket:
     """Return a socket that listens on an address.
 
     Args:
         host: a name or an address.
         port: 0 for any free port.
+        shares_port: whether further sockets of this user can have the same port, where the system
+            spreads connections over them.
 
     Raises:
         InputError: if the address is invalid or in use.
@@ -139,6 +183,13 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=2048)
+        if shares_port and _SPREADS_CONNECTIONS:
+            # The first socket has shown that no other program has the port.
+            address = listener.getsockname()
+            listener.close()
+            listener = socket.create_server(
+                address[:2], family=family, backlog=2048, reuse_port=True
+            )
     except (OSError, OverflowError) as error:
         raise InputError(
             f"The service cannot listen on {host}, port {port}: {error}. Choose another --port or "
