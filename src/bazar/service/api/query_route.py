@@ -1,7 +1,7 @@
 """Routes that read their query directly.
 
 In each request, FastAPI examines the types of all fields of a query again, and opens two stacks for
-dependencies. For a list of products, this takes about as long as the network. Here, the types are
+dependencies. This takes more than a tenth of the time of a list of products. Here, the types are
 examined once. The reference of the API still comes from FastAPI.
 """
 
@@ -45,15 +45,16 @@ class QueryRoute(APIRoute):
 
 
 class _Reader:
-    """Reads the arguments of an endpoint.
-
-    Attributes:
-        query_name: name of the argument that is a model of the query.
-        model: the model.
-        path: types of the arguments that are parts of the path, by name.
-    """
+    """Reads the arguments of an endpoint."""
 
     def __init__(self, query_name: str, model: type[BaseModel], path: dict[str, Any]) -> None:
+        """Prepare to read.
+
+        Args:
+            query_name: name of the argument that is a model of the query.
+            model: the model.
+            path: types of the arguments that are parts of the path, by name.
+        """
         self._query_name = query_name
         self._model = model
         self._path = {name: TypeAdapter(annotation) for name, annotation in path.items()}
