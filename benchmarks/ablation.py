@@ -76,7 +76,9 @@ _IDS, _TITLES, _BOTH = (
 )
 _TITLE_WORDS, _WORDS = {"words": "title"}, {"words": _ALL_TEXTS}
 VARIANTS = {
-    "ids": Variant("ids", "title", _IDS, {}),
+    # Ids alone need another temperature and more epochs: with those of the classifier, the
+    # validation NDCG@10 of seed 42 is 0.0713 instead of 0.0736.
+    "ids": Variant("ids", "title", _IDS | {"temperature": 0.12}, {"epochs": 10}),
     "titles": Variant("titles", "title", _TITLES, {}),
     "titles_words": Variant("titles; with words", "title", _TITLES | _TITLE_WORDS, {}),
     "texts": Variant("titles, brands, categories", _ALL_TEXTS, _TITLES, {}),
