@@ -62,7 +62,7 @@ class ItemWords:
         return np.diff(self.starts)
 
 
-def choose_vocabulary(texts: ItemTexts, text: EmbeddedText) -> np.ndarray:
+def choose_vocabulary(texts: ItemTexts | None, text: EmbeddedText) -> np.ndarray:
     """Return the words that are worth a vector of their own.
 
     They occur in at least two items and in at most 30% of the items.
@@ -74,7 +74,11 @@ def choose_vocabulary(texts: ItemTexts, text: EmbeddedText) -> np.ndarray:
     Returns:
         Shape (words,), strings in ascending order, at most :data:`MAX_WORDS`, the most frequent
         ones.
+
+    Raises:
+        ValueError: if ``texts`` is None.
     """
+    texts = _require_texts(texts)
     items, words = _list_pairs(texts, text)
     encoded = words.dictionary_encode()
     # A word may occur twice in a text.
@@ -88,14 +92,18 @@ def choose_vocabulary(texts: ItemTexts, text: EmbeddedText) -> np.ndarray:
     return np.sort(found[order[:MAX_WORDS]])
 
 
-def find_words(texts: ItemTexts, vocabulary: np.ndarray, text: EmbeddedText) -> ItemWords:
+def find_words(texts: ItemTexts | None, vocabulary: np.ndarray, text: EmbeddedText) -> ItemWords:
     """Return the words of each item that are in a vocabulary.
 
     Args:
         texts: the texts of all items.
         vocabulary: shape (words,), strings.
         text: the text that is split, as for :func:`choose_vocabulary`.
+
+    Raises:
+        ValueError: if ``texts`` is None.
     """
+    texts = _require_texts(texts)
     items, words = _list_pairs(texts, text)
     found = pc.index_in(words, value_set=pa.array(vocabulary, pa.large_string()))
     is_known = found.is_valid().to_numpy(zero_copy_only=False)
@@ -104,6 +112,12 @@ def find_words(texts: ItemTexts, vocabulary: np.ndarray, text: EmbeddedText) -> 
     pairs = np.unique(items[is_known] * n_words + numbers)
     starts = np.searchsorted(pairs, np.arange(len(texts.titles) + 1) * n_words)
     return ItemWords((pairs % n_words).astype(np.int32), starts.astype(np.int64))
+
+
+def _require_texts(texts: ItemTexts | None) -> ItemTexts:
+    if texts is None:
+        raise ValueError("texts are required: the network has learned vectors of words.")
+    return texts
 
 
 def _list_pairs(texts: ItemTexts, text: EmbeddedText) -> tuple[np.ndarray, pa.Array]:

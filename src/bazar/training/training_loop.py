@@ -303,8 +303,6 @@ def _get_vocabulary(
         return None
     if warm_start is not None:
         return warm_start.network.vocabulary
-    if texts is None:
-        raise ValueError("texts are required: the network has learned vectors of words.")
     return choose_vocabulary(texts, block.words)
 
 

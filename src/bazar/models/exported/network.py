@@ -135,8 +135,6 @@ class ExportedNetwork:
         """
         words = None
         if self.options.words is not None and self.vocabulary is not None:
-            if texts is None:
-                raise ValueError("texts are required: the network has learned vectors of words.")
             words = find_words(texts, self.vocabulary, self.options.words)
         if np.array_equal(self.item_ids, item_ids):
             # Otherwise, the ids would be in memory twice.

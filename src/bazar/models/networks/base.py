@@ -191,8 +191,6 @@ class NetworkBase(keras.Model):
             ValueError: if there are no texts.
         """
         assert self.options.words is not None
-        if texts is None:
-            raise ValueError("texts are required: the network has learned vectors of words.")
         self._set_words(vocabulary, find_words(texts, vocabulary, self.options.words))
 
     def _set_words(self, vocabulary: np.ndarray, words: ItemWords) -> None:
