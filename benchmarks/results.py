@@ -163,9 +163,10 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
             build_pairs_table(comparison, compared, filter_mode).to_markdown()
             for filter_mode in (first_mode, second_mode)
         ]
-    if compared and comparison["new_day_rows"]:
-        table = build_pairs_table(comparison, compared, first_mode, "new_day_differences")
-        parts += ["The same pairs on the rows with a target on a new day:", table.to_markdown()]
+    for part, kind in (("cold", "a cold target"), ("new_day", "a target on a new day")):
+        if compared and comparison[f"{part}_rows"]:
+            table = build_pairs_table(comparison, compared, first_mode, part)
+            parts += [f"The same pairs on the rows with {kind}:", table.to_markdown()]
     return "\n" + "\n\n".join(parts) + "\n"
 
 

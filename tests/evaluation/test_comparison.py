@@ -143,6 +143,12 @@ def test_rows_with_cold_targets_are_measured_separately(comparison: dict) -> Non
     assert figures["sd"] == pytest.approx(np.std(by_seed, ddof=1))
     low, high = figures["ci95"]
     assert low < figures["mean"] < high
+    pair = comparison["part_differences"]["cold"][0]
+    first, second = (
+        comparison["models"][model]["cold"]["filtered"]["ndcg@10"]["mean"]
+        for model in pair["models"]
+    )
+    assert pair["filtered"]["ndcg@10"]["difference"] == pytest.approx(first - second)
     all_rows = comparison["models"]["classifier"]["filtered"]["ndcg@10"]["ci95"]
     assert high - low > 1.5 * (all_rows[1] - all_rows[0])
     table = build_part_table(comparison, "cold").to_markdown().splitlines()
@@ -197,7 +203,7 @@ def test_targets_on_a_new_day_are_measured_separately(on_days: dict) -> None:
 def test_differences_on_a_new_day_are_tested_on_these_rows(on_days: dict) -> None:
     tests = {
         tuple(pair["models"]): pair["filtered"]["ndcg@10"]
-        for pair in on_days["new_day_differences"]
+        for pair in on_days["part_differences"]["new_day"]
     }
     assert set(tests) == {
         ("classifier", "ease"), ("classifier", "popularity"), ("ease", "popularity"),
@@ -213,9 +219,7 @@ def test_differences_on_a_new_day_are_tested_on_these_rows(on_days: dict) -> Non
         find_pair(on_days, "classifier", "ease")["difference"] * ROWS / 667
     )
     assert (better["significant"], equal["significant"], equal["p_holm"]) == (True, False, 1)
-    table = build_pairs_table(
-        on_days, [("ease", "classifier")], "filtered", "new_day_differences"
-    )  # fmt: skip
+    table = build_pairs_table(on_days, [("ease", "classifier")], "filtered", "new_day")
     assert table.rows[0][4].startswith(f"{-better['difference']:+.4f} [")
 
 
@@ -226,7 +230,7 @@ def test_new_days_are_shown_only_if_some_targets_have_an_old_day(
     is_new_day: list[bool | None] | None,
 ) -> None:
     found = compare_on_days(is_new_day)
-    assert (found["new_day_rows"], found["new_day_differences"]) == (0, [])
+    assert (found["new_day_rows"], found["part_differences"]["new_day"]) == (0, [])
     assert all(model["new_day"] is None for model in found["models"].values())
     assert "new day" not in write_page(found)
 

@@ -140,8 +140,8 @@ def compare_results(
         modes and each of :data:`COMPARED_METRICS` it has the ``difference`` of the means, its
         ``ci95``, the two-sided bootstrap p-value ``p``, ``p_holm`` (corrected for the number of
         pairs), and ``significant``: whether the difference is significant (``p_holm`` is below
-        :data:`SIGNIFICANCE_LEVEL`). ``new_day_differences``: the same on the rows of the part
-        ``new_day``; empty if there are none.
+        :data:`SIGNIFICANCE_LEVEL`). ``part_differences``: the same for each of :data:`PARTS`, where
+        only rows with a target of the part count; empty if there are no such rows.
 
     Raises:
         InputError: if the number of bootstrap samples is too small for the number of pairs.
@@ -160,13 +160,23 @@ def compare_results(
 
     order = sorted(models, key=get_order)
     tested = [model for model in order if model != ORACLE]
-    parts, counts = _measure_parts(by_model, resamples, seed)
+    masks = _find_parts(by_model)
+    rows = results[0].ranks["row"]
+    parts: dict[str, dict[str, Any]] = {model: {} for model in order}
+    part_differences = {}
+    for part, is_relevant in masks.items():
+        measured, part_differences[part] = _compare_part(
+            by_model, tested, is_relevant, resamples, seed
+        )
+        for model in order:
+            parts[model][part] = measured.get(model)
     return {
         "filter_mode": filter_mode,
         "models": {model: models[model] | parts[model] for model in order},
         "differences": _compare_pairs(tested, per_row, samples),
-        "new_day_differences": _compare_on_new_days(by_model, tested, resamples, seed),
-        **counts,
+        "part_differences": part_differences,
+        "n_test_targets": len(rows),
+        **{f"{part}_rows": int(rows[mask].nunique()) for part, mask in masks.items()},
     }
 
 
@@ -189,23 +199,13 @@ def _resample_users(
     return per_row, dict(zip(per_row, means.T, strict=True))
 
 
-def _measure_parts(
-    by_model: Mapping[str, list[SeedResults]], resamples: int, seed: int
-) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
-    """Return metrics for each of :data:`PARTS`, by model and part, and the counts of the result."""
+def _find_parts(by_model: Mapping[str, list[SeedResults]]) -> dict[str, np.ndarray]:
+    """Return a mask of the targets of each of :data:`PARTS`, shape (targets,), bool."""
     targets = next(iter(by_model.values()))[0].ranks
-    is_repeat = targets["is_repeat"].to_numpy()
-    is_cold, is_new_day = targets["target_count"] == 0, find_new_day_targets(targets)
-    masks = dict(zip(PARTS, (is_cold, is_repeat, ~is_repeat, is_new_day), strict=True))
-    counts = {"n_test_targets": len(targets)}
-    measured: dict[str, dict[str, Any]] = {model: {} for model in by_model}
-    for part, mask in masks.items():
-        is_relevant = np.asarray(mask)
-        counts[f"{part}_rows"] = int(targets["row"][is_relevant].nunique())
-        results = _measure_part(by_model, is_relevant, resamples, seed)
-        for model in by_model:
-            measured[model][part] = results.get(model)
-    return measured, counts
+    is_repeat = targets["is_repeat"].to_numpy(bool)
+    is_cold = targets["target_count"].to_numpy() == 0
+    masks = (is_cold, is_repeat, ~is_repeat, find_new_day_targets(targets))
+    return dict(zip(PARTS, masks, strict=True))
 
 
 def _list_users(targets: pd.DataFrame) -> np.ndarray:
@@ -289,17 +289,6 @@ def _average_training_value(seeds: list[SeedResults], name: str) -> float | None
     return float(np.mean(values)) if values else None
 
 
-def _compare_on_new_days(
-    by_model: Mapping[str, list[SeedResults]], models: list[str], resamples: int, seed: int
-) -> list[dict[str, Any]]:
-    """Return the differences of all pairs of models on the rows of the part ``new_day``."""
-    is_new_day = find_new_day_targets(next(iter(by_model.values()))[0].ranks)
-    if not is_new_day.any():
-        return []
-    columns = _resample_users(by_model, is_new_day, COMPARED_METRICS, resamples, seed)
-    return _compare_pairs(models, *columns)
-
-
 def _compare_pairs(models: list[str], per_row: _Columns, samples: _Columns) -> list[dict[str, Any]]:
     """Return the corrected differences of all pairs of models, the better model first."""
     differences = [_compare_pair(*pair, per_row, samples) for pair in combinations(models, 2)]
@@ -330,25 +319,30 @@ def _correct_p_values(differences: list[dict[str, Any]]) -> None:
                 test |= {"p_holm": float(p), "significant": bool(p < SIGNIFICANCE_LEVEL)}
 
 
-def _measure_part(
-    by_model: Mapping[str, list[SeedResults]], is_relevant: np.ndarray, resamples: int, seed: int
-) -> dict[str, Any]:
-    """Return metrics of all models for a part of the targets.
+def _compare_part(
+    by_model: Mapping[str, list[SeedResults]],
+    tested: list[str],
+    is_relevant: np.ndarray,
+    resamples: int,
+    seed: int,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return metrics of all models for a part of the targets, and the differences of all pairs.
 
     Args:
         by_model: results of all seeds by model.
+        tested: the models whose pairs are compared, the best first.
         is_relevant: shape (targets,), bool: the targets of the part.
         resamples: number of bootstrap samples.
         seed: seed of the bootstrap.
 
     Returns:
         The mean, standard deviation and interval of each of :data:`COMPARED_METRICS`, by model and
-        filter mode. It is empty if there are no such targets.
+        filter mode; and the differences. Both are empty if there are no such targets.
     """
     if not is_relevant.any():
-        return {}
+        return {}, []
     by_seed = _measure_seeds(by_model, is_relevant, COMPARED_METRICS)
-    _, samples = _resample_users(by_model, is_relevant, COMPARED_METRICS, resamples, seed)
+    per_row, samples = _resample_users(by_model, is_relevant, COMPARED_METRICS, resamples, seed)
     measured: dict[str, Any] = {
         model: {filter_mode: {} for filter_mode in FILTER_MODES} for model in by_model
     }
@@ -357,4 +351,4 @@ def _measure_part(
         measured[model][filter_mode][metric] = _summarise_seeds(means) | {
             "ci95": compute_interval(samples[model, filter_mode, metric])
         }
-    return measured
+    return measured, _compare_pairs(tested, per_row, samples)

@@ -179,7 +179,7 @@ def build_pairs_table(
     comparison: Comparison,
     pairs: list[tuple[str, str]],
     filter_mode: str,
-    differences: str = "differences",
+    part: str | None = None,
 ) -> ResultTable:
     """Return a table with one row per selected pair: differences, intervals and p-values.
 
@@ -187,12 +187,13 @@ def build_pairs_table(
         comparison: the content of ``comparison.json``.
         pairs: names of models. The difference is the first model minus the second.
         filter_mode: ``filtered`` or ``unfiltered``.
-        differences: key of the differences, ``differences`` or ``new_day_differences``.
+        part: one of :data:`bazar.evaluation.comparison.PARTS`; None for all rows.
 
     Raises:
         KeyError: if a pair was not compared.
     """
-    compared = {tuple(pair["models"]): pair[filter_mode] for pair in comparison[differences]}
+    differences = comparison["part_differences"][part] if part else comparison["differences"]
+    compared = {tuple(pair["models"]): pair[filter_mode] for pair in differences}
     metrics = list_metrics(comparison)
     headings = [
         text for metric in metrics for text in (get_metric_label(metric), "p (Holm)", "significant")
