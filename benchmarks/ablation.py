@@ -112,6 +112,8 @@ VARIANTS = {
     ),
 }
 TEACHER_WEIGHT, N_SOFT_TARGETS = 0.5, 100
+# Parts of the test targets that have columns of their own.
+PARTS = {"new_day": "on a new day", "cold": "cold items"}
 
 
 @dataclass(frozen=True)
@@ -269,17 +271,16 @@ def _fingerprint_variant(variant: Variant, inputs: Inputs, seed: int) -> str:
     return fingerprint(block, seed, arrays)
 
 
-def build_table(folder: Path) -> ResultTable:
+def build_table(folder: Path, part: str) -> ResultTable:
     """Return the table of all variants that have metrics, in the order of :data:`VARIANTS`.
 
     Args:
         folder: folder of the metrics.
+        part: the part of the test targets with columns of its own, a key of :data:`PARTS`.
     """
-    parts = [("filtered", None), ("unfiltered", None), ("filtered", "new_day")]
     headings = ["the network reads", "seeds", "validation NDCG@10"]
-    for mode, part in parts:
-        suffix = ", on a new day" if part else f", {mode}"
-        headings += [f"HR@10{suffix}", f"NDCG@10{suffix}"]
+    for suffix in ("filtered", "unfiltered", PARTS[part]):
+        headings += [f"HR@10, {suffix}", f"NDCG@10, {suffix}"]
     rows = []
     for name, variant in VARIANTS.items():
         files = sorted(folder.glob(f"{name}_[0-9]*.json"))
@@ -287,14 +288,25 @@ def build_table(folder: Path) -> ResultTable:
             continue
         metrics = [json.loads(file.read_text(encoding="utf-8")) for file in files]
         cells = [variant.reads, str(len(files)), _summarise([one["validation"] for one in metrics])]
-        for mode, part in parts:
-            measured = [one[mode] if part is None else one[mode].get(part) for one in metrics]
+        for measured in (
+            [one["filtered"] for one in metrics],
+            [one["unfiltered"] for one in metrics],
+            [_get_part(one["filtered"], part) for one in metrics],
+        ):
             for metric in ("hr@10", "ndcg@10"):
                 known = [one[metric] for one in measured if one]
                 cells.append(_summarise(known) if known else MISSING)
         minutes = float(np.mean([one["minutes"] for one in metrics]))
         rows.append([*cells, f"{metrics[0]['n_parameters']:,}", f"{minutes:.1f}"])
     return ResultTable([*headings, "parameters", "minutes"], rows)
+
+
+def _get_part(metrics: dict[str, Any], part: str) -> dict[str, float] | None:
+    """Return the metrics of a part of the test targets; None if there is no such target."""
+    if part != "cold":
+        return metrics[part]
+    slices = {one["label"]: one for one in metrics["by_target_popularity"]}
+    return slices.get("0 (cold)")
 
 
 def _summarise(values: list[float]) -> str:
@@ -319,7 +331,8 @@ def main() -> None:
     log_to_stderr()
     metrics = ROOT / "data" / "08_reporting" / folder / "ablation"
     measure_missing(inputs, metrics, arguments.variants, arguments.seeds)
-    text = f"{folder}, {describe_machine()}.\n\n{build_table(metrics).to_markdown()}"
+    part = "cold" if folder.endswith("/cold_items") else "new_day"
+    text = f"{folder}, {describe_machine()}.\n\n{build_table(metrics, part).to_markdown()}"
     print(text)
     if arguments.write:
         write_section(PAGE, "ablation", text, folder)

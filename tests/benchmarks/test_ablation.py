@@ -70,7 +70,7 @@ def test_a_finished_training_is_not_repeated(
     measure_missing(replace(inputs, splits=cycle_split(users=36)), tmp_path, ["ids"], [1])
     assert capsys.readouterr().err.count("ids, seed 1") == 1
     assert json.loads((tmp_path / "ids_1.json").read_text())["validation"] != 0.5
-    assert [row[:2] for row in build_table(tmp_path).rows] == [
+    assert [row[:2] for row in build_table(tmp_path, "new_day").rows] == [
         ["ids", "1"], ["ids, titles, brands, categories; with words", "1"],
     ]  # fmt: skip
 
@@ -89,7 +89,14 @@ def make_metrics(value: float, on_new_days: float | None) -> dict[str, Any]:
     part = {"hr@10": value, "ndcg@10": value / 2}
     new_day = None if on_new_days is None else {"hr@10": on_new_days, "ndcg@10": on_new_days / 2}
     return {
-        "filtered": part | {"new_day": new_day}, "unfiltered": {"hr@10": 0.1, "ndcg@10": 0.05},
+        "filtered": part | {
+            "new_day": new_day,
+            "by_target_popularity": [
+                {"label": "0 (cold)", "hr@10": 0.07, "ndcg@10": 0.03},
+                {"label": "1–4", "hr@10": 0.6, "ndcg@10": 0.5},
+            ],
+        },
+        "unfiltered": {"hr@10": 0.1, "ndcg@10": 0.05},
         "validation": value / 4, "n_parameters": 1234, "minutes": 100 * value,
     }  # fmt: skip
 
@@ -98,7 +105,7 @@ def test_table_has_the_mean_and_the_deviation_of_the_seeds(tmp_path: Path) -> No
     for seed, value in ((42, 0.2), (43, 0.4)):
         (tmp_path / f"titles_{seed}.json").write_text(json.dumps(make_metrics(value, 0.08)))
     (tmp_path / "ids_titles_42.json").write_text(json.dumps(make_metrics(0.2, None)))
-    table = build_table(tmp_path)
+    table = build_table(tmp_path, "new_day")
     assert table.headings[:5] == [
         "the network reads", "seeds", "validation NDCG@10", "HR@10, filtered", "NDCG@10, filtered",
     ]  # fmt: skip
@@ -114,6 +121,13 @@ def test_table_has_the_mean_and_the_deviation_of_the_seeds(tmp_path: Path) -> No
             "20.0",
         ],
     ]  # fmt: skip
+
+
+def test_a_table_of_cold_items_has_their_results(tmp_path: Path) -> None:
+    (tmp_path / "titles_42.json").write_text(json.dumps(make_metrics(0.2, None)))
+    table = build_table(tmp_path, "cold")
+    found = dict(zip(table.headings, table.rows[0], strict=True))
+    assert (found["HR@10, cold items"], found["NDCG@10, cold items"]) == ("0.0700", "0.0300")
 
 
 def test_only_the_section_of_the_data_set_is_replaced(tmp_path: Path) -> None:
