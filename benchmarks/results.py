@@ -164,10 +164,20 @@ def write_comparison(comparison: Comparison, keys: dict[str, str], device: str) 
             for filter_mode in (first_mode, second_mode)
         ]
     for part, kind in (("cold", "a cold target"), ("new_day", "a target on a new day")):
-        if compared and comparison[f"{part}_rows"]:
-            table = build_pairs_table(comparison, compared, first_mode, part)
-            parts += [f"The same pairs on the rows with {kind}:", table.to_markdown()]
+        # Models that count purchases never recommend cold items: their results need no test.
+        found = [pair for pair in compared if all(_finds(comparison, part, name) for name in pair)]
+        if found:
+            table = build_pairs_table(comparison, found, first_mode, part)
+            parts += [f"Pairs on the rows with {kind}:", table.to_markdown()]
     return "\n" + "\n\n".join(parts) + "\n"
+
+
+def _finds(comparison: dict[str, Any], part: str, model: str) -> bool:
+    """Return whether a model finds targets of a part, if there are any."""
+    results = comparison["models"][model][part]
+    return results is not None and any(
+        results[mode]["hr@10"]["mean"] > 0 for mode in list_filter_modes(comparison)
+    )
 
 
 def write_shuffles(results: ShuffledResults, keys: dict[str, str], device: str) -> str:
