@@ -274,6 +274,9 @@ def _fingerprint_variant(variant: Variant, inputs: Inputs, seed: int) -> str:
 def build_table(folder: Path, part: str) -> ResultTable:
     """Return the table of all variants that have metrics, in the order of :data:`VARIANTS`.
 
+    A cell holds the mean over seeds, the standard deviation over seeds, and the 95% interval over
+    users: the mean of the intervals of the seeds.
+
     Args:
         folder: folder of the metrics.
         part: the part of the test targets with columns of its own, a key of :data:`PARTS`.
@@ -294,8 +297,8 @@ def build_table(folder: Path, part: str) -> ResultTable:
             [_get_part(one["filtered"], part) for one in metrics],
         ):
             for metric in ("hr@10", "ndcg@10"):
-                known = [one[metric] for one in measured if one]
-                cells.append(_summarise(known) if known else MISSING)
+                known = [one for one in measured if one]
+                cells.append(_estimate(known, metric) if known else MISSING)
         minutes = float(np.mean([one["minutes"] for one in metrics]))
         rows.append([*cells, f"{metrics[0]['n_parameters']:,}", f"{minutes:.1f}"])
     return ResultTable([*headings, "parameters", "minutes"], rows)
@@ -307,6 +310,15 @@ def _get_part(metrics: dict[str, Any], part: str) -> dict[str, float] | None:
         return metrics[part]
     slices = {one["label"]: one for one in metrics["by_target_popularity"]}
     return slices.get("0 (cold)")
+
+
+def _estimate(metrics: list[dict[str, Any]], metric: str) -> str:
+    """Return the mean, the standard deviation and, if it is known, the interval over users."""
+    cell = _summarise([one[metric] for one in metrics])
+    if (name := f"{metric}_ci95") not in metrics[0]:
+        return cell
+    low, high = np.mean([one[name] for one in metrics], axis=0)
+    return f"{cell} [{low:.4f}, {high:.4f}]"
 
 
 def _summarise(values: list[float]) -> str:

@@ -96,7 +96,7 @@ def make_metrics(value: float, on_new_days: float | None) -> dict[str, Any]:
                 {"label": "1–4", "hr@10": 0.6, "ndcg@10": 0.5},
             ],
         },
-        "unfiltered": {"hr@10": 0.1, "ndcg@10": 0.05},
+        "unfiltered": {"hr@10": 0.1, "ndcg@10": 0.05, "ndcg@10_ci95": [value / 10, value]},
         "validation": value / 4, "n_parameters": 1234, "minutes": 100 * value,
     }  # fmt: skip
 
@@ -113,11 +113,12 @@ def test_table_has_the_mean_and_the_deviation_of_the_seeds(tmp_path: Path) -> No
     assert table.rows == [
         [
             "titles", "2", "0.0750 ± 0.0354", "0.3000 ± 0.1414", "0.1500 ± 0.0707",
-            "0.1000 ± 0.0000", "0.0500 ± 0.0000", "0.0800 ± 0.0000", "0.0400 ± 0.0000", "1,234",
-            "30.0",
+            "0.1000 ± 0.0000", "0.0500 ± 0.0000 [0.0300, 0.3000]", "0.0800 ± 0.0000",
+            "0.0400 ± 0.0000", "1,234", "30.0",
         ],
         [
-            "ids, titles", "1", "0.0500", "0.2000", "0.1000", "0.1000", "0.0500", "–", "–", "1,234",
+            "ids, titles", "1", "0.0500", "0.2000", "0.1000", "0.1000", "0.0500 [0.0200, 0.2000]",
+            "–", "–", "1,234",
             "20.0",
         ],
     ]  # fmt: skip
