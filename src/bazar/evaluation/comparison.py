@@ -154,29 +154,38 @@ def compare_results(
     every = np.ones(len(results[0].ranks), bool)
     per_row, samples = _resample_users(by_model, every, ROW_METRICS, resamples, seed)
     models = {model: _summarise_model(model, seeds, samples) for model, seeds in by_model.items()}
-
-    def get_order(model: str) -> tuple[bool, float]:
-        return model != ORACLE, -models[model][filter_mode]["ndcg@10"]["mean"]
-
-    order = sorted(models, key=get_order)
+    order = sorted(
+        models, key=lambda name: (name != ORACLE, -models[name][filter_mode]["ndcg@10"]["mean"])
+    )
     tested = [model for model in order if model != ORACLE]
-    masks = _find_parts(by_model)
-    rows = results[0].ranks["row"]
-    parts: dict[str, dict[str, Any]] = {model: {} for model in order}
-    part_differences = {}
-    for part, is_relevant in masks.items():
-        measured, part_differences[part] = _compare_part(
-            by_model, tested, is_relevant, resamples, seed
-        )
-        for model in order:
-            parts[model][part] = measured.get(model)
+    parts, entries = _compare_parts(by_model, tested, resamples, seed)
     return {
         "filter_mode": filter_mode,
         "models": {model: models[model] | parts[model] for model in order},
         "differences": _compare_pairs(tested, per_row, samples),
-        "part_differences": part_differences,
+        **entries,
+    }
+
+
+def _compare_parts(
+    by_model: Mapping[str, list[SeedResults]], tested: list[str], resamples: int, seed: int
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Return metrics by model and part, and the other entries of the result about parts."""
+    rows, masks = next(iter(by_model.values()))[0].ranks["row"], _find_parts(by_model)
+    found = {
+        part: _compare_part(by_model, tested, is_relevant, resamples, seed)
+        for part, is_relevant in masks.items()
+    }
+    measured = {
+        model: {part: metrics.get(model) for part, (metrics, _) in found.items()}
+        for model in by_model
+    }
+    entries: dict[str, Any] = {
+        "part_differences": {part: differences for part, (_, differences) in found.items()},
         "n_test_targets": len(rows),
-        **{f"{part}_rows": int(rows[mask].nunique()) for part, mask in masks.items()},
+    }
+    return measured, entries | {
+        f"{part}_rows": int(rows[mask].nunique()) for part, mask in masks.items()
     }
 
 
