@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from results import PAGES, write_sections
+from results import PAGES, write_comparison, write_sections
 from stores import build_differences_table
 
+from bazar.evaluation.comparison import compare_results
+from tests.evaluation.test_comparison import ROWS, make_results
 from tests.project import ROOT
 
 PAGE = """Before.
@@ -43,6 +45,32 @@ def test_table_of_the_variants_follows_its_commands(tmp_path: Path) -> None:
     assert missing == [str(tmp_path / "shop" / "leave_one_out" / "comparison.json")]
     # Writing again changes nothing.
     assert write_sections(text, tmp_path, "2 cores")[0] == text
+
+
+def test_only_models_that_find_cold_targets_are_compared_on_them() -> None:
+    # Every fourth target is cold. The classifier finds all targets, the others only one kind.
+    is_cold = np.arange(ROWS) % 4 == 0
+    results = [
+        make_results("classifier", np.ones(ROWS)),
+        make_results("ease", np.where(is_cold, 500.0, 2.0), trained=False),
+        make_results("nearest_titles", np.where(is_cold, 3.0, 500.0), trained=False),
+    ]
+    sizes = {
+        "dataset": "shop", "protocol": "leave_one_out", "n_users": ROWS, "n_items": 1000,
+        "n_interactions": 9999, "n_test_rows": ROWS, "bootstrap_resamples": 1000,
+    }  # fmt: skip
+    comparison = sizes | compare_results(results, "filtered", 1000, seed=0)
+    keys = {"env": "shop", "pairs": "classifier/ease, classifier/nearest_titles"}
+    all_rows, title, cold_rows = write_comparison(comparison, keys, "2 cores").partition(
+        "Pairs on the rows with a cold target:"
+    )
+    assert title
+    assert all_rows.count("| Classifier minus EASE |") == 2
+    assert "EASE" not in cold_rows
+    # NDCG@10 is 1 at rank 1 and 0.5 at rank 3.
+    assert "| Classifier minus Nearest titles | +0.0000 [+0.0000, +0.0000] |" in cold_rows
+    assert "| +0.5000 [+0.5000, +0.5000] |" in cold_rows
+    assert "new day" not in cold_rows
 
 
 STORES = """<!-- stores: en/auto, es/auto; models: nearest_titles, classifier; pairs: es/en -->

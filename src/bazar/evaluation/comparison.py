@@ -158,19 +158,20 @@ def compare_results(
         models, key=lambda name: (name != ORACLE, -models[name][filter_mode]["ndcg@10"]["mean"])
     )
     tested = [model for model in order if model != ORACLE]
-    parts, entries = _compare_parts(by_model, tested, resamples, seed)
+    parts, part_entries = _compare_parts(by_model, tested, resamples, seed)
     return {
         "filter_mode": filter_mode,
         "models": {model: models[model] | parts[model] for model in order},
         "differences": _compare_pairs(tested, per_row, samples),
-        **entries,
+        "n_test_targets": len(every),
+        **part_entries,
     }
 
 
 def _compare_parts(
     by_model: Mapping[str, list[SeedResults]], tested: list[str], resamples: int, seed: int
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Return metrics by model and part, and the other entries of the result about parts."""
+    """Return metrics by model and part, and the differences and numbers of rows of the parts."""
     rows, masks = next(iter(by_model.values()))[0].ranks["row"], _find_parts(by_model)
     found = {
         part: _compare_part(by_model, tested, is_relevant, resamples, seed)
@@ -180,13 +181,9 @@ def _compare_parts(
         model: {part: metrics.get(model) for part, (metrics, _) in found.items()}
         for model in by_model
     }
-    entries: dict[str, Any] = {
-        "part_differences": {part: differences for part, (_, differences) in found.items()},
-        "n_test_targets": len(rows),
-    }
-    return measured, entries | {
-        f"{part}_rows": int(rows[mask].nunique()) for part, mask in masks.items()
-    }
+    differences = {part: pairs for part, (_, pairs) in found.items()}
+    counts = {f"{part}_rows": int(rows[mask].nunique()) for part, mask in masks.items()}
+    return measured, {"part_differences": differences, **counts}
 
 
 def _resample_users(

@@ -17,6 +17,8 @@ FILTER_MODES = ("filtered", "unfiltered")
 # Lower bound of each slice. The last slice has no upper bound.
 HISTORY_EDGES = (0, 1, 3, 6, 11, 21)
 POPULARITY_EDGES = (0, 1, 5, 10, 20, 50)
+COLD_LABEL = "0 (cold)"
+"""Label of the slice of the targets that are cold items."""
 
 # Number of scores that are copied in one step. It limits the memory.
 _SCORES_PER_STEP = 250_000
@@ -356,7 +358,7 @@ def compute_ranking_metrics(
     metrics |= _estimate_means(per_row, users, resamples, seed)
     for name, column, edges, zero in (
         ("by_history_length", "n_seen", HISTORY_EDGES, "0"),
-        ("by_target_popularity", "target_count", POPULARITY_EDGES, "0 (cold)"),
+        ("by_target_popularity", "target_count", POPULARITY_EDGES, COLD_LABEL),
     ):
         values = targets[column].to_numpy()
         metrics[name] = measure_slices(values, edges, ranks, targets, resamples, seed, zero)
