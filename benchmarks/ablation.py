@@ -7,10 +7,11 @@ r"""Compare one network under equal conditions: with other inputs, and with each
 Each variant is the network of the classifier in the environment, with the changes in `VARIANTS`.
 Those that read no ids have the training of the regressor: networks that read only titles need more
 epochs. All of them are trained on the same rows, once for each seed. Choose between variants by the
-validation column alone. A training that is finished is not repeated: its metrics are in
-`data/08_reporting/<dataset>/<split>/ablation/`. `--variants` and `--seeds` train only some.
-`--write` writes the table between the comment marks `<!-- ablation: DATASET/SPLIT -->` and
-`<!-- /ablation -->` of docs/explanation/results.md.
+validation column alone. A training that is finished is not repeated: its metrics and ranks are in
+`data/08_reporting/<dataset>/<split>/ablation/`. `--variants` and `--seeds` train only some. A
+second table has paired tests of the pairs in `PAIRS`. `--write` writes the tables between the
+comment marks `<!-- ablation: DATASET/SPLIT -->` and `<!-- /ablation -->` of
+docs/explanation/results.md.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
@@ -31,16 +33,19 @@ from timing import describe_machine, log_to_stderr
 
 from bazar.atomic import atomic_path
 from bazar.config.data import EmbeddedText, EmbeddingOptions
-from bazar.config.evaluation import EvaluationOptions
+from bazar.config.evaluation import ComparisonOptions, EvaluationOptions
 from bazar.config.networks import ModelOptions, NetworkBlock, TrainingOptions
 from bazar.data.item_index import list_item_ids, read_item_texts
 from bazar.data.item_words import ItemTexts
 from bazar.data.splits import Splits
+from bazar.evaluation.comparison import SeedResults, compare_results
 from bazar.evaluation.evaluate import evaluate_scorer
 from bazar.evaluation.metrics import COLD_LABEL
+from bazar.evaluation.results import ModelResults
 from bazar.models.blend import Blend, Component
 from bazar.models.networks.scorers import make_scorer
 from bazar.pipelines.embedding.nodes import build_item_vectors, embed_titles
+from bazar.reporting.comparison_page import TEST_EXPLANATION, build_pairs_table
 from bazar.reporting.tables import MISSING, ResultTable
 from bazar.training.checkpoints import fingerprint
 from bazar.training.distillation import Distillation, compute_soft_targets
@@ -113,6 +118,15 @@ VARIANTS = {
     ),
 }
 TEACHER_WEIGHT, N_SOFT_TARGETS = 0.5, 100
+# Each pair differs by one input. Tests of all pairs of variants would be weaker.
+PAIRS = (
+    ("ids_titles_words", "ids"),
+    ("ids_titles_words", "titles_words"),
+    ("ids_titles_words", "ids_titles"),
+    ("texts_words", "titles_words"),
+    ("ids_texts_words", "ids_titles_words"),
+    ("ids_texts_words", "texts_words"),
+)
 # Parts of the test targets that have columns of their own.
 PARTS = {"new_day": "on a new day", "cold": "cold items"}
 
@@ -129,6 +143,7 @@ class Inputs:
         block: the network of the classifier.
         title_training: the training of the networks that read no ids.
         evaluation: parameters of the evaluation.
+        comparison: parameters of the paired tests.
     """
 
     splits: Splits
@@ -138,6 +153,7 @@ class Inputs:
     block: NetworkBlock
     title_training: TrainingOptions
     evaluation: EvaluationOptions
+    comparison: ComparisonOptions
 
 
 def load_inputs(env: str | None, split: str | None) -> tuple[Inputs, str]:
@@ -176,6 +192,7 @@ def load_inputs(env: str | None, split: str | None) -> tuple[Inputs, str]:
             blocks["classifier"],
             blocks["regressor"].training,
             EvaluationOptions.model_validate(parameters["evaluation"]),
+            ComparisonOptions.model_validate(parameters["comparison"]),
         )
         return inputs, f"{parameters['dataset']}/{parameters['split']}"
 
@@ -214,13 +231,15 @@ def train_variant(variant: Variant, inputs: Inputs, seed: int) -> TrainedNetwork
     )
 
 
-def measure_variant(variant: Variant, inputs: Inputs, seed: int) -> dict[str, Any]:
-    """Train a variant and return its metrics.
+def measure_variant(
+    variant: Variant, inputs: Inputs, seed: int
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Train a variant and return its metrics and ranks.
 
     Returns:
         The metrics of :class:`~bazar.evaluation.results.ModelResults`; ``validation``, the best
         NDCG@10 on all validation rows; ``n_parameters``; and ``minutes`` of training, with that of
-        the teachers.
+        the teachers. The second part is the table of ranks.
     """
     started = time.perf_counter()
     trained = train_variant(variant, inputs, seed)
@@ -228,19 +247,20 @@ def measure_variant(variant: Variant, inputs: Inputs, seed: int) -> dict[str, An
     scorer = make_scorer(trained.network, inputs.vectors[variant.text])
     results = evaluate_scorer(scorer, inputs.splits, inputs.item_ids, inputs.evaluation)
     best = trained.training_log["val_ndcg@10"].iloc[int(trained.facts["best_epoch"]) - 1]
-    return results.metrics | {
+    metrics = results.metrics | {
         "validation": float(best),
         "n_parameters": trained.facts["n_parameters"],
         "minutes": minutes,
     }
+    return metrics, results.ranks
 
 
 def measure_missing(inputs: Inputs, folder: Path, names: list[str], seeds: list[int]) -> None:
-    """Train the variants that have no metrics of the same network and data, and write them.
+    """Train the variants that have no results of the same network and data, and write them.
 
     Args:
         inputs: what all variants are trained with.
-        folder: folder of the metrics.
+        folder: folder of the metrics and ranks.
         names: names of the variants.
         seeds: training seeds.
     """
@@ -249,12 +269,22 @@ def measure_missing(inputs: Inputs, folder: Path, names: list[str], seeds: list[
         for name in names:
             file = folder / f"{name}_{seed}.json"
             mark = _fingerprint_variant(VARIANTS[name], inputs, seed)
-            if file.is_file() and json.loads(file.read_text("utf-8"))["fingerprint"] == mark:
+            if _is_measured(file, mark):
                 continue
             print(f"{name}, seed {seed}", file=sys.stderr)
-            metrics = measure_variant(VARIANTS[name], inputs, seed) | {"fingerprint": mark}
+            metrics, ranks = measure_variant(VARIANTS[name], inputs, seed)
+            with atomic_path(file.with_suffix(".parquet")) as temporary:
+                ranks.to_parquet(temporary, index=False)
+            # Last: the metrics mark complete results.
             with atomic_path(file) as temporary:
-                temporary.write_text(json.dumps(metrics), encoding="utf-8")
+                temporary.write_text(json.dumps(metrics | {"fingerprint": mark}), encoding="utf-8")
+
+
+def _is_measured(file: Path, mark: str) -> bool:
+    """Return whether there are metrics with this fingerprint, and ranks."""
+    if not (file.is_file() and file.with_suffix(".parquet").is_file()):
+        return False
+    return bool(json.loads(file.read_text("utf-8"))["fingerprint"] == mark)
 
 
 def _fingerprint_variant(variant: Variant, inputs: Inputs, seed: int) -> str:
@@ -305,6 +335,52 @@ def build_table(folder: Path, part: str) -> ResultTable:
     return ResultTable([*headings, "parameters", "minutes"], rows)
 
 
+def build_pairs(folder: Path, inputs: Inputs, part: str) -> str | None:
+    """Return tables of the pairs of :data:`PAIRS` that have results: all rows, and a part of them.
+
+    Args:
+        folder: folder of the metrics and ranks.
+        inputs: what all variants were trained with.
+        part: a key of :data:`PARTS`.
+
+    Returns:
+        Markdown. None if no pair has results.
+    """
+    results = [
+        SeedResults(VARIANTS[name].reads, int(file.stem.rpartition("_")[2]), _read_results(file))
+        for name in dict.fromkeys(name for pair in PAIRS for name in pair)
+        for file in sorted(folder.glob(f"{name}_[0-9]*.parquet"))
+    ]
+    known = {result.model for result in results}
+    labels = [(VARIANTS[first].reads, VARIANTS[second].reads) for first, second in PAIRS]
+    pairs = [pair for pair in labels if known.issuperset(pair)]
+    if not pairs:
+        return None
+    options = inputs.comparison
+    mode = "filtered" if inputs.splits.filter_seen else "unfiltered"
+    comparison = compare_results(results, mode, options.bootstrap_resamples, options.seed)
+    comparison["n_test_rows"] = results[0].ranks["row"].nunique()
+    n_pairs = len(comparison["differences"])
+    texts = [
+        f"{TEST_EXPLANATION} {n_pairs} pairs, {options.bootstrap_resamples:,} resamples.",
+        build_pairs_table(comparison, pairs, mode).to_markdown(),
+    ]
+    if comparison["part_differences"][part]:
+        table = build_pairs_table(comparison, pairs, mode, part)
+        texts += [f"The same pairs, {PARTS[part]}:", table.to_markdown()]
+    return "\n\n".join(texts)
+
+
+def _read_results(ranks: Path) -> ModelResults:
+    """Return the metrics and ranks of a variant, without recommendations."""
+    metrics = json.loads(ranks.with_suffix(".json").read_text(encoding="utf-8"))
+    training = {
+        "seconds_training": 60 * metrics["minutes"],
+        "n_parameters": metrics["n_parameters"],
+    }
+    return ModelResults(metrics, pd.read_parquet(ranks), pd.DataFrame(), training)
+
+
 def _get_part(metrics: dict[str, Any], part: str) -> dict[str, float] | None:
     """Return the metrics of a part of the test targets; None if there is no such target."""
     if part != "cold":
@@ -329,7 +405,7 @@ def _summarise(values: list[float]) -> str:
 
 
 def main() -> None:
-    """Train the missing variants, print the table, and write it with ``--write``."""
+    """Train the missing variants, print the tables, and write them with ``--write``."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -337,7 +413,7 @@ def main() -> None:
     parser.add_argument("--split", help="protocol; by default that of the environment")
     parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
-    parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE}")
+    parser.add_argument("--write", action="store_true", help=f"write the tables to {PAGE}")
     arguments = parser.parse_args()
     bootstrap_project(ROOT)
     inputs, folder = load_inputs(arguments.env, arguments.split)
@@ -345,7 +421,10 @@ def main() -> None:
     metrics = ROOT / "data" / "08_reporting" / folder / "ablation"
     measure_missing(inputs, metrics, arguments.variants, arguments.seeds)
     part = "cold" if folder.endswith("/cold_items") else "new_day"
-    text = f"{folder}, {describe_machine()}.\n\n{build_table(metrics, part).to_markdown()}"
+    texts = [f"{folder}, {describe_machine()}.", build_table(metrics, part).to_markdown()]
+    if pairs := build_pairs(metrics, inputs, part):
+        texts.append(pairs)
+    text = "\n\n".join(texts)
     print(text)
     if arguments.write:
         write_section(PAGE, "ablation", text, folder)

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from ablation import (
     VARIANTS,
     Inputs,
+    build_pairs,
     build_table,
     change_block,
     measure_missing,
@@ -17,8 +19,9 @@ from ablation import (
 )
 from pages import write_section
 
-from bazar.config.evaluation import EvaluationOptions
+from bazar.config.evaluation import ComparisonOptions, EvaluationOptions
 from bazar.data.item_words import ItemTexts
+from bazar.evaluation.comparison import LIST_METRICS, ROW_METRICS
 from tests.training.test_trainer import N_ITEMS, RESIDUAL, block, cycle_split, vectors
 
 
@@ -39,6 +42,7 @@ def inputs() -> Inputs:
         described,
         described.training.model_copy(update={"epochs": 2}),
         EvaluationOptions.model_validate(options),
+        ComparisonOptions(bootstrap_resamples=1000, seed=1),
     )
 
 
@@ -58,6 +62,7 @@ def test_a_finished_training_is_not_repeated(
 ) -> None:
     measure_missing(inputs, tmp_path, ["ids", "ids_texts_words"], [1])
     assert capsys.readouterr().err.count("seed 1") == 2
+    assert len(pd.read_parquet(tmp_path / "ids_1.parquet")) == len(inputs.splits.test)
     ids = json.loads((tmp_path / "ids_1.json").read_text())
     words = json.loads((tmp_path / "ids_texts_words_1.json").read_text())
     assert 0 <= ids["validation"] <= 1
@@ -66,6 +71,10 @@ def test_a_finished_training_is_not_repeated(
     (tmp_path / "ids_1.json").write_text(json.dumps(ids | {"validation": 0.5}))
     measure_missing(inputs, tmp_path, ["ids"], [1])
     assert json.loads((tmp_path / "ids_1.json").read_text())["validation"] == 0.5
+    # The pairs need the ranks.
+    (tmp_path / "ids_1.parquet").unlink()
+    measure_missing(inputs, tmp_path, ["ids"], [1])
+    assert capsys.readouterr().err.count("ids, seed 1") == 1
     # Other purchases are other results.
     measure_missing(replace(inputs, splits=cycle_split(users=36)), tmp_path, ["ids"], [1])
     assert capsys.readouterr().err.count("ids, seed 1") == 1
@@ -129,6 +138,37 @@ def test_a_table_of_cold_items_has_their_results(tmp_path: Path) -> None:
     table = build_table(tmp_path, "cold")
     found = dict(zip(table.headings, table.rows[0], strict=True))
     assert (found["HR@10, cold items"], found["NDCG@10, cold items"]) == ("0.0700", "0.0300")
+
+
+def write_ranks(folder: Path, name: str, seed: int, ranks: list[int]) -> None:
+    """Write results with one target per row, the second half of them on a new day."""
+    n = len(ranks)
+    means = dict.fromkeys((*ROW_METRICS, *LIST_METRICS), 0.5)
+    metrics = make_metrics(0.2, None) | dict.fromkeys(("filtered", "unfiltered"), means)
+    (folder / f"{name}_{seed}.json").write_text(json.dumps(metrics))
+    columns = {"row": range(n), "user_id": [f"u{row}" for row in range(n)], "target_count": 1}
+    columns |= {"is_repeat": False, "is_new_day": [row >= n // 2 for row in range(n)]}
+    table = pd.DataFrame(columns | {"rank_filtered": ranks, "rank_unfiltered": ranks})
+    table.to_parquet(folder / f"{name}_{seed}.parquet")
+
+
+def test_pairs_are_compared_on_the_same_rows(inputs: Inputs, tmp_path: Path) -> None:
+    assert build_pairs(tmp_path, inputs, "new_day") is None
+    write_ranks(tmp_path, "ids", 42, [99] * 100)
+    write_ranks(tmp_path, "ids", 43, [11] * 100)
+    # The next variant is no pair of the first.
+    write_ranks(tmp_path, "texts_words", 42, [1] * 100)
+    assert build_pairs(tmp_path, inputs, "new_day") is None
+    # On a new day, every second target is a hit for one of the two seeds.
+    write_ranks(tmp_path, "ids_titles_words", 42, [1] * 50 + [1, 99] * 25)
+    write_ranks(tmp_path, "ids_titles_words", 43, [1] * 50 + [99, 99] * 25)
+    text = build_pairs(tmp_path, inputs, "new_day")
+    assert text is not None
+    all_rows, new_day = (line for line in text.splitlines() if line.startswith("| ids, titles;"))
+    assert all_rows.startswith("| ids, titles; with words minus ids | +0.6250 [")
+    assert new_day.startswith("| ids, titles; with words minus ids | +0.2500 [")
+    assert all_rows.count("**yes**") == new_day.count("**yes**") == 2
+    assert "The same pairs, on a new day:" in text
 
 
 def test_only_the_section_of_the_data_set_is_replaced(tmp_path: Path) -> None:
