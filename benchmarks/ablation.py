@@ -4,14 +4,14 @@ r"""Compare one network under equal conditions: with other inputs, and with each
         --pipelines ingestion,joining,sequencing,embedding
     .venv/bin/python benchmarks/ablation.py --env amazon_beauty_2014_days --write
 
-Each variant is the network of the classifier in the environment, with the changes in `VARIANTS`.
-Those that read no ids have the training of the regressor: networks that read only titles need more
-epochs. All of them are trained on the same rows, once for each seed. Choose between variants by the
-validation column alone. A training that is finished is not repeated: its metrics and ranks are in
-`data/08_reporting/<dataset>/<split>/ablation/`. `--variants` and `--seeds` train only some. A
-second table has paired tests of the pairs in `PAIRS`. `--write` writes the tables between the
-comment marks `<!-- ablation: DATASET/SPLIT -->` and `<!-- /ablation -->` of
-docs/explanation/results.md.
+Each variant is the network `bazar` of the classifier in the environment, with the changes in
+`VARIANTS`. Those that read no ids have the training of the regressor: networks that read only
+titles need more epochs. All of them are trained on the same rows, once for each seed. Choose
+between variants by the validation column alone. A training that is finished is not repeated: its
+metrics and ranks are in `data/08_reporting/<dataset>/<split>/ablation/`. `--variants` and `--seeds`
+train only some. A second table has paired tests of the pairs in `PAIRS` that have the same seeds.
+`--write` writes the tables between the comment marks `<!-- ablation: DATASET/SPLIT -->` and
+`<!-- /ablation -->` of docs/explanation/results.md.
 """
 
 import argparse
@@ -118,7 +118,8 @@ VARIANTS = {
     ),
 }
 TEACHER_WEIGHT, N_SOFT_TARGETS = 0.5, 100
-# Each pair differs by one input. Tests of all pairs of variants would be weaker.
+# Each pair differs by one input. Only these pairs are tested: the correction for all pairs of
+# variants would hide differences.
 PAIRS = (
     ("ids_titles_words", "ids"),
     ("ids_titles_words", "titles_words"),
@@ -293,7 +294,9 @@ def _fingerprint_variant(variant: Variant, inputs: Inputs, seed: int) -> str:
     # Vectors that the network does not read must not change the mark.
     vectors = inputs.vectors[variant.text] if block.needs_vectors else None
     arrays = list_training_arrays(splits.train, splits.validation, vectors)
-    arrays += [*splits.test.get_arrays(), inputs.texts.to_bytes()]
+    arrays += [*splits.test.get_arrays(), np.array(splits.filter_seen)]
+    if block.words is not None:
+        arrays.append(inputs.texts.to_bytes())
     for name in variant.teachers:
         teacher = _fingerprint_variant(VARIANTS[name], inputs, seed)
         arrays.append(np.frombuffer(teacher.encode(), np.uint8))
@@ -302,26 +305,42 @@ def _fingerprint_variant(variant: Variant, inputs: Inputs, seed: int) -> str:
     return fingerprint(block, seed, arrays)
 
 
-def build_table(folder: Path, part: str) -> ResultTable:
-    """Return the table of all variants that have metrics, in the order of :data:`VARIANTS`.
+def find_results(inputs: Inputs, folder: Path) -> dict[str, dict[int, Path]]:
+    """Return the metrics of this network and data by variant and seed.
+
+    Args:
+        inputs: what all variants are trained with.
+        folder: folder of the metrics and ranks. Results of other networks or data are ignored.
+    """
+    found: dict[str, dict[int, Path]] = {}
+    for name, variant in VARIANTS.items():
+        for file in sorted(folder.glob(f"{name}_[0-9]*.json")):
+            seed = int(file.stem.rpartition("_")[2])
+            if _is_measured(file, _fingerprint_variant(variant, inputs, seed)):
+                found.setdefault(name, {})[seed] = file
+            else:
+                print(f"{file} has another network or other data, or no ranks.", file=sys.stderr)
+    return found
+
+
+def build_table(found: Mapping[str, Mapping[int, Path]], part: str) -> ResultTable:
+    """Return the table of the variants, in the order of :data:`VARIANTS`.
 
     A cell holds the mean over seeds, the standard deviation over seeds, and the 95% interval over
     users: the mean of the intervals of the seeds.
 
     Args:
-        folder: folder of the metrics.
+        found: the result of :func:`find_results`.
         part: the part of the test targets with columns of its own, a key of :data:`PARTS`.
     """
     headings = ["the network reads", "seeds", "validation NDCG@10"]
     for suffix in ("filtered", "unfiltered", PARTS[part]):
         headings += [f"HR@10, {suffix}", f"NDCG@10, {suffix}"]
     rows = []
-    for name, variant in VARIANTS.items():
-        files = sorted(folder.glob(f"{name}_[0-9]*.json"))
-        if not files:
-            continue
-        metrics = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-        cells = [variant.reads, str(len(files)), _summarise([one["validation"] for one in metrics])]
+    for name, files in found.items():
+        metrics = [json.loads(file.read_text(encoding="utf-8")) for file in files.values()]
+        cells = [VARIANTS[name].reads, str(len(files))]
+        cells += [_summarise([one["validation"] for one in metrics])]
         for measured in (
             [one["filtered"] for one in metrics],
             [one["unfiltered"] for one in metrics],
@@ -335,34 +354,38 @@ def build_table(folder: Path, part: str) -> ResultTable:
     return ResultTable([*headings, "parameters", "minutes"], rows)
 
 
-def build_pairs(folder: Path, inputs: Inputs, part: str) -> str | None:
-    """Return tables of the pairs of :data:`PAIRS` that have results: all rows, and a part of them.
+def build_pairs(found: Mapping[str, Mapping[int, Path]], inputs: Inputs, part: str) -> str | None:
+    """Return tables of the pairs of :data:`PAIRS` that have the same seeds.
+
+    The first table counts all rows, the second one only a part of the targets.
 
     Args:
-        folder: folder of the metrics and ranks.
+        found: the result of :func:`find_results`.
         inputs: what all variants were trained with.
         part: a key of :data:`PARTS`.
 
     Returns:
         Markdown. None if no pair has results.
     """
-    results = [
-        SeedResults(VARIANTS[name].reads, int(file.stem.rpartition("_")[2]), _read_results(file))
-        for name in dict.fromkeys(name for pair in PAIRS for name in pair)
-        for file in sorted(folder.glob(f"{name}_[0-9]*.parquet"))
+    selected = [
+        (first, second)
+        for first, second in PAIRS
+        if {first, second} <= found.keys() and found[first].keys() == found[second].keys()
     ]
-    known = {result.model for result in results}
-    labels = [(VARIANTS[first].reads, VARIANTS[second].reads) for first, second in PAIRS]
-    pairs = [pair for pair in labels if known.issuperset(pair)]
-    if not pairs:
+    if not selected:
         return None
+    results = [
+        SeedResults(VARIANTS[name].reads, seed, _read_results(file))
+        for name in dict.fromkeys(name for pair in selected for name in pair)
+        for seed, file in found[name].items()
+    ]
+    pairs = [(VARIANTS[first].reads, VARIANTS[second].reads) for first, second in selected]
     options = inputs.comparison
     mode = "filtered" if inputs.splits.filter_seen else "unfiltered"
-    comparison = compare_results(results, mode, options.bootstrap_resamples, options.seed)
+    comparison = compare_results(results, mode, options.bootstrap_resamples, options.seed, pairs)
     comparison["n_test_rows"] = results[0].ranks["row"].nunique()
-    n_pairs = len(comparison["differences"])
     texts = [
-        f"{TEST_EXPLANATION} {n_pairs} pairs, {options.bootstrap_resamples:,} resamples.",
+        f"{TEST_EXPLANATION} {len(pairs)} pairs, {options.bootstrap_resamples:,} resamples.",
         build_pairs_table(comparison, pairs, mode).to_markdown(),
     ]
     if comparison["part_differences"][part]:
@@ -371,14 +394,15 @@ def build_pairs(folder: Path, inputs: Inputs, part: str) -> str | None:
     return "\n\n".join(texts)
 
 
-def _read_results(ranks: Path) -> ModelResults:
+def _read_results(file: Path) -> ModelResults:
     """Return the metrics and ranks of a variant, without recommendations."""
-    metrics = json.loads(ranks.with_suffix(".json").read_text(encoding="utf-8"))
+    metrics = json.loads(file.read_text(encoding="utf-8"))
     training = {
         "seconds_training": 60 * metrics["minutes"],
         "n_parameters": metrics["n_parameters"],
     }
-    return ModelResults(metrics, pd.read_parquet(ranks), pd.DataFrame(), training)
+    ranks = pd.read_parquet(file.with_suffix(".parquet"))
+    return ModelResults(metrics, ranks, pd.DataFrame(), training)
 
 
 def _get_part(metrics: dict[str, Any], part: str) -> dict[str, float] | None:
@@ -421,8 +445,9 @@ def main() -> None:
     metrics = ROOT / "data" / "08_reporting" / folder / "ablation"
     measure_missing(inputs, metrics, arguments.variants, arguments.seeds)
     part = "cold" if folder.endswith("/cold_items") else "new_day"
-    texts = [f"{folder}, {describe_machine()}.", build_table(metrics, part).to_markdown()]
-    if pairs := build_pairs(metrics, inputs, part):
+    found = find_results(inputs, metrics)
+    texts = [f"{folder}, {describe_machine()}.", build_table(found, part).to_markdown()]
+    if pairs := build_pairs(found, inputs, part):
         texts.append(pairs)
     text = "\n\n".join(texts)
     print(text)

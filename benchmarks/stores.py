@@ -141,7 +141,8 @@ def build_differences_table(
     values = per_row.to_numpy()
     samples = run_paired_bootstrap(values, users, _RESAMPLES, _SEED)
     summaries = [
-        summarise_difference(values[:, number], samples[:, number]) for number in range(len(tests))
+        summarise_difference(values[:, number], samples[:, number], users)
+        for number in range(len(tests))
     ]
     corrected = apply_holm_correction(np.array([summary["p"] for summary in summaries]))
     rows = [

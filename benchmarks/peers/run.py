@@ -319,6 +319,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument(
+        "--machine", default=describe_machine(), help="description of the machine of the trainings"
+    )
+    parser.add_argument(
         "--folder",
         type=Path,
         default=HERE / "results",
@@ -362,7 +365,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not runs:
         raise InputError(f"{folder} has no results. Train at least one model.")
     table = format_table(runs)
-    text = f"{describe_machine()}, seed {arguments.seed}, patience {limits.patience} epochs."
+    text = f"{arguments.machine}, seed {arguments.seed}, patience {limits.patience} epochs."
     print(f"\n{text}\n\n{table}")
     if arguments.write:
         write_section(PAGE, "peers", f"{text}\n\n{table}", dataset)

@@ -14,6 +14,7 @@ from ablation import (
     build_pairs,
     build_table,
     change_block,
+    find_results,
     measure_missing,
     train_variant,
 )
@@ -75,13 +76,16 @@ def test_a_finished_training_is_not_repeated(
     (tmp_path / "ids_1.parquet").unlink()
     measure_missing(inputs, tmp_path, ["ids"], [1])
     assert capsys.readouterr().err.count("ids, seed 1") == 1
-    # Other purchases are other results.
-    measure_missing(replace(inputs, splits=cycle_split(users=36)), tmp_path, ["ids"], [1])
-    assert capsys.readouterr().err.count("ids, seed 1") == 1
-    assert json.loads((tmp_path / "ids_1.json").read_text())["validation"] != 0.5
-    assert [row[:2] for row in build_table(tmp_path, "new_day").rows] == [
+    assert [row[:2] for row in build_table(find_results(inputs, tmp_path), "new_day").rows] == [
         ["ids", "1"], ["ids, titles, brands, categories; with words", "1"],
     ]  # fmt: skip
+    # Other purchases are other results. Those of the earlier purchases are not shown beside them.
+    other = replace(inputs, splits=cycle_split(users=36))
+    measure_missing(other, tmp_path, ["ids"], [1])
+    assert capsys.readouterr().err.count("ids, seed 1") == 1
+    assert json.loads((tmp_path / "ids_1.json").read_text())["validation"] != 0.5
+    assert find_results(other, tmp_path) == {"ids": {1: tmp_path / "ids_1.json"}}
+    assert "ids_texts_words_1.json has another network" in capsys.readouterr().err
 
 
 def test_a_variant_with_teachers_learns_what_they_expect(inputs: Inputs) -> None:
@@ -92,6 +96,15 @@ def test_a_variant_with_teachers_learns_what_they_expect(inputs: Inputs) -> None
     assert taught.network.options == alone.network.options
     # The loss contains the cross-entropy with the teachers.
     assert abs(taught.training_log["loss"][0] - alone.training_log["loss"][0]) > 0.01
+
+
+def list_files(folder: Path) -> dict[str, dict[int, Path]]:
+    """Return the files of all variants in a folder, by variant and seed."""
+    found: dict[str, dict[int, Path]] = {}
+    for name in VARIANTS:
+        for file in sorted(folder.glob(f"{name}_[0-9]*.json")):
+            found.setdefault(name, {})[int(file.stem.rpartition("_")[2])] = file
+    return found
 
 
 def make_metrics(value: float, on_new_days: float | None) -> dict[str, Any]:
@@ -114,7 +127,7 @@ def test_table_has_the_mean_and_the_deviation_of_the_seeds(tmp_path: Path) -> No
     for seed, value in ((42, 0.2), (43, 0.4)):
         (tmp_path / f"titles_{seed}.json").write_text(json.dumps(make_metrics(value, 0.08)))
     (tmp_path / "ids_titles_42.json").write_text(json.dumps(make_metrics(0.2, None)))
-    table = build_table(tmp_path, "new_day")
+    table = build_table(list_files(tmp_path), "new_day")
     assert table.headings[:5] == [
         "the network reads", "seeds", "validation NDCG@10", "HR@10, filtered", "NDCG@10, filtered",
     ]  # fmt: skip
@@ -135,7 +148,7 @@ def test_table_has_the_mean_and_the_deviation_of_the_seeds(tmp_path: Path) -> No
 
 def test_a_table_of_cold_items_has_their_results(tmp_path: Path) -> None:
     (tmp_path / "titles_42.json").write_text(json.dumps(make_metrics(0.2, None)))
-    table = build_table(tmp_path, "cold")
+    table = build_table(list_files(tmp_path), "cold")
     found = dict(zip(table.headings, table.rows[0], strict=True))
     assert (found["HR@10, cold items"], found["NDCG@10, cold items"]) == ("0.0700", "0.0300")
 
@@ -153,16 +166,21 @@ def write_ranks(folder: Path, name: str, seed: int, ranks: list[int]) -> None:
 
 
 def test_pairs_are_compared_on_the_same_rows(inputs: Inputs, tmp_path: Path) -> None:
-    assert build_pairs(tmp_path, inputs, "new_day") is None
+    def compare() -> str | None:
+        return build_pairs(list_files(tmp_path), inputs, "new_day")
+
+    assert compare() is None
     write_ranks(tmp_path, "ids", 42, [99] * 100)
     write_ranks(tmp_path, "ids", 43, [11] * 100)
     # The next variant is no pair of the first.
     write_ranks(tmp_path, "texts_words", 42, [1] * 100)
-    assert build_pairs(tmp_path, inputs, "new_day") is None
+    assert compare() is None
     # On a new day, every second target is a hit for one of the two seeds.
     write_ranks(tmp_path, "ids_titles_words", 42, [1] * 50 + [1, 99] * 25)
+    # A mean over two seeds is not compared with one seed.
+    assert compare() is None
     write_ranks(tmp_path, "ids_titles_words", 43, [1] * 50 + [99, 99] * 25)
-    text = build_pairs(tmp_path, inputs, "new_day")
+    text = compare()
     assert text is not None
     all_rows, new_day = (line for line in text.splitlines() if line.startswith("| ids, titles;"))
     assert all_rows.startswith("| ids, titles; with words minus ids | +0.6250 [")

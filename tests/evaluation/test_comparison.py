@@ -278,6 +278,41 @@ def test_pairing_finds_a_difference_although_the_intervals_overlap() -> None:
     assert find_pair(found, "a", "b")["significant"]
 
 
+def test_a_difference_of_few_users_is_not_significant() -> None:
+    worse = np.full(len(USERS), 99.0)
+    better = worse.copy()
+    different = np.unique(USERS)[:5]
+    better[np.isin(USERS, different)] = 1.0
+    found = compare_results(
+        [make_results("a", better), make_results("b", worse)], "filtered", 1000, seed=0
+    )
+    test = find_pair(found, "a", "b")
+    # Five users with a difference have 32 patterns of signs. Two of them are the most extreme.
+    assert test["p"] == pytest.approx(2 / 32)
+    assert not test["significant"]
+    # With one more, the difference is significant.
+    better[np.isin(USERS, np.unique(USERS)[:6])] = 1.0
+    found = compare_results(
+        [make_results("a", better), make_results("b", worse)], "filtered", 1000, seed=0
+    )
+    assert find_pair(found, "a", "b")["p"] == pytest.approx(2 / 64)
+
+
+def test_only_selected_pairs_are_tested() -> None:
+    results = [make_results(name, ranks_with(rate, 1)) for name, rate in (
+        ("a", 0.1), ("b", 0.2), ("c", 0.3), ("d", 0.4)
+    )]  # fmt: skip
+    pairs = [("a", "d"), ("c", "b")]
+    found = compare_results(results, "filtered", 1000, 0, pairs)
+    assert [pair["models"] for pair in found["differences"]] == [["d", "a"], ["c", "b"]]
+    explored = found["part_differences"]["explore"]
+    assert [pair["models"] for pair in explored] == [["d", "a"], ["c", "b"]]
+    everything = compare_results(results, "filtered", 1000, 0)
+    one, all_pairs = (find_pair(one, "d", "a") for one in (found, everything))
+    # The correction counts two pairs instead of six.
+    assert (one["p_holm"], all_pairs["p_holm"]) == pytest.approx((2 * one["p"], 6 * one["p"]))
+
+
 def test_false_positives_are_rare_among_many_models() -> None:
     false_positives = 0
     for trial in range(20):

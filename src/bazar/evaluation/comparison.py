@@ -6,7 +6,7 @@ draws the same users for all models. Holm's method corrects the p-values of all 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -46,6 +46,21 @@ _RESULT_PATH = re.compile(r"seed_(?P<seed>\d+)/(?P<model>[^/.][^/]*)")
 
 # Values per row, or per bootstrap sample, by model, filter mode and metric.
 _Columns = Mapping[tuple[str, str, str], np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Resampled:
+    """Metrics of the same rows and of resampled users, means over seeds.
+
+    Attributes:
+        per_row: metrics of each row.
+        samples: metrics of each bootstrap sample.
+        users: shape (rows,), int, number of the user of each row.
+    """
+
+    per_row: _Columns
+    samples: _Columns
+    users: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -109,7 +124,11 @@ def read_results(results: Mapping[str, ModelResults]) -> list[SeedResults]:
 
 
 def compare_results(
-    results: list[SeedResults], filter_mode: str, resamples: int, seed: int
+    results: list[SeedResults],
+    filter_mode: str,
+    resamples: int,
+    seed: int,
+    pairs: Iterable[tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Compare models by the mean over their seeds, with intervals and tests over users.
 
@@ -120,6 +139,7 @@ def compare_results(
         filter_mode: the results that come first, ``filtered`` or ``unfiltered``.
         resamples: number of bootstrap samples.
         seed: seed of the bootstrap.
+        pairs: the pairs of models that are tested. None: all pairs.
 
     Returns:
         ``models``: the results by model, in order of NDCG@10 for ``filter_mode``, the best first.
@@ -149,27 +169,38 @@ def compare_results(
     by_model: dict[str, list[SeedResults]] = {}
     for result in results:
         by_model.setdefault(result.model, []).append(result)
-    n_tested = len(by_model.keys() - {ORACLE})
-    _check_resamples(resamples, n_tested * (n_tested - 1) // 2)
+    selected = None if pairs is None else {frozenset(pair) for pair in pairs}
+    names = by_model.keys() - {ORACLE}
+    _check_resamples(resamples, len(list(combinations(names, 2)) if selected is None else selected))
     every = np.ones(len(results[0].ranks), bool)
-    per_row, samples = _resample_users(by_model, every, ROW_METRICS, resamples, seed)
-    models = {model: _summarise_model(model, seeds, samples) for model, seeds in by_model.items()}
+    resampled = _resample_users(by_model, every, ROW_METRICS, resamples, seed)
+    models = {
+        model: _summarise_model(model, seeds, resampled.samples)
+        for model, seeds in by_model.items()
+    }
     order = sorted(
         models, key=lambda name: (name != ORACLE, -models[name][filter_mode]["ndcg@10"]["mean"])
     )
-    tested = [model for model in order if model != ORACLE]
+    tested = [
+        pair
+        for pair in combinations([model for model in order if model != ORACLE], 2)
+        if selected is None or frozenset(pair) in selected
+    ]
     parts, part_entries = _compare_parts(by_model, tested, resamples, seed)
     return {
         "filter_mode": filter_mode,
         "models": {model: models[model] | parts[model] for model in order},
-        "differences": _compare_pairs(tested, per_row, samples),
+        "differences": _compare_pairs(tested, resampled),
         "n_test_targets": len(every),
         **part_entries,
     }
 
 
 def _compare_parts(
-    by_model: Mapping[str, list[SeedResults]], tested: list[str], resamples: int, seed: int
+    by_model: Mapping[str, list[SeedResults]],
+    tested: list[tuple[str, str]],
+    resamples: int,
+    seed: int,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """Return metrics by model and part, and the differences and numbers of rows of the parts."""
     rows, masks = next(iter(by_model.values()))[0].ranks["row"], _find_parts(by_model)
@@ -192,17 +223,15 @@ def _resample_users(
     metrics: tuple[str, ...],
     resamples: int,
     seed: int,
-) -> tuple[_Columns, _Columns]:
-    """Return metrics of each row and of each bootstrap sample, means over seeds.
-
-    Only the relevant targets count, shape (targets,), bool, and only rows with such a target.
-    """
+) -> _Resampled:
+    """Resample the users. Only rows with a relevant target count, shape (targets,), bool."""
     targets = next(iter(by_model.values()))[0].ranks[is_relevant]
     by_seed = _measure_seeds(by_model, is_relevant, metrics)
     per_row = {key: np.mean(list(seeds.values()), axis=0) for key, seeds in by_seed.items()}
     values = np.column_stack(list(per_row.values()))
-    means = run_paired_bootstrap(values, _list_users(targets), resamples, seed)
-    return per_row, dict(zip(per_row, means.T, strict=True))
+    users = np.unique(_list_users(targets), return_inverse=True)[1]
+    means = run_paired_bootstrap(values, users, resamples, seed)
+    return _Resampled(per_row, dict(zip(per_row, means.T, strict=True)), users)
 
 
 def _find_parts(by_model: Mapping[str, list[SeedResults]]) -> dict[str, np.ndarray]:
@@ -295,20 +324,22 @@ def _average_training_value(seeds: list[SeedResults], name: str) -> float | None
     return float(np.mean(values)) if values else None
 
 
-def _compare_pairs(models: list[str], per_row: _Columns, samples: _Columns) -> list[dict[str, Any]]:
-    """Return the corrected differences of all pairs of models, the better model first."""
-    differences = [_compare_pair(*pair, per_row, samples) for pair in combinations(models, 2)]
+def _compare_pairs(pairs: list[tuple[str, str]], resampled: _Resampled) -> list[dict[str, Any]]:
+    """Return the corrected differences of pairs of models, the better model first."""
+    differences = [_compare_pair(*pair, resampled) for pair in pairs]
     _correct_p_values(differences)
     return differences
 
 
-def _compare_pair(better: str, other: str, per_row: _Columns, samples: _Columns) -> dict[str, Any]:
+def _compare_pair(better: str, other: str, resampled: _Resampled) -> dict[str, Any]:
+    per_row, samples = resampled.per_row, resampled.samples
     pair: dict[str, Any] = {"models": [better, other]}
     for filter_mode in FILTER_MODES:
         pair[filter_mode] = {
             metric: summarise_difference(
                 per_row[better, filter_mode, metric] - per_row[other, filter_mode, metric],
                 samples[better, filter_mode, metric] - samples[other, filter_mode, metric],
+                resampled.users,
             )
             for metric in COMPARED_METRICS
         }
@@ -327,7 +358,7 @@ def _correct_p_values(differences: list[dict[str, Any]]) -> None:
 
 def _compare_part(
     by_model: Mapping[str, list[SeedResults]],
-    tested: list[str],
+    tested: list[tuple[str, str]],
     is_relevant: np.ndarray,
     resamples: int,
     seed: int,
@@ -336,7 +367,7 @@ def _compare_part(
 
     Args:
         by_model: results of all seeds by model.
-        tested: the models whose pairs are compared, the best first.
+        tested: the pairs that are tested, the better model first.
         is_relevant: shape (targets,), bool: the targets of the part.
         resamples: number of bootstrap samples.
         seed: seed of the bootstrap.
@@ -348,13 +379,13 @@ def _compare_part(
     if not is_relevant.any():
         return {}, []
     by_seed = _measure_seeds(by_model, is_relevant, COMPARED_METRICS)
-    per_row, samples = _resample_users(by_model, is_relevant, COMPARED_METRICS, resamples, seed)
+    resampled = _resample_users(by_model, is_relevant, COMPARED_METRICS, resamples, seed)
     measured: dict[str, Any] = {
         model: {filter_mode: {} for filter_mode in FILTER_MODES} for model in by_model
     }
     for (model, filter_mode, metric), seeds in by_seed.items():
         means = {name: float(rows.mean()) for name, rows in seeds.items()}
         measured[model][filter_mode][metric] = _summarise_seeds(means) | {
-            "ci95": compute_interval(samples[model, filter_mode, metric])
+            "ci95": compute_interval(resampled.samples[model, filter_mode, metric])
         }
-    return measured, _compare_pairs(tested, per_row, samples)
+    return measured, _compare_pairs(tested, resampled)

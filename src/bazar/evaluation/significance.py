@@ -63,12 +63,19 @@ def compute_interval(samples: np.ndarray) -> list[float]:
     return [float(end) for end in np.quantile(samples, (0.025, 0.975))]
 
 
-def summarise_difference(per_row: np.ndarray, samples: np.ndarray) -> dict[str, Any]:
+def summarise_difference(
+    per_row: np.ndarray, samples: np.ndarray, users: np.ndarray
+) -> dict[str, Any]:
     """Return the difference of two models, its interval and its p-value.
+
+    If few users have a difference, most or all samples have the same sign, and the p-value of the
+    bootstrap is too small. It is therefore at least the smallest p-value of a test that flips the
+    signs of the users' differences: 2 / 2^n for n users with a difference.
 
     Args:
         per_row: shape (rows,), difference of each row.
         samples: shape (resamples,), mean difference in each bootstrap sample.
+        users: shape (rows,), user of each row.
 
     Returns:
         ``difference`` (the mean over rows), ``ci95`` (95% interval) and ``p`` (two-sided).
@@ -78,5 +85,8 @@ def summarise_difference(per_row: np.ndarray, samples: np.ndarray) -> dict[str, 
     # The observed sample counts as a bootstrap sample, so that p is never 0 (Davison and Hinkley
     # 1997, section 4.2).
     beyond = min(np.count_nonzero(samples <= 0), np.count_nonzero(samples >= 0))
-    p = min(1.0, float(2 * (1 + beyond) / (1 + len(samples))))
+    p = float(2 * (1 + beyond) / (1 + len(samples)))
+    by_user = np.bincount(np.unique(users, return_inverse=True)[1], weights=per_row)
+    n_different = np.count_nonzero(np.abs(by_user) > _ROUNDING_ERROR)
+    p = min(1.0, max(p, 2.0 ** (1 - n_different)))
     return {"difference": float(per_row.mean()), "ci95": compute_interval(samples), "p": p}
