@@ -175,13 +175,13 @@ class TrainingOptions(Options):
     id_dropout: float = Field(default=0, ge=0, lt=1)
     """Share of the items whose learned vector is left out in each step, in histories and as
     targets, so that the network learns to recommend items by their titles and words alone. Needs
-    ``item: id+title`` or ``words``."""
+    ``item: id+title``."""
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"]
     learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "cosine"] = "constant"
     """``constant``, or ``cosine``: the learning rate decreases to 0 along a half cosine."""
     average_weights: bool = False
-    """Whether a moving average of the weights is kept instead of the last weights."""
+    """Whether the mean of the weights during training is kept instead of the last weights."""
     epochs: int = Field(ge=1)
     """Maximum number of epochs."""
     min_steps: int = Field(default=0, ge=0)
@@ -227,12 +227,10 @@ class NetworkBlock(NetworkOptions):
                 "mae, huber or cosine for head vector, found "
                 f"loss: {self.training.loss} with head: {self.head}"
             )
-        if self.training.id_dropout and (
-            self.item == "title" or (self.item == "id" and self.words is None)
-        ):
+        if self.training.id_dropout and self.item != "id+title":
             raise ValueError(
-                f"training.id_dropout: {self.training.id_dropout} needs item: id+title, or item: "
-                f"id with words, found item: {self.item}. Set id_dropout to 0"
+                f"training.id_dropout: {self.training.id_dropout} needs item: id+title, found "
+                f"item: {self.item}. Set id_dropout to 0"
             )
         return self
 

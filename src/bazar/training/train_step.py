@@ -73,8 +73,8 @@ def make_train_steps(
         optimizer: built for the trainable variables of the network.
         item_vectors: shape (items + 1, dimension), float32, or None.
         counts: shape (items + 1,), number of times each item occurs in the training part. A tied
-            softmax covers only the items that occur there: otherwise the network would learn to
-            give a low score to items that it never saw.
+            softmax covers only the items that occur there and that the network can read: otherwise
+            it would learn to give a low score to items that it never saw.
         seed: seed of the items that a sampled softmax draws.
         batches: the batches that the function will be called with. They state whether rows have one
             target each, and whether the batches contain the items that were bought before.
@@ -87,6 +87,9 @@ def make_train_steps(
         A function of batches of the same shape and one learning rate per batch. It returns the mean
         loss over the targets of each batch before the update, shape (batches,), float32.
     """
+    readable = network.find_readable_items(item_vectors)
+    if readable is not None:
+        counts = np.where(readable, counts, 0)
     compute_loss = _LossFunction(
         network, block, item_vectors, counts, batches, seed, teacher_weight
     )

@@ -36,7 +36,7 @@ class TrainedNetwork:
         training_log: one row per epoch: ``epoch`` (from 1), ``loss``, ``val_loss``, ``val_ndcg@10``
             (full catalogue) and ``seconds`` (training without validation).
         facts: ``seconds_training`` (wall clock time of all epochs with their validation),
-            ``n_parameters`` (trainable), ``best_epoch``, ``training_rows`` (number of targets) and
+            ``n_parameters`` (trainable), ``best_epoch``, ``training_rows`` (number of rows) and
             ``warm_start``; with ``add_title_similarity`` also what :func:`choose_title_weight`
             returns.
         optimizer: the optimizer after the last epoch.
@@ -201,7 +201,7 @@ def _select_usable_rows(
     """
     usable_train, usable_validation = train, validation
     if item_vectors is not None:
-        if block.head == "vector":
+        if block.head == "vector" or block.item == "title":
             titled = has_title(item_vectors)
             usable_train = train.filter(_has_titled_target(titled, train))
             usable_validation = validation.filter(_has_titled_target(titled, validation))

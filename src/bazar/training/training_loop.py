@@ -320,7 +320,7 @@ def _make_batches(
         # same as without repeat scores.
         options = replace(options, reads_seen=False)
     is_every_position = training.rows == "every_position"
-    usable_targets = None
+    usable_targets = network.find_readable_items(item_vectors)
     if network.options.head == "vector":
         assert item_vectors is not None
         usable_targets = has_title(item_vectors)
