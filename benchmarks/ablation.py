@@ -128,6 +128,8 @@ PAIRS = (
     ("ids_texts_words", "ids_titles_words"),
     ("ids_texts_words", "texts_words"),
 )
+# Columns of the training log that are kept. The seconds are those of the epoch.
+CURVE = ("epoch", "seconds", "val_ndcg@10")
 # Parts of the test targets that have columns of their own.
 PARTS = {"new_day": "on a new day", "cold": "cold items"}
 
@@ -239,17 +241,19 @@ def measure_variant(
 
     Returns:
         The metrics of :class:`~bazar.evaluation.results.ModelResults`; ``validation``, the best
-        NDCG@10 on all validation rows; ``n_parameters``; and ``minutes`` of training, with that of
-        the teachers. The second part is the table of ranks.
+        NDCG@10 on all validation rows; ``curve``, the columns of :data:`CURVE` of each epoch;
+        ``n_parameters``; and ``minutes`` of training, with that of the teachers. The second part is
+        the table of ranks.
     """
     started = time.perf_counter()
     trained = train_variant(variant, inputs, seed)
     minutes = (time.perf_counter() - started) / 60
     scorer = make_scorer(trained.network, inputs.vectors[variant.text])
     results = evaluate_scorer(scorer, inputs.splits, inputs.item_ids, inputs.evaluation)
-    best = trained.training_log["val_ndcg@10"].iloc[int(trained.facts["best_epoch"]) - 1]
+    log = trained.training_log
     metrics = results.metrics | {
-        "validation": float(best),
+        "validation": float(log["val_ndcg@10"].iloc[int(trained.facts["best_epoch"]) - 1]),
+        "curve": log[list(CURVE)].to_dict("records"),
         "n_parameters": trained.facts["n_parameters"],
         "minutes": minutes,
     }

@@ -1,6 +1,7 @@
 """Train models of other libraries (peers) on Bazar's split until they converge, and measure them.
 
     .venv/bin/kedro run --env amazon_beauty_2014
+    .venv/bin/python benchmarks/ablation.py --env amazon_beauty_2014 --variants ids --seeds 42
     .venv/bin/python benchmarks/peers/run.py --env amazon_beauty_2014 --write
 
 Each library has its own environment in build/peers/, which the script installs. The trainings run
@@ -13,6 +14,7 @@ docs/images/peers.png. Without `--env`, the data set is the sample store: run
 """
 
 import argparse
+import json
 import math
 import os
 import subprocess
@@ -240,25 +242,56 @@ def measure_table(top: np.ndarray, split: SplitArrays, users: list[str]) -> dict
     return metrics
 
 
-def load_own_run(folder: Path) -> Run | None:
+def load_classifier(folder: Path, users: list[str]) -> Run | None:
     """Return the run of Bazar's classifier, or None if it has no results.
 
     Args:
         folder: ``data/07_model_output/<dataset>/<split>/seed_<n>``.
+        users: user of each test row.
+
+    Raises:
+        InputError: if it was measured on other rows.
     """
     found = ResultsDataset(filepath=str(folder), models=["classifier"]).load()
     results = found.get("classifier")
     log = results.training_log if results else None
     if results is None or log is None:
         return None
-    curve = [
-        {"epoch": float(epoch), "seconds": float(seconds), "val_ndcg@10": float(ndcg)}
-        for epoch, seconds, ndcg in zip(
-            log["epoch"], log["seconds"].cumsum(), log["val_ndcg@10"], strict=True
-        )
-    ]
-    test = {mode: results.metrics[mode] for mode in ("filtered", "unfiltered")}
-    return Run("Bazar classifier", curve, test)
+    _check_users(results.ranks, users, "classifier", "kedro run --pipelines modelling_classifier")
+    return _make_run("Bazar classifier", results.metrics, log)
+
+
+def load_variant(folder: Path, seed: int, users: list[str]) -> Run | None:
+    """Return the run of Bazar's network with ids alone, or None if it has no results.
+
+    Args:
+        folder: ``data/08_reporting/<dataset>/<split>/ablation``.
+        seed: the training seed.
+        users: user of each test row.
+
+    Raises:
+        InputError: if it was measured on other rows.
+    """
+    file = folder / f"ids_{seed}.json"
+    if not file.is_file():
+        return None
+    metrics = json.loads(file.read_text(encoding="utf-8"))
+    ranks = pd.read_parquet(file.with_suffix(".parquet"))
+    _check_users(ranks, users, "variant ids", "benchmarks/ablation.py --variants ids")
+    return _make_run("Bazar, ids alone", metrics, pd.DataFrame(metrics["curve"]))
+
+
+def _check_users(ranks: pd.DataFrame, users: list[str], name: str, command: str) -> None:
+    """Raise InputError if ranks are not those of the test rows."""
+    if ranks["user_id"].tolist() != users:
+        raise InputError(f"The {name} was measured on other test rows. Run `{command}` again.")
+
+
+def _make_run(label: str, metrics: dict[str, Any], log: pd.DataFrame) -> Run:
+    """Return a run of Bazar. The log has the seconds of each epoch."""
+    curve = log[["epoch", "seconds", "val_ndcg@10"]].assign(seconds=log["seconds"].cumsum())
+    test = {mode: metrics[mode] for mode in ("filtered", "unfiltered")}
+    return Run(label, curve.astype(float).to_dict("records"), test)  # type: ignore[arg-type]
 
 
 def train_peers(
@@ -282,7 +315,8 @@ def train_peers(
             print(f"{peer.label} is finished.")
             continue
         if progress.is_out_of_time:
-            print(f"{peer.label} is not finished. A higher --max-minutes continues it.")
+            continues = "continues it" if peer.can_resume else "starts it again"
+            print(f"{peer.label} is not finished. A higher --max-minutes {continues}.")
             continue
         print(f"\n{peer.label}", flush=True)
         if progress.epoch and not peer.can_resume:
@@ -354,10 +388,14 @@ def run(arguments: argparse.Namespace) -> None:
     limits = Limits(arguments.patience, arguments.max_minutes)
     train_peers(arguments.models, split, folder, limits, arguments.seed)
 
-    own = load_own_run(
-        ROOT / "data" / "07_model_output" / dataset / SPLIT / f"seed_{arguments.seed}"
+    output, reporting = (
+        ROOT / "data" / layer / dataset / SPLIT for layer in ("07_model_output", "08_reporting")
     )
-    runs = [] if own is None else [own]
+    own = (
+        load_classifier(output / f"seed_{arguments.seed}", users),
+        load_variant(reporting / "ablation", arguments.seed, users),
+    )
+    runs = [run for run in own if run is not None]
     for model, peer in PEERS.items():
         if (folder / model / PROGRESS_FILE).is_file():
             progress = load_progress(folder / model, split, limits, arguments.seed)

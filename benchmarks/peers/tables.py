@@ -15,6 +15,7 @@ NOT_FINISHED = "not finished"
 # the marker.
 STYLES = {
     "Bazar classifier": ("#000000", "o"),
+    "Bazar, ids alone": ("#cc79a7", "P"),
     "RecTools SASRec": ("#0072b2", "s"),
     "RecTools eSASRec": ("#56b4e9", "D"),
     "Cornac GRU4Rec": ("#d55e00", "^"),

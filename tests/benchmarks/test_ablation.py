@@ -66,7 +66,8 @@ def test_a_finished_training_is_not_repeated(
     assert len(pd.read_parquet(tmp_path / "ids_1.parquet")) == len(inputs.splits.test)
     ids = json.loads((tmp_path / "ids_1.json").read_text())
     words = json.loads((tmp_path / "ids_texts_words_1.json").read_text())
-    assert 0 <= ids["validation"] <= 1
+    assert max(point["val_ndcg@10"] for point in ids["curve"]) == ids["validation"]
+    assert [point["epoch"] for point in ids["curve"]] == list(range(1, 11))
     # The title adapter and the words have weights of their own.
     assert words["n_parameters"] > ids["n_parameters"]
     (tmp_path / "ids_1.json").write_text(json.dumps(ids | {"validation": 0.5}))

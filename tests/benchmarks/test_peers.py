@@ -28,7 +28,8 @@ from peers.run import (
     ENVIRONMENTS,
     PEERS,
     find_dataset,
-    load_own_run,
+    load_classifier,
+    load_variant,
     make_split_arrays,
     measure_peer,
 )
@@ -321,7 +322,8 @@ def test_figure_has_a_line_and_a_label_per_run() -> None:
 
 
 def test_every_model_has_its_own_style() -> None:
-    assert {peer.label for peer in PEERS.values()} | {"Bazar classifier"} == set(STYLES)
+    own = {"Bazar classifier", "Bazar, ids alone"}
+    assert {peer.label for peer in PEERS.values()} | own == set(STYLES)
     assert len(set(STYLES.values())) == len(STYLES)
 
 
@@ -340,17 +342,32 @@ def test_environment_selects_the_data_set(env: str | None, dataset: str) -> None
     assert find_dataset(env) == dataset
 
 
+CURVE = [
+    {"epoch": 1, "seconds": 20, "val_ndcg@10": 0.3},
+    {"epoch": 2, "seconds": 35, "val_ndcg@10": 0.4},
+]
+OWN_METRICS = {"filtered": {"hr@10": 0.2}, "unfiltered": {"hr@10": 0.1}}
+OWN_LOG = pd.DataFrame({"epoch": [1, 2], "seconds": [20.0, 15.0], "val_ndcg@10": [0.3, 0.4]})
+
+
 def test_own_curve_has_the_time_since_the_start_of_the_training(tmp_path: Path) -> None:
-    assert load_own_run(tmp_path) is None
-    metrics = {"filtered": {"hr@10": 0.2}, "unfiltered": {"hr@10": 0.1}}
-    log = pd.DataFrame({"epoch": [1, 2], "seconds": [20.0, 15.0], "val_ndcg@10": [0.3, 0.4]})
-    results = ModelResults(metrics, pd.DataFrame(), pd.DataFrame(), {}, log)
+    assert load_classifier(tmp_path, ["a", "b"]) is None
+    ranks = pd.DataFrame({"user_id": ["a", "b"]})
+    results = ModelResults(OWN_METRICS, ranks, pd.DataFrame(), {}, OWN_LOG)
     ResultsDataset(filepath=str(tmp_path)).save({"classifier": results})
-    curve = [
-        {"epoch": 1, "seconds": 20, "val_ndcg@10": 0.3},
-        {"epoch": 2, "seconds": 35, "val_ndcg@10": 0.4},
-    ]
-    assert load_own_run(tmp_path) == Run("Bazar classifier", curve, metrics)
+    assert load_classifier(tmp_path, ["a", "b"]) == Run("Bazar classifier", CURVE, OWN_METRICS)
+    with pytest.raises(InputError, match=r"The classifier was measured on other test rows\. Run"):
+        load_classifier(tmp_path, ["a", "c"])
+
+
+def test_the_network_on_ids_alone_is_that_of_the_ablation(tmp_path: Path) -> None:
+    assert load_variant(tmp_path, 42, ["a"]) is None
+    metrics = OWN_METRICS | {"curve": OWN_LOG.to_dict("records")}
+    (tmp_path / "ids_42.json").write_text(json.dumps(metrics))
+    pd.DataFrame({"user_id": ["a"]}).to_parquet(tmp_path / "ids_42.parquet")
+    assert load_variant(tmp_path, 42, ["a"]) == Run("Bazar, ids alone", CURVE, OWN_METRICS)
+    with pytest.raises(InputError, match="The variant ids was measured on other test rows"):
+        load_variant(tmp_path, 42, ["b"])
 
 
 # A training of RecTools
