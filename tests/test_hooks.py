@@ -91,6 +91,10 @@ def test_nested_change_keeps_the_siblings() -> None:
         ({"embedding": {"sha256": "abc"}}, r"embedding.sha256: .*match"),
         ({"embedding": {"text": "all"}}, r"embedding.text: .*'title_and_attributes', found 'all'"),
         ({"classifier": bazar(item_dimension=None)}, r"item: id\+title needs an item_dimension"),
+        (
+            {"classifier": bazar(item="id", id_shrinkage=5)},
+            r"id_shrinkage: 5 needs item: id\+title, found item: id. Set id_shrinkage to 0",
+        ),
         ({"classifier": bazar(training={"loss": "mse"})}, r"bazar: .*mse, .* for head vector"),
         (
             {"classifier": bazar(repeats=True)},

@@ -61,8 +61,8 @@ def make_network(item_ids: np.ndarray) -> ExportedNetwork:
     weights = {
         name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()
     }
-    weights["in_training"] = np.ones(len(item_ids), np.float32)
-    weights["in_training"][[0, NEW_ITEM]] = 0
+    weights["id_weights"] = np.ones(len(item_ids), np.float32)
+    weights["id_weights"][[0, NEW_ITEM]] = 0
     options = NetworkOptions.model_validate(
         {
             "item": "id", "item_dimension": 8, "head": "tied_softmax",

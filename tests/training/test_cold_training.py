@@ -83,14 +83,14 @@ def test_learned_vectors_are_used_in_the_other_steps_only() -> None:
     lengths = {}
     for share in (0, 0.98):
         network = train(vectors, id_dropout=share).network
-        embeddings = network.item_embedding.embeddings.numpy()[network.in_training.numpy() > 0]
+        embeddings = network.item_embedding.embeddings.numpy()[network.id_weights.numpy() > 0]
         lengths[share] = np.linalg.norm(embeddings, axis=1).mean()
     assert lengths[0.98] < 0.5 * lengths[0]
     # After the training, all of them are used.
     table = network.embed_catalogue(network.prepare_vectors(vectors))
     titles = network.title_adapter(network.prepare_vectors(vectors))
     np.testing.assert_allclose(
-        (table - titles).numpy()[network.in_training.numpy() > 0], embeddings, atol=1e-5
+        (table - titles).numpy()[network.id_weights.numpy() > 0], embeddings, atol=1e-5
     )
 
 

@@ -483,7 +483,7 @@ def test_targets_without_title_are_left_out(described: NetworkBlock) -> None:
     assert trained.facts["training_rows"] == np.count_nonzero(kept)
 
 
-def test_in_training_marks_the_items_of_the_training_rows() -> None:
+def test_id_weights_mark_the_items_of_the_training_rows() -> None:
     rng = np.random.default_rng(1)
     # Each item occurs once: it is in one or two windows, as a target or in a history.
     lists = np.split(np.arange(1, 61), np.sort(rng.choice(np.arange(4, 57), 9, replace=False)))
@@ -495,7 +495,24 @@ def test_in_training_marks_the_items_of_the_training_rows() -> None:
     expected[targets_of(split.train)] = 1
     expected[0] = 0
     assert 0 < expected.sum() < 60
-    np.testing.assert_array_equal(trained.network.in_training.numpy(), expected)
+    np.testing.assert_array_equal(trained.network.id_weights.numpy(), expected)
+
+
+def test_learned_vectors_count_by_the_number_of_purchases() -> None:
+    # Training has all items but the last two: item 1 three times, item 2 once.
+    split = split_leave_one_out(sequences_of([[1, 1, 4, 5], [1, 2, 4, 5]]), 5, 4)
+    described = block({"epochs": 1}, item="id+title", temperature=0.1, id_shrinkage=3)
+    network = train(split, described).network
+    expected = np.array([0, 3 / 6, 1 / 4, 0, 0, 0], np.float32)
+    np.testing.assert_array_equal(network.id_weights.numpy(), expected)
+    # The vector of an item is its title plus its share of the learned vector.
+    prepared = network.prepare_vectors(vectors(5))
+    learned = network.item_embedding.embeddings.numpy()
+    np.testing.assert_allclose(
+        network.embed_catalogue(prepared),
+        network.title_adapter(prepared) + expected[:, None] * learned,
+        atol=1e-6,
+    )
 
 
 def test_too_short_histories_raise_input_error() -> None:

@@ -62,7 +62,7 @@ def test_warm_start_continues_the_earlier_training() -> None:
     assert not cold.facts["warm_start"]
     assert hit_rates(make_scorer(warm.network, read), late.test) >= 0.95
     assert warm.training_log["val_loss"][0] < 0.6 * cold.training_log["val_loss"][0]
-    assert (warm.network.in_training.numpy()[1:] == 1).all()
+    assert (warm.network.id_weights.numpy()[1:] == 1).all()
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
@@ -109,7 +109,7 @@ def test_optimizer_variables_of_a_new_item_are_means(head: str, axes: dict[str, 
     network = build_network(block(head=head).network, N_ITEMS)
     network.item_ids = np.arange(N_ITEMS + 1).astype(str).astype(object)
     unknown = 3
-    network.in_training.assign((np.arange(N_ITEMS + 1) % N_ITEMS != unknown).astype(np.float32))
+    network.id_weights.assign((np.arange(N_ITEMS + 1) % N_ITEMS != unknown).astype(np.float32))
     rng = np.random.default_rng(6)
     shapes = [weight.shape for weight in network.trainable_variables for _ in range(2)]
     kept = [rng.random(shape).astype(np.float32) for shape in shapes]
@@ -124,7 +124,7 @@ def test_optimizer_variables_of_a_new_item_are_means(head: str, axes: dict[str, 
     )
     assert start.optimizer_variables is not None
     assert start.optimizer_variables[:2] == step_and_rate
-    known = network.in_training.numpy() > 0
+    known = network.id_weights.numpy() > 0
     found = 0
     for index, values in enumerate(kept):
         weight = start.network.trainable_variables[index // 2]

@@ -71,6 +71,10 @@ class NetworkOptions(Options):
     item_dimension: int | None = Field(default=None, ge=1)
     """Size of the item representation. Title vectors are centred, whitened and projected to this
     size by a trainable layer. null, only with ``item: title``: title vectors are not changed."""
+    id_shrinkage: float = Field(default=0, ge=0)
+    """The learned vector of an item is multiplied by n / (n + ``id_shrinkage``) for n occurrences
+    of the item in the training part. The title and the words then decide more about items that are
+    seldom bought. Needs ``item: id+title``. 0: all learned vectors count fully."""
     words: Literal["title", "title_and_attributes"] | None = None
     """Whether a learned vector of each word of an item is added to the item representation.
     ``title``: the words of the title. ``title_and_attributes``: also each brand, category and other
@@ -116,6 +120,11 @@ class NetworkOptions(Options):
     def _check_consistency(self) -> Self:
         if self.item != "title" and self.item_dimension is None:
             raise ValueError(f"item: {self.item} needs an item_dimension, found null")
+        if self.id_shrinkage and self.item != "id+title":
+            raise ValueError(
+                f"id_shrinkage: {self.id_shrinkage:g} needs item: id+title, found item: "
+                f"{self.item}. Set id_shrinkage to 0"
+            )
         if self.words is not None and self.item_dimension is None:
             raise ValueError(f"words: {self.words} needs an item_dimension, found null")
         if not any(isinstance(layer, RecurrentLayer | ResidualLayer) for layer in self.layers):

@@ -126,7 +126,7 @@ def compute_sampled_cross_entropy(
     targets: tf.Tensor,
     drawn: DrawnItems,
     prepared: tf.Tensor | None,
-    known: tf.Tensor,
+    id_weights: tf.Tensor,
     has_seen_items: bool,
 ) -> tf.Tensor:
     """Compute the cross-entropy against drawn items, corrected for their probabilities.
@@ -144,7 +144,7 @@ def compute_sampled_cross_entropy(
         targets: shape (targets,), int32.
         drawn: the drawn items, as tensors.
         prepared: title vectors as prepared by the network, or None.
-        known: the items whose learned vectors are used; see
+        id_weights: factors of the learned vectors; see
             :meth:`~bazar.models.networks.recurrent.RecurrentNetwork.embed_items`.
         has_seen_items: whether the scores of items that were bought before are added.
 
@@ -152,29 +152,29 @@ def compute_sampled_cross_entropy(
         Shape (targets,), float32.
     """
     positive = network.compute_pair_logits(
-        tf.gather(output, target_states), network.embed_items(targets, prepared, known)
+        tf.gather(output, target_states), network.embed_items(targets, prepared, id_weights)
     )
-    table = network.build_item_table(network.embed_items(drawn.items, prepared, known))
+    table = network.build_item_table(network.embed_items(drawn.items, prepared, id_weights))
     negative = network.compute_logits(output, table) - drawn.correction
     if not has_seen_items:
-        return _compute_total(negative, target_states, targets, drawn, [positive]) - positive
+        return _compute_log_total(negative, target_states, targets, drawn, [positive]) - positive
     assert network.repeat_layer is not None
     is_pair = drawn.seen[:, 0] >= 0
     hidden = tf.where(is_pair, _NEVER, -_NEVER)
     negative = tf.tensor_scatter_nd_min(negative, tf.maximum(drawn.seen, 0), hidden)
-    seen = network.embed_items(inputs.seen_items, prepared, known)
+    seen = network.embed_items(inputs.seen_items, prepared, id_weights)
     logits = network.compute_pair_logits(tf.gather(output, inputs.seen_states), seen)
     item_parts = network.repeat_layer.embed_items(seen)
     logits += network.compute_repeat_scores(output, inputs, item_parts, training=True)
     logits = tf.where(inputs.seen_items > 0, logits, _NEVER)
-    seen_totals = _sum_exponentials(logits, inputs.seen_states, tf.shape(output)[0])
+    seen_totals = _compute_log_sums(logits, inputs.seen_states, tf.shape(output)[0])
     is_seen = drawn.target_pairs >= 0
     positive = tf.where(is_seen, tf.gather(logits, tf.maximum(drawn.target_pairs, 0)), positive)
     parts = [tf.where(is_seen, _NEVER, positive), tf.gather(seen_totals, target_states)]
-    return _compute_total(negative, target_states, targets, drawn, parts) - positive
+    return _compute_log_total(negative, target_states, targets, drawn, parts) - positive
 
 
-def _compute_total(
+def _compute_log_total(
     negative: tf.Tensor,
     target_states: tf.Tensor,
     targets: tf.Tensor,
@@ -186,7 +186,7 @@ def _compute_total(
     return tf.reduce_logsumexp(tf.concat([tf.stack(parts, axis=1), others], axis=1), axis=1)
 
 
-def _sum_exponentials(logits: tf.Tensor, segments: tf.Tensor, n_segments: tf.Tensor) -> tf.Tensor:
+def _compute_log_sums(logits: tf.Tensor, segments: tf.Tensor, n_segments: tf.Tensor) -> tf.Tensor:
     """Return the logarithm of the sum of exponentials of each segment, shape (segments,)."""
     largest = tf.stop_gradient(tf.math.unsorted_segment_max(logits, segments, n_segments))
     largest = tf.maximum(largest, _NEVER)

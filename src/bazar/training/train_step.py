@@ -166,35 +166,35 @@ class _LossFunction:
         Returns:
             A scalar, float32.
         """
-        known = self._draw_known_items(step)
+        id_weights = self._draw_id_weights(step)
         if self._block.head == "tied_softmax" and not self.is_sampled:
-            logits = self._compute_full_logits(inputs, known)
-            total = self._add_full_losses(logits, target_states, targets, weights)
+            logits = self._compute_full_logits(inputs, id_weights)
+            total = self._sum_full_losses(logits, target_states, targets, weights)
             if self._teacher_weight:
-                soft = self._add_soft_losses(logits, target_states, weights, *soft_targets)
+                soft = self._sum_soft_losses(logits, target_states, weights, *soft_targets)
                 total += self._teacher_weight * (soft - total)
         else:
-            losses = self._compute_target_losses(inputs, target_states, targets, drawn, known)
+            losses = self._compute_target_losses(inputs, target_states, targets, drawn, id_weights)
             total = tf.reduce_sum(losses * weights)
         return total / tf.maximum(tf.reduce_sum(weights), 1)
 
-    def _draw_known_items(self, step: tf.Tensor) -> tf.Tensor:
-        """Return the items whose learned vectors are used in a step, as in ``embed_items``.
+    def _draw_id_weights(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the factors of the learned vectors of items in a step, shape (items + 1,).
 
-        The draws depend on the seed and the number of the step alone: a training that resumes
-        draws the same.
+        ``id_dropout`` sets a share of them to 0. The draws depend on the seed and the number of the
+        step alone: a training that resumes draws the same.
         """
-        in_training = tf.convert_to_tensor(self._network.in_training)
+        id_weights = tf.convert_to_tensor(self._network.id_weights)
         if (share := self._block.training.id_dropout) == 0:
-            return in_training
+            return id_weights
         seed = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64)])
-        draws = tf.random.stateless_uniform(tf.shape(in_training), seed)
-        return in_training * tf.cast(draws >= share, tf.float32)
+        draws = tf.random.stateless_uniform(tf.shape(id_weights), seed)
+        return id_weights * tf.cast(draws >= share, tf.float32)
 
-    def _compute_full_logits(self, inputs: NetworkInput, known: tf.Tensor) -> tf.Tensor:
+    def _compute_full_logits(self, inputs: NetworkInput, id_weights: tf.Tensor) -> tf.Tensor:
         """Return the logits of all items of the training part, shape (states, items)."""
         network = self._network
-        table = tf.gather(network.embed_catalogue(self._prepared, known), self._table_items)
+        table = tf.gather(network.embed_catalogue(self._prepared, id_weights), self._table_items)
         entries = tf.gather(table, tf.gather(self._table_rows, inputs.items))
         orders = network.embed_orders(entries, inputs)
         output = network.encode_histories(orders, inputs.positions, inputs.times, training=True)
@@ -209,7 +209,7 @@ class _LossFunction:
             )
         return logits
 
-    def _add_full_losses(
+    def _sum_full_losses(
         self, logits: tf.Tensor, target_states: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Return the sum of the cross-entropies of all targets."""
@@ -224,7 +224,7 @@ class _LossFunction:
         shares /= tf.maximum(totals, 1)[:, None]
         return tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(shares, logits) * totals)
 
-    def _add_soft_losses(
+    def _sum_soft_losses(
         self,
         logits: tf.Tensor,
         target_states: tf.Tensor,
@@ -249,10 +249,12 @@ class _LossFunction:
         target_states: tf.Tensor,
         targets: tf.Tensor,
         drawn: DrawnItems,
-        known: tf.Tensor,
+        id_weights: tf.Tensor,
     ) -> tf.Tensor:
         """Return the loss of each target from the state that predicts it."""
-        output = self._network.encode_inputs(inputs, self._prepared, training=True, known=known)
+        output = self._network.encode_inputs(
+            inputs, self._prepared, training=True, id_weights=id_weights
+        )
         if self.is_sampled:
             return compute_sampled_cross_entropy(
                 self._network,
@@ -262,7 +264,7 @@ class _LossFunction:
                 targets,
                 drawn,
                 self._prepared,
-                known,
+                id_weights,
                 self._batches.has_seen_items,
             )
         read = tf.gather(output, target_states)

@@ -260,7 +260,8 @@ def _initialise_network(
     texts: ItemTexts | None,
 ) -> RecurrentNetwork:
     dimension = None if item_vectors is None else item_vectors.shape[1]
-    in_training = (counts > 0).astype(np.float32)
+    # Items that do not occur have weight 0, also without shrinkage.
+    id_weights = (counts / np.maximum(counts + block.id_shrinkage, 1)).astype(np.float32)
     vocabulary = _get_vocabulary(block, warm_start, texts)
     n_words = None if vocabulary is None else len(vocabulary)
     # A new network even for a warm start: the dropout of a loaded network has random seeds.
@@ -268,7 +269,7 @@ def _initialise_network(
     if vocabulary is not None:
         network.set_texts(vocabulary, texts)
     if warm_start is None:
-        network.in_training.assign(in_training)
+        network.id_weights.assign(id_weights)
         _describe_orders(network, train)
         if network.repeat_layer is not None and not train.has_repeats():
             network.repeat_layer.close()
@@ -291,7 +292,7 @@ def _initialise_network(
     if network.repeat_layer is not None and network.repeat_layer.is_closed and train.has_repeats():
         # Customers buy again for the first time.
         network.repeat_layer.open()
-    network.in_training.assign(np.maximum(warm_start.network.in_training.numpy(), in_training))
+    network.id_weights.assign(np.maximum(warm_start.network.id_weights.numpy(), id_weights))
     return network
 
 

@@ -106,9 +106,9 @@ def build(options: NetworkOptions, vectors: np.ndarray) -> RecurrentNetwork:
         network.typical_gap.assign(12)
     if network.repeat_layer is not None:
         network.repeat_layer.offset.assign(-0.3)
-    in_training = np.ones(N_ITEMS + 1)
-    in_training[[0, UNTRAINED]] = 0
-    network.in_training.assign(in_training)
+    id_weights = np.linspace(0.2, 1, N_ITEMS + 1)
+    id_weights[[0, UNTRAINED]] = 0
+    network.id_weights.assign(id_weights)
     network.item_ids = CATALOGUE
     return network
 
@@ -207,7 +207,7 @@ def test_an_export_that_excludes_other_items_is_an_error() -> None:
     vectors = make_vectors()
     network = build(EVERYTHING, vectors)
     exported = export_network(network)
-    exported.weights["in_training"][5] = 0
+    exported.weights["id_weights"][5] = 0
     with pytest.raises(InputError, match="differs"):
         check_export(network, exported, make_products(vectors), make_rows(), "network")
 

@@ -262,7 +262,7 @@ def test_a_saved_network_loads_with_the_same_output(
 ) -> None:
     vectors = make_title_vectors()
     network = build_random_network(options, vectors)
-    network.in_training.assign(np.arange(N_ITEMS + 1) % 3 > 0)
+    network.id_weights.assign(np.arange(N_ITEMS + 1) % 3 > 0)
     # The data set type of the catalog loads in safe mode.
     dataset = NetworkDataset(filepath=str(tmp_path / "network.keras"))
     dataset.save(NetworkState(network))
@@ -447,8 +447,8 @@ def test_item_numbering_does_not_change_scores() -> None:
     old = np.argsort(new)
     table = np.asarray(network.item_embedding.embeddings)
     renumbered.item_embedding.embeddings.assign(table[old])
-    network.in_training.assign(known)
-    renumbered.in_training.assign(known[old])
+    network.id_weights.assign(known)
+    renumbered.id_weights.assign(known[old])
     histories = [[1, 2, 3], [4], [5, 6]]
     scores = make_scorer(network, vectors).score(make_windows(histories, [1, 1, 1]))
     rows = make_windows([new[history].tolist() for history in histories], [1, 1, 1])
@@ -466,7 +466,7 @@ def test_the_embedding_of_an_unknown_item_is_not_used(head: str) -> None:
     before_known = NetworkClassifier(network).score(rows)
     known = np.ones(N_ITEMS + 1)
     known[UNKNOWN] = 0
-    network.in_training.assign(known)
+    network.id_weights.assign(known)
     scores = NetworkClassifier(network).score(rows)
     assert not np.allclose(scores[0], before_known[0])
     table = np.asarray(network.item_embedding.embeddings)
@@ -477,7 +477,7 @@ def test_the_embedding_of_an_unknown_item_is_not_used(head: str) -> None:
 
 def test_tied_ids_never_recommend_an_unknown_item() -> None:
     network = build_random_network(describe_network(head="tied_softmax"))
-    network.in_training.assign(np.arange(N_ITEMS + 1) != UNKNOWN)
+    network.id_weights.assign(np.arange(N_ITEMS + 1) != UNKNOWN)
     scores = NetworkClassifier(network).score(make_windows([[1, 2], [UNKNOWN]], [1, 1]))
     assert (scores[:, [0, UNKNOWN]] == -np.inf).all()
     others = np.delete(scores, [0, UNKNOWN], axis=1)
@@ -491,7 +491,7 @@ def test_an_unknown_item_is_scored_by_its_title_alone() -> None:
     network = build_random_network(describe_network(item="id+title", head="tied_softmax"), vectors)
     # Items 5 and 7 do not occur in training. Items 7 and 8 have no title.
     vectors[8] = 0
-    network.in_training.assign(~np.isin(np.arange(N_ITEMS + 1), [UNKNOWN, 7]))
+    network.id_weights.assign(~np.isin(np.arange(N_ITEMS + 1), [UNKNOWN, 7]))
     scores = make_scorer(network, vectors).score(make_windows([[1, 2]], [1]))[0]
     assert np.flatnonzero(scores == -np.inf).tolist() == [0, 7]
     # Logits are the logarithms of the scores, up to a constant.
@@ -512,7 +512,7 @@ def test_titles_alone_can_recommend_every_titled_item() -> None:
     vectors = make_title_vectors()
     vectors[7] = 0
     network = build_random_network(describe_network(item="title", head="tied_softmax"), vectors)
-    network.in_training.assign(np.arange(N_ITEMS + 1) != UNKNOWN)
+    network.id_weights.assign(np.arange(N_ITEMS + 1) != UNKNOWN)
     scores = make_scorer(network, vectors).score(make_windows([[1, 2]], [1]))[0]
     assert np.flatnonzero(scores == -np.inf).tolist() == [0, 7]
 
@@ -582,7 +582,7 @@ def test_remapped_weights_follow_the_item_ids(keys: dict[str, Any]) -> None:
     network = build_random_network(describe_network(**keys), vectors)
     network.item_ids = CATALOGUE
     unknown = "P07"
-    network.in_training.assign([0] + [item_id != unknown for item_id in CATALOGUE[1:]])
+    network.id_weights.assign([0] + [item_id != unknown for item_id in CATALOGUE[1:]])
     grown = remap_network(network, OTHER)
     assert grown.n_items == len(OTHER) - 1
     assert grown.item_ids.tolist() == OTHER.tolist()
@@ -593,7 +593,7 @@ def test_remapped_weights_follow_the_item_ids(keys: dict[str, Any]) -> None:
     moved[[now[item_id] for item_id in kept]] = vectors[[then[item_id] for item_id in kept]]
     moved[now["A1"]], moved[now["Z9"]] = vectors[1], vectors[2]
 
-    known = dict(zip(OTHER, grown.in_training.numpy(), strict=True))
+    known = dict(zip(OTHER, grown.id_weights.numpy(), strict=True))
     assert {item_id for item_id in OTHER[1:] if not known[item_id]} == {unknown, "A1", "Z9"}
     history = ["P09", unknown, "P15", "P12"]
     before = call_network(network, [[then[item_id] for item_id in history]], vectors)[0]
@@ -738,7 +738,7 @@ def test_weights_are_created_in_a_fixed_order() -> None:
         "embeddings", "kernel", "kernel", "recurrent_kernel", "bias", "kernel", "bias",
     ]  # fmt: skip
     assert [weight.name for weight in network.trainable_weights] == trainable
-    fixed = ["in_training", "centre", "whitening", "title_weight"]
+    fixed = ["id_weights", "centre", "whitening", "title_weight"]
     assert [weight.name for weight in network.non_trainable_weights] == fixed
     assert [layer.name for layer in network.layers] == [
         "item_embedding", "title_adapter", "gru_1", "head",

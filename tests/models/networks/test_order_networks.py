@@ -386,7 +386,7 @@ def test_weights_of_times_and_repeats_are_created_last() -> None:
         "item_embedding", "gru_1", "head", "time", "repeats",
     ]  # fmt: skip
     names = [weight.path.rsplit("/", 2)[-1] for weight in network.non_trainable_weights]
-    assert names == ["in_training", "typical_gap", "has_clock", "offset"]
+    assert names == ["id_weights", "typical_gap", "has_clock", "offset"]
 
 
 def test_networks_without_times_and_repeats_do_not_read_them() -> None:

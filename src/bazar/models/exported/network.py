@@ -77,7 +77,7 @@ class ExportedNetwork:
     @property
     def is_in_training(self) -> np.ndarray:
         """Whether each item occurs in the training part, shape (items + 1,), bool."""
-        return self.weights["in_training"] > 0
+        return self.weights["id_weights"] > 0
 
     def check_vectors(self, item_vectors: np.ndarray) -> None:
         """Raise InputError if the network was trained with other title vectors.
@@ -150,7 +150,7 @@ class ExportedNetwork:
 
     def _list_item_axes(self) -> dict[str, int]:
         """Return the weights that have an entry for each item, with the axis of the items."""
-        axes = {"in_training": 0}
+        axes = {"id_weights": 0}
         if "item_embedding" in self.weights:
             axes["item_embedding"] = 0
         if self.options.head == "softmax":
@@ -248,8 +248,8 @@ class ExportedNetwork:
             size = self.weights["title_adapter.kernel"].shape[1]
             embedded = np.zeros((self.n_items + 1, size), np.float32)
         else:
-            in_training = self.weights["in_training"][:, None]
-            embedded = self.weights["item_embedding"] * in_training
+            id_weights = self.weights["id_weights"][:, None]
+            embedded = self.weights["item_embedding"] * id_weights
         if self.options.adapts_titles:
             for start in range(0, len(embedded), _CHUNK):
                 chunk = whiten_vectors(

@@ -30,8 +30,9 @@ class NetworkBase(keras.Model):
     Attributes:
         options: options of the network.
         n_items: number of items of the catalogue that the network was built for.
-        in_training: shape (n_items + 1,), float32: 1 if an item occurs in the training part, else
-            0. The trainer sets it. The learned vectors of items with 0 are not used.
+        id_weights: shape (n_items + 1,), float32: factor of the learned vector of each item: 0 if
+            the item does not occur in the training part, else n / (n + ``id_shrinkage``) for n
+            occurrences. The trainer sets it.
         typical_gap: scalar: typical number of days between two orders of a user. The trainer sets
             it. None if the network reads no times and has no repeat scores.
         title_weight: scalar: weight of the title similarities that are added to the scores. The
@@ -91,8 +92,8 @@ class NetworkBase(keras.Model):
     def _build_item_representation(self, size: int) -> None:
         """Create the weights that turn an item into a vector of the given size."""
         options, dimension = self.options, self.vector_dimension
-        self.in_training = self.add_weight(
-            shape=(self.n_items + 1,), initializer="ones", trainable=False, name="in_training"
+        self.id_weights = self.add_weight(
+            shape=(self.n_items + 1,), initializer="ones", trainable=False, name="id_weights"
         )
         self.item_embedding = self.title_adapter = self.title_weight = None
         if options.item in {"id", "id+title"}:

@@ -30,7 +30,7 @@ def export_network(network: RecurrentNetwork) -> ExportedNetwork:
         for variable in variables:
             weights[f"{name}.{variable.name}"] = _copy(variable)
 
-    for name in ("in_training", "title_weight", "typical_gap"):
+    for name in ("id_weights", "title_weight", "typical_gap"):
         if (variable := getattr(network, name)) is not None:
             weights[name] = _copy(variable)
     weights |= _copy_item_weights(network)

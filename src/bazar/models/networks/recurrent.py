@@ -135,47 +135,47 @@ class RecurrentNetwork(NetworkBase):
         """
         is_informative = np.zeros(self.n_items + 1, bool)
         if self.options.item != "title":
-            is_informative |= np.asarray(self.in_training) > 0
+            is_informative |= np.asarray(self.id_weights) > 0
         if self.options.item != "id" and item_vectors is not None:
             is_informative |= has_title(item_vectors)
         is_informative[0] = False
         return is_informative
 
-    def embed_items(self, items: Any, vectors: Any, known: Any = None) -> Any:
+    def embed_items(self, items: Any, vectors: Any, id_weights: Any = None) -> Any:
         """Return the vectors of items. A tied head also uses them as its output weights.
 
         Args:
             items: item indices of any shape, int32.
             vectors: returned by :meth:`prepare_vectors`.
-            known: shape (n_items + 1,), float32: 1 if the learned vector of an item is used, else
-                0. None uses those of the items that occur in training.
+            id_weights: shape (n_items + 1,), float32, factors of the learned vectors. None uses
+                those of the network.
 
         Returns:
             Shape of ``items`` plus one axis with the size of an item vector, float32.
         """
-        embedded = self._embed_ids_and_titles(items, vectors, known)
+        embedded = self._embed_ids_and_titles(items, vectors, id_weights)
         if self.word_embedding is None:
             return embedded
         return embedded + self.word_embedding(items)
 
-    def embed_catalogue(self, vectors: Any, known: Any = None) -> Any:
+    def embed_catalogue(self, vectors: Any, id_weights: Any = None) -> Any:
         """Return the vectors of all items, shape (n_items + 1, size of an item vector), float32.
 
         Args:
             vectors: returned by :meth:`prepare_vectors`.
-            known: as for :meth:`embed_items`.
+            id_weights: as for :meth:`embed_items`.
         """
-        embedded = self._embed_ids_and_titles(ops.arange(self.n_items + 1), vectors, known)
+        embedded = self._embed_ids_and_titles(ops.arange(self.n_items + 1), vectors, id_weights)
         if self.word_embedding is None:
             return embedded
         return embedded + self.word_embedding.embed_catalogue()
 
-    def _embed_ids_and_titles(self, items: Any, vectors: Any, known: Any) -> Any:
+    def _embed_ids_and_titles(self, items: Any, vectors: Any, id_weights: Any) -> Any:
         """Return the vectors of items without their words; see :meth:`embed_items`."""
         parts = []
         if self.item_embedding is not None:
-            is_known = ops.take(self.in_training if known is None else known, items)
-            parts.append(self.item_embedding(items) * is_known[..., None])
+            weights = ops.take(self.id_weights if id_weights is None else id_weights, items)
+            parts.append(self.item_embedding(items) * weights[..., None])
         if self.title_adapter is not None:
             parts.append(self.title_adapter(ops.take(vectors, items, axis=0)))
         elif self.options.item == "title":
@@ -364,7 +364,7 @@ class RecurrentNetwork(NetworkBase):
         )
 
     def encode_inputs(
-        self, inputs: NetworkInput, vectors: Any, training: bool = False, known: Any = None
+        self, inputs: NetworkInput, vectors: Any, training: bool = False, id_weights: Any = None
     ) -> Any:
         """Return the output of the head for each state of the input.
 
@@ -373,7 +373,7 @@ class RecurrentNetwork(NetworkBase):
         Returns:
             Shape (states, head size), float32.
         """
-        orders = self.embed_orders(self.embed_items(inputs.items, vectors, known), inputs)
+        orders = self.embed_orders(self.embed_items(inputs.items, vectors, id_weights), inputs)
         return self.encode_histories(orders, inputs.positions, inputs.times, training)
 
     def score_items(self, encoded: Any, inputs: NetworkInput, table: Any, item_parts: Any) -> Any:

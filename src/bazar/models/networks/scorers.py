@@ -253,7 +253,7 @@ def _compute_exclusions(network: RecurrentNetwork, item_vectors: np.ndarray | No
     excluded = np.zeros(network.n_items + 1, np.float32)
     if network.options.head != "tied_softmax":
         return excluded
-    is_known = np.asarray(network.in_training) > 0
+    is_known = np.asarray(network.id_weights) > 0
     if network.options.item == "title":
         is_known[:] = False
     if item_vectors is not None and network.options.needs_vectors:

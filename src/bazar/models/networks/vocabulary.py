@@ -79,7 +79,7 @@ def find_item_positions(network: RecurrentNetwork, item_ids: np.ndarray) -> np.n
 
 def find_item_axis(network: RecurrentNetwork, weight: keras.Variable) -> int | None:
     """Return the axis of a weight that has one entry per item; None if there is no such axis."""
-    if weight is network.in_training:
+    if weight is network.id_weights:
         return 0
     if network.item_embedding is not None and weight is network.item_embedding.embeddings:
         return 0
@@ -102,7 +102,7 @@ def average_training_items(network: RecurrentNetwork, values: np.ndarray, axis: 
     Returns:
         The shape of ``values`` without the axis.
     """
-    return np.moveaxis(values, axis, 0)[np.asarray(network.in_training) > 0].mean(axis=0)
+    return np.moveaxis(values, axis, 0)[np.asarray(network.id_weights) > 0].mean(axis=0)
 
 
 def remap_items(
