@@ -9,7 +9,8 @@ Each variant is the network `bazar` of the classifier in the environment, with t
 titles need more epochs. All of them are trained on the same rows, once for each seed. Choose
 between variants by the validation column alone. A training that is finished is not repeated: its
 metrics and ranks are in `data/08_reporting/<dataset>/<split>/ablation/`. `--variants` and `--seeds`
-train only some. A second table has paired tests of the pairs in `PAIRS` that have the same seeds.
+train only some. A second table has paired tests of the `PAIRS` that were trained with the same
+seeds.
 `--write` writes the tables between the comment marks `<!-- ablation: DATASET/SPLIT -->` and
 `<!-- /ablation -->` of docs/explanation/results.md.
 """
@@ -118,8 +119,8 @@ VARIANTS = {
     ),
 }
 TEACHER_WEIGHT, N_SOFT_TARGETS = 0.5, 100
-# Each pair differs by one input. Only these pairs are tested: the correction for all pairs of
-# variants would hide differences.
+# The pairs that the page of results discusses. Only these are tested: Holm's correction for all
+# pairs of variants would be stricter.
 PAIRS = (
     ("ids_titles_words", "ids"),
     ("ids_titles_words", "titles_words"),
@@ -323,7 +324,11 @@ def find_results(inputs: Inputs, folder: Path) -> dict[str, dict[int, Path]]:
             if _is_measured(file, _fingerprint_variant(variant, inputs, seed)):
                 found.setdefault(name, {})[seed] = file
             else:
-                print(f"{file} has another network or other data, or no ranks.", file=sys.stderr)
+                print(
+                    f"{file} is ignored: it was measured with another network or other data, or "
+                    "its ranks (.parquet) are missing.",
+                    file=sys.stderr,
+                )
     return found
 
 
@@ -359,7 +364,7 @@ def build_table(found: Mapping[str, Mapping[int, Path]], part: str) -> ResultTab
 
 
 def build_pairs(found: Mapping[str, Mapping[int, Path]], inputs: Inputs, part: str) -> str | None:
-    """Return tables of the pairs of :data:`PAIRS` that have the same seeds.
+    """Return tables of the :data:`PAIRS` that were trained with the same seeds.
 
     The first table counts all rows, the second one only a part of the targets.
 

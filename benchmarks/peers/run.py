@@ -284,7 +284,10 @@ def load_variant(folder: Path, seed: int, users: list[str]) -> Run | None:
 def _check_users(ranks: pd.DataFrame, users: list[str], name: str, command: str) -> None:
     """Raise InputError if ranks are not those of the test rows."""
     if ranks["user_id"].tolist() != users:
-        raise InputError(f"The {name} was measured on other test rows. Run `{command}` again.")
+        raise InputError(
+            f"The {name} was measured on other test rows. Run `{command}` again for "
+            "this data set and seed."
+        )
 
 
 def _make_run(label: str, metrics: dict[str, Any], log: pd.DataFrame) -> Run:
@@ -353,7 +356,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument(
-        "--machine", default=describe_machine(), help="description of the machine of the trainings"
+        "--machine",
+        default=describe_machine(),
+        help="machine that trained the models; by default this machine",
     )
     parser.add_argument(
         "--folder",

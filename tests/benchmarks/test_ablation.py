@@ -86,7 +86,9 @@ def test_a_finished_training_is_not_repeated(
     assert capsys.readouterr().err.count("ids, seed 1") == 1
     assert json.loads((tmp_path / "ids_1.json").read_text())["validation"] != 0.5
     assert find_results(other, tmp_path) == {"ids": {1: tmp_path / "ids_1.json"}}
-    assert "ids_texts_words_1.json has another network" in capsys.readouterr().err
+    assert (
+        "ids_texts_words_1.json is ignored: it was measured with another" in capsys.readouterr().err
+    )
 
 
 def test_a_variant_with_teachers_learns_what_they_expect(inputs: Inputs) -> None:

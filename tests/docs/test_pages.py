@@ -131,9 +131,9 @@ def test_figures_of_the_readme_are_those_of_the_results() -> None:
     variants = read_rows(results.partition("<!-- ablation: amazon_beauty_2014_days/")[2], 11)
     new_day = read_new_day_ndcg(results)
     for name, reads in (
-        ("Classifier with ids alone", "ids"),
-        ("Classifier without ids, brands and categories", "titles; with words"),
-        ("Classifier without brands and categories", "ids, titles; with words"),
+        ("Network on ids", "ids"),
+        ("Network on titles", "titles; with words"),
+        ("Network on ids and titles", "ids, titles; with words"),
         # The table of new days contains a classifier that also reads times.
         ("Classifier", "ids, titles, brands, categories; with words"),
     ):

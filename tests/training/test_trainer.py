@@ -498,7 +498,7 @@ def test_id_weights_mark_the_items_of_the_training_rows() -> None:
     np.testing.assert_array_equal(trained.network.id_weights.numpy(), expected)
 
 
-def test_learned_vectors_count_by_the_number_of_purchases() -> None:
+def test_id_shrinkage_scales_learned_vectors_by_item_counts() -> None:
     # Training has all items but the last two: item 1 three times, item 2 once.
     split = split_leave_one_out(sequences_of([[1, 1, 4, 5], [1, 2, 4, 5]]), 5, 4)
     described = block({"epochs": 1}, item="id+title", temperature=0.1, id_shrinkage=3)

@@ -74,7 +74,7 @@ class NetworkOptions(Options):
     id_shrinkage: float = Field(default=0, ge=0)
     """The learned vector of an item is multiplied by n / (n + ``id_shrinkage``) for n occurrences
     of the item in the training part. The title and the words then decide more about items that are
-    seldom bought. Needs ``item: id+title``. 0: all learned vectors count fully."""
+    seldom bought. Needs ``item: id+title``. 0: no scaling."""
     words: Literal["title", "title_and_attributes"] | None = None
     """Whether a learned vector of each word of an item is added to the item representation.
     ``title``: the words of the title. ``title_and_attributes``: also each brand, category and other

@@ -2,7 +2,7 @@
 
 All models are measured on the same test rows. For a model with several training seeds, the metric
 of each row is averaged over the seeds. A paired bootstrap estimates the uncertainty over users: it
-draws the same users for all models. Holm's method corrects the p-values of all pairs of models.
+draws the same users for all models. Holm's method corrects the p-values of all tested pairs.
 """
 
 import re
@@ -156,7 +156,7 @@ def compare_results(
         ``repeat_rows``, ``explore_rows`` and ``new_day_rows``: number of rows with a target of the
         part. ``new_day_rows`` is 0 if no target is known to have the day of the item before it.
 
-        ``differences``: one entry per pair of models, the better model first. For both filter
+        ``differences``: one entry per tested pair, the better model first. For both filter
         modes and each of :data:`COMPARED_METRICS` it has the ``difference`` of the means, its
         ``ci95``, the two-sided bootstrap p-value ``p``, ``p_holm`` (corrected for the number of
         pairs), and ``significant``: whether the difference is significant (``p_holm`` is below
@@ -224,7 +224,10 @@ def _resample_users(
     resamples: int,
     seed: int,
 ) -> _Resampled:
-    """Resample the users. Only rows with a relevant target count, shape (targets,), bool."""
+    """Resample the users of the rows with a relevant target.
+
+    ``is_relevant`` has shape (targets,), bool.
+    """
     targets = next(iter(by_model.values()))[0].ranks[is_relevant]
     by_seed = _measure_seeds(by_model, is_relevant, metrics)
     per_row = {key: np.mean(list(seeds.values()), axis=0) for key, seeds in by_seed.items()}

@@ -68,9 +68,9 @@ def summarise_difference(
 ) -> dict[str, Any]:
     """Return the difference of two models, its interval and its p-value.
 
-    If few users have a difference, most or all samples have the same sign, and the p-value of the
-    bootstrap is too small. It is therefore at least the smallest p-value of a test that flips the
-    signs of the users' differences: 2 / 2^n for n users with a difference.
+    If two models differ for only n users, most or all samples have the same sign, and the p-value
+    of the bootstrap is too small. The returned p-value is therefore at least 2 / 2^n, the smallest
+    possible p-value of a sign-flip permutation test.
 
     Args:
         per_row: shape (rows,), difference of each row.

@@ -59,9 +59,9 @@ class NetworkScorer(Scorer):
 
         Returns:
             Scores as :meth:`score` returns them, and the loss of each target in the order of
-            :meth:`Windows.list_targets`, float32. Targets without a title vector have no vector
-            loss. The cross-entropy of an item that the network never recommends is that of the
-            probability 1e-30.
+            :meth:`Windows.list_targets`, float32. A vector loss leaves out targets without a
+            title vector. The cross-entropy of an item that the network never recommends is that of
+            the probability 1e-30.
         """
 
 
