@@ -6,7 +6,7 @@ draws the same users for all models. Holm's method corrects the p-values of all 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -128,7 +128,7 @@ def compare_results(
     filter_mode: str,
     resamples: int,
     seed: int,
-    pairs: Iterable[tuple[str, str]] | None = None,
+    pairs: Collection[tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Compare models by the mean over their seeds, with intervals and tests over users.
 
@@ -155,7 +155,6 @@ def compare_results(
         ``filter_mode``: the argument. ``n_test_targets``: number of targets. ``cold_rows``,
         ``repeat_rows``, ``explore_rows`` and ``new_day_rows``: number of rows with a target of the
         part. ``new_day_rows`` is 0 if no target is known to have the day of the item before it.
-
         ``differences``: one entry per tested pair, the better model first. For both filter
         modes and each of :data:`COMPARED_METRICS` it has the ``difference`` of the means, its
         ``ci95``, the two-sided bootstrap p-value ``p``, ``p_holm`` (corrected for the number of
@@ -169,23 +168,13 @@ def compare_results(
     by_model: dict[str, list[SeedResults]] = {}
     for result in results:
         by_model.setdefault(result.model, []).append(result)
-    selected = None if pairs is None else {frozenset(pair) for pair in pairs}
-    names = by_model.keys() - {ORACLE}
-    _check_resamples(resamples, len(list(combinations(names, 2)) if selected is None else selected))
+    _check_resamples(resamples, len(_select_pairs(list(by_model), pairs)))
     every = np.ones(len(results[0].ranks), bool)
     resampled = _resample_users(by_model, every, ROW_METRICS, resamples, seed)
-    models = {
-        model: _summarise_model(model, seeds, resampled.samples)
-        for model, seeds in by_model.items()
-    }
-    order = sorted(
-        models, key=lambda name: (name != ORACLE, -models[name][filter_mode]["ndcg@10"]["mean"])
-    )
-    tested = [
-        pair
-        for pair in combinations([model for model in order if model != ORACLE], 2)
-        if selected is None or frozenset(pair) in selected
-    ]
+    models = {name: _summarise_model(name, by_model[name], resampled.samples) for name in by_model}
+    ndcg = {name: model[filter_mode]["ndcg@10"]["mean"] for name, model in models.items()}
+    order = sorted(models, key=lambda name: (name != ORACLE, -ndcg[name]))
+    tested = _select_pairs(order, pairs)
     parts, part_entries = _compare_parts(by_model, tested, resamples, seed)
     return {
         "filter_mode": filter_mode,
@@ -194,6 +183,15 @@ def compare_results(
         "n_test_targets": len(every),
         **part_entries,
     }
+
+
+def _select_pairs(
+    models: list[str], pairs: Collection[tuple[str, str]] | None
+) -> list[tuple[str, str]]:
+    """Return the pairs that are tested, in the order of the models. None selects all pairs."""
+    selected = None if pairs is None else {frozenset(pair) for pair in pairs}
+    candidates = combinations([model for model in models if model != ORACLE], 2)
+    return [pair for pair in candidates if selected is None or frozenset(pair) in selected]
 
 
 def _compare_parts(

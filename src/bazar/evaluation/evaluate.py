@@ -8,7 +8,6 @@ import pandas as pd
 from bazar.config.evaluation import EvaluationOptions
 from bazar.data.splits import Splits
 from bazar.data.windows import Windows
-from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
 from bazar.evaluation.ranking import rank_catalogue
 from bazar.evaluation.results import (
     ModelResults,
@@ -18,6 +17,7 @@ from bazar.evaluation.results import (
     fingerprint_rows,
     list_targets,
 )
+from bazar.evaluation.validation import measure_ndcg, sample_rows
 from bazar.models.scorer import Scorer
 
 
@@ -95,16 +95,5 @@ def compute_validation_ndcg(
     """
     if len(validation) == 0:
         return None
-    if len(validation) > options.validation_rows:
-        rng = np.random.default_rng(options.seed)
-        chosen = rng.choice(len(validation), options.validation_rows, replace=False)
-        validation = validation.take(np.sort(chosen))
-    gains = []
-    for rows in validation.iter_batches(options.batch_size):
-        scores = scorer.score(rows)
-        if filter_seen:
-            scores[rows.list_seen_pairs()] = -np.inf
-        numbers, targets = rows.list_targets()
-        ranks = compute_target_ranks(scores, numbers, targets)
-        gains.append(compute_row_metrics(ranks, numbers)["ndcg@10"])
-    return float(np.concatenate(gains).mean())
+    rows = sample_rows(validation, options.validation_rows, options.seed)
+    return measure_ndcg(scorer, rows, options.batch_size, filter_seen)

@@ -7,7 +7,8 @@ import numpy as np
 
 from bazar.data.windows import Windows
 from bazar.errors import InputError
-from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
+from bazar.evaluation.metrics import compute_row_metrics
+from bazar.evaluation.validation import compute_ndcg, measure_ndcg, sample_rows
 from bazar.models.blend import Blend, Component
 from bazar.models.top_k import find_top_positions
 
@@ -81,9 +82,8 @@ def choose_weights(
     """Choose the weights with the highest validation NDCG@10.
 
     The search is a coordinate ascent over the simplex, which starts with the best component alone.
-    In turn, each component gets its best share, while the others keep their proportions. Each
-    component scores the rows only once: candidate weights are compared on the 100 best items of
-    each component.
+    In turn, each component gets its best share, while the others keep their proportions. Candidate
+    weights are compared on the 100 best items of each component: the search itself scores no rows.
 
     If seen items are removed, the models that predict repeats get the weight 0, unless there is no
     other component. They would cost computing time without a gain.
@@ -113,7 +113,7 @@ def choose_weights(
             if not component.scorer.predicts_repeats
         }
         candidates = others or components
-    rows = _sample_rows(validation, max_rows, seed)
+    rows = sample_rows(validation, max_rows, seed)
     parts, batch_ndcg = [], []
     for batch in rows.iter_batches(max(1, batch_size // len(candidates))):
         contenders, ndcg = _select_contenders(list(candidates.values()), batch, filter_seen)
@@ -124,30 +124,10 @@ def choose_weights(
     weights = dict.fromkeys(components, 0.0) | dict(zip(candidates, found.tolist(), strict=True))
     return BlendWeights(
         weights,
-        _measure_blend(Blend(components, weights), rows, batch_size, filter_seen),
+        measure_ndcg(Blend(components, weights), rows, batch_size, filter_seen),
         dict(zip(candidates, component_ndcg.tolist(), strict=True)),
         len(rows),
     )
-
-
-def _sample_rows(validation: Windows, max_rows: int, seed: int) -> Windows:
-    if len(validation) <= max_rows:
-        return validation
-    rng = np.random.default_rng(seed)
-    return validation.take(np.sort(rng.choice(len(validation), max_rows, replace=False)))
-
-
-def _measure_blend(blend: Blend, rows: Windows, batch_size: int, filter_seen: bool) -> float:
-    """Return the mean NDCG@10 of a blend over the full catalogue."""
-    ndcg = []
-    for batch in rows.iter_batches(batch_size):
-        scores = blend.score(batch)
-        if filter_seen:
-            scores[batch.list_seen_pairs()] = -np.inf
-        target_rows, targets = batch.list_targets()
-        ranks = compute_target_ranks(scores, target_rows, targets)
-        ndcg.append(compute_row_metrics(ranks, target_rows)[METRIC])
-    return float(np.concatenate(ndcg).mean())
 
 
 def _select_contenders(
@@ -168,12 +148,9 @@ def _select_contenders(
         component_shares = component.to_shares(scores)
         component_shares[:, 0] = _EXCLUDED
         if filter_seen:
-            seen = rows.list_seen_pairs()
-            component_shares[seen] = _SEEN
-            scores[seen] = -np.inf
+            component_shares[rows.list_seen_pairs()] = _SEEN
         shares.append(component_shares)
-        ranks = compute_target_ranks(scores, target_rows, targets)
-        ndcg.append(compute_row_metrics(ranks, target_rows)[METRIC])
+        ndcg.append(compute_ndcg(scores, rows, filter_seen))
     best_items = np.concatenate([find_top_positions(each, _CONTENDERS) for each in shares], axis=1)
     best_items.sort(axis=1)
     contender_shares = np.stack([np.take_along_axis(each, best_items, axis=1) for each in shares])
@@ -234,7 +211,7 @@ def _search_weights(
         rounds: maximum number of turns of each component.
     """
 
-    def compute_ndcg(shares: np.ndarray, open_shares: np.ndarray) -> float:
+    def measure(shares: np.ndarray, open_shares: np.ndarray) -> float:
         ranks = np.full(len(contenders.target_rows), np.inf)
         ranks[contenders.is_open] = _compute_ranks(contenders, shares, open_shares)
         return float(compute_row_metrics(ranks, contenders.target_rows)[METRIC].sum()) / n_rows
@@ -243,7 +220,7 @@ def _search_weights(
     weights = np.zeros(len(values))
     first = int(np.argmax(component_ndcg))
     weights[first] = 1.0
-    best = compute_ndcg(*values[first])
+    best = measure(*values[first])
     for _ in range(rounds):
         best_before = best
         for index, own in enumerate(values):
@@ -258,7 +235,7 @@ def _search_weights(
                     _add_weighted([1 - share, share], arrays)
                     for arrays in zip(rest, own, strict=True)
                 ]
-                ndcg = compute_ndcg(*blended)
+                ndcg = measure(*blended)
                 if ndcg >= best + _MIN_GAIN:
                     best, weights = ndcg, (1 - share) * others
                     weights[index] = share

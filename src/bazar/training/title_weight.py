@@ -5,7 +5,7 @@ import logging
 import numpy as np
 
 from bazar.data.windows import Windows
-from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
+from bazar.evaluation.validation import compute_ndcg
 from bazar.models.networks.recurrent import RecurrentNetwork
 from bazar.models.networks.scorers import NetworkClassifier
 
@@ -40,11 +40,9 @@ def choose_title_weight(
         logits, title_logits = scorer.compute_logits(rows)
         if filter_seen:
             logits[rows.list_seen_pairs()] = -np.inf
-        row_numbers, targets = rows.list_targets()
         for weight, ndcg in ndcg_by_weight.items():
             scores = logits + np.float32(weight) * title_logits
-            ranks = compute_target_ranks(scores, row_numbers, targets)
-            ndcg.append(compute_row_metrics(ranks, row_numbers)["ndcg@10"])
+            ndcg.append(compute_ndcg(scores, rows, filter_seen=False))
     means = {weight: float(np.concatenate(ndcg).mean()) for weight, ndcg in ndcg_by_weight.items()}
     best = max(means, key=lambda weight: (means[weight], -weight))
     assert network.title_weight is not None

@@ -18,7 +18,7 @@ from bazar.data.item_words import ItemTexts, choose_vocabulary
 from bazar.data.vector_search import has_title
 from bazar.data.windows import Windows
 from bazar.errors import DivergenceError
-from bazar.evaluation.metrics import compute_row_metrics, compute_target_ranks
+from bazar.evaluation.validation import compute_ndcg
 from bazar.models.network_inputs import compute_typical_gap
 from bazar.models.networks.recurrent import RecurrentNetwork, build_network
 from bazar.models.networks.scorers import make_scorer
@@ -239,12 +239,8 @@ class TrainingLoop:
         losses, ndcg = [], []
         for rows in self._validation.iter_batches(VALIDATION_BATCH_ROWS):
             scores, target_losses = self._scorer.score_with_losses(rows, vector_loss)
-            if self._filter_seen:
-                scores[rows.list_seen_pairs()] = -np.inf
-            row_numbers, targets = rows.list_targets()
-            ranks = compute_target_ranks(scores, row_numbers, targets)
             losses.append(target_losses)
-            ndcg.append(compute_row_metrics(ranks, row_numbers)["ndcg@10"])
+            ndcg.append(compute_ndcg(scores, rows, self._filter_seen))
         return {
             "val_loss": float(np.concatenate(losses).mean()),
             "val_ndcg@10": float(np.concatenate(ndcg).mean()),
