@@ -98,6 +98,12 @@ VARIANTS = {
     "ids_texts_words": Variant(
         "ids, titles, brands, categories; with words", _ALL_TEXTS, _BOTH | _WORDS, {}
     ),
+    "ids_texts_words_shrinkage": Variant(
+        "ids, titles, brands, categories; with words and an id_shrinkage of 5",
+        _ALL_TEXTS,
+        _BOTH | _WORDS | {"id_shrinkage": 5},
+        {},
+    ),
     "ids_texts_words_dropout": Variant(
         "ids, titles, brands, categories; with words and an id_dropout of 0.1",
         _ALL_TEXTS,
