@@ -374,3 +374,11 @@ def test_targets_without_a_title_leave_the_other_targets_of_their_order() -> Non
     # The loss is that of the titled targets alone: with zeros as targets, it would stay above .05.
     assert trained.training_log["loss"].iloc[-1] < 0.02
     assert trained.training_log["val_loss"].iloc[-1] < 0.02
+
+    # With cosines, an untitled target would be counted as another item: the loss would stay high.
+    described = block(
+        {"epochs": 30, "learning_rate": 0.03, "rows": "window"},
+        item="title", head="tied_softmax", temperature=0.1, layers=[{"type": "gru", "units": 8}],
+    )  # fmt: skip
+    trained = train_on(split, described, vectors)
+    assert trained.training_log["loss"].iloc[-1] < 0.05
