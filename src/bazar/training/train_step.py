@@ -195,7 +195,8 @@ class _LossFunction:
         """Return the logits of all items of the training part, shape (states, items)."""
         network = self._network
         table = tf.gather(network.embed_catalogue(self._prepared, id_weights), self._table_items)
-        entries = tf.gather(table, tf.gather(self._table_rows, inputs.items))
+        embedded = tf.gather(table, tf.gather(self._table_rows, inputs.items))
+        entries = network.add_history_vectors(embedded, inputs.items, id_weights)
         orders = network.embed_orders(entries, inputs)
         output = network.encode_histories(orders, inputs.positions, inputs.times, training=True)
         logits = network.compute_logits(output, network.build_item_table(table[1:]))

@@ -184,6 +184,14 @@ NETWORKS = {
     "skip connection": describe_network(
         item="id+title", head="tied_softmax", temperature=0.1, history_decay=0.6, layers=[RESIDUAL]
     ),
+    "history vectors": describe_network(
+        item="id+title",
+        head="tied_softmax",
+        temperature=0.1,
+        history_decay=0.6,
+        history_vectors=True,
+        layers=[RESIDUAL],
+    ),
 }
 OUTPUTS = {"softmax": N_ITEMS + 1, "tied_softmax": N_ITEMS + 1, "vector": DIMENSION}
 every_network = pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS.keys())

@@ -124,7 +124,7 @@ class ExportedNetwork:
 
         Items are matched by id. A new item is treated like an item that does not occur in training:
         its title is used, and those of its words that have a learned vector, and its own learned
-        vector is 0. With the head ``softmax``, a new item gets the lowest bias of all items.
+        vectors are 0. With the head ``softmax``, a new item gets the lowest bias of all items.
 
         Args:
             item_ids: shape (items + 1,), external ids by item index.
@@ -150,9 +150,8 @@ class ExportedNetwork:
 
     def _list_item_axes(self) -> dict[str, int]:
         """Return the weights that have an entry for each item, with the axis of the items."""
-        axes = {"id_weights": 0}
-        if "item_embedding" in self.weights:
-            axes["item_embedding"] = 0
+        tables = {"id_weights", "item_embedding", "history_embedding"}
+        axes = dict.fromkeys(tables & self.weights.keys(), 0)
         if self.options.head == "softmax":
             axes |= {"head.kernel": 1, "head.bias": 0}
         return axes
@@ -162,7 +161,7 @@ class ExportedNetwork:
 
         A scorer that has computed the vectors of all items needs them no more.
         """
-        dropped = {"item_embedding", "word_embedding"}
+        dropped = {"item_embedding", "history_embedding", "word_embedding"}
         weights = {name: array for name, array in self.weights.items() if name not in dropped}
         return replace(self, weights=weights, vocabulary=None, item_words=None)
 
@@ -262,6 +261,18 @@ class ExportedNetwork:
             self._add_words(embedded)
         return embedded
 
+    def embed_history_items(self, embedded: np.ndarray) -> np.ndarray:
+        """Return the vectors of all items in histories, for a network with ``history_vectors``.
+
+        Args:
+            embedded: returned by :meth:`embed_catalogue`.
+
+        Returns:
+            Shape (items + 1, item size), float32.
+        """
+        id_weights = self.weights["id_weights"][:, None]
+        return embedded + self.weights["history_embedding"] * id_weights
+
     def _add_words(self, embedded: np.ndarray) -> None:
         """Add the vectors of their words to the vectors of all items, in place."""
         words, vectors = self.item_words, self.weights["word_embedding"]
@@ -280,8 +291,9 @@ class ExportedNetwork:
 
         Args:
             inputs: the histories, with one state for each row.
-            entries: vectors of ``inputs.items``, rows of the result of :meth:`embed_catalogue`,
-                shape (entries, item size), float32.
+            entries: vectors of ``inputs.items``, shape (entries, item size), float32: rows of the
+                result of :meth:`embed_history_items`, or of :meth:`embed_catalogue` without
+                ``history_vectors``.
 
         Returns:
             Shape (rows, head size), float32. The head ``softmax`` gives logits, ``tied_softmax``

@@ -30,6 +30,10 @@ class ExportedClassifier(Scorer):
         embedded = network.embed_catalogue(item_vectors)
         if network.options.repeats is not None:
             self._item_parts = embedded @ network.weights["repeats.item_part.kernel"]
+        # Without vectors of their own, the items of histories are read from the other table.
+        self._history_table = (
+            network.embed_history_items(embedded) if network.options.history_vectors else None
+        )
         self._lengths: np.ndarray | None = None
         if network.options.temperature is not None:
             squares = np.vecdot(embedded, embedded)[:, None]
@@ -81,7 +85,9 @@ class ExportedClassifier(Scorer):
         return logits
 
     def _take_vectors(self, items: np.ndarray) -> np.ndarray:
-        """Return the vectors of items, shape (items, item size), float32."""
+        """Return the vectors of items of histories, shape (items, item size), float32."""
+        if self._history_table is not None:
+            return self._history_table[items]
         vectors = self._table[items]
         return vectors if self._lengths is None else vectors * self._lengths[items]
 

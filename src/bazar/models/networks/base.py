@@ -30,6 +30,8 @@ class NetworkBase(keras.Model):
     Attributes:
         options: options of the network.
         n_items: number of items of the catalogue that the network was built for.
+        history_embedding: a second learned vector of each item, for histories; None without
+            ``history_vectors``.
         id_weights: shape (n_items + 1,), float32: factor of the learned vector of each item: 0 if
             the item does not occur in the training part, else n / (n + ``id_shrinkage``) for n
             occurrences. The trainer sets it.
@@ -95,7 +97,8 @@ class NetworkBase(keras.Model):
         self.id_weights = self.add_weight(
             shape=(self.n_items + 1,), initializer="ones", trainable=False, name="id_weights"
         )
-        self.item_embedding = self.title_adapter = self.title_weight = None
+        self.item_embedding = self.history_embedding = None
+        self.title_adapter = self.title_weight = None
         if options.item in {"id", "id+title"}:
             # With titles, the id embedding is added to the title vector, so it starts small.
             spread = 0.05 if options.item == "id" else 0.005
@@ -106,6 +109,12 @@ class NetworkBase(keras.Model):
                 name="item_embedding",
             )
             self.item_embedding.build((None,))
+        if options.history_vectors:
+            # The training starts as without these vectors.
+            self.history_embedding = keras.layers.Embedding(
+                self.n_items + 1, size, "zeros", name="history_embedding"
+            )
+            self.history_embedding.build((None,))
         if options.adapts_titles:
             self.centre = self.add_weight(
                 shape=(dimension,), initializer="zeros", trainable=False, name="centre"

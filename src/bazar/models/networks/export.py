@@ -68,10 +68,9 @@ def export_network(network: RecurrentNetwork) -> ExportedNetwork:
 def _copy_item_weights(network: RecurrentNetwork) -> dict[str, np.ndarray]:
     """Return the weights that turn an item into a vector, by name."""
     weights = {}
-    if network.item_embedding is not None:
-        weights["item_embedding"] = _copy(network.item_embedding.embeddings)
-    if network.word_embedding is not None:
-        weights["word_embedding"] = _copy(network.word_embedding.embeddings)
+    for name in ("item_embedding", "history_embedding", "word_embedding"):
+        if (layer := getattr(network, name)) is not None:
+            weights[name] = _copy(layer.embeddings)
     if network.title_adapter is not None:
         weights["centre"] = _copy(network.centre)
         weights["whitening"] = _copy(network.whitening)

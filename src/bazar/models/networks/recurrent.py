@@ -1,7 +1,8 @@
 """Recurrent networks, built from their description in YAML.
 
 A network scores items in these steps. :meth:`~RecurrentNetwork.embed_items` turns each item of a
-history into a vector. :meth:`~RecurrentNetwork.embed_orders` sums the vectors of each order.
+history into a vector, and :meth:`~RecurrentNetwork.add_history_vectors` changes it.
+:meth:`~RecurrentNetwork.embed_orders` sums the vectors of each order.
 :meth:`~RecurrentNetwork.encode_histories` processes the orders in time order and applies the head.
 If the head is tied to the item vectors, :meth:`~RecurrentNetwork.compute_logits` turns the result
 into scores. :meth:`~RecurrentNetwork.add_repeat_scores` adds a score to each item that the user
@@ -174,19 +175,41 @@ class RecurrentNetwork(NetworkBase):
         """Return the vectors of items without their words; see :meth:`embed_items`."""
         parts = []
         if self.item_embedding is not None:
-            weights = ops.take(self.id_weights if id_weights is None else id_weights, items)
-            parts.append(self.item_embedding(items) * weights[..., None])
+            parts.append(self._weight_by_item(self.item_embedding(items), items, id_weights))
         if self.title_adapter is not None:
             parts.append(self.title_adapter(ops.take(vectors, items, axis=0)))
         elif self.options.item == "title":
             parts.append(ops.take(vectors, items, axis=0))
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
+    def add_history_vectors(self, embedded: Any, items: Any, id_weights: Any = None) -> Any:
+        """Return the vectors of the items of histories.
+
+        With ``history_vectors``, they differ from the vectors of the same items in a tied head.
+
+        Args:
+            embedded: returned by :meth:`embed_items` for the items.
+            items: item indices of any shape, int32.
+            id_weights: as for :meth:`embed_items`.
+
+        Returns:
+            The shape of ``embedded``, float32.
+        """
+        if self.history_embedding is None:
+            return embedded
+        return embedded + self._weight_by_item(self.history_embedding(items), items, id_weights)
+
+    def _weight_by_item(self, learned: Any, items: Any, id_weights: Any) -> Any:
+        """Return learned vectors of items, multiplied by the factors of :meth:`embed_items`."""
+        weights = self.id_weights if id_weights is None else id_weights
+        return learned * ops.take(weights, items)[..., None]
+
     def embed_orders(self, embedded: Any, inputs: NetworkInput) -> Any:
         """Return the vector of each order: the weighted sum of the vectors of its items.
 
         Args:
-            embedded: vectors of ``inputs.items``, shape (entries, item size).
+            embedded: vectors of ``inputs.items``, returned by :meth:`add_history_vectors`, shape
+                (entries, item size).
             inputs: the histories.
 
         Returns:
@@ -373,7 +396,9 @@ class RecurrentNetwork(NetworkBase):
         Returns:
             Shape (states, head size), float32.
         """
-        orders = self.embed_orders(self.embed_items(inputs.items, vectors, id_weights), inputs)
+        embedded = self.embed_items(inputs.items, vectors, id_weights)
+        entries = self.add_history_vectors(embedded, inputs.items, id_weights)
+        orders = self.embed_orders(entries, inputs)
         return self.encode_histories(orders, inputs.positions, inputs.times, training)
 
     def score_items(self, encoded: Any, inputs: NetworkInput, table: Any, item_parts: Any) -> Any:

@@ -17,8 +17,8 @@ def remap_network(
 
     Items can be added, removed or renumbered. An item keeps its learned weights, because items are
     matched by id. A new item is treated like an item that does not occur in training. Its title is
-    used, and those of its words that have a learned vector. Its own learned vector starts as the
-    mean of the other vectors, and is not used until the item is trained. With the head
+    used, and those of its words that have a learned vector. Its own learned vectors start as the
+    means of the other vectors, and are not used until the item is trained. With the head
     ``softmax``, a new item gets the lowest bias of all items.
 
     Args:
@@ -52,7 +52,7 @@ def remap_network(
         values, axis = old.numpy(), find_item_axis(remapped, new)
         if axis is not None:
             new_item_values: Any = 0
-            if remapped.item_embedding is not None and new is remapped.item_embedding.embeddings:
+            if _is_item_table(remapped, new):
                 new_item_values = average_training_items(network, values, axis)
             elif new is remapped.head.bias:
                 new_item_values = values.min()
@@ -79,9 +79,7 @@ def find_item_positions(network: RecurrentNetwork, item_ids: np.ndarray) -> np.n
 
 def find_item_axis(network: RecurrentNetwork, weight: keras.Variable) -> int | None:
     """Return the axis of a weight that has one entry per item; None if there is no such axis."""
-    if weight is network.id_weights:
-        return 0
-    if network.item_embedding is not None and weight is network.item_embedding.embeddings:
+    if weight is network.id_weights or _is_item_table(network, weight):
         return 0
     if network.options.head == "softmax":
         if weight is network.head.bias:
@@ -89,6 +87,12 @@ def find_item_axis(network: RecurrentNetwork, weight: keras.Variable) -> int | N
         if weight is network.head.kernel:
             return 1
     return None
+
+
+def _is_item_table(network: RecurrentNetwork, weight: keras.Variable) -> bool:
+    """Return whether a weight has the learned vectors of all items."""
+    layers = (network.item_embedding, network.history_embedding)
+    return any(layer is not None and weight is layer.embeddings for layer in layers)
 
 
 def average_training_items(network: RecurrentNetwork, values: np.ndarray, axis: int) -> np.ndarray:
