@@ -95,6 +95,10 @@ def test_nested_change_keeps_the_siblings() -> None:
             {"classifier": bazar(item="id", id_shrinkage=5)},
             r"id_shrinkage: 5 needs item: id\+title, found item: id. Set id_shrinkage to 0",
         ),
+        (
+            {"regressor": bazar(history_vectors=True)},
+            r"history_vectors needs item: id or id\+title, .*, found item: title, head: tied_soft",
+        ),
         ({"classifier": bazar(training={"loss": "mse"})}, r"bazar: .*mse, .* for head vector"),
         (
             {"classifier": bazar(repeats=True)},

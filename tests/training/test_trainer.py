@@ -272,18 +272,20 @@ def compute_step_loss(
     return float(steps([batch], [0.0])[0])
 
 
-@pytest.mark.parametrize("temperature", [None, 0.3])
-def test_sampled_softmax_approximates_the_full_one(temperature: float | None) -> None:
+@pytest.mark.parametrize(
+    "keys", [{"temperature": None}, {"temperature": 0.3, "history_vectors": True}]
+)
+def test_sampled_softmax_approximates_the_full_one(keys: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
     # As skewed as in a shop, so that the correction matters.
     counts = np.concatenate([[0], rng.permutation(1_000 // np.arange(1, 41))])
     rows = all_rows(rng.integers(1, 41, (20, 6)).tolist(), 5, [True])
-    full = block(temperature=temperature)
+    full = block(**keys)
     network = make_random_network(full, 40)
     expected = compute_step_loss(network, full, counts, rows)
     losses = {}
     for negatives in (20, 200_000):
-        sampled = block({"sample_above": 1, "negatives": negatives}, temperature=temperature)
+        sampled = block({"sample_above": 1, "negatives": negatives}, **keys)
         losses[negatives] = compute_step_loss(network, sampled, counts, rows)
     assert losses[200_000] == pytest.approx(expected, rel=0.01)
     assert abs(losses[20] - expected) > abs(losses[200_000] - expected)

@@ -467,6 +467,33 @@ def test_item_numbering_does_not_change_scores() -> None:
 UNKNOWN = 5
 
 
+def test_history_vectors_are_added_in_histories_alone() -> None:
+    options = describe_network(head="tied_softmax", history_vectors=True)
+    network = build_random_network(options)
+    # The same item has other vectors in a history and as an output. Item 5 was not trained.
+    network.id_weights.assign(np.where(np.arange(N_ITEMS + 1) == UNKNOWN, 0, 0.5))
+    table = 0.5 * np.asarray(network.item_embedding.embeddings)
+    in_histories = table + 0.5 * np.asarray(network.history_embedding.embeddings)
+    table[UNKNOWN] = in_histories[UNKNOWN] = 0
+
+    history = [1, UNKNOWN, 2]
+    steps = in_histories[history][None]
+    encoded = np.asarray(network.encode_histories(steps, np.array([2], np.int32)))
+    logits = call_network(network, [history])
+    np.testing.assert_allclose(logits, encoded @ table.T, rtol=1e-4, atol=1e-5)
+
+
+def test_training_starts_as_without_history_vectors() -> None:
+    changes = {"item": "id+title", "head": "tied_softmax"}
+    vectors, outputs = make_title_vectors(), []
+    for has_vectors in (False, True):
+        keras.utils.set_random_seed(5)
+        options = describe_network(**changes, history_vectors=has_vectors)
+        network = build_network(options, N_ITEMS, DIMENSION)
+        outputs.append(call_network(network, [[1, 2, 3]], vectors))
+    np.testing.assert_array_equal(*outputs)
+
+
 @pytest.mark.parametrize("head", ["softmax", "tied_softmax"])
 def test_the_embedding_of_an_unknown_item_is_not_used(head: str) -> None:
     network = build_random_network(describe_network(head=head))
@@ -580,7 +607,13 @@ OTHER = np.array(["", "A1", *CATALOGUE[:2:-1], "Z9"], dtype=object)
     [
         {"head": "softmax"},
         {"head": "tied_softmax"},
-        {"head": "tied_softmax", "item": "id+title", "temperature": 0.1, "history_decay": 0.5},
+        {
+            "head": "tied_softmax",
+            "item": "id+title",
+            "temperature": 0.1,
+            "history_decay": 0.5,
+            "history_vectors": True,
+        },
         {"head": "vector", "item": "title", "item_dimension": None},
     ],
     ids=["softmax", "ids", "ids and titles", "vector"],
