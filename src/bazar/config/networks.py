@@ -82,7 +82,8 @@ class NetworkOptions(Options):
     history_vectors: bool = False
     """Whether a second learned vector of each item is added to its representation in histories. An
     item can then predict items that it is not similar to, and the order of two items can matter.
-    Needs ids and ``head: tied_softmax``."""
+    Both vectors start from the pairs of items that the same users bought one after another. Needs
+    ``item: id`` and ``head: tied_softmax``."""
     layers: tuple[Layer, ...]
     """Layers that encode the history, in order."""
     head: Literal["softmax", "tied_softmax", "vector"]
@@ -131,9 +132,9 @@ class NetworkOptions(Options):
             )
         if self.words is not None and self.item_dimension is None:
             raise ValueError(f"words: {self.words} needs an item_dimension, found null")
-        if self.history_vectors and (self.item == "title" or self.head != "tied_softmax"):
+        if self.history_vectors and (self.item != "id" or self.head != "tied_softmax"):
             raise ValueError(
-                "history_vectors needs item: id or id+title, and head: tied_softmax, found item: "
+                "history_vectors needs item: id and head: tied_softmax, found item: "
                 f"{self.item}, head: {self.head}. Set history_vectors to false"
             )
         if not any(isinstance(layer, RecurrentLayer | ResidualLayer) for layer in self.layers):

@@ -4,7 +4,7 @@ They count pairs, compare titles, or solve a linear model in closed form. Compar
 them. This module does not import TensorFlow.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from bazar.config.models import DecayedCooccurrenceOptions, EaseOptions, Session
 from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.models.histories import list_order_items, split_by_size
-from bazar.models.history_matrices import build_history_matrix, build_target_matrix
+from bazar.models.history_matrices import build_history_matrix, count_pairs
 from bazar.models.nearest_titles import TitleVectorScorer
 from bazar.models.popularity import fill_with_popularity, scale_popularity
 from bazar.models.scorer import Scorer
@@ -58,7 +58,7 @@ class LastItemCooccurrence(Scorer):
     """
 
     def __init__(self, train: Windows, training_counts: np.ndarray) -> None:
-        pairs = _count_pairs(train, len(training_counts), np.ones_like)
+        pairs = count_pairs(train, len(training_counts), np.ones_like)
         self._pairs = sparse.csr_array(pairs + pairs.T)
         # A pair counts 1. Popularity is below 1, so it only breaks ties between counts of pairs.
         self._popularity = scale_popularity(training_counts)
@@ -83,7 +83,7 @@ class DecayedCooccurrence(Scorer):
     def __init__(
         self, train: Windows, training_counts: np.ndarray, options: DecayedCooccurrenceOptions
     ) -> None:
-        pairs = _count_pairs(
+        pairs = count_pairs(
             train, len(training_counts), lambda distance: distance**-options.distance_power
         )
         per_popularity = np.maximum(training_counts, 1.0) ** -options.popularity_power
@@ -170,28 +170,6 @@ class Ease(Scorer):
         unknown = np.flatnonzero(np.diff(histories.indptr) == 0)
         scores[np.ix_(unknown, self.items)] = self._popularity[self.items]
         return scores
-
-
-def _count_pairs(
-    train: Windows, size: int, weigh: Callable[[np.ndarray], np.ndarray]
-) -> sparse.csr_array:
-    """Return the sums of the weights of all pairs of a history item and a target of its row.
-
-    Args:
-        train: the rows.
-        size: number of items + 1.
-        weigh: function of distances in orders that returns their weights, both float64. Two
-            consecutive orders have the distance 1.
-
-    Returns:
-        Shape (size, size), float32; rows are history items, columns are targets.
-    """
-    pairs = sparse.csr_array((size, size), dtype=np.float32)
-    for rows in split_by_size(train.lengths * train.n_targets):
-        batch = train.slice_rows(rows.start, rows.stop)
-        histories = build_history_matrix(batch, size, lambda ages: weigh(ages + 1))
-        pairs = pairs + histories.T @ build_target_matrix(batch, size)
-    return sparse.csr_array(pairs)
 
 
 def _build_training_sequences(train: Windows, size: int) -> sparse.csr_array:

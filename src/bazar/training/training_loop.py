@@ -26,6 +26,7 @@ from bazar.training.batches import Batches, group_batches
 from bazar.training.distillation import Distillation, SoftTargets
 from bazar.training.losses import compute_vector_loss
 from bazar.training.optimizer_files import OptimizerState
+from bazar.training.pair_vectors import factorise_pairs
 from bazar.training.title_weight import VALIDATION_BATCH_ROWS
 from bazar.training.train_step import make_train_steps
 from bazar.training.warm_start import WarmStart
@@ -271,6 +272,8 @@ def _initialise_network(
             network.repeat_layer.close()
         if item_vectors is not None and block.adapts_titles:
             network.fit_whitening(item_vectors)
+        if block.history_vectors:
+            _start_from_pairs(network, train)
         return network
     for new, earlier in zip(network.weights, warm_start.network.weights, strict=True):
         new.assign(earlier)
@@ -290,6 +293,25 @@ def _initialise_network(
         network.repeat_layer.open()
     network.id_weights.assign(np.maximum(warm_start.network.id_weights.numpy(), id_weights))
     return network
+
+
+def _start_from_pairs(network: RecurrentNetwork, train: Windows) -> None:
+    """Set the learned vectors of items from the pairs of the training rows.
+
+    Items without a pair keep their random vectors. All vectors have the mean length of random ones:
+    with longer vectors, the optimizer changes directions more slowly.
+    """
+    assert network.item_embedding is not None and network.history_embedding is not None
+    start = network.item_embedding.embeddings.numpy()
+    length = np.linalg.norm(start[1:], axis=1).mean()
+    in_histories, as_targets = factorise_pairs(train, network.n_items, start.shape[1])
+    has_pairs = np.all([as_targets.any(axis=1), in_histories.any(axis=1)], axis=0)
+    start[has_pairs] = length * as_targets[has_pairs]
+    network.item_embedding.embeddings.assign(start)
+    # The vector of an item in a history is the sum of both.
+    differences = np.zeros_like(start)
+    differences[has_pairs] = length * (in_histories - as_targets)[has_pairs]
+    network.history_embedding.embeddings.assign(differences)
 
 
 def _get_vocabulary(
