@@ -97,7 +97,7 @@ def test_nested_change_keeps_the_siblings() -> None:
         ),
         (
             {"regressor": bazar(history_vectors=True)},
-            r"history_vectors needs item: id or id\+title, .*, found item: title, head: tied_soft",
+            r"history_vectors needs item: id and head: tied_softmax, found item: title, head: tie",
         ),
         ({"classifier": bazar(training={"loss": "mse"})}, r"bazar: .*mse, .* for head vector"),
         (

@@ -74,6 +74,7 @@ BLOCKS = {
     "skip connection": block(
         item="id+title", head="tied_softmax", temperature=0.1, history_decay=0.6, layers=[RESIDUAL]
     ),
+    "history vectors": block(history_vectors=True, temperature=0.1, history_decay=0.6),
 }
 every_block = pytest.mark.parametrize("described", BLOCKS.values(), ids=BLOCKS.keys())
 

@@ -12,6 +12,7 @@ from bazar.models.history_matrices import count_pairs
 _DISTANCE_POWER, _BACKWARD_WEIGHT = 0.5, 0.25
 # Raises the probability of rare items: without it, their associations are too high.
 _SMOOTHING = 0.4
+_MIN_LENGTH = 1e-5
 # The result does not depend on the seed of a training.
 _SEED = 1
 
@@ -58,5 +59,6 @@ def _compute_information(pairs: sparse.csr_array) -> sparse.csr_array:
 def _fit_vectors(vectors: np.ndarray, size: int) -> np.ndarray:
     """Return vectors of unit length and of the given size; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.where(lengths > 0, lengths, 1)
+    # Those of items without pairs differ from 0 by rounding.
+    unit = np.where(lengths > _MIN_LENGTH, vectors / np.maximum(lengths, _MIN_LENGTH), 0)
     return np.pad(unit, ((0, 0), (0, size - unit.shape[1]))).astype(np.float32)

@@ -64,7 +64,7 @@ CHOICES: dict[str, list[Any]] = {
 EVERYTHING = NetworkOptions.model_validate(
     {
         "item": "id+title", "item_dimension": 4, "words": "title_and_attributes",
-        "history_vectors": True, "head": "tied_softmax", "temperature": 0.1,
+        "head": "tied_softmax", "temperature": 0.1,
         "history_decay": 0.6, "add_title_similarity": True, "time": True,
         "repeats": {"units": 3, "dropout": 0}, "layers": LAYERS["several"],
     }
@@ -215,12 +215,21 @@ def test_an_export_that_excludes_other_items_is_an_error() -> None:
         check_export(network, exported, make_products(vectors), make_rows(), "network")
 
 
-@pytest.mark.parametrize("head", ["softmax", "tied_softmax"])
-def test_a_changed_catalogue_is_scored_like_keras(head: str) -> None:
-    changes = {"head": head}
-    if head == "softmax":
-        changes |= dict.fromkeys(("temperature", "history_decay", "repeats"))
-        changes |= {"add_title_similarity": False, "history_vectors": False}
+NO_COSINES = {
+    "temperature": None, "history_decay": None, "repeats": None, "add_title_similarity": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"head": "softmax", **NO_COSINES},
+        {"head": "tied_softmax"},
+        {"item": "id", "history_vectors": True, "add_title_similarity": False},
+    ],
+    ids=["softmax", "tied_softmax", "history vectors"],
+)
+def test_a_changed_catalogue_is_scored_like_keras(changes: dict[str, Any]) -> None:
     options = NetworkOptions.model_validate(EVERYTHING.model_dump() | changes)
     vectors = make_vectors()
     network = build(options, vectors)

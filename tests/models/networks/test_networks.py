@@ -185,7 +185,6 @@ NETWORKS = {
         item="id+title", head="tied_softmax", temperature=0.1, history_decay=0.6, layers=[RESIDUAL]
     ),
     "history vectors": describe_network(
-        item="id+title",
         head="tied_softmax",
         temperature=0.1,
         history_decay=0.6,
@@ -483,17 +482,6 @@ def test_history_vectors_are_added_in_histories_alone() -> None:
     np.testing.assert_allclose(logits, encoded @ table.T, rtol=1e-4, atol=1e-5)
 
 
-def test_training_starts_as_without_history_vectors() -> None:
-    changes = {"item": "id+title", "head": "tied_softmax"}
-    vectors, outputs = make_title_vectors(), []
-    for has_vectors in (False, True):
-        keras.utils.set_random_seed(5)
-        options = describe_network(**changes, history_vectors=has_vectors)
-        network = build_network(options, N_ITEMS, DIMENSION)
-        outputs.append(call_network(network, [[1, 2, 3]], vectors))
-    np.testing.assert_array_equal(*outputs)
-
-
 @pytest.mark.parametrize("head", ["softmax", "tied_softmax"])
 def test_the_embedding_of_an_unknown_item_is_not_used(head: str) -> None:
     network = build_random_network(describe_network(head=head))
@@ -607,16 +595,11 @@ OTHER = np.array(["", "A1", *CATALOGUE[:2:-1], "Z9"], dtype=object)
     [
         {"head": "softmax"},
         {"head": "tied_softmax"},
-        {
-            "head": "tied_softmax",
-            "item": "id+title",
-            "temperature": 0.1,
-            "history_decay": 0.5,
-            "history_vectors": True,
-        },
+        {"head": "tied_softmax", "item": "id+title", "temperature": 0.1, "history_decay": 0.5},
+        {"head": "tied_softmax", "temperature": 0.1, "history_vectors": True},
         {"head": "vector", "item": "title", "item_dimension": None},
     ],
-    ids=["softmax", "ids", "ids and titles", "vector"],
+    ids=["softmax", "ids", "ids and titles", "history vectors", "vector"],
 )
 def test_remapped_weights_follow_the_item_ids(keys: dict[str, Any]) -> None:
     vectors = make_title_vectors()
