@@ -82,20 +82,14 @@ _IDS: dict[str, Any] = {
     "item": "id", "words": None, "id_shrinkage": 0, "time": False,
 }  # fmt: skip
 _TITLES = _IDS | {"item": "title"}
-_BOTH = _IDS | {"item": "id+title", "id_shrinkage": 5}
+_BOTH = _IDS | {"item": "id+title"}
 _TITLE_WORDS, _WORDS = {"words": "title"}, {"words": _ALL_TEXTS}
 VARIANTS = {
     # Ids alone have settings of their own, chosen by validation NDCG@10.
     "ids": Variant(
         "ids",
         "title",
-        _IDS | {"temperature": 0.12, "item_dimension": 256, "history_vectors": True},
-        {"epochs": 6},
-    ),
-    "ids_history_vectors": Variant(
-        "ids; 128 dimensions",
-        "title",
-        _IDS | {"temperature": 0.12, "history_vectors": True},
+        _IDS | {"item_dimension": 256, "history_vectors": True, "temperature": 0.12},
         {"epochs": 6},
     ),
     "ids_plain": Variant(
@@ -116,10 +110,10 @@ VARIANTS = {
     "ids_texts_words": Variant(
         "ids, titles, brands, categories; with words", _ALL_TEXTS, _BOTH | _WORDS, {}
     ),
-    "ids_texts_words_unscaled": Variant(
-        "ids, titles, brands, categories; with words, without id_shrinkage",
+    "ids_texts_words_shrinkage": Variant(
+        "ids, titles, brands, categories; with words and an id_shrinkage of 5",
         _ALL_TEXTS,
-        _BOTH | _WORDS | {"id_shrinkage": 0},
+        _BOTH | _WORDS | {"id_shrinkage": 5},
         {},
     ),
     "ids_texts_words_dropout": Variant(
@@ -153,7 +147,7 @@ PAIRS = (
     ("texts_words", "titles_words"),
     ("ids_texts_words", "ids_titles_words"),
     ("ids_texts_words", "texts_words"),
-    ("ids_texts_words", "ids_texts_words_unscaled"),
+    ("ids_texts_words_shrinkage", "ids_texts_words"),
 )
 # Columns of the training log that are kept. The seconds are those of the epoch.
 CURVE = ("epoch", "seconds", "val_ndcg@10")

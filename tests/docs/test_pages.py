@@ -73,8 +73,9 @@ def test_example_of_a_network_trains(tmp_path: Path, example: dict) -> None:
     assert state.network.options == block.network
 
 
-def test_there_are_three_examples() -> None:
-    assert [set(example) for example in EXAMPLES] == [{"classifier"}, {"classifier"}, {"regressor"}]
+def test_there_are_examples_of_both_models() -> None:
+    models = [model for example in EXAMPLES for model in example]
+    assert models == ["classifier", "classifier", "classifier", "regressor"]
 
 
 def test_list_of_layers_has_every_type() -> None:
