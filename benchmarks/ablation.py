@@ -77,7 +77,7 @@ class Variant:
 
 
 _ALL_TEXTS: EmbeddedText = "title_and_attributes"
-# The published models read no times.
+# Without words, id_shrinkage and times. The published models read no times.
 _IDS: dict[str, Any] = {
     "item": "id", "words": None, "id_shrinkage": 0, "time": False,
 }  # fmt: skip
@@ -87,13 +87,13 @@ _TITLE_WORDS, _WORDS = {"words": "title"}, {"words": _ALL_TEXTS}
 VARIANTS = {
     # Ids alone have settings of their own, chosen by validation NDCG@10.
     "ids": Variant(
-        "ids",
+        "ids; 256 dimensions, with history vectors",
         "title",
         _IDS | {"item_dimension": 256, "history_vectors": True, "temperature": 0.12},
         {"epochs": 6},
     ),
     "ids_plain": Variant(
-        "ids; 128 dimensions, without history vectors",
+        "ids",
         "title",
         _IDS | {"temperature": 0.12},
         {"epochs": 10},

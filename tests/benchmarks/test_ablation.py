@@ -30,8 +30,9 @@ from tests.training.test_trainer import N_ITEMS, RESIDUAL, block, cycle_split, v
 def inputs() -> Inputs:
     titles = [None, *(f"Soap {item % 3} {item % 4}" for item in range(N_ITEMS))]
     described = block(
-        {"epochs": 1}, item="id+title", temperature=0.1, history_decay=0.6, layers=[RESIDUAL]
-    )
+        {"epochs": 1}, item="id+title", id_shrinkage=5, temperature=0.1, history_decay=0.6,
+        layers=[RESIDUAL],
+    )  # fmt: skip
     options = {
         "top_k": 20, "batch_size": 64, "validation_rows": 50, "bootstrap_resamples": 100, "seed": 1,
     }  # fmt: skip
@@ -56,6 +57,7 @@ def test_variants_change_only_what_they_name(inputs: Inputs) -> None:
         expected["training"] = training.model_dump() | variant.training
         assert changed == expected
     assert change_block(inputs, VARIANTS["titles"]).training.epochs == 2
+    assert change_block(inputs, VARIANTS["ids_texts_words"]).id_shrinkage == 0
 
 
 def test_a_finished_training_is_not_repeated(
@@ -68,8 +70,8 @@ def test_a_finished_training_is_not_repeated(
     words = json.loads((tmp_path / "ids_texts_words_1.json").read_text())
     assert max(point["val_ndcg@10"] for point in ids["curve"]) == ids["validation"]
     assert [point["epoch"] for point in ids["curve"]] == list(range(1, 7))
-    # The title adapter and the words have weights of their own.
-    assert words["n_parameters"] > ids["n_parameters"]
+    # Two tables of 256 dimensions.
+    assert ids["n_parameters"] > words["n_parameters"]
     (tmp_path / "ids_1.json").write_text(json.dumps(ids | {"validation": 0.5}))
     measure_missing(inputs, tmp_path, ["ids"], [1])
     assert json.loads((tmp_path / "ids_1.json").read_text())["validation"] == 0.5
@@ -78,8 +80,9 @@ def test_a_finished_training_is_not_repeated(
     measure_missing(inputs, tmp_path, ["ids"], [1])
     assert capsys.readouterr().err.count("ids, seed 1") == 1
     assert [row[:2] for row in build_table(find_results(inputs, tmp_path), "new_day").rows] == [
-        ["ids", "1"], ["ids, titles, brands, categories; with words", "1"],
-    ]  # fmt: skip
+        ["ids; 256 dimensions, with history vectors", "1"],
+        ["ids, titles, brands, categories; with words", "1"],
+    ]
     # Other purchases are other results. Those of the earlier purchases are not shown beside them.
     other = replace(inputs, splits=cycle_split(users=36))
     measure_missing(other, tmp_path, ["ids"], [1])
@@ -186,8 +189,12 @@ def test_pairs_are_compared_on_the_same_rows(inputs: Inputs, tmp_path: Path) -> 
     text = compare()
     assert text is not None
     all_rows, new_day = (line for line in text.splitlines() if line.startswith("| ids, titles;"))
-    assert all_rows.startswith("| ids, titles; with words minus ids | +0.6250 [")
-    assert new_day.startswith("| ids, titles; with words minus ids | +0.2500 [")
+    assert all_rows.startswith(
+        "| ids, titles; with words minus ids; 256 dimensions, with history vectors | +0.6250 ["
+    )
+    assert new_day.startswith(
+        "| ids, titles; with words minus ids; 256 dimensions, with history vectors | +0.2500 ["
+    )
     assert all_rows.count("**yes**") == new_day.count("**yes**") == 2
     assert "The same pairs, on a new day:" in text
 

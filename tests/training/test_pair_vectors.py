@@ -1,6 +1,7 @@
 """The vectors that the learned vectors of ids start from."""
 
 import numpy as np
+import pytest
 
 from bazar.training.pair_vectors import factorise_pairs
 from bazar.training.trainer import train_network
@@ -13,21 +14,21 @@ PAIRS = all_rows([[1, 2], [3, 4], [1, 2], [3, 4, 1, 2]], 5, [True])
 
 
 def test_an_item_is_nearest_to_the_item_that_follows_it() -> None:
-    in_histories, as_targets = factorise_pairs(PAIRS, N_ITEMS, 4)
-    assert in_histories.shape == as_targets.shape == (N_ITEMS + 1, 4)
-    scores = in_histories @ as_targets.T
+    history_vectors, target_vectors = factorise_pairs(PAIRS, N_ITEMS, 4)
+    assert history_vectors.shape == target_vectors.shape == (N_ITEMS + 1, 4)
+    scores = history_vectors @ target_vectors.T
     assert scores[[1, 3]].argmax(axis=1).tolist() == [2, 4]
     # The order counts.
     assert scores[1, 2] > scores[2, 1] + 0.01
-    for vectors in (in_histories, as_targets):
+    for vectors in (history_vectors, target_vectors):
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1)[1:5], 1, atol=1e-5)
         assert (vectors[[0, 5, 6]] == 0).all()
 
 
 def test_all_dimensions_give_the_mutual_information() -> None:
-    in_histories, as_targets = factorise_pairs(PAIRS, N_ITEMS, 32)
-    assert in_histories.shape == (N_ITEMS + 1, 32)
-    assert (in_histories[:, N_ITEMS + 1 :] == 0).all()
+    history_vectors, target_vectors = factorise_pairs(PAIRS, N_ITEMS, 32)
+    assert history_vectors.shape == (N_ITEMS + 1, 32)
+    assert (history_vectors[:, N_ITEMS + 1 :] == 0).all()
     # The weights of the pairs in both orders of time, counted by hand: item, next item, weight.
     counts = np.zeros((N_ITEMS + 1, N_ITEMS + 1))
     half, third = 2**-0.5, 3**-0.5
@@ -44,9 +45,24 @@ def test_all_dimensions_give_the_mutual_information() -> None:
     left, strengths, right = np.linalg.svd(expected)
     left, right = left * np.sqrt(strengths), right.T * np.sqrt(strengths)
     lengths = np.linalg.norm(left, axis=1)[:, None] * np.linalg.norm(right, axis=1)
-    products = in_histories @ as_targets.T
+    products = history_vectors @ target_vectors.T
     known = np.ix_(range(1, 5), range(1, 5))
     np.testing.assert_allclose(products[known], (expected / lengths)[known], atol=1e-4)
+
+
+def test_items_without_pairs_have_no_vector_if_there_are_few_pairs() -> None:
+    rows = all_rows([[item, item + 1] for item in range(1, 100, 2)], 5, [True])
+    for vectors in factorise_pairs(rows, 200, 160):
+        np.testing.assert_allclose(np.linalg.norm(vectors[1:101], axis=1), 1, atol=1e-5)
+        assert not vectors[101:].any()
+        assert not vectors[0].any()
+
+
+def test_pairs_without_information_give_zeros() -> None:
+    # One item that is bought again and again: its mutual information is 0.
+    for vectors in factorise_pairs(all_rows([[1, 1, 1]], 5, [True]), 1, 8):
+        assert vectors.shape == (2, 8)
+        assert not vectors.any()
 
 
 def test_training_starts_from_the_pairs() -> None:
@@ -57,11 +73,12 @@ def test_training_starts_from_the_pairs() -> None:
     network = train_network(PAIRS, PAIRS, described, N_ITEMS, 1).network
     items = network.item_embedding.embeddings.numpy()
     differences = network.history_embedding.embeddings.numpy()
-    in_histories, as_targets = factorise_pairs(PAIRS, N_ITEMS, items.shape[1])
+    history_vectors, target_vectors = factorise_pairs(PAIRS, N_ITEMS, items.shape[1])
     length = np.linalg.norm(items[1])
-    assert 0 < length < 1
-    np.testing.assert_allclose(items[1:5], length * as_targets[1:5], atol=1e-5)
-    np.testing.assert_allclose((items + differences)[1:5], length * in_histories[1:5], atol=1e-5)
+    # The mean length of uniform values in ±0.05, in 16 dimensions.
+    assert length == pytest.approx(0.05 * (16 / 3) ** 0.5, rel=0.1)
+    np.testing.assert_allclose(items[1:5], length * target_vectors[1:5], atol=1e-5)
+    np.testing.assert_allclose((items + differences)[1:5], length * history_vectors[1:5], atol=1e-5)
     # Without pairs, the start is random, and the same in histories.
     assert np.abs(items[5:]).min() > 0
     np.testing.assert_allclose(differences[5:], 0, atol=1e-8)

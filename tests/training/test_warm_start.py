@@ -1,6 +1,7 @@
 """Warm starts: the weights and the optimizer of an earlier training are used again."""
 
 from pathlib import Path
+from typing import Any
 
 import ibis
 import numpy as np
@@ -99,14 +100,21 @@ def test_two_trainings_of_few_epochs_equal_one_long_training(optimizer: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("head", "axes"),
+    ("keys", "axes"),
     [
-        ("softmax", {"embeddings": 0, "head/kernel": 1, "head/bias": 0}),
-        ("tied_softmax", {"embeddings": 0}),
+        ({"head": "softmax"}, {"embeddings": 0, "head/kernel": 1, "head/bias": 0}),
+        ({}, {"embeddings": 0}),
+        (
+            {"history_vectors": True},
+            {"item_embedding/embeddings": 0, "history_embedding/embeddings": 0},
+        ),
     ],
+    ids=["softmax", "tied_softmax", "history vectors"],
 )
-def test_optimizer_variables_of_a_new_item_are_means(head: str, axes: dict[str, int]) -> None:
-    network = build_network(block(head=head).network, N_ITEMS)
+def test_optimizer_variables_of_a_new_item_are_means(
+    keys: dict[str, Any], axes: dict[str, int]
+) -> None:
+    network = build_network(block({}, **keys).network, N_ITEMS)
     network.item_ids = np.arange(N_ITEMS + 1).astype(str).astype(object)
     unknown = 3
     network.id_weights.assign((np.arange(N_ITEMS + 1) % N_ITEMS != unknown).astype(np.float32))
@@ -140,6 +148,24 @@ def test_optimizer_variables_of_a_new_item_are_means(head: str, axes: dict[str, 
             expected = before[known].mean(axis=0) if earlier < 0 else before[earlier]
             np.testing.assert_allclose(of_items[item], expected, rtol=1e-6)
     assert found == 2 * len(axes)
+
+
+def test_a_warm_start_keeps_the_history_vectors() -> None:
+    described = block({"epochs": 1, "learning_rate": 1e-12}, history_vectors=True)
+    network = build_network(described.network, N_ITEMS)
+    rng = np.random.default_rng(3)
+    tables = [network.item_embedding.embeddings, network.history_embedding.embeddings]
+    for table in tables:
+        table.assign(rng.normal(size=table.shape))
+    split = cycle_split(users=12)
+    start = WarmStart(network, None)
+    found = train_network(
+        split.train, split.validation, described, N_ITEMS, 1, warm_start=start
+    ).network
+    for table, kept in zip(
+        tables, (found.item_embedding.embeddings, found.history_embedding.embeddings), strict=True
+    ):
+        np.testing.assert_allclose(kept, table, atol=1e-6)
 
 
 def test_missing_optimizer_state_is_logged(caplog: pytest.LogCaptureFixture) -> None:

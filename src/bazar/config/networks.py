@@ -80,10 +80,10 @@ class NetworkOptions(Options):
     ``title``: the words of the title. ``title_and_attributes``: also each brand, category and other
     attribute, as one word. Needs an ``item_dimension``. null: no vectors of words."""
     history_vectors: bool = False
-    """Whether a second learned vector of each item is added to its representation in histories. An
-    item can then predict items that it is not similar to, and the order of two items can matter.
-    Both vectors start from the pairs of items that the same users bought one after another. Needs
-    ``item: id`` and ``head: tied_softmax``."""
+    """Whether each item has a second learned vector, which is added to its representation in
+    histories only. An item can then predict items that it is not similar to, and the order of two
+    items matters. Both vectors start from the pairs of items that the same users bought one after
+    another. Needs ``item: id`` and ``head: tied_softmax``."""
     layers: tuple[Layer, ...]
     """Layers that encode the history, in order."""
     head: Literal["softmax", "tied_softmax", "vector"]

@@ -298,19 +298,20 @@ def _initialise_network(
 def _start_from_pairs(network: RecurrentNetwork, train: Windows) -> None:
     """Set the learned vectors of items from the pairs of the training rows.
 
-    Items without a pair keep their random vectors. All vectors have the mean length of random ones:
-    with longer vectors, the optimizer changes directions more slowly.
+    Items without positive mutual information keep their random vectors. All vectors have the mean
+    length of random ones: with longer vectors, the optimizer changes directions more slowly.
     """
     assert network.item_embedding is not None and network.history_embedding is not None
-    start = network.item_embedding.embeddings.numpy()
-    length = np.linalg.norm(start[1:], axis=1).mean()
-    in_histories, as_targets = factorise_pairs(train, network.n_items, start.shape[1])
-    has_pairs = np.all([as_targets.any(axis=1), in_histories.any(axis=1)], axis=0)
-    start[has_pairs] = length * as_targets[has_pairs]
-    network.item_embedding.embeddings.assign(start)
+    logger.info("Computing the first item vectors from the pairs of items")
+    vectors = network.item_embedding.embeddings.numpy()
+    length = np.linalg.norm(vectors[1:], axis=1).mean()
+    history_vectors, target_vectors = factorise_pairs(train, network.n_items, vectors.shape[1])
+    is_known = history_vectors.any(axis=1) & target_vectors.any(axis=1)
+    vectors[is_known] = length * target_vectors[is_known]
+    network.item_embedding.embeddings.assign(vectors)
     # The vector of an item in a history is the sum of both.
-    differences = np.zeros_like(start)
-    differences[has_pairs] = length * (in_histories - as_targets)[has_pairs]
+    differences = np.zeros_like(vectors)
+    differences[is_known] = length * (history_vectors - target_vectors)[is_known]
     network.history_embedding.embeddings.assign(differences)
 
 

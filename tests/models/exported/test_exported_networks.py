@@ -170,7 +170,7 @@ def compare(options: NetworkOptions, rows: Windows) -> None:
     if options.head != "vector":
         # The excluded items take part in the logits of Keras.
         total = np.exp(expected).sum(axis=1, keepdims=True, where=is_scored)
-        # Smaller probabilities are 0 in float32.
+        # Probabilities below 1e-30 are not compared: in float32 they can be 0.
         expected = np.maximum(expected - np.log(total), np.log(1e-30))
         found = np.log(np.where(is_scored, np.maximum(found, 1e-30), 1))
     np.testing.assert_allclose(found[is_scored], expected[is_scored], atol=1e-4)

@@ -30,7 +30,7 @@ class ExportedClassifier(Scorer):
         embedded = network.embed_catalogue(item_vectors)
         if network.options.repeats is not None:
             self._item_parts = embedded @ network.weights["repeats.item_part.kernel"]
-        # Without vectors of their own, the items of histories are read from the other table.
+        # None: histories read the item vectors of the head.
         self._history_table = (
             network.embed_history_items(embedded) if network.options.history_vectors else None
         )

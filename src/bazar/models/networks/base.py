@@ -110,7 +110,7 @@ class NetworkBase(keras.Model):
             )
             self.item_embedding.build((None,))
         if options.history_vectors:
-            # The training starts as without these vectors.
+            # The trainer sets the start of both tables from the pairs of items.
             self.history_embedding = keras.layers.Embedding(
                 self.n_items + 1, size, "zeros", name="history_embedding"
             )

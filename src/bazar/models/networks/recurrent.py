@@ -1,7 +1,8 @@
 """Recurrent networks, built from their description in YAML.
 
 A network scores items in these steps. :meth:`~RecurrentNetwork.embed_items` turns each item of a
-history into a vector, and :meth:`~RecurrentNetwork.add_history_vectors` changes it.
+history into a vector. :meth:`~RecurrentNetwork.add_history_vectors` adds the second learned vector,
+if there is one.
 :meth:`~RecurrentNetwork.embed_orders` sums the vectors of each order.
 :meth:`~RecurrentNetwork.encode_histories` processes the orders in time order and applies the head.
 If the head is tied to the item vectors, :meth:`~RecurrentNetwork.compute_logits` turns the result
@@ -185,7 +186,8 @@ class RecurrentNetwork(NetworkBase):
     def add_history_vectors(self, embedded: Any, items: Any, id_weights: Any = None) -> Any:
         """Return the vectors of the items of histories.
 
-        With ``history_vectors``, they differ from the vectors of the same items in a tied head.
+        With ``history_vectors``, they are the sums of the given vectors and the second learned
+        vectors, else the given vectors.
 
         Args:
             embedded: returned by :meth:`embed_items` for the items.

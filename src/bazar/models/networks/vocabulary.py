@@ -17,8 +17,9 @@ def remap_network(
 
     Items can be added, removed or renumbered. An item keeps its learned weights, because items are
     matched by id. A new item is treated like an item that does not occur in training. Its title is
-    used, and those of its words that have a learned vector. Its own learned vectors start as the
-    means of the other vectors, and are not used until the item is trained. With the head
+    used, and those of its words that have a learned vector. Each of its learned vectors starts as
+    the mean over the items that occur in training, and is not used until the item is trained. With
+    the head
     ``softmax``, a new item gets the lowest bias of all items.
 
     Args:
