@@ -148,6 +148,7 @@ PAIRS = (
     ("ids_texts_words", "ids_titles_words"),
     ("ids_texts_words", "texts_words"),
     ("ids_texts_words_shrinkage", "ids_texts_words"),
+    ("ids_texts_words_shrinkage", "ids"),
 )
 # Columns of the training log that are kept. The seconds are those of the epoch.
 CURVE = ("epoch", "seconds", "val_ndcg@10")
@@ -410,11 +411,12 @@ def build_pairs(found: Mapping[str, Mapping[int, Path]], inputs: Inputs, part: s
     ]
     pairs = [(VARIANTS[first].reads, VARIANTS[second].reads) for first, second in selected]
     options = inputs.comparison
+    count = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
     mode = "filtered" if inputs.splits.filter_seen else "unfiltered"
     comparison = compare_results(results, mode, options.bootstrap_resamples, options.seed, pairs)
     comparison["n_test_rows"] = results[0].ranks["row"].nunique()
     texts = [
-        f"{TEST_EXPLANATION} {len(pairs)} pairs, {options.bootstrap_resamples:,} resamples.",
+        f"{TEST_EXPLANATION} {count}, {options.bootstrap_resamples:,} resamples.",
         build_pairs_table(comparison, pairs, mode).to_markdown(),
     ]
     if comparison["part_differences"][part]:
