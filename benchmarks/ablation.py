@@ -92,12 +92,7 @@ VARIANTS = {
         _IDS | {"item_dimension": 256, "history_vectors": True, "temperature": 0.12},
         {"epochs": 6},
     ),
-    "ids_plain": Variant(
-        "ids",
-        "title",
-        _IDS | {"temperature": 0.12},
-        {"epochs": 10},
-    ),
+    "ids_plain": Variant("ids", "title", _IDS | {"temperature": 0.12}, {"epochs": 10}),
     "titles": Variant("titles", "title", _TITLES, {}),
     "titles_words": Variant("titles; with words", "title", _TITLES | _TITLE_WORDS, {}),
     "texts": Variant("titles, brands, categories", _ALL_TEXTS, _TITLES, {}),

@@ -2,8 +2,7 @@
 
 A network scores items in these steps. :meth:`~RecurrentNetwork.embed_items` turns each item of a
 history into a vector. :meth:`~RecurrentNetwork.add_history_vectors` adds the second learned vector,
-if there is one.
-:meth:`~RecurrentNetwork.embed_orders` sums the vectors of each order.
+if there is one. :meth:`~RecurrentNetwork.embed_orders` sums the vectors of each order.
 :meth:`~RecurrentNetwork.encode_histories` processes the orders in time order and applies the head.
 If the head is tied to the item vectors, :meth:`~RecurrentNetwork.compute_logits` turns the result
 into scores. :meth:`~RecurrentNetwork.add_repeat_scores` adds a score to each item that the user
