@@ -110,7 +110,9 @@ def train_network(
     loop.restore_best_weights()
     facts = _describe_training(loop, len(train)) | {"warm_start": warm_start is not None}
     if block.add_title_similarity and item_vectors is not None:
-        facts |= choose_title_weight(loop.network, item_vectors, validation, filter_seen)
+        facts |= choose_title_weight(
+            loop.network, item_vectors, validation, filter_seen, block.training.new_item_share, seed
+        )
     facts["seconds_training"] = round(time.perf_counter() - started + loop.seconds_before, 2)
     return TrainedNetwork(loop.network, pd.DataFrame(loop.epochs), facts, loop.optimizer_state)
 
