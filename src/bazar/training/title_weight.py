@@ -95,15 +95,14 @@ def _measure_as_new_items(
         seed: seed of the groups.
 
     Returns:
-        Shape (weights,), float64. None if no target has both a title and a learned vector.
+        Shape (weights,), float64. None if no target has a title.
     """
-    id_weights = network.id_weights.numpy()
-    can_be_new = has_title(item_vectors) & (id_weights > 0)
+    id_weights, is_titled = network.id_weights.numpy(), has_title(item_vectors)
     groups = np.random.default_rng(seed).integers(_GROUPS, size=len(id_weights))
     row_numbers, targets = validation.list_targets()
     ndcg = []
     for group in range(_GROUPS):
-        is_new = can_be_new & (groups == group)
+        is_new = is_titled & (groups == group)
         selected = is_new[targets]
         if not selected.any():
             continue
