@@ -115,12 +115,12 @@ def test_nested_change_keeps_the_siblings() -> None:
             r"bazar: .*add_title_similarity needs a history_decay",
         ),
         (
-            {"classifier": bazar(training={"new_item_share": 0.1})},
-            r"new_item_share: 0.1 needs .* and add_title_similarity: true, .* similarity: false",
+            {"classifier": bazar(training={"cold_item_share": 0.1})},
+            r"cold_item_share: 0.1 needs .* and add_title_similarity: true, .* similarity: false",
         ),
         (
-            {"regressor": bazar(training={"new_item_share": 0.1})},
-            r"new_item_share: 0.1 needs item: id\+title .*, found item: title",
+            {"regressor": bazar(training={"cold_item_share": 0.1})},
+            r"cold_item_share: 0.1 needs item: id\+title .*, found item: title",
         ),
         ({"warm_start": True, "split": "cold_items"}, r"warm_start needs split auto"),
         (

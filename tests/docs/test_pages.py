@@ -35,6 +35,10 @@ def read_examples(page: str) -> list[Any]:
 
 
 EXAMPLES = read_examples(GUIDE)
+# One example changes two keys of the network bazar. The others are complete networks.
+COMPLETE_EXAMPLES = [
+    example for example in EXAMPLES if "bazar" not in next(iter(example.values()))["networks"]
+]
 
 
 def load_options(folder: Path, example: dict, **changes: dict) -> dict[str, ModelOptions]:
@@ -50,7 +54,9 @@ def load_options(folder: Path, example: dict, **changes: dict) -> dict[str, Mode
 
 
 @pytest.mark.parametrize(
-    "example", EXAMPLES, ids=lambda example: "-".join(next(iter(example.values()))["networks"])
+    "example",
+    COMPLETE_EXAMPLES,
+    ids=lambda example: "-".join(next(iter(example.values()))["networks"]),
 )
 def test_example_of_a_network_trains(tmp_path: Path, example: dict) -> None:
     ((model, described),) = example.items()
@@ -74,8 +80,15 @@ def test_example_of_a_network_trains(tmp_path: Path, example: dict) -> None:
 
 
 def test_there_are_examples_of_both_models() -> None:
-    models = [model for example in EXAMPLES for model in example]
+    models = [model for example in COMPLETE_EXAMPLES for model in example]
     assert models == ["classifier", "classifier", "classifier", "regressor"]
+
+
+def test_example_for_cold_items_changes_the_classifier(tmp_path: Path) -> None:
+    (example,) = (example for example in EXAMPLES if example not in COMPLETE_EXAMPLES)
+    changed = load_options(tmp_path, example)["classifier"].block
+    assert changed.add_title_similarity
+    assert changed.training.cold_item_share == 0.1
 
 
 def test_list_of_layers_has_every_type() -> None:

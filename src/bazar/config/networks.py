@@ -99,8 +99,8 @@ class NetworkOptions(Options):
     skip connection."""
     add_title_similarity: bool = False
     """Whether the similarity between the title of an item and the titles of the history, multiplied
-    by a factor, is added to the scores after training. The factor is chosen by validation NDCG@10,
-    see ``training.new_item_share``. Needs a ``history_decay`` and titles."""
+    by a weight, is added to the scores after training. The weight is chosen by validation NDCG@10;
+    see also ``training.cold_item_share``. Needs a ``history_decay`` and titles."""
 
     time: bool = False
     """Whether the network reads the time from each order to the next, and the season of the next
@@ -195,10 +195,10 @@ class TrainingOptions(Options):
     """Share of the items whose learned vector is left out in each step, in histories and as
     targets, so that the network learns to recommend items by their titles and words alone. Needs
     ``item: id+title``."""
-    new_item_share: float = Field(default=0, ge=0, le=1)
-    """The share of purchases that you expect of new items. The weight of ``add_title_similarity``
-    is then also chosen by how well the network ranks items without their learned vectors. Needs
-    ``add_title_similarity`` and ``item: id+title``."""
+    cold_item_share: float = Field(default=0, ge=0, le=1)
+    """Expected share of purchases that are of cold items. The weight of ``add_title_similarity`` is
+    then also chosen by the NDCG@10 of items without the learned vectors of their ids. 0: only by
+    the normal NDCG@10. Needs ``add_title_similarity`` and ``item: id+title``."""
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"]
     learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "cosine"] = "constant"
@@ -255,13 +255,14 @@ class NetworkBlock(NetworkOptions):
                 f"training.id_dropout: {self.training.id_dropout} needs item: id+title, found "
                 f"item: {self.item}. Set id_dropout to 0"
             )
-        if self.training.new_item_share and (
+        if self.training.cold_item_share and (
             self.item != "id+title" or not self.add_title_similarity
         ):
             raise ValueError(
-                f"training.new_item_share: {self.training.new_item_share} needs item: id+title and "
-                f"add_title_similarity: true, found item: {self.item}, add_title_similarity: "
-                f"{str(self.add_title_similarity).lower()}. Set new_item_share to 0"
+                f"training.cold_item_share: {self.training.cold_item_share} needs "
+                f"item: id+title and add_title_similarity: true, found item: {self.item}, "
+                f"add_title_similarity: {str(self.add_title_similarity).lower()}. Set both, or set "
+                "cold_item_share to 0"
             )
         return self
 

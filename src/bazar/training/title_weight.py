@@ -17,8 +17,8 @@ VALIDATION_BATCH_ROWS = 512
 _TITLE_WEIGHTS = (
     0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0,
 )  # fmt: skip
-# Number of groups of items. The learned vectors of one group at a time are left out, so that its
-# items are ranked as if they were new.
+# Number of random groups of items. The learned vectors of the ids of one group at a time are left
+# out, so that its items are ranked as if they were cold.
 _GROUPS = 10
 
 
@@ -27,38 +27,42 @@ def choose_title_weight(
     item_vectors: np.ndarray,
     validation: Windows,
     filter_seen: bool,
-    new_item_share: float = 0,
+    cold_item_share: float = 0,
     seed: int = 0,
 ) -> dict[str, float]:
     """Choose the weight of title similarity with the best validation NDCG@10, and set it.
 
-    With a ``new_item_share`` of s, the criterion is ``(1 - s) * a + s * b``: a is the NDCG@10 of
-    all rows, and b is that of targets whose learned vectors are left out, as in
-    :func:`_measure_as_new_items`. If several weights are equally good, the smallest is chosen.
+    With a ``cold_item_share`` of s, the criterion is ``(1 - s) * a + s * b``: a is the NDCG@10 of
+    all rows, and b is that of targets that are ranked as if they were cold, as in
+    :func:`_measure_as_cold_items`. If several weights are equally good, the smallest is chosen.
 
     Args:
         network: a trained network with ``add_title_similarity``.
         item_vectors: shape (items + 1, dimension), float32, zeros for items without a title.
         validation: rows to choose by.
         filter_seen: whether items that the user bought before are removed from the ranking.
-        new_item_share: the expected share of targets that are new items, from 0 to 1. Above 0, the
-            network must have learned vectors of ids.
-        seed: seed of the groups of items.
+        cold_item_share: the expected share of targets that are cold items, from 0 to 1. Above 0,
+            the network must have learned vectors of ids.
+        seed: seed of the random groups of items.
 
     Returns:
-        ``title_weight``, and ``val_ndcg@10`` with this weight; with a ``new_item_share``, also
-        ``val_ndcg@10_as_new_items``.
+        ``title_weight``, and ``val_ndcg@10`` with this weight; with a ``cold_item_share``, also
+        ``val_ndcg@10_as_cold_items``.
     """
+    logger.info("Choosing the weight of the title similarity")
     scorer = NetworkClassifier(network, item_vectors)
-    rows, targets = validation.list_targets()
-    known = _measure_weights(scorer, validation, rows, targets, filter_seen).mean(axis=1)
-    figures = {"val_ndcg@10": known}
-    criterion = known
-    if new_item_share:
-        new = _measure_as_new_items(network, scorer, item_vectors, validation, filter_seen, seed)
-        if new is not None:
-            figures["val_ndcg@10_as_new_items"] = new
-            criterion = (1 - new_item_share) * known + new_item_share * new
+    known = _measure_weights(scorer, validation, *validation.list_targets(), filter_seen)
+    criterion, figures = known, {"val_ndcg@10": known}
+    if cold_item_share:
+        cold = _measure_as_cold_items(network, scorer, item_vectors, validation, filter_seen, seed)
+        if cold is None:
+            logger.warning(
+                "cold_item_share has no effect: no validation target with a title is new to its "
+                "user."
+            )
+        else:
+            figures["val_ndcg@10_as_cold_items"] = cold
+            criterion = (1 - cold_item_share) * known + cold_item_share * cold
     best = int(criterion.argmax())
     assert network.title_weight is not None
     network.title_weight.assign(_TITLE_WEIGHTS[best])
@@ -71,7 +75,7 @@ def choose_title_weight(
     return {"title_weight": _TITLE_WEIGHTS[best], **facts}
 
 
-def _measure_as_new_items(
+def _measure_as_cold_items(
     network: RecurrentNetwork,
     scorer: NetworkClassifier,
     item_vectors: np.ndarray,
@@ -79,12 +83,13 @@ def _measure_as_new_items(
     filter_seen: bool,
     seed: int,
 ) -> np.ndarray | None:
-    """Return the mean NDCG@10 of targets whose learned vectors are left out, for each weight.
+    """Return the NDCG@10 of targets that are ranked as if they were cold, for each weight.
 
-    All titled items are in one of :data:`_GROUPS` random groups. The learned vectors of one group
-    at a time are left out, and the rows with a target of this group are scored. The words and the
-    adapter of the network have learned from the purchases of these items, so that their figures are
-    higher than those of really new items.
+    Each item with a title belongs to one of :data:`_GROUPS` random groups. The learned vectors of
+    the ids of one group at a time are left out. Each row is scored once: its targets in the group
+    of its first target are measured. Targets that the user bought before are not measured, because
+    a cold item cannot be one of them. The words and the adapter of the network have learned from
+    the purchases of these items. Real cold items therefore have lower results.
 
     Args:
         network: the network of ``scorer``. Both are unchanged afterwards.
@@ -92,29 +97,35 @@ def _measure_as_new_items(
         item_vectors: as for :func:`choose_title_weight`.
         validation: the rows.
         filter_seen: as for :func:`choose_title_weight`.
-        seed: seed of the groups.
+        seed: seed of the random groups of items.
 
     Returns:
-        Shape (weights,), float64. None if no target has a title.
+        Shape (weights,), float64: means over rows. None if there is nothing to measure.
     """
     id_weights, is_titled = network.id_weights.numpy(), has_title(item_vectors)
     groups = np.random.default_rng(seed).integers(_GROUPS, size=len(id_weights))
     row_numbers, targets = validation.list_targets()
-    ndcg = []
-    for group in range(_GROUPS):
-        is_new = is_titled & (groups == group)
-        selected = is_new[targets]
-        if not selected.any():
-            continue
-        rows, numbers = np.unique(row_numbers[selected], return_inverse=True)
-        network.id_weights.assign(np.where(is_new, 0, id_weights))
+    can_be_cold = is_titled[targets] & ~validation.find_repeats()
+    row_numbers, targets = row_numbers[can_be_cold], targets[can_be_cold]
+    measured_rows, first = np.unique(row_numbers, return_index=True)
+    group_of_row = np.full(len(validation), -1)
+    group_of_row[measured_rows] = groups[targets[first]]
+    is_in_group = groups[targets] == group_of_row[row_numbers]
+    row_numbers, targets = row_numbers[is_in_group], targets[is_in_group]
+    sums = np.zeros(len(_TITLE_WEIGHTS))
+    for group in np.unique(groups[targets]):
+        rows = np.flatnonzero(group_of_row == group)
+        selected = groups[targets] == group
+        numbers = np.searchsorted(rows, row_numbers[selected])
+        network.id_weights.assign(np.where(is_titled & (groups == group), 0, id_weights))
         scorer.refresh()
-        ndcg.append(
-            _measure_weights(scorer, validation.take(rows), numbers, targets[selected], filter_seen)
+        means = _measure_weights(
+            scorer, validation.take(rows), numbers, targets[selected], filter_seen
         )
+        sums += means * len(rows)
     network.id_weights.assign(id_weights)
     scorer.refresh()
-    return np.concatenate(ndcg, axis=1).mean(axis=1) if ndcg else None
+    return sums / len(measured_rows) if len(measured_rows) else None
 
 
 def _measure_weights(
@@ -124,7 +135,7 @@ def _measure_weights(
     targets: np.ndarray,
     filter_seen: bool,
 ) -> np.ndarray:
-    """Return the NDCG@10 of each row with each candidate weight.
+    """Return the mean NDCG@10 of rows with each candidate weight.
 
     Args:
         scorer: the scorer of the network.
@@ -134,19 +145,18 @@ def _measure_weights(
         filter_seen: as for :func:`choose_title_weight`.
 
     Returns:
-        Shape (weights, rows), float64.
+        Shape (weights,), float64.
     """
-    parts = []
+    sums = np.zeros(len(_TITLE_WEIGHTS))
     for start in range(0, len(rows), VALIDATION_BATCH_ROWS):
-        batch = rows.slice_rows(start, min(start + VALIDATION_BATCH_ROWS, len(rows)))
+        batch = rows.slice_rows(start, start + VALIDATION_BATCH_ROWS)
         logits, title_logits = scorer.compute_logits(batch)
         if filter_seen:
             logits[batch.list_seen_pairs()] = -np.inf
         first, last = np.searchsorted(row_numbers, [start, start + len(batch)])
         numbers, items = row_numbers[first:last] - start, targets[first:last]
-        ndcg = []
-        for weight in _TITLE_WEIGHTS:
-            ranks = compute_target_ranks(logits + np.float32(weight) * title_logits, numbers, items)
-            ndcg.append(compute_row_metrics(ranks, numbers)["ndcg@10"])
-        parts.append(ndcg)
-    return np.concatenate(parts, axis=1)
+        for position, weight in enumerate(_TITLE_WEIGHTS):
+            scores = logits + np.float32(weight) * title_logits
+            ranks = compute_target_ranks(scores, numbers, items)
+            sums[position] += compute_row_metrics(ranks, numbers)["ndcg@10"].sum()
+    return sums / len(rows)

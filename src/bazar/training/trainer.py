@@ -74,7 +74,8 @@ def train_network(
         validation: rows that choose the best epoch.
         block: the network and its training.
         n_items: size of the catalogue.
-        seed: seed of the initial weights, of dropout and of the order of the rows.
+        seed: seed of the initial weights, of dropout, of the order of the rows, and of the groups
+            of items for ``cold_item_share``.
         item_vectors: unit vector of each item, shape (n_items + 1, dimension), float32, zeros for
             items without one. Networks that read or predict titles need it. With a vector head,
             targets without a vector are left out. If only titles are read, items without a
@@ -109,12 +110,24 @@ def train_network(
     _run_epochs(loop, checkpoint, mark, after_epoch)
     loop.restore_best_weights()
     facts = _describe_training(loop, len(train)) | {"warm_start": warm_start is not None}
-    if block.add_title_similarity and item_vectors is not None:
-        facts |= choose_title_weight(
-            loop.network, item_vectors, validation, filter_seen, block.training.new_item_share, seed
-        )
+    facts |= _set_title_weight(loop.network, block, item_vectors, validation, filter_seen, seed)
     facts["seconds_training"] = round(time.perf_counter() - started + loop.seconds_before, 2)
     return TrainedNetwork(loop.network, pd.DataFrame(loop.epochs), facts, loop.optimizer_state)
+
+
+def _set_title_weight(
+    network: RecurrentNetwork,
+    block: NetworkBlock,
+    item_vectors: np.ndarray | None,
+    validation: Windows,
+    filter_seen: bool,
+    seed: int,
+) -> dict[str, float]:
+    """Set the weight of title similarity, if the network has one, and return its facts."""
+    if not block.add_title_similarity or item_vectors is None:
+        return {}
+    share = block.training.cold_item_share
+    return choose_title_weight(network, item_vectors, validation, filter_seen, share, seed)
 
 
 def list_training_arrays(
