@@ -116,7 +116,7 @@ def test_nested_change_keeps_the_siblings() -> None:
         ),
         (
             {"classifier": bazar(training={"cold_item_share": 0.1})},
-            r"cold_item_share: 0.1 needs .* and add_title_similarity: true, .* similarity: false",
+            r"cold_item_share: 0.1 needs .* found item: id\+title, add_title_similarity: false",
         ),
         (
             {"regressor": bazar(training={"cold_item_share": 0.1})},
