@@ -134,9 +134,15 @@ def test_items_without_titles_are_not_measured_as_cold_items(
     assert facts == {"title_weight": 0, "val_ndcg@10": pytest.approx(1)}
 
 
-def test_repeats_are_not_measured_as_cold_items(circle_network: RecurrentNetwork) -> None:
-    # Half of the customers buy their first item again. The others buy the next item.
-    lists = [[3, 4, 5, 6, 5 if user % 2 else 7, 7] for user in range(20)]
+def test_repeats_are_not_measured_as_cold_items(
+    circle_network: RecurrentNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(title_weight, "_GROUPS", 1)
+    # The validation target of half of the customers is an item that they bought before.
+    lists = [
+        [user, user + 1, user + 2, user + 3, user + 2 if user % 2 else user + 4, 60]
+        for user in range(1, 51)
+    ]
     split = split_leave_one_out(sequences_of(lists), N_ITEMS, history_length=8)
     network, validation = circle_network, split.validation
     is_repeat = validation.find_repeats()
@@ -145,6 +151,7 @@ def test_repeats_are_not_measured_as_cold_items(circle_network: RecurrentNetwork
     alone = choose_title_weight(network, VECTORS, validation.filter(~is_repeat), False, 1)
     name = "val_ndcg@10_as_cold_items"
     assert facts[name] == pytest.approx(alone[name])
+    assert facts[name] > 0
     repeats = validation.filter(is_repeat)
     assert name not in choose_title_weight(network, VECTORS, repeats, False, 1)
 
