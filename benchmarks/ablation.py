@@ -117,11 +117,24 @@ VARIANTS = {
         _BOTH | _WORDS,
         {"id_dropout": 0.1},
     ),
-    "ids_texts_words_time": Variant(
-        "ids, titles, brands, categories, times; with words",
+    "shuffled_days": Variant(
+        "ids, titles, brands, categories; with words, an id_shrinkage of 5 and shuffled days",
         _ALL_TEXTS,
-        _BOTH | _WORDS | {"time": True},
+        _BOTH | _WORDS | {"id_shrinkage": 5},
+        {"shuffle_equal_days": True},
+    ),
+    "times": Variant(
+        "ids, titles, brands, categories, times; with words and an id_shrinkage of 5",
+        _ALL_TEXTS,
+        _BOTH | _WORDS | {"id_shrinkage": 5, "time": True},
         {},
+    ),
+    "times_shuffled_days": Variant(
+        "ids, titles, brands, categories, times; with words, an id_shrinkage of 5 and shuffled "
+        "days",
+        _ALL_TEXTS,
+        _BOTH | _WORDS | {"id_shrinkage": 5, "time": True},
+        {"shuffle_equal_days": True},
     ),
     "ids_texts_words_taught": Variant(
         "ids, titles, brands, categories; with words, taught by two networks, with and without ids",
@@ -144,6 +157,8 @@ PAIRS = (
     ("ids_texts_words", "texts_words"),
     ("ids_texts_words_shrinkage", "ids_texts_words"),
     ("ids_texts_words_shrinkage", "ids"),
+    ("shuffled_days", "ids_texts_words_shrinkage"),
+    ("times_shuffled_days", "times"),
 )
 # Columns of the training log that are kept. The seconds are those of the epoch.
 CURVE = ("epoch", "seconds", "val_ndcg@10")

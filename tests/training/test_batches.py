@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bazar.data.sequences import DAY_MS
 from bazar.data.splits import split_leave_one_out
 from bazar.data.windows import Windows
 from bazar.models.network_inputs import InputOptions
@@ -231,3 +232,33 @@ def test_histories_of_all_rows_are_never_in_memory() -> None:
     tracemalloc.stop()
     assert read == len(train)
     assert peak < all_at_once / 10
+
+
+@both_kinds
+def test_equal_days_have_another_order_in_each_epoch(every_position: bool) -> None:
+    # The first day has three items, the second one two, and the last two items are held out.
+    days = [1, 1, 1, 2, 2, 2, 2]
+    lists = [[1, 2, 3, 4, 5, 6, 7], [11, 12, 13, 14, 15, 16, 17]]
+    sequences = sequences_of(lists, [[DAY_MS * day for day in days]] * 2)
+    rows = split_leave_one_out(sequences, 17, 20).train
+
+    def list_epoch(epoch: int) -> list[tuple[list[int], int]]:
+        batches = Batches(rows, 8, every_position, 5, READS_ITEMS, shuffle_equal_days=True)
+        return sorted(pair for batch in batches.batches(epoch) for pair in list_targets(batch))
+
+    epochs = [list_epoch(epoch) for epoch in range(100)]
+    assert epochs[:5] == [list_epoch(epoch) for epoch in range(5)]
+    histories = set()
+    for pairs in epochs:
+        assert len(pairs) == 8
+        for history, target in pairs:
+            bought = [(item - 1) % 10 + 1 for item in [*history, target]]
+            assert len(set(bought)) == len(bought)
+            # An item of the second day never comes before one of the first day.
+            assert max(bought[:3]) <= 3
+            assert all(item in (4, 5) for item in bought[3:])
+            histories.add((*history, target))
+    # All ordered pairs of the first day, and all its orders followed by each item of the second.
+    assert {len(history) for history in histories} == {2, 3, 4, 5}
+    assert len([history for history in histories if len(history) == 2]) == 12
+    assert len([history for history in histories if len(history) == 4]) == 24

@@ -14,7 +14,13 @@ import pytest
 from tqdm import tqdm
 
 from bazar.config.networks import NetworkBlock
-from bazar.data.splits import Splits, split_leave_one_out, split_shuffled_windows
+from bazar.data.sequences import DAY_MS
+from bazar.data.splits import (
+    Splits,
+    split_leave_one_out,
+    split_next_order,
+    split_shuffled_windows,
+)
 from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.evaluation.metrics import compute_row_metrics
@@ -26,8 +32,10 @@ from bazar.models.scorer import Scorer
 from bazar.training import training_loop
 from bazar.training.batches import Batches
 from bazar.training.checkpoints import Checkpoint
+from bazar.training.distillation import Distillation, compute_soft_targets
 from bazar.training.train_step import make_train_steps
 from bazar.training.trainer import TrainedNetwork, train_network
+from tests.data.test_splits import read as read_items
 from tests.data.test_splits import sequences_of, targets_of
 from tests.evaluation.test_ranking import unit
 from tests.training.test_batches import all_rows
@@ -534,3 +542,51 @@ def test_missing_titles_raise_input_error() -> None:
     split, none = cycle_split(users=40), np.zeros_like(vectors())
     with pytest.raises(InputError, match=r"None of the .* rows has a title to learn from"):
         train_network(split.train, split.validation, BLOCKS["titles"], N_ITEMS, 1, none)
+
+
+def make_sorted_days() -> Splits:
+    """Make a shop whose customers buy two of six pairs, each on one day and sorted by id.
+
+    In the test rows, the last item of the history is the second one of its pair.
+    """
+    rng = np.random.default_rng(11)
+    lists, times = [], []
+    for _ in range(400):
+        pairs = rng.permutation(6)[:3]
+        items = [int(item) for pair in pairs[:2] for item in (2 * pair + 1, 2 * pair + 2)]
+        lists.append([*items, int(2 * pairs[2] + 2), int(2 * pairs[2] + 1)])
+        times.append([DAY_MS * day for day in (1, 1, 2, 2, 3, 4)])
+    return split_leave_one_out(sequences_of(lists, times), N_ITEMS, history_length=5)
+
+
+def test_shuffled_days_teach_both_orders_of_a_day() -> None:
+    """In the order of the source, the first item of a pair never follows the second one."""
+    split = make_sorted_days()
+    shares = []
+    for shuffles in (True, False):
+        described = block({"shuffle_equal_days": shuffles, "epochs": 10})
+        trained = train_network(split.train, split.validation, described, N_ITEMS, 1)
+        best = make_scorer(trained.network, None).score(split.test).argmax(axis=1)
+        shares.append(np.mean(best == split.test.list_targets()[1]))
+    assert shares[0] > 0.9
+    assert shares[1] < 0.1
+
+
+def test_equal_days_that_cannot_be_shuffled_are_reported() -> None:
+    described = block({"shuffle_equal_days": True})
+    split = make_sorted_days()
+
+    def train(parts: Splits, distillation: Distillation | None = None) -> None:
+        train_network(
+            parts.train, parts.validation, described, N_ITEMS, 1, distillation=distillation
+        )
+
+    untimed = split_leave_one_out(sequences_of([[1, 2, 3, 4]] * 3), N_ITEMS, history_length=5)
+    with pytest.raises(InputError, match=r"no interaction has a timestamp.\nSet .* to false"):
+        train(untimed)
+    orders = split_next_order(read_items([[1, 2, 3, 4, 5]] * 3, [[1, 2, 3, 4, 5]] * 3), N_ITEMS, 5)
+    with pytest.raises(InputError, match="the protocol is next_order"):
+        train(orders)
+    soft_targets = compute_soft_targets(Popularity(split.training_counts), split.train, 3)
+    with pytest.raises(InputError, match="the teacher's soft targets"):
+        train(split, Distillation(soft_targets, 0.5))

@@ -199,6 +199,10 @@ class TrainingOptions(Options):
     """Expected share of purchases that are of cold items. The weight of ``add_title_similarity`` is
     then also chosen by the NDCG@10 of items without the learned vectors of their ids. 0: only by
     the normal NDCG@10. Needs ``add_title_similarity`` and ``item: id+title``."""
+    shuffle_equal_days: bool = False
+    """Whether the items that a user bought on one UTC day get another random order in each epoch,
+    for data whose order within a day is unknown or arbitrary. Validation and test rows are not
+    shuffled. Needs timestamps, and another protocol than ``next_order``."""
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"]
     learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "cosine"] = "constant"

@@ -5,7 +5,7 @@ Item index 0 is padding; items start at 1.
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -125,6 +125,26 @@ class Sequences:
         )
 
 
+def shuffle_days(
+    sequences: Sequences, is_movable: np.ndarray, generator: np.random.Generator
+) -> Sequences:
+    """Return a copy in which the items of one user on one UTC day exchange their places.
+
+    Times, and the number of items of each order, stay as they are.
+
+    Args:
+        sequences: sequences with timestamps.
+        is_movable: shape (interactions,), bool. The other items, and those without a known time,
+            keep their places.
+        generator: the source of chance of the shuffle.
+    """
+    assert sequences.timestamps is not None
+    places = np.arange(len(sequences.items))
+    has_day = is_movable & sequences.has_time
+    groups = _group_days(places, sequences.timestamps, has_day, sequences.starts)
+    return replace(sequences, items=sequences.items[_shuffle_groups(groups, generator)])
+
+
 def read_sequences(
     users: pa.Table,
     items: Iterable[pa.RecordBatch],
@@ -168,7 +188,7 @@ def read_sequences(
     if shuffle_equal_days:
         timestamps -= timestamps % DAY_MS
         groups = _group_days(groups, timestamps, has_time, starts)
-    shuffled = _shuffle_groups(groups, seed)
+    shuffled = _shuffle_groups(groups, np.random.default_rng(seed))
     has_time = has_time[shuffled]
     is_first = _mark_changes(read["order_number"], starts)
     for guest in guests:
@@ -234,7 +254,7 @@ def _group_days(
     Args:
         ties: shape (interactions,), int64, number of the tie of each interaction over all users. It
             is the group of the interactions without a time.
-        timestamps: shape (interactions,), int64, UTC milliseconds, the start of a day.
+        timestamps: shape (interactions,), int64, UTC milliseconds.
         has_time: shape (interactions,), bool, whether the time of each interaction is known.
         starts: shape (users + 1,), int64.
 
@@ -242,22 +262,23 @@ def _group_days(
         Shape (interactions,), int64.
     """
     users = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    days = np.column_stack([users, timestamps // DAY_MS])
-    _, groups = np.unique(days, axis=0, return_inverse=True)
-    return np.where(has_time, groups, len(groups) + ties)
+    days = timestamps // DAY_MS
+    days -= days.min(initial=0)
+    groups = users * (days.max(initial=0) + 1) + days
+    return np.where(has_time, groups, groups.max(initial=0) + 1 + ties)
 
 
-def _shuffle_groups(groups: np.ndarray, seed: int) -> np.ndarray:
+def _shuffle_groups(groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Return an order of the interactions in which those of each group exchange their places.
 
     Args:
         groups: shape (interactions,), int64, the group of each interaction.
-        seed: seed of the shuffle.
+        generator: the source of chance of the shuffle.
 
     Returns:
         Shape (interactions,), int64: positions.
     """
-    draws = np.random.default_rng(seed).random(len(groups))
+    draws = generator.random(len(groups))
     shuffled = np.empty(len(groups), np.int64)
     shuffled[np.argsort(groups, kind="stable")] = np.lexsort((draws, groups))
     return shuffled

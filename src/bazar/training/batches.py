@@ -76,6 +76,7 @@ class Batches:
         options: InputOptions,
         usable_targets: np.ndarray | None = None,
         soft_targets: SoftTargets | None = None,
+        shuffle_equal_days: bool = False,
     ) -> None:
         """Prepare the batches.
 
@@ -88,7 +89,10 @@ class Batches:
             options: what the network reads.
             usable_targets: shape (items + 1,), bool: targets that have a loss. None: all targets.
             soft_targets: what a teacher expects at the rows; None without a teacher.
+            shuffle_equal_days: whether the items of one user on one UTC day get another order in
+                each epoch. Needs timestamps and a seed.
         """
+        self._shuffle_equal_days = shuffle_equal_days
         self._options = options
         self._soft_targets = soft_targets
         self._usable_targets = usable_targets
@@ -149,11 +153,17 @@ class Batches:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
+        windows = self._windows
+        if self._shuffle_equal_days and self._seed is not None:
+            # The last number makes the draws independent of those of assign_pieces.
+            windows = windows.shuffle_days(np.random.default_rng([self._seed, epoch, 1]))
         for steps, rows, pieces in self.assign_pieces(epoch):
-            yield self._make_batch(steps, rows, pieces)
+            yield self._make_batch(windows, steps, rows, pieces)
 
-    def _make_batch(self, steps: int, rows: int, pieces: np.ndarray) -> Batch:
-        sequences, options = self._windows.sequences, self._options
+    def _make_batch(
+        self, rows_of_epoch: Windows, steps: int, rows: int, pieces: np.ndarray
+    ) -> Batch:
+        sequences, options = rows_of_epoch.sequences, self._options
         start = self._start[pieces]
         first_position = sequences.find_order_starts(start)
         end_position = sequences.find_order_starts(start + self._steps[pieces])
@@ -164,7 +174,7 @@ class Batches:
         state_rows, state_numbers = expand_ranges(
             self._first_row[pieces], self._first_row[pieces + 1]
         )
-        windows = self._windows.take(state_numbers)
+        windows = rows_of_epoch.take(state_numbers)
         # Number of readable orders before the targets of each state.
         n_before = self._target_orders[state_numbers] - start[state_rows]
         n_read = np.cumsum(read.is_kept, axis=1)[state_rows, np.minimum(n_before, read.width) - 1]

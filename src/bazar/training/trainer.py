@@ -91,12 +91,15 @@ def train_network(
     Raises:
         InputError: if there are no training rows or no validation rows; if ``warm_start`` holds
             another network, or one trained with other vectors; if the network cannot learn from a
-            teacher; or if the checkpoint cannot be read or written.
+            teacher; if equal days cannot be shuffled; or if the checkpoint cannot be read or
+            written.
         DivergenceError: if the loss or a weight is not a finite number.
     """
     item_vectors = item_vectors if block.needs_vectors else None
     train, validation = _select_usable_rows(train, validation, block, item_vectors)
     _check_warm_start(warm_start, block, item_vectors)
+    if block.training.shuffle_equal_days:
+        _check_equal_days(train, distillation)
     started = time.perf_counter()
     loop = TrainingLoop(
         train, validation, block, n_items, seed, item_vectors, warm_start, filter_seen, texts,
@@ -161,6 +164,22 @@ def _check_warm_start(
         )
     if item_vectors is not None:
         warm_start.network.check_vectors(item_vectors)
+
+
+def _check_equal_days(train: Windows, distillation: Distillation | None) -> None:
+    """Raise InputError if the equal days of the training rows cannot be shuffled."""
+    problem = ""
+    if train.sequences.orders is not None:
+        problem = "the protocol is next_order, which has no order within an order"
+    elif train.sequences.timestamps is None:
+        problem = "no interaction has a timestamp"
+    elif distillation is not None:
+        problem = "the teacher's soft targets belong to the order before the shuffle"
+    if problem:
+        raise InputError(
+            f"training.shuffle_equal_days is true, but {problem}.\n"
+            "Set training.shuffle_equal_days to false."
+        )
 
 
 def _run_epochs(

@@ -352,6 +352,7 @@ def _make_batches(
         options,
         usable_targets,
         soft_targets,
+        training.shuffle_equal_days,
     )
 
 
