@@ -121,10 +121,9 @@ def read_rows(text: str, n_columns: int) -> list[list[str]]:
 
 
 def read_new_day_ndcg(results: str) -> dict[str, str]:
-    """Return the filtered NDCG@10 of the rows on a new day, by model."""
-    section = results.partition("<!-- results: amazon_beauty_2014_days/")[2]
-    table = section.partition(" new-day rows | ")[2].partition("\n\n")[0]
-    return {row[0]: row[2].partition(" [")[0] for row in read_rows(table, 5)}
+    """Return the filtered NDCG@10 of the rows on a new day, by model that reads no times."""
+    table = results.partition("<!-- untimed: ")[2].partition("<!-- /untimed -->")[0]
+    return {row[0]: row[3] for row in read_rows(table, 6)}
 
 
 def test_figures_of_the_readme_are_those_of_the_results() -> None:
@@ -148,11 +147,6 @@ def test_figures_of_the_readme_are_those_of_the_results() -> None:
         ("Network on ids", "ids; 256 dimensions, with history vectors"),
         ("Network on titles", "titles; with words"),
         ("Network on ids and titles", "ids, titles; with words"),
-        # The table of new days contains a classifier that also reads times.
-        (
-            "Classifier",
-            "ids, titles, brands, categories; with words and an id_shrinkage of 5",
-        ),
     ):
         (row,) = [row for row in variants if row[0] == reads]
         hits, ndcg, new_day[name] = (row[column].partition(" [")[0] for column in (3, 4, 8))
@@ -163,7 +157,7 @@ def test_figures_of_the_readme_are_those_of_the_results() -> None:
         assert (hits, ndcg) == measured[name][:2], name
         assert new_day_ndcg in ("–", new_day.get(name)), name
         assert runs.startswith("best baseline") or runs.split()[0] == measured[name][2], name
-    assert sum(row[4] != "–" for row in rows) >= 5
+    assert sum(row[4] != "–" for row in rows) >= 8
 
 
 def test_published_figures_of_the_readme_are_those_of_the_results() -> None:
