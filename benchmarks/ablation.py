@@ -43,6 +43,7 @@ from bazar.evaluation.comparison import SeedResults, compare_results
 from bazar.evaluation.evaluate import evaluate_scorer
 from bazar.evaluation.metrics import COLD_LABEL
 from bazar.evaluation.results import ModelResults
+from bazar.evaluation.validation import measure_ndcg
 from bazar.models.blend import Blend, Component
 from bazar.models.networks.scorers import make_scorer
 from bazar.pipelines.embedding.nodes import build_item_vectors, embed_titles
@@ -273,9 +274,10 @@ def measure_variant(
 
     Returns:
         The metrics of :class:`~bazar.evaluation.results.ModelResults`; ``validation``, the best
-        NDCG@10 on all validation rows; ``curve``, the columns of :data:`CURVE` of each epoch;
-        ``n_parameters``; and ``minutes`` of training, with that of the teachers. The second part is
-        the table of ranks.
+        NDCG@10 on all validation rows; ``validation_new_day``, that of the same weights on the
+        validation rows with a target on a new day, None without such rows; ``curve``, the columns
+        of :data:`CURVE` of each epoch; ``n_parameters``; and ``minutes`` of training, with that of
+        the teachers. The second part is the table of ranks.
     """
     started = time.perf_counter()
     trained = train_variant(variant, inputs, seed)
@@ -283,8 +285,16 @@ def measure_variant(
     scorer = make_scorer(trained.network, inputs.vectors[variant.text])
     results = evaluate_scorer(scorer, inputs.splits, inputs.item_ids, inputs.evaluation)
     log = trained.training_log
+    validation = inputs.splits.validation
+    new_day = validation.filter(validation.compute_days_since_last() > 0)
+    filter_seen = inputs.splits.filter_seen
     metrics = results.metrics | {
         "validation": float(log["val_ndcg@10"].iloc[int(trained.facts["best_epoch"]) - 1]),
+        "validation_new_day": (
+            measure_ndcg(scorer, new_day, inputs.evaluation.batch_size, filter_seen)
+            if len(new_day)
+            else None
+        ),
         "curve": log[list(CURVE)].to_dict("records"),
         "n_parameters": trained.facts["n_parameters"],
         "minutes": minutes,

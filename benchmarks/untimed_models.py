@@ -1,6 +1,10 @@
-"""Measure models that were trained without times on the rows with a target on a new day.
+r"""Measure models that were trained without times on the rows with a target on a new day.
 
     .venv/bin/kedro run --env amazon_beauty_2014
+    .venv/bin/kedro run --env amazon_beauty_2014 --params seed=43 \
+        --pipelines modelling_classifier,modelling_regressor,modelling_blend
+    .venv/bin/kedro run --env amazon_beauty_2014 --params seed=44 \
+        --pipelines modelling_classifier,modelling_regressor,modelling_blend
     .venv/bin/kedro run --env amazon_beauty_2014_days \
         --pipelines ingestion,joining,sequencing,embedding,modelling_baselines
     .venv/bin/python benchmarks/untimed_models.py --machine "2 cores, Linux x86_64"
@@ -20,9 +24,10 @@ import numpy as np
 import pandas as pd
 from pages import write_section
 
+from bazar.config.models import BASELINES
 from bazar.evaluation.metrics import compute_row_metrics
 from bazar.labels import get_metric_label, get_model_label
-from bazar.reporting.tables import ResultTable
+from bazar.reporting.tables import MISSING, ResultTable
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "explanation" / "results.md"
@@ -34,7 +39,7 @@ TARGET = ["user_id", "item_id"]
 
 
 def read_new_day_targets(ranks: Path) -> pd.DataFrame:
-    """Return the users and items of the test targets on a new day.
+    """Return the test targets on a new day: the columns ``user_id`` and ``item_id``.
 
     Args:
         ranks: a file ``<model>_ranks.parquet`` of data with days.
@@ -58,7 +63,10 @@ def measure_targets(ranks: Path, targets: pd.DataFrame) -> dict[str, float]:
     """
     table = pd.read_parquet(ranks).merge(targets, on=TARGET).sort_values("row")
     if len(table) != len(targets):
-        raise ValueError(f"{ranks} has {len(table):,} of the {len(targets):,} targets.")
+        raise ValueError(
+            f"{ranks} has {len(table):,} of the {len(targets):,} targets. Run both environments on "
+            "the same purchases."
+        )
     found = {}
     for mode in MODES:
         values = compute_row_metrics(table[f"rank_{mode}"].to_numpy(), table["row"].to_numpy())
@@ -67,7 +75,7 @@ def measure_targets(ranks: Path, targets: pd.DataFrame) -> dict[str, float]:
 
 
 def build_table(folders: Iterable[Path], targets: pd.DataFrame) -> ResultTable:
-    """Return a table of all models, the highest filtered NDCG@10 first.
+    """Return a table of all models, the highest filtered NDCG@10 first. ± is over seeds.
 
     Args:
         folders: the folders of the seeds.
@@ -86,7 +94,7 @@ def build_table(folders: Iterable[Path], targets: pd.DataFrame) -> ResultTable:
     rows = []
     for model in models:
         seeds = measured[model]
-        cells = [get_model_label(model), str(len(seeds))]
+        cells = [get_model_label(model), MISSING if model in BASELINES else str(len(seeds))]
         for metric, mode in columns:
             values = [one[f"{metric} {mode}"] for one in seeds]
             spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""

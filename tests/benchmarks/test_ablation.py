@@ -58,6 +58,8 @@ def test_variants_change_only_what_they_name(inputs: Inputs) -> None:
         assert changed == expected
     assert change_block(inputs, VARIANTS["titles"]).training.epochs == 2
     assert change_block(inputs, VARIANTS["ids_texts_words"]).id_shrinkage == 0
+    assert change_block(inputs, VARIANTS["shuffled_days"]).training.shuffle_equal_days
+    assert change_block(inputs, VARIANTS["times_shuffled_days"]).time
 
 
 def test_a_finished_training_is_not_repeated(
@@ -70,6 +72,8 @@ def test_a_finished_training_is_not_repeated(
     words = json.loads((tmp_path / "ids_texts_words_1.json").read_text())
     assert max(point["val_ndcg@10"] for point in ids["curve"]) == ids["validation"]
     assert [point["epoch"] for point in ids["curve"]] == list(range(1, 7))
+    # The purchases have no days.
+    assert ids["validation_new_day"] is None
     # Two tables of 256 dimensions.
     assert ids["n_parameters"] > words["n_parameters"]
     (tmp_path / "ids_1.json").write_text(json.dumps(ids | {"validation": 0.5}))

@@ -147,48 +147,6 @@ def test_a_shuffle_keeps_the_days_and_the_items_of_each_day(users: Times, seed: 
     assert list_groups(shuffled) == list_groups(source)
 
 
-def split_days(users: Times) -> Windows:
-    """Return the training rows. The last two items of each user with three items are not in it."""
-    sequences = replace(read_days(users, shuffle_equal_days=False), orders=None)
-    return split_leave_one_out(sequences, len(sequences.items), 20).train
-
-
-def test_a_shuffle_of_training_rows_never_moves_validation_and_test_items() -> None:
-    rows = split_days([[1, 1, 1, 1, 1], [2, 2, 2, 3, 3, 3], [None, 4, 4, 4, None, 4, 4, 4]])
-    orders = set()
-    for seed in range(50):
-        shuffled = rows.shuffle_days(np.random.default_rng(seed))
-        assert shuffled.target_positions is rows.target_positions
-        first, second, third = np.split(shuffled.sequences.items, rows.sequences.starts[1:-1])
-        assert sorted(first[:3].tolist()) == [1, 2, 3]
-        assert first[3:].tolist() == [4, 5]
-        assert sorted(second[:3].tolist()) == [6, 7, 8]
-        assert second[3:].tolist() == [9, 10, 11]
-        assert (third[0], third[4]) == (12, 16)
-        assert sorted(third[[1, 2, 3, 5]].tolist()) == [13, 14, 15, 17]
-        assert third[6:].tolist() == [18, 19]
-        orders.add((tuple(first[:3]), tuple(second[:3])))
-    # Nearly all of the 36 pairs of orders occur.
-    assert len(orders) > 20
-    assert rows.sequences.items.tolist() == list(range(1, 20))
-
-
-@given(day_lists, st.integers(0, 9))
-def test_a_shuffle_of_training_rows_keeps_everything_but_the_order(users: Times, seed: int) -> None:
-    users = [*users, [1, 1, 1, 1]]
-    rows = split_days(users)
-    source, shuffled = rows.sequences, rows.shuffle_days(np.random.default_rng(seed)).sequences
-    assert list_days(shuffled) == list_days(source)
-    owners = np.repeat(np.arange(len(source.lengths)), source.lengths)
-    is_movable = rows.mark_used_interactions() & source.has_time
-    days = np.where(is_movable, list_days(source), -1 - np.arange(len(owners)))
-    groups = [
-        sorted(zip(owners.tolist(), days.tolist(), own.items.tolist(), strict=True))
-        for own in (source, shuffled)
-    ]
-    assert groups[0] == groups[1]
-
-
 def test_times_of_day_are_removed() -> None:
     """No model can see the order within a day."""
     assert list_days(read_days([[1.25, 1.5, 2.75, None]])) == [1, 1, 2, 2]
@@ -197,11 +155,13 @@ def test_times_of_day_are_removed() -> None:
 
 def test_equal_days_cannot_be_shuffled_within_orders_or_without_times() -> None:
     sequences = read_days([[1, 1, 2]])
-    check_equal_days("leave_one_out", sequences)
-    with pytest.raises(InputError, match=r"the protocol is next_order(.|\n)*to false"):
-        check_equal_days("next_order", sequences)
+    check_equal_days("a.key", False, sequences)
+    with pytest.raises(
+        InputError, match=r"a.key is true, but the protocol is next_order.*\nSet a.key to false"
+    ):
+        check_equal_days("a.key", True, sequences)
     with pytest.raises(InputError, match="no interaction has a timestamp"):
-        check_equal_days("leave_one_out", replace(sequences, timestamps=None))
+        check_equal_days("a.key", False, replace(sequences, timestamps=None))
 
 
 # Targets on a new day

@@ -242,12 +242,25 @@ def test_equal_days_have_another_order_in_each_epoch(every_position: bool) -> No
     sequences = sequences_of(lists, [[DAY_MS * day for day in days]] * 2)
     rows = split_leave_one_out(sequences, 17, 20).train
 
-    def list_epoch(epoch: int) -> list[tuple[list[int], int]]:
-        batches = Batches(rows, 8, every_position, 5, READS_ITEMS, shuffle_equal_days=True)
-        return sorted(pair for batch in batches.batches(epoch) for pair in list_targets(batch))
+    def make_batches() -> Batches:
+        options = replace(READS_ITEMS, reads_seen=True)
+        return Batches(rows, 8, every_position, 5, options, shuffle_equal_days=True)
 
-    epochs = [list_epoch(epoch) for epoch in range(100)]
-    assert epochs[:5] == [list_epoch(epoch) for epoch in range(5)]
+    def list_epoch(batches: Batches, epoch: int) -> list[tuple[list[int], int]]:
+        found = list(batches.batches(epoch))
+        for batch in found:
+            # The items that were bought before have the same order: no target is one of them.
+            inputs = batch.inputs
+            seen = set(zip(inputs.seen_states.tolist(), inputs.seen_items.tolist(), strict=True))
+            states, targets = batch.target_states.tolist(), batch.targets.tolist()
+            assert len(seen) >= len(batch.weights.nonzero()[0])
+            assert not (seen & set(zip(states, targets, strict=True))) - {(0, 0)}
+        return sorted(pair for batch in found for pair in list_targets(batch))
+
+    batches = make_batches()
+    epochs = [list_epoch(batches, epoch) for epoch in range(100)]
+    # A resumed training has the same batches.
+    assert epochs[2:5] == [list_epoch(make_batches(), epoch) for epoch in range(2, 5)]
     histories = set()
     for pairs in epochs:
         assert len(pairs) == 8

@@ -588,5 +588,5 @@ def test_equal_days_that_cannot_be_shuffled_are_reported() -> None:
     with pytest.raises(InputError, match="the protocol is next_order"):
         train(orders)
     soft_targets = compute_soft_targets(Popularity(split.training_counts), split.train, 3)
-    with pytest.raises(InputError, match="the teacher's soft targets"):
+    with pytest.raises(InputError, match="the soft targets of the teacher"):
         train(split, Distillation(soft_targets, 0.5))

@@ -201,8 +201,8 @@ class TrainingOptions(Options):
     the normal NDCG@10. Needs ``add_title_similarity`` and ``item: id+title``."""
     shuffle_equal_days: bool = False
     """Whether the items that a user bought on one UTC day get another random order in each epoch,
-    for data whose order within a day is unknown or arbitrary. Validation and test rows are not
-    shuffled. Needs timestamps, and another protocol than ``next_order``."""
+    for data whose order within a day is unknown or arbitrary. Times, and validation and test rows,
+    are not shuffled. Needs timestamps, and another protocol than ``next_order``."""
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"]
     learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "cosine"] = "constant"

@@ -45,26 +45,24 @@ def choose_protocol(split: Split, sequences: Sequences) -> tuple[Protocol, str]:
     return "next_order", found
 
 
-def check_equal_days(protocol: Protocol, sequences: Sequences) -> None:
+def check_equal_days(key: str, predicts_orders: bool, sequences: Sequences) -> None:
     """Raise InputError if ``shuffle_equal_days`` is not possible.
 
     Args:
-        protocol: the protocol of the split.
+        key: name of the parameter.
+        predicts_orders: whether the protocol is ``next_order``.
         sequences: the chronological sequences.
 
     Raises:
         InputError: if the protocol predicts orders, or no time is known.
     """
     problem = ""
-    if protocol == "next_order":
-        problem = "the protocol is next_order, which has no order within an order"
+    if predicts_orders:
+        problem = "the protocol is next_order: the items of an order have no sequence"
     elif sequences.timestamps is None:
         problem = "no interaction has a timestamp"
     if problem:
-        raise InputError(
-            f"sequencing.shuffle_equal_days is true, but {problem}.\n"
-            "Set sequencing.shuffle_equal_days to false."
-        )
+        raise InputError(f"{key} is true, but {problem}.\nSet {key} to false.")
 
 
 def count_targets(parts: Splits) -> dict[str, int]:

@@ -5,7 +5,7 @@ Item index 0 is padding; items start at 1.
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -125,26 +125,6 @@ class Sequences:
         )
 
 
-def shuffle_days(
-    sequences: Sequences, is_movable: np.ndarray, generator: np.random.Generator
-) -> Sequences:
-    """Return a copy in which the items of one user on one UTC day exchange their places.
-
-    Times, and the number of items of each order, stay as they are.
-
-    Args:
-        sequences: sequences with timestamps.
-        is_movable: shape (interactions,), bool. The other items, and those without a known time,
-            keep their places.
-        generator: the source of chance of the shuffle.
-    """
-    assert sequences.timestamps is not None
-    places = np.arange(len(sequences.items))
-    has_day = is_movable & sequences.has_time
-    groups = _group_days(places, sequences.timestamps, has_day, sequences.starts)
-    return replace(sequences, items=sequences.items[_shuffle_groups(groups, generator)])
-
-
 def read_sequences(
     users: pa.Table,
     items: Iterable[pa.RecordBatch],
@@ -187,7 +167,7 @@ def read_sequences(
     groups = np.cumsum(_mark_changes(read["tie_number"], starts))
     if shuffle_equal_days:
         timestamps -= timestamps % DAY_MS
-        groups = _group_days(groups, timestamps, has_time, starts)
+        groups = group_days(groups, timestamps, has_time, starts)
     shuffled = _shuffle_groups(groups, np.random.default_rng(seed))
     has_time = has_time[shuffled]
     is_first = _mark_changes(read["order_number"], starts)
@@ -246,10 +226,10 @@ def _mark_changes(numbers: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return is_first
 
 
-def _group_days(
+def group_days(
     ties: np.ndarray, timestamps: np.ndarray, has_time: np.ndarray, starts: np.ndarray
 ) -> np.ndarray:
-    """Return the number of the group of each interaction: one group for each user and UTC day.
+    """Return the number of the group of each interaction: a group is one user and UTC day.
 
     Args:
         ties: shape (interactions,), int64, number of the tie of each interaction over all users. It
@@ -273,7 +253,7 @@ def _shuffle_groups(groups: np.ndarray, generator: np.random.Generator) -> np.nd
 
     Args:
         groups: shape (interactions,), int64, the group of each interaction.
-        generator: the source of chance of the shuffle.
+        generator: random generator of the shuffle.
 
     Returns:
         Shape (interactions,), int64: positions.

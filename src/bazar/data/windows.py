@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from bazar.data.sequences import DAY_MS, IntArray, Sequences, shuffle_days
+from bazar.data.sequences import DAY_MS, IntArray, Sequences
 from bazar.errors import InputError
 
 # Columns of a file of rows. The file has one record. Its arrays can be memory-mapped.
@@ -233,15 +233,6 @@ class Windows:
     def filter(self, keep: np.ndarray) -> "Windows":
         """Return the rows for which ``keep``, shape (rows,), bool, is true."""
         return Windows(self.sequences, self.target_positions[keep], self.history_length)
-
-    def shuffle_days(self, generator: np.random.Generator) -> "Windows":
-        """Return a copy in which the items of one user on one UTC day exchange their places.
-
-        Only items of the rows change places, those of the histories and the targets. The sequences
-        need timestamps.
-        """
-        shuffled = shuffle_days(self.sequences, self.mark_used_interactions(), generator)
-        return replace(self, sequences=shuffled)
 
     def move_requests(self, time: int) -> "Windows":
         """Return a copy of the rows with another time of the request.

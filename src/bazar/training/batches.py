@@ -1,7 +1,7 @@
 """Batches of training rows in a few shapes."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import groupby, islice
 from typing import Any
 
@@ -18,6 +18,7 @@ from bazar.models.network_inputs import (
     compute_time_features,
 )
 from bazar.training.distillation import SoftTargets
+from bazar.training.equal_days import EqualDays
 
 # With several shapes, short histories are not padded to the longest one. With only a few shapes,
 # nearly all batches are full: only the last batch of each shape can be smaller.
@@ -89,10 +90,9 @@ class Batches:
             options: what the network reads.
             usable_targets: shape (items + 1,), bool: targets that have a loss. None: all targets.
             soft_targets: what a teacher expects at the rows; None without a teacher.
-            shuffle_equal_days: whether the items of one user on one UTC day get another order in
-                each epoch. Needs timestamps and a seed.
+            shuffle_equal_days: whether the items of one user on one UTC day get another random
+                order in each epoch. Needs timestamps. Without a seed, they keep their order.
         """
-        self._shuffle_equal_days = shuffle_equal_days
         self._options = options
         self._soft_targets = soft_targets
         self._usable_targets = usable_targets
@@ -100,6 +100,7 @@ class Batches:
         self._seed = seed
         order = np.argsort(windows.target_positions, kind="stable")
         self._windows = windows.take(order)
+        self._equal_days = EqualDays.from_rows(windows) if shuffle_equal_days else None
         sequences, users = windows.sequences, self._windows.users
         self._target_orders = sequences.number_orders(self._windows.target_positions)
         is_first = _find_piece_starts(
@@ -152,18 +153,20 @@ class Batches:
         return [assigned[number] for number in generator.permutation(len(assigned))]
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of one epoch."""
+        """Yield the batches of one epoch, which depend only on the seed and the epoch."""
         windows = self._windows
-        if self._shuffle_equal_days and self._seed is not None:
+        if self._equal_days is not None and self._seed is not None:
             # The last number makes the draws independent of those of assign_pieces.
-            windows = windows.shuffle_days(np.random.default_rng([self._seed, epoch, 1]))
+            generator = np.random.default_rng([self._seed, epoch, 1])
+            items = self._equal_days.shuffle(windows.sequences.items, generator)
+            windows = replace(windows, sequences=replace(windows.sequences, items=items))
         for steps, rows, pieces in self.assign_pieces(epoch):
             yield self._make_batch(windows, steps, rows, pieces)
 
     def _make_batch(
-        self, rows_of_epoch: Windows, steps: int, rows: int, pieces: np.ndarray
+        self, epoch_windows: Windows, steps: int, rows: int, pieces: np.ndarray
     ) -> Batch:
-        sequences, options = rows_of_epoch.sequences, self._options
+        sequences, options = epoch_windows.sequences, self._options
         start = self._start[pieces]
         first_position = sequences.find_order_starts(start)
         end_position = sequences.find_order_starts(start + self._steps[pieces])
@@ -174,7 +177,7 @@ class Batches:
         state_rows, state_numbers = expand_ranges(
             self._first_row[pieces], self._first_row[pieces + 1]
         )
-        windows = rows_of_epoch.take(state_numbers)
+        windows = epoch_windows.take(state_numbers)
         # Number of readable orders before the targets of each state.
         n_before = self._target_orders[state_numbers] - start[state_rows]
         n_read = np.cumsum(read.is_kept, axis=1)[state_rows, np.minimum(n_before, read.width) - 1]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bazar.config.networks import NetworkBlock
 from bazar.data.item_words import ItemTexts
+from bazar.data.protocols import check_equal_days
 from bazar.data.splits import check_row_numbers
 from bazar.data.vector_search import has_title
 from bazar.data.windows import Windows
@@ -99,7 +100,7 @@ def train_network(
     train, validation = _select_usable_rows(train, validation, block, item_vectors)
     _check_warm_start(warm_start, block, item_vectors)
     if block.training.shuffle_equal_days:
-        _check_equal_days(train, distillation)
+        _check_shuffle(train, distillation)
     started = time.perf_counter()
     loop = TrainingLoop(
         train, validation, block, n_items, seed, item_vectors, warm_start, filter_seen, texts,
@@ -109,6 +110,9 @@ def train_network(
     arrays = list_training_arrays(train, validation, item_vectors)
     arrays += [np.array([n_items, filter_seen]), *_list_start_arrays(loop.network, warm_start)]
     arrays += distillation.list_arrays() if distillation is not None else []
+    if block.training.shuffle_equal_days:
+        # Items without a known time keep their positions.
+        arrays.append(train.sequences.untimed)
     mark = "" if checkpoint is None else fingerprint(block, seed, arrays)
     _run_epochs(loop, checkpoint, mark, after_epoch)
     loop.restore_best_weights()
@@ -166,19 +170,14 @@ def _check_warm_start(
         warm_start.network.check_vectors(item_vectors)
 
 
-def _check_equal_days(train: Windows, distillation: Distillation | None) -> None:
+def _check_shuffle(train: Windows, distillation: Distillation | None) -> None:
     """Raise InputError if the equal days of the training rows cannot be shuffled."""
-    problem = ""
-    if train.sequences.orders is not None:
-        problem = "the protocol is next_order, which has no order within an order"
-    elif train.sequences.timestamps is None:
-        problem = "no interaction has a timestamp"
-    elif distillation is not None:
-        problem = "the teacher's soft targets belong to the order before the shuffle"
-    if problem:
+    key = "training.shuffle_equal_days"
+    check_equal_days(key, train.sequences.orders is not None, train.sequences)
+    if distillation is not None:
         raise InputError(
-            f"training.shuffle_equal_days is true, but {problem}.\n"
-            "Set training.shuffle_equal_days to false."
+            f"{key} is true, but the soft targets of the teacher were computed before the "
+            f"shuffle.\nSet {key} to false."
         )
 
 

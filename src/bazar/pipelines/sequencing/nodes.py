@@ -75,7 +75,8 @@ def split_sequences(
     in_memory = read_sequences(users, items, options.seed, options.shuffle_equal_days)
     protocol, reason = choose_protocol(split, in_memory)
     if options.shuffle_equal_days:
-        check_equal_days(protocol, in_memory)
+        predicts_orders = protocol == "next_order"
+        check_equal_days("sequencing.shuffle_equal_days", predicts_orders, in_memory)
     if reason:
         logger.info("split=auto chooses %s: %s", protocol, reason)
     parts, facts = _split(protocol, options, in_memory, sizes["n_items"])
