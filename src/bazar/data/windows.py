@@ -219,6 +219,7 @@ class Windows:
             sequences.starts,
             self.target_positions,
             length,
+            sequences.untimed,
             *(np.empty(0, np.int64) if array is None else array for array in optional),
         ]
 

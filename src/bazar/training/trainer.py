@@ -91,16 +91,14 @@ def train_network(
 
     Raises:
         InputError: if there are no training rows or no validation rows; if ``warm_start`` holds
-            another network, or one trained with other vectors; if the network cannot learn from a
-            teacher; if equal days cannot be shuffled; or if the checkpoint cannot be read or
-            written.
+            another network, or one trained with other vectors; if it cannot learn from a teacher;
+            if days cannot be shuffled; or if the checkpoint cannot be read or written.
         DivergenceError: if the loss or a weight is not a finite number.
     """
     item_vectors = item_vectors if block.needs_vectors else None
     train, validation = _select_usable_rows(train, validation, block, item_vectors)
     _check_warm_start(warm_start, block, item_vectors)
-    if block.training.shuffle_equal_days:
-        _check_shuffle(train, distillation)
+    _check_shuffle(block, train, distillation)
     started = time.perf_counter()
     loop = TrainingLoop(
         train, validation, block, n_items, seed, item_vectors, warm_start, filter_seen, texts,
@@ -108,11 +106,8 @@ def train_network(
     )  # fmt: skip
     logger.info("The network:\n%s", loop.network.describe())
     arrays = list_training_arrays(train, validation, item_vectors)
-    arrays += [np.array([n_items, filter_seen]), *_list_start_arrays(loop.network, warm_start)]
-    arrays += distillation.list_arrays() if distillation is not None else []
-    if block.training.shuffle_equal_days:
-        # Items without a known time keep their positions.
-        arrays.append(train.sequences.untimed)
+    arrays += _list_start_arrays(loop.network, warm_start, distillation)
+    arrays.append(np.array([n_items, filter_seen]))
     mark = "" if checkpoint is None else fingerprint(block, seed, arrays)
     _run_epochs(loop, checkpoint, mark, after_epoch)
     loop.restore_best_weights()
@@ -145,14 +140,17 @@ def list_training_arrays(
     return arrays if item_vectors is None else [*arrays, item_vectors]
 
 
-def _list_start_arrays(network: RecurrentNetwork, warm_start: WarmStart | None) -> list[np.ndarray]:
-    """List the words of the items, and the weights that the training starts from."""
+def _list_start_arrays(
+    network: RecurrentNetwork, warm_start: WarmStart | None, distillation: Distillation | None
+) -> list[np.ndarray]:
+    """List the words of the items, the soft targets, and the weights that training starts from."""
     words = network.item_words
-    word_arrays = [] if words is None else [words.numbers, words.starts]
+    arrays = [] if words is None else [words.numbers, words.starts]
+    arrays += [] if distillation is None else distillation.list_arrays()
     if warm_start is None:
-        return word_arrays
+        return arrays
     weights = [weight.numpy() for weight in warm_start.network.weights]
-    return [*word_arrays, *weights, *(warm_start.optimizer_variables or [])]
+    return [*arrays, *weights, *(warm_start.optimizer_variables or [])]
 
 
 def _check_warm_start(
@@ -170,8 +168,10 @@ def _check_warm_start(
         warm_start.network.check_vectors(item_vectors)
 
 
-def _check_shuffle(train: Windows, distillation: Distillation | None) -> None:
-    """Raise InputError if the equal days of the training rows cannot be shuffled."""
+def _check_shuffle(block: NetworkBlock, train: Windows, distillation: Distillation | None) -> None:
+    """Raise InputError if the training rows should be shuffled, but cannot be."""
+    if not block.training.shuffle_equal_days:
+        return
     key = "training.shuffle_equal_days"
     check_equal_days(key, train.sequences.orders is not None, train.sequences)
     if distillation is not None:
