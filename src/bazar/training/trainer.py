@@ -106,8 +106,7 @@ def train_network(
     )  # fmt: skip
     logger.info("The network:\n%s", loop.network.describe())
     arrays = list_training_arrays(train, validation, item_vectors)
-    arrays += _list_start_arrays(loop.network, warm_start, distillation)
-    arrays.append(np.array([n_items, filter_seen]))
+    arrays += _list_start_arrays(loop.network, warm_start, distillation, filter_seen)
     mark = "" if checkpoint is None else fingerprint(block, seed, arrays)
     _run_epochs(loop, checkpoint, mark, after_epoch)
     loop.restore_best_weights()
@@ -141,11 +140,14 @@ def list_training_arrays(
 
 
 def _list_start_arrays(
-    network: RecurrentNetwork, warm_start: WarmStart | None, distillation: Distillation | None
+    network: RecurrentNetwork,
+    warm_start: WarmStart | None,
+    distillation: Distillation | None,
+    filter_seen: bool,
 ) -> list[np.ndarray]:
-    """List the words of the items, the soft targets, and the weights that training starts from."""
-    words = network.item_words
-    arrays = [] if words is None else [words.numbers, words.starts]
+    """List what a training also reads: item words, soft targets, and the weights at the start."""
+    words, arrays = network.item_words, [np.array([network.n_items, filter_seen])]
+    arrays += [] if words is None else [words.numbers, words.starts]
     arrays += [] if distillation is None else distillation.list_arrays()
     if warm_start is None:
         return arrays
