@@ -160,6 +160,32 @@ def test_figures_of_the_readme_are_those_of_the_results() -> None:
     assert sum(row[4] != "–" for row in rows) >= 8
 
 
+def test_figures_of_shuffled_days_are_those_of_the_results() -> None:
+    pages = ROOT / "docs" / "explanation"
+    shown = (pages / "new-days.md").read_text().partition("## Learn from shuffled days")[2]
+    results = (pages / "results.md").read_text()
+    variants = read_rows(results.partition("<!-- ablation: amazon_beauty_2014_days/")[2], 11)
+    means = {row[0]: [row[column].partition(" ")[0] for column in (2, 4, 8)] for row in variants}
+    texts = "ids, titles, brands, categories"
+    heading, *rows = read_rows(shown.partition("## ")[0], 5)
+    assert heading[:2] == ["reads times", "days in training"]
+    assert rows == [
+        ["no", "order of the source", *means[f"{texts}; with words and an id_shrinkage of 5"]],
+        [
+            "no", "shuffled in each epoch",
+            *means[f"{texts}; with words, an id_shrinkage of 5 and shuffled days"],
+        ],
+        [
+            "yes", "order of the source",
+            *means[f"{texts}, times; with words and an id_shrinkage of 5"],
+        ],
+        [
+            "yes", "shuffled in each epoch",
+            *means[f"{texts}, times; with words, an id_shrinkage of 5 and shuffled days"],
+        ],
+    ]  # fmt: skip
+
+
 def test_published_figures_of_the_readme_are_those_of_the_results() -> None:
     (shown,) = re.findall(
         r"^## Results$(.*?)^##", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
