@@ -157,6 +157,7 @@ PAIRS = (
     ("ids_texts_words", "ids_titles_words"),
     ("ids_texts_words", "texts_words"),
     ("ids_texts_words_shrinkage", "ids_texts_words"),
+    ("ids_texts_words_shrinkage", "texts_words"),
     ("ids_texts_words_shrinkage", "ids"),
     ("shuffled_days", "ids_texts_words_shrinkage"),
     ("times_shuffled_days", "times"),
