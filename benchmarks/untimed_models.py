@@ -67,7 +67,7 @@ def measure_targets(ranks: Path, targets: pd.DataFrame) -> dict[str, float]:
             f"{ranks} has {len(table):,} of the {len(targets):,} targets. Run both environments on "
             "the same purchases."
         )
-    found = {}
+    found: dict[str, float] = {}
     for mode in MODES:
         values = compute_row_metrics(table[f"rank_{mode}"].to_numpy(), table["row"].to_numpy())
         found |= {f"{metric} {mode}": float(values[metric].mean()) for metric in METRICS}
