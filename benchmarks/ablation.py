@@ -29,7 +29,7 @@ import pandas as pd
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
-from pages import write_section
+from pages import format_spread, write_section
 from timing import describe_machine, log_to_stderr
 
 from bazar.atomic import atomic_path
@@ -391,7 +391,7 @@ def build_table(found: Mapping[str, Mapping[int, Path]], part: str) -> ResultTab
     for name, files in found.items():
         metrics = [json.loads(file.read_text(encoding="utf-8")) for file in files.values()]
         cells = [VARIANTS[name].reads, str(len(files))]
-        cells += [_summarise([one["validation"] for one in metrics])]
+        cells += [format_spread([one["validation"] for one in metrics])]
         for measured in (
             [one["filtered"] for one in metrics],
             [one["unfiltered"] for one in metrics],
@@ -467,17 +467,11 @@ def _get_part(metrics: dict[str, Any], part: str) -> dict[str, float] | None:
 
 def _estimate(metrics: list[dict[str, Any]], metric: str) -> str:
     """Return the mean, the standard deviation and, if it is known, the interval over users."""
-    cell = _summarise([one[metric] for one in metrics])
+    cell = format_spread([one[metric] for one in metrics])
     if (name := f"{metric}_ci95") not in metrics[0]:
         return cell
     low, high = np.mean([one[name] for one in metrics], axis=0)
     return f"{cell} [{low:.4f}, {high:.4f}]"
-
-
-def _summarise(values: list[float]) -> str:
-    """Return the mean and, of several values, the standard deviation."""
-    mean = f"{np.mean(values):.4f}"
-    return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.4f}"
 
 
 def main() -> None:

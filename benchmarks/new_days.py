@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from pages import format_spread
 
 from bazar.labels import FILTER_LABELS, get_metric_label, get_model_label
 from bazar.reporting.comparison_page import list_filter_modes
@@ -122,8 +123,10 @@ def build_shuffle_table(results: ShuffledResults, filter_mode: str) -> ResultTab
             means = results.list_means(model, filter_mode, metric, part)
             change = float(np.mean(means)) / source - 1 if means and source else None
             cells += [
-                f"{source:.4f}", _format_spread(means), format_number(change, "+.1%"),
-            ]  # fmt: skip
+                f"{source:.4f}",
+                format_spread(means) if means else MISSING,
+                format_number(change, "+.1%"),
+            ]
         rows.append(cells)
     return ResultTable(headings, rows)
 
@@ -186,14 +189,6 @@ def _get_mean(
     comparison: Comparison, model: str, mode: str, metric: str, part: str | None
 ) -> float:
     return float(_get_estimate(comparison, model, mode, metric, part)["mean"])
-
-
-def _format_spread(values: list[float]) -> str:
-    """Return the mean and the standard deviation of the values, or a dash without values."""
-    if not values:
-        return MISSING
-    spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.4f}{spread}"
 
 
 def main() -> None:

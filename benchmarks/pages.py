@@ -1,8 +1,21 @@
-"""Write tables into pages of the documentation."""
+"""Format figures, and write tables into pages of the documentation."""
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+
+
+def format_spread(values: Sequence[float]) -> str:
+    """Return the mean and, of several values, the standard deviation.
+
+    Args:
+        values: at least one value.
+    """
+    spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.4f}{spread}"
 
 
 def write_section(page: Path, kind: str, text: str, name: str = "") -> None:

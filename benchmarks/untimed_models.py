@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pages import write_section
+from pages import format_spread, write_section
 
 from bazar.config.models import BASELINES
 from bazar.evaluation.metrics import compute_row_metrics
@@ -96,9 +96,7 @@ def build_table(folders: Iterable[Path], targets: pd.DataFrame) -> ResultTable:
         seeds = measured[model]
         cells = [get_model_label(model), MISSING if model in BASELINES else str(len(seeds))]
         for metric, mode in columns:
-            values = [one[f"{metric} {mode}"] for one in seeds]
-            spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
-            cells.append(f"{np.mean(values):.4f}{spread}")
+            cells.append(format_spread([one[f"{metric} {mode}"] for one in seeds]))
         rows.append(cells)
     return ResultTable([f"{len(targets):,} new-day rows", "seeds", *headings], rows)
 

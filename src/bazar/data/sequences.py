@@ -168,7 +168,7 @@ def read_sequences(
     if shuffle_equal_days:
         timestamps -= timestamps % DAY_MS
         groups = group_days(groups, timestamps, has_time, starts)
-    shuffled = _shuffle_groups(groups, np.random.default_rng(seed))
+    shuffled = _shuffle_groups(groups, seed)
     has_time = has_time[shuffled]
     is_first = _mark_changes(read["order_number"], starts)
     for guest in guests:
@@ -248,17 +248,17 @@ def group_days(
     return np.where(has_time, groups, groups.max(initial=0) + 1 + ties)
 
 
-def _shuffle_groups(groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def _shuffle_groups(groups: np.ndarray, seed: int) -> np.ndarray:
     """Return an order of the interactions in which those of each group exchange their places.
 
     Args:
         groups: shape (interactions,), int64, the group of each interaction.
-        generator: random generator of the shuffle.
+        seed: seed of the shuffle.
 
     Returns:
         Shape (interactions,), int64: positions.
     """
-    draws = generator.random(len(groups))
+    draws = np.random.default_rng(seed).random(len(groups))
     shuffled = np.empty(len(groups), np.int64)
     shuffled[np.argsort(groups, kind="stable")] = np.lexsort((draws, groups))
     return shuffled
