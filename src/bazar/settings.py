@@ -52,6 +52,8 @@ def connection(engine: str, memory_limit: str) -> dict[str, Any]:
 
 # Data sets are named for their model, such as classifier.results, without a Kedro namespace.
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.'")
+# Without the package ipywidgets, progress bars in a notebook are text, which is enough.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 HOOKS = (ParameterCheck(), SparkEngine(), RunLock(), RunProgress(), RunSummary())
 
