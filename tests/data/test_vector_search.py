@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bazar.data.vector_search import CosineIndex, normalize_rows
+from bazar.data.vector_search import CosineIndex, compute_cosines, normalize_rows
 
 
 @pytest.fixture
@@ -16,6 +16,18 @@ def test_rows_have_unit_length_and_zeros_stay_zeros() -> None:
     vectors = normalize_rows(np.array([[3.0, 4.0], [0.0, 0.0], [0.0, -2.0]]))
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(vectors, [[0.6, 0.8], [0, 0], [0, -1]])
+
+
+def test_cosines_are_at_most_one() -> None:
+    known = compute_cosines(np.float32([[1, 0], [0, 0]]), np.float32([[0.6, 0.8], [-1, 0]]))
+    assert known.dtype == np.float32
+    np.testing.assert_allclose(known, [[0.6, -1], [0, 0]])
+    vectors = normalize_rows(np.random.default_rng(2).normal(size=(200, 384)))
+    # The rounded lengths of some of them are above 1.
+    assert np.linalg.norm(vectors.astype(np.float64), axis=1).max() > 1
+    cosines = compute_cosines(np.concatenate([vectors, -vectors]), vectors)
+    assert cosines.min() >= -1 and cosines.max() <= 1
+    np.testing.assert_allclose(np.diag(cosines), 1, atol=1e-6)
 
 
 def test_search_finds_the_highest_cosines_of_items_with_vectors(item_vectors: np.ndarray) -> None:

@@ -32,6 +32,20 @@ def normalize_rows(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
 
 
+def compute_cosines(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the cosine similarity of each vector and each other vector.
+
+    Args:
+        vectors: shape (rows, dimension), float32, unit vectors or zeros.
+        others: shape (columns, dimension), float32, unit vectors or zeros.
+
+    Returns:
+        Shape (rows, columns), float32, from -1 to 1; 0 for a vector of zeros.
+    """
+    # By rounding, the product of equal vectors can be 1.0000001.
+    return np.clip(vectors @ others.T, -1, 1)
+
+
 class CosineIndex:
     """Exact nearest-neighbour search over item vectors, by cosine similarity.
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from bazar.data.catalogue import Products
 from bazar.data.seen_items import SeenItems, list_seen_items
-from bazar.data.vector_search import has_title
+from bazar.data.vector_search import compute_cosines, has_title
 from bazar.data.windows import Windows
 from bazar.serving.answers import Recommendation, shorten_float
 
@@ -48,7 +48,7 @@ def _describe_past(products: Products, best: np.ndarray, row: Windows) -> list[d
     past = seen.items[has_title(products.vectors[seen.items])]
     if not len(past):
         return described
-    cosines = products.vectors[best] @ products.vectors[past].T
+    cosines = compute_cosines(products.vectors[best], products.vectors[past])
     for position in np.flatnonzero(has_title(products.vectors[best])):
         nearest = int(np.argmax(cosines[position]))
         described[position] |= {

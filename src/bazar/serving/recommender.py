@@ -18,7 +18,7 @@ import pyarrow as pa
 from bazar.config.models import BASELINES, FALLBACK_MODEL
 from bazar.data.catalogue import Products
 from bazar.data.sequences import Sequences
-from bazar.data.vector_search import has_title
+from bazar.data.vector_search import compute_cosines, has_title
 from bazar.data.windows import Windows, build_interaction_rows
 from bazar.errors import InputError, suggest_names
 from bazar.models.exported.network import ExportedNetwork
@@ -320,10 +320,10 @@ class Recommender:
                 f"The product {item_id!r} has no title, and titles are compared. Use a product "
                 "with a title."
             )
-        cosines = self.products.vectors @ self.products.vectors[index]
-        cosines[~self._is_titled] = -np.inf
-        cosines[index] = -np.inf
-        best, cosines = select_top_k(cosines[None], k)
+        cosines = compute_cosines(self.products.vectors[index : index + 1], self.products.vectors)
+        cosines[:, ~self._is_titled] = -np.inf
+        cosines[:, index] = -np.inf
+        best, cosines = select_top_k(cosines, k)
         found = best[0] > 0
         nothing = self._build_row(np.array([], np.int32), None)
         products = describe_products(self.products, best[0][found], cosines[0][found], nothing)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bazar.data.vector_search import normalize_rows
+from bazar.data.vector_search import compute_cosines, normalize_rows
 from bazar.data.windows import Windows
 from bazar.errors import InputError
 from bazar.models.scorer import Scorer
@@ -278,8 +278,8 @@ def _score_without_views(scorer: Scorer, history: VisitorHistory) -> np.ndarray:
 
 def _compare_titles(state: State, items: list[int]) -> np.ndarray:
     """Return the cosine of each title and the mean of some titles; ``-inf`` if it is 0 or less."""
-    mean = normalize_rows(state.products.vectors[items].mean(axis=0, keepdims=True))[0]
-    cosines = state.products.vectors @ mean
+    mean = normalize_rows(state.products.vectors[items].mean(axis=0, keepdims=True))
+    cosines = compute_cosines(mean, state.products.vectors)[0]
     return np.where(state.is_titled & (cosines > 0), cosines, np.float32(-np.inf))
 
 
